@@ -1,0 +1,128 @@
+/*
+ * What tests see of the stand-in and how they steer it: the log of requests, rules for the next requests,
+ * and the gate that hanging requests wait at. Never reads or writes HTTP.
+ */
+import { EventEmitter, once } from "node:events";
+import type { MessagesRequest } from "./request.ts";
+import type { Failure } from "./script.ts";
+
+export const MAX_LOGGED_REQUESTS = 1_000;
+export const MAX_LOGGED_TEXTS = 200;
+export const MAX_LOGGED_TEXT_CHARS = 4_096;
+export const MAX_RULES = 64;
+
+/** A request as the log shows it. Field names are those of GET /control/requests. */
+export type LoggedRequest = {
+  /** Milliseconds since the epoch. */
+  at: number;
+  path: string;
+  model: string;
+  stream: boolean;
+  x_api_key: string | null;
+  authorization: string | null;
+  message_count: number;
+  /** What the user said, oldest first: the newest MAX_LOGGED_TEXTS, each cut at MAX_LOGGED_TEXT_CHARS. */
+  user_texts: string[];
+  tool_names: string[];
+  /** `open` while it is being answered, `hanging` while it waits at the gate; `aborted`: the caller left. */
+  state: "open" | "hanging" | "answered" | "aborted";
+  aborted: boolean;
+  /** The status it was answered with; null before. */
+  status: number | null;
+};
+
+export type Rule = { fail?: Failure; delayMs?: number; hang?: boolean; times?: number };
+
+/** A request was waited for and did not come (or not as described). */
+export class RequestMissing extends Error {}
+
+export class Control {
+  readonly #log: LoggedRequest[] = [];
+  #rules: { rule: Rule; left: number }[] = [];
+  readonly #changes = new EventEmitter().setMaxListeners(0);
+  #gate = Promise.withResolvers<void>();
+
+  /** The requests so far, oldest first: at most MAX_LOGGED_REQUESTS. */
+  requests(): readonly LoggedRequest[] {
+    return this.#log;
+  }
+
+  clearRequests(): void {
+    this.#log.length = 0;
+  }
+
+  /** Applies to the next requests, `times` of them or until cleared. Of several rules the oldest goes first. */
+  addRule(rule: Rule): void {
+    if (this.#rules.length >= MAX_RULES) throw new RangeError(`at most ${MAX_RULES} rules at a time`);
+    this.#rules.push({ rule, left: rule.times ?? Infinity });
+  }
+
+  clearRules(): void {
+    this.#rules = [];
+  }
+
+  /** Lets every hanging request go on; says how many there were. */
+  release(): number {
+    const hanging = this.#log.filter((request) => request.state === "hanging").length;
+    this.#gate.resolve();
+    this.#gate = Promise.withResolvers<void>();
+    return hanging;
+  }
+
+  /** The first logged request, past or to come, that the predicate holds for. Throws RequestMissing after `timeoutMs`. */
+  async waitFor(predicate: (request: LoggedRequest) => boolean, timeoutMs = 10_000): Promise<LoggedRequest> {
+    const deadline = AbortSignal.timeout(timeoutMs);
+    for (;;) {
+      const found = this.#log.find(predicate);
+      if (found !== undefined) return found;
+      try {
+        await once(this.#changes, "change", { signal: deadline });
+      } catch {
+        throw new RequestMissing(`no such request within ${timeoutMs} ms; seen: ${this.#log.length}`);
+      }
+    }
+  }
+
+  /** For the server: notes a request that arrived. */
+  arrived(path: string, headers: { xApiKey: string | null; authorization: string | null }, request: MessagesRequest): LoggedRequest {
+    const logged: LoggedRequest = {
+      at: Date.now(),
+      path,
+      model: request.model,
+      stream: request.stream,
+      x_api_key: headers.xApiKey,
+      authorization: headers.authorization,
+      message_count: request.messageCount,
+      user_texts: request.userTexts.slice(-MAX_LOGGED_TEXTS).map((text) => text.slice(0, MAX_LOGGED_TEXT_CHARS)),
+      tool_names: request.toolNames,
+      state: "open",
+      aborted: false,
+      status: null,
+    };
+    if (this.#log.length >= MAX_LOGGED_REQUESTS) this.#log.shift();
+    this.#log.push(logged);
+    this.#changes.emit("change");
+    return logged;
+  }
+
+  /** For the server: notes what became of a request. */
+  update(logged: LoggedRequest, change: Partial<Pick<LoggedRequest, "state" | "status">>): void {
+    Object.assign(logged, change);
+    logged.aborted = logged.state === "aborted";
+    this.#changes.emit("change");
+  }
+
+  /** For the server: the rule for this request, used up by it. */
+  takeRule(): Rule | undefined {
+    const first = this.#rules[0];
+    if (first === undefined) return undefined;
+    first.left -= 1;
+    if (first.left <= 0) this.#rules.shift();
+    return first.rule;
+  }
+
+  /** For the server: resolves at the next release. */
+  released(): Promise<void> {
+    return this.#gate.promise;
+  }
+}
