@@ -2,7 +2,7 @@
  * Turns what the user said into a plan: what this request gets, when, and how it ends.
  * Pure: reads no clock, counts no requests (`times` is the server's to count) and sends nothing.
  *
- * Directives are written in double square brackets inside the prompt; docs in ./README.md.
+ * Directives are written in double square brackets inside the prompt; ./README.md lists them.
  */
 import { defaultAnswer } from "./answers.ts";
 import { InvalidRequest } from "./request.ts";

@@ -85,11 +85,12 @@ async function handle(request: IncomingMessage, response: ServerResponse, contro
     return sendError(response, failure, `stand-in: told to fail with ${failure.status}`);
   }
   if (plan.hang) await hang(control, logged);
+  if (response.destroyed) return;
   control.update(logged, { status: 200 });
   if (asked.stream) return stream(response, asked, plan, control, logged);
 
   if (plan.ending === "stalled") await hang(control, logged);
-  if (plan.ending === "cut") return void response.destroy();
+  if (response.destroyed || plan.ending === "cut") return void response.destroy();
   await sleep(plan.delayMs);
   sendJson(response, 200, messageFor(asked, plan));
 }
@@ -120,13 +121,15 @@ async function stream(
     "request-id": newId("req"),
   });
   let deltas = 0;
+  let ending = plan.ending;
   for (const event of eventsOf(messageFor(asked, plan))) {
     const isDelta = event.type === "content_block_delta";
     // A stream that ends early ends after its first piece, or before its end where there is only one.
     if ((isDelta && deltas === 1) || event.type === "content_block_stop") {
-      if (plan.ending === "stalled" && logged.state === "open") await hang(control, logged);
-      if (plan.ending === "malformed") return void response.end("event: content_block_delta\ndata: {not json\n\n");
-      if (plan.ending === "cut") return cut(response);
+      if (ending === "stalled") await hang(control, logged);
+      if (ending === "malformed") return void response.end("event: content_block_delta\ndata: {not json\n\n");
+      if (ending === "cut") return cut(response);
+      ending = "whole";
     }
     if (isDelta) {
       if (plan.delayMs > 0) await sleep(plan.delayMs);
