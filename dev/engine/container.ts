@@ -1,0 +1,191 @@
+/**
+ * One application container: the image's program as a child process with directories of its own.
+ * Owns its life from start to the last trace of it; knows nothing of HTTP or of the network but the ports it is given.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { eachLine } from "../lines.ts";
+import { killContainer, killGroupNow } from "./reap.ts";
+
+/** What an image is on a machine without images: a program and where it runs. */
+export type Image = { command: readonly [string, ...string[]]; cwd: string; env?: Readonly<Record<string, string>> };
+
+/** The fields of Docker's create call that mean something here. */
+export type ContainerSpec = {
+  env: Record<string, string>;
+  labels: Record<string, string>;
+  networkMode: string;
+  image: string;
+  stopTimeoutMs: number;
+};
+
+export type ContainerState = "created" | "running" | "exited";
+
+const DEFAULT_PORT = 8080;
+/** Of the host's own environment only these reach a container, as an image would set them. */
+const HOST_VARIABLES = ["PATH", "LANG", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
+
+export class AppContainer {
+  readonly name: string;
+  readonly spec: ContainerSpec;
+  readonly #image: Image;
+  readonly #scratch: string;
+  readonly #onLog: (line: string) => void;
+  readonly #waiters = new Set<(exitCode: number) => void>();
+  #child: ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
+  #ports = new Map<number, number>();
+  state: ContainerState = "created";
+  exitCode = 0;
+
+  constructor(name: string, spec: ContainerSpec, image: Image, scratch: string, onLog: (line: string) => void) {
+    this.name = name;
+    this.spec = spec;
+    this.#image = image;
+    this.#scratch = scratch;
+    this.#onLog = onLog;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** The host's port behind a port of the container; undefined where the program was told no such port. */
+  hostPort(port: number): number | undefined {
+    return this.state === "running" ? this.#ports.get(port) : undefined;
+  }
+
+  get port(): number {
+    return [...this.#ports.values()][0] ?? 0;
+  }
+
+  /** Fails when the program cannot be started at all; a program that ends at once has exited. */
+  async start(proxyUrl: string | undefined): Promise<void> {
+    const root = await mkdtemp(join(this.#scratch, "c-"));
+    const directories = { HOME: "home", TMPDIR: "tmp", WORKSPACE_ROOT: "workspace", STATE_ROOT: "state" };
+    const env: Record<string, string> = { ...hostEnvironment(), ...this.#image.env };
+    for (const [variable, directory] of Object.entries(directories)) {
+      env[variable] = join(root, directory);
+      await mkdir(env[variable]);
+    }
+    Object.assign(env, this.spec.env);
+    if (process.getuid?.() === 0) env["IS_SANDBOX"] = "1";
+    if (proxyUrl !== undefined) {
+      for (const variable of ["HTTP_PROXY", "HTTPS_PROXY"]) env[variable] = env[variable.toLowerCase()] = proxyUrl;
+    }
+    const port = Number(env["PORT"] ?? DEFAULT_PORT);
+    const hostPort = await freePort();
+    env["PORT"] = String(hostPort);
+
+    const [program, ...args] = this.#image.command;
+    const child = spawn(program, args, { cwd: this.#image.cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    // The exit is heard of before anyone can ask: no await stands between spawn and these listeners.
+    const exited = new Promise<number>((resolve) => {
+      child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+    });
+    const spawned = new Promise<void>((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", reject);
+    });
+    try {
+      await spawned;
+    } catch (error) {
+      await rm(root, { recursive: true, force: true });
+      throw error;
+    }
+    this.#child = child;
+    this.#ports = new Map([[port, hostPort]]);
+    this.state = "running";
+    this.#log(`started, pid ${this.pid}, port ${port} is 127.0.0.1:${hostPort}`);
+    for (const stream of [child.stdout, child.stderr]) eachLine(stream, (line) => this.#log(line));
+    this.#ended = exited.then((code) => this.#finish(code, root));
+  }
+
+  /** Docker's rule: a signal goes to the first process alone, and SIGKILL takes all of them. */
+  signal(name: NodeJS.Signals): boolean {
+    if (this.state !== "running" || this.pid === 0) return false;
+    if (name === "SIGKILL") killGroupNow(this.pid);
+    else this.#child?.kill(name);
+    return true;
+  }
+
+  /** Ends when nothing of the container is left: no process, no directory. */
+  async stop(timeoutMs: number): Promise<void> {
+    if (!this.signal("SIGTERM")) return this.#ended;
+    const timer = setTimeout(() => this.signal("SIGKILL"), timeoutMs);
+    await this.#ended;
+    clearTimeout(timer);
+  }
+
+  async kill(): Promise<void> {
+    this.signal("SIGKILL");
+    await this.#ended;
+  }
+
+  /** For exit handlers, where nothing can be awaited. */
+  killNow(): void {
+    if (this.state === "running" && this.pid !== 0) killGroupNow(this.pid);
+  }
+
+  /** The exit code, at once when it is known; undefined when `signal` gave up first. */
+  wait(signal: AbortSignal): Promise<number | undefined> {
+    if (this.state === "exited") return Promise.resolve(this.exitCode);
+    return new Promise((resolve) => {
+      const done = (code: number): void => {
+        signal.removeEventListener("abort", gaveUp);
+        resolve(code);
+      };
+      const gaveUp = (): void => {
+        this.#waiters.delete(done);
+        resolve(undefined);
+      };
+      signal.addEventListener("abort", gaveUp, { once: true });
+      this.#waiters.add(done);
+    });
+  }
+
+  async #finish(code: number, root: string): Promise<void> {
+    this.exitCode = code;
+    this.state = "exited";
+    this.#log(`exited with code ${code}`);
+    await killContainer(this.pid, root);
+    for (const waiter of this.#waiters) waiter(code);
+    this.#waiters.clear();
+    await rm(root, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #log(line: string): void {
+    this.#onLog(`[container ${shortName(this.name)}] ${line}`);
+  }
+}
+
+/** Eight digits of the object's id, as people read container names. */
+function shortName(name: string): string {
+  return name.split("-").at(-1)?.slice(0, 8) ?? name;
+}
+
+function hostEnvironment(): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const name of HOST_VARIABLES) {
+    const value = process.env[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return env;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await new Promise<number>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : 0);
+    });
+  });
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
