@@ -1,0 +1,101 @@
+/**
+ * Where the build's tools are and which versions are wanted: shared by set-up, build and check.
+ * Looks and answers; never installs. Plain JavaScript without dependencies, because it runs before anything is installed.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+export const WASM_TARGET = "wasm32-unknown-unknown";
+export const WORKER_BUILD_VERSION = "0.8.7";
+
+/** rustup's name for the system's own Rust, where its standard library for wasm32 was built by set-up. */
+export const DEBIAN_TOOLCHAIN = "debian";
+export const DEBIAN_SYSROOT = "/usr";
+export const DEBIAN_WASM_LINKER = "wasm-ld-19";
+
+/** One directory per tool and version, shared by all clones of one user. */
+const TOOLS_DIRECTORY = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "claude-agent-service");
+
+/**
+ * The tools that Cargo builds. wasm-bindgen's version is the library's, or it refuses the library's output.
+ * `--locked` is left out for it: the lock file it was published with names a version that is gone.
+ * @returns {{crate: string, version: string, locked: boolean, root: string, bin: string, minutes: number}[]}
+ */
+export function cargoTools() {
+  const tools = [
+    { crate: "worker-build", version: WORKER_BUILD_VERSION, locked: true, program: "worker-build", minutes: 4 },
+    { crate: "wasm-bindgen-cli", version: lockedVersion("wasm-bindgen"), locked: false, program: "wasm-bindgen", minutes: 3 },
+  ];
+  return tools.map(({ program, ...tool }) => {
+    const root = join(TOOLS_DIRECTORY, `${tool.crate}-${tool.version}`);
+    return { ...tool, root, bin: join(root, "bin", program) };
+  });
+}
+
+/** @param {string} crate */
+function lockedVersion(crate) {
+  const lock = readFileSync(join(ROOT, "Cargo.lock"), "utf8");
+  const version = new RegExp(`name = "${crate}"\\nversion = "([^"]+)"`).exec(lock)?.[1];
+  if (version === undefined) throw new Error(`Cargo.lock has no ${crate}: run \`cargo generate-lockfile\``);
+  return version;
+}
+
+/**
+ * Which Rust can build for wasm32: the one that `rustc` is, or the system's, or none.
+ * @returns {"default" | "debian" | undefined}
+ */
+export function wasmToolchain() {
+  const sysroot = output("rustc", ["--print", "sysroot"]);
+  if (sysroot !== undefined && hasWasmLibrary(sysroot)) return "default";
+  if (hasWasmLibrary(DEBIAN_SYSROOT) && output("rustc", ["--version"], { RUSTUP_TOOLCHAIN: DEBIAN_TOOLCHAIN }) !== undefined) return "debian";
+  return undefined;
+}
+
+/** @param {string} sysroot */
+export function hasWasmLibrary(sysroot) {
+  const library = join(sysroot, "lib/rustlib", WASM_TARGET, "lib");
+  return existsSync(library) && readdirSync(library).some((file) => file.startsWith("libcore-"));
+}
+
+/**
+ * The environment in which cargo and worker-build find the wasm32 target and worker-build finds its helpers.
+ * @param {"default" | "debian"} toolchain
+ */
+export function buildEnvironment(toolchain) {
+  const [, wasmBindgen] = cargoTools();
+  const npmBin = join(ROOT, "node_modules/.bin");
+  return {
+    ...process.env,
+    WASM_BINDGEN_BIN: wasmBindgen?.bin,
+    ESBUILD_BIN: join(npmBin, "esbuild"),
+    WASM_OPT_BIN: join(npmBin, "wasm-opt"),
+    ...(toolchain === "debian" && {
+      RUSTUP_TOOLCHAIN: DEBIAN_TOOLCHAIN,
+      CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: DEBIAN_WASM_LINKER,
+    }),
+  };
+}
+
+/** PATH without this checkout's own programs: what installs them must not run on them. */
+export function systemPath() {
+  const entries = (process.env.PATH ?? "").split(delimiter);
+  return entries.filter((entry) => !entry.includes("node_modules") && !entry.includes("node-gyp-bin")).join(delimiter);
+}
+
+/**
+ * What a command prints, or undefined where it fails or is not there.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {Record<string, string>} [env]
+ */
+export function output(command, args, env = {}) {
+  try {
+    return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, ...env } }).trim();
+  } catch {
+    return undefined;
+  }
+}
