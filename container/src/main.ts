@@ -1,0 +1,56 @@
+/*
+ * The agent server's life: configuration, listening, and an orderly end on SIGTERM.
+ * Holds the parts together; decides nothing about turns.
+ */
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import manifest from "../package.json" with { type: "json" };
+import { configFrom } from "./config.ts";
+import { log, reason } from "./log.ts";
+import { createAgentServer } from "./server.ts";
+import { Sessions } from "./sessions.ts";
+import { Turns } from "./turns.ts";
+
+/** For readers to take the last frames of a turn, after it ended. */
+const READERS_LIMIT_MS = 5_000;
+
+const config = configFrom(process.env);
+const instance = randomUUID();
+const sessions = new Sessions(config);
+const turns = new Turns(sessions, instance);
+let draining = false;
+
+const server = createAgentServer(sessions, turns, {
+  instance,
+  sdkVersion: manifest.dependencies["@anthropic-ai/claude-agent-sdk"],
+  draining: () => draining,
+});
+server.listen(config.port);
+await once(server, "listening");
+log("listening", { instance, port: (server.address() as AddressInfo).port });
+sessions.ensureSpare();
+
+// A conversation's failure is handled where it happens; one that slips through ends nobody else's turn.
+process.on("unhandledRejection", (error) => log("unhandled_rejection", { reason: reason(error) }));
+process.on("SIGTERM", () => void drain());
+process.on("SIGINT", () => void stop(130));
+
+/** No new turns; the running ones may end, and their readers read on. A second signal waits for no one. */
+async function drain(): Promise<void> {
+  if (draining) return stop(143);
+  draining = true;
+  log("draining", { running: turns.running.length });
+  sessions.drain();
+  await Promise.race([Promise.all(turns.running.map((turn) => turn.ended)), sleep(config.drainMs)]);
+  const closed = new Promise((resolve) => server.close(resolve));
+  await Promise.race([closed, sleep(READERS_LIMIT_MS)]);
+  await stop(0);
+}
+
+async function stop(status: number): Promise<void> {
+  await sessions.shutdown();
+  log("stopped", { status });
+  process.exit(status);
+}

@@ -1,0 +1,255 @@
+/*
+ * One live CLI process: takes one turn at a time through a kept-alive query, and ends for good.
+ * Owns its limits of time, its interruption and its reaping. Knows nothing of frames, pools or HTTP.
+ */
+import type { ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { query } from "@anthropic-ai/claude-agent-sdk";
+import type { Query, SDKMessage, SDKResultMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
+import { log, reason } from "./log.ts";
+import { killGroup, killMarked } from "./reap.ts";
+import { sdkOptions } from "./sdk.ts";
+import type { Setup } from "./sdk.ts";
+
+const START_LIMIT_MS = 30_000;
+const SET_MODEL_LIMIT_MS = 5_000;
+/** An interrupt that comes too early is lost: it is repeated until the result. */
+const INTERRUPT_EVERY_MS = 250;
+/** After this long without a result the process is killed; a cancelled turn ends within two seconds. */
+const INTERRUPT_LIMIT_MS = 1_500;
+/** From the end of its input to SIGKILL. */
+const CLOSE_LIMIT_MS = 3_000;
+/** From the exit of the process to the end of its messages, when something keeps its pipe open. */
+const DRAIN_LIMIT_MS = 250;
+
+/** The process ended under the turn. */
+export class ProcessGone extends Error {}
+
+type Turn = {
+  uuid: string;
+  onMessage: (message: SDKMessage) => void;
+  resolve: (result: SDKResultMessage) => void;
+  reject: (error: ProcessGone) => void;
+  over: Promise<void>;
+};
+
+export class AgentProcess {
+  readonly #query: Query;
+  readonly #input = new Input();
+  readonly #mark: string;
+  readonly #begun = performance.now();
+  #child: ChildProcess | undefined;
+  #model: string | undefined;
+  #turn: Turn | undefined;
+  #interrupting: Promise<void> | undefined;
+  #gone = false;
+  #closing: Promise<void> | undefined;
+  readonly #end = Promise.withResolvers<void>();
+  /** It is up and has said so; rejects with `ProcessGone` where it never comes up. */
+  readonly ready: Promise<void>;
+  /** It and everything it started is gone. */
+  readonly ended: Promise<void>;
+
+  constructor(setup: Omit<Setup, "mark" | "onSpawn">) {
+    this.#mark = randomUUID();
+    this.#model = setup.options.model;
+    const options = sdkOptions({ ...setup, mark: this.#mark, onSpawn: (child) => this.#spawned(child) });
+    this.#query = query({ prompt: this.#input, options });
+    this.ready = this.#start();
+    this.ready.catch(() => {});
+    this.ended = this.#end.promise.then(() => this.#reap());
+    this.ended.catch((error: unknown) => log("reap_failed", { reason: reason(error) }));
+    void this.#pump();
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get alive(): boolean {
+    return !this.#gone && this.#closing === undefined;
+  }
+
+  /** Runs one turn to its result. Throws `ProcessGone` where there is none. */
+  async run(prompt: string, model: string | undefined, onMessage: (message: SDKMessage) => void): Promise<SDKResultMessage> {
+    await this.#interrupting;
+    if (!this.alive) throw new ProcessGone("the process had ended");
+    if (model !== this.#model) await this.#setModel(model);
+    const uuid = randomUUID();
+    const { promise, resolve, reject } = Promise.withResolvers<SDKResultMessage>();
+    this.#turn = { uuid, onMessage, resolve, reject, over: promise.then(noop, noop) };
+    this.#input.push({ type: "user", message: { role: "user", content: prompt }, parent_tool_use_id: null, uuid });
+    return promise;
+  }
+
+  /** Interrupts the running turn; kills the process where that does not end it in time. */
+  interrupt(): void {
+    this.#interrupting ??= this.#interruptUntilDone().finally(() => {
+      this.#interrupting = undefined;
+    });
+  }
+
+  /** Lets it end by itself, for a while. Resolves when nothing of it is left. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close(CLOSE_LIMIT_MS);
+    await this.#closing;
+  }
+
+  /** Ends it at once. Resolves when nothing of it is left. */
+  async kill(): Promise<void> {
+    const already = this.#closing !== undefined;
+    this.#closing ??= this.#close(0);
+    if (already && this.pid !== undefined) killGroup(this.pid);
+    await this.#closing;
+  }
+
+  async #start(): Promise<void> {
+    const limit = this.#limit(START_LIMIT_MS, "it did not start in time");
+    try {
+      await Promise.race([this.#query.initializationResult(), limit.expired, this.#end.promise.then(() => Promise.reject(new ProcessGone("it ended while it started")))]);
+      log("process_ready", { pid: this.pid ?? null, ms: this.#age() });
+    } catch (error) {
+      log("process_start_failed", { pid: this.pid ?? null, ms: this.#age(), reason: reason(error) });
+      void this.kill();
+      throw error instanceof ProcessGone ? error : new ProcessGone(reason(error));
+    } finally {
+      limit.clear();
+    }
+  }
+
+  async #setModel(model: string | undefined): Promise<void> {
+    const limit = this.#limit(SET_MODEL_LIMIT_MS, "it did not take the model in time");
+    try {
+      await Promise.race([this.#query.setModel(model), limit.expired]);
+      this.#model = model;
+    } catch (error) {
+      void this.kill();
+      throw new ProcessGone(reason(error));
+    } finally {
+      limit.clear();
+    }
+  }
+
+  async #interruptUntilDone(): Promise<void> {
+    const turn = this.#turn;
+    if (turn === undefined) return;
+    const deadline = performance.now() + INTERRUPT_LIMIT_MS;
+    let receipt: Promise<void> = Promise.resolve();
+    while (this.#turn === turn && performance.now() < deadline) {
+      receipt = this.#query.interrupt().then(noop, noop);
+      await Promise.race([turn.over, sleep(INTERRUPT_EVERY_MS)]);
+    }
+    if (this.#turn !== turn) {
+      // An interrupt on its way must not meet the next turn.
+      await Promise.race([receipt, sleep(INTERRUPT_LIMIT_MS)]);
+      return;
+    }
+    log("process_unresponsive", { pid: this.pid ?? null });
+    await this.kill();
+  }
+
+  async #pump(): Promise<void> {
+    let cause = "it ended";
+    try {
+      for await (const message of this.#query) this.#received(message);
+    } catch (error) {
+      cause = reason(error);
+    }
+    this.#over(cause);
+  }
+
+  #received(message: SDKMessage): void {
+    const turn = this.#turn;
+    if (turn === undefined) return;
+    if (message.type !== "result") return turn.onMessage(message);
+    // A result that names other messages is of a turn that nobody here asked for.
+    if (message.user_message_uuids?.includes(turn.uuid) === false) return;
+    this.#turn = undefined;
+    turn.resolve(message);
+  }
+
+  #over(cause: string): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#input.end();
+    const turn = this.#turn;
+    this.#turn = undefined;
+    if (this.#closing === undefined) log("process_died", { pid: this.pid ?? null, in_turn: turn !== undefined, cause });
+    turn?.reject(new ProcessGone(cause));
+    this.#end.resolve();
+  }
+
+  #spawned(child: ChildProcess): void {
+    this.#child = child;
+    if (!this.alive && child.pid !== undefined) killGroup(child.pid);
+    child.once("exit", (code, signal) => {
+      setTimeout(() => this.#over(`it exited with ${signal ?? code}`), DRAIN_LIMIT_MS);
+    });
+    child.once("error", (error) => this.#over(reason(error)));
+  }
+
+  async #close(limitMs: number): Promise<void> {
+    this.#input.end();
+    const exited = this.#exited();
+    if (limitMs > 0) await Promise.race([exited, sleep(limitMs, undefined, { ref: false })]);
+    if (this.pid !== undefined) killGroup(this.pid);
+    this.#query.close();
+    await exited;
+    this.#over("it was closed");
+    await this.ended;
+  }
+
+  async #exited(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    await new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  }
+
+  /** The CLI itself may outlive its messages: it goes first, then what it left. */
+  async #reap(): Promise<void> {
+    if (this.pid !== undefined) killGroup(this.pid);
+    const killed = await killMarked(new Set([this.#mark]));
+    log("process_ended", { pid: this.pid ?? null, age_ms: this.#age(), left_behind: killed });
+  }
+
+  #limit(ms: number, message: string): { expired: Promise<never>; clear: () => void } {
+    const { promise, reject } = Promise.withResolvers<never>();
+    promise.catch(noop);
+    const timer = setTimeout(() => reject(new ProcessGone(message)), ms);
+    return { expired: promise, clear: () => clearTimeout(timer) };
+  }
+
+  #age(): number {
+    return Math.round(performance.now() - this.#begun);
+  }
+}
+
+function noop(): void {}
+
+/** The query's input: stays open until the process is to end. At most one message waits in it. */
+class Input implements AsyncIterable<SDKUserMessage> {
+  #waiting: SDKUserMessage | undefined;
+  #ended = false;
+  #wake: () => void = noop;
+
+  push(message: SDKUserMessage): void {
+    this.#waiting = message;
+    this.#wake();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<SDKUserMessage, void> {
+    for (;;) {
+      const message = this.#waiting;
+      this.#waiting = undefined;
+      if (message !== undefined) yield message;
+      else if (this.#ended) return;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/*
+ * Ends what a CLI process leaves behind. Every process it starts inherits its mark in the environment, through
+ * `setsid`, `nohup` and a dead parent alike; on Linux the mark is found in /proc. What scrubs its own environment escapes.
+ */
+import { readdir, readFile } from "node:fs/promises";
+
+/** The environment variable that carries the mark. */
+export const MARK = "AGENT_PROCESS";
+
+/** A process that forks while it is looked for is found by the next pass. */
+const MAX_PASSES = 5;
+
+/** Kills the process group that `pid` leads. Gone already is fine. */
+export function killGroup(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // ESRCH: nothing is left of it.
+  }
+}
+
+/** Kills every process that carries one of the marks; answers how many there were. */
+export async function killMarked(marks: ReadonlySet<string>): Promise<number> {
+  let killed = 0;
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const found = await marked(marks);
+    if (found.length === 0) break;
+    for (const pid of found) {
+      try {
+        process.kill(pid, "SIGKILL");
+        killed += 1;
+      } catch {
+        // It ended by itself.
+      }
+    }
+  }
+  return killed;
+}
+
+async function marked(marks: ReadonlySet<string>): Promise<number[]> {
+  const names = await readdir("/proc").catch(() => []);
+  const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
+  const hits = await Promise.all(pids.map(async (pid) => pid !== process.pid && (await carries(pid, marks))));
+  return pids.filter((_pid, index) => hits[index]);
+}
+
+/** A zombie's environment reads as empty, another user's not at all. */
+async function carries(pid: number, marks: ReadonlySet<string>): Promise<boolean> {
+  const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
+  return environment.split("\0").some((line) => line.startsWith(`${MARK}=`) && marks.has(line.slice(MARK.length + 1)));
+}

@@ -1,0 +1,75 @@
+/*
+ * The body of `POST /turns`: its first line checked once, its further lines read as a transcript.
+ * Owns the bounds on what comes in. Never answers anything.
+ */
+import type { IncomingMessage } from "node:http";
+import { LineTooLong, linesOf } from "./lines.ts";
+import { InvalidOptions, parseOptions } from "./options.ts";
+import type { TranscriptLine } from "./transcript.ts";
+import type { TurnRequest } from "./turns.ts";
+
+/** A prompt of 1 MiB takes up to six times that as JSON. A transcript's line holds a tool's whole output. */
+const MAX_LINE_BYTES = 32 * 1024 * 1024;
+const MAX_TRANSCRIPT_BYTES = 256 * 1024 * 1024;
+
+export const TURN_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
+export const AGENT_SESSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The caller's fault; the message says what to mend. */
+export class InvalidRequest extends Error {}
+
+export async function readTurnRequest(request: IncomingMessage): Promise<TurnRequest> {
+  const lines = linesOf(request, MAX_LINE_BYTES);
+  const first = await lines.next().catch((error: unknown) => {
+    throw error instanceof LineTooLong ? new InvalidRequest(`a line is over ${MAX_LINE_BYTES} bytes`) : error;
+  });
+  if (first.done === true) throw new InvalidRequest("the body is empty");
+  return turnRequest(parsed(first.value), lines);
+}
+
+function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string, void>): TurnRequest {
+  const { turn_id, agent_session, prompt, resume, options, transcript } = body;
+  if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
+  const session = agent_session ?? null;
+  if (session !== null && (typeof session !== "string" || !AGENT_SESSION.test(session))) throw new InvalidRequest("agent_session must be null or a UUID in lower case");
+  if (typeof prompt !== "string" || prompt.trim() === "") throw new InvalidRequest("prompt must be a string that is not blank");
+  if (typeof (resume ?? false) !== "boolean" || typeof (transcript ?? false) !== "boolean") throw new InvalidRequest("resume and transcript must be true or false");
+  if (resume === true && session === null) throw new InvalidRequest("resume needs an agent_session");
+  const turn: TurnRequest = { turn_id, session, prompt, resume: resume === true, options: checkedOptions(options) };
+  if (transcript === true) turn.transcript = transcriptLines(lines);
+  return turn;
+}
+
+async function* transcriptLines(lines: AsyncGenerator<string, void>): AsyncGenerator<TranscriptLine, void> {
+  let bytes = 0;
+  for await (const line of lines) {
+    bytes += line.length;
+    if (bytes > MAX_TRANSCRIPT_BYTES) throw new InvalidRequest(`the transcript is over ${MAX_TRANSCRIPT_BYTES} bytes`);
+    const { subpath, entry } = parsed(line);
+    if (!isEntry(entry) || (typeof subpath !== "string" && subpath !== null && subpath !== undefined)) throw new InvalidRequest("a transcript line is malformed");
+    yield { subpath: subpath ?? null, entry };
+  }
+}
+
+function isEntry(value: unknown): value is TranscriptLine["entry"] {
+  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string";
+}
+
+function checkedOptions(value: unknown): TurnRequest["options"] {
+  try {
+    return parseOptions(value);
+  } catch (error) {
+    throw error instanceof InvalidOptions ? new InvalidRequest(error.message) : error;
+  }
+}
+
+function parsed(line: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new InvalidRequest("a line is no JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new InvalidRequest("a line is no JSON object");
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,118 @@
+/*
+ * The one place that says how the Claude Agent SDK is set up for a conversation.
+ * What is not the caller's to choose is fixed here: no settings from files, no expansion of prompts, no environment but the given one.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import type { McpServerConfig, Options, SessionStore, SpawnOptions } from "@anthropic-ai/claude-agent-sdk";
+import type { Entry } from "./frames.ts";
+import type { TurnOptions } from "./options.ts";
+import { MARK } from "./reap.ts";
+
+const DEFAULT_TOOLS = ["Bash", "Read", "Write", "Edit", "Glob", "Grep"];
+const DEFAULT_SYSTEM_PROMPT = "You are a Claude agent, built on Anthropic's Claude Agent SDK.";
+const TRANSCRIPT_LOAD_LIMIT_MS = 10_000;
+
+/** Where a conversation's files are. */
+export type Paths = { workspace: string; config: string; tmp: string };
+
+export type Setup = {
+  session: string;
+  /** A conversation that has a transcript is resumed; a new one is begun under its id. */
+  resume: boolean;
+  options: TurnOptions;
+  paths: Paths;
+  env: Record<string, string>;
+  mark: string;
+  store: SessionStore;
+  onSpawn: (child: ChildProcess) => void;
+};
+
+export function sdkOptions(setup: Setup): Options {
+  const { options, paths } = setup;
+  const sdk: Options = {
+    cwd: paths.workspace,
+    ...(setup.resume ? { resume: setup.session } : { sessionId: setup.session }),
+    ...toolAccess(options),
+    systemPrompt: systemPrompt(options.system_prompt),
+    settingSources: [],
+    settings: { attribution: { commit: "", pr: "" } },
+    strictMcpConfig: true,
+    verbatimPrompts: true,
+    permissionPrompts: "none",
+    includePartialMessages: true,
+    sessionStore: setup.store,
+    // Each entry leaves at once: what a killed process had done is in the transcript.
+    sessionStoreFlush: "eager",
+    loadTimeoutMs: TRANSCRIPT_LOAD_LIMIT_MS,
+    env: { ...setup.env, TMPDIR: paths.tmp, CLAUDE_CONFIG_DIR: paths.config, [MARK]: setup.mark },
+    spawnClaudeCodeProcess: (how) => spawnInOwnGroup(how, setup.onSpawn),
+  };
+  if (options.model !== undefined) sdk.model = options.model;
+  if (options.max_turns !== undefined) sdk.maxTurns = options.max_turns;
+  if (options.max_budget_usd !== undefined) sdk.maxBudgetUsd = options.max_budget_usd;
+  if (options.mcp_servers !== undefined) {
+    sdk.mcpServers = options.mcp_servers as Record<string, McpServerConfig>;
+    // Not on the command line, where every process could read their headers and environment.
+    sdk.mcpServersDelivery = "initialize";
+  }
+  return sdk;
+}
+
+/** What the SDK hands over goes to `append`, in order; a resume reads what `load` has. The key's project is its folder: ignored. */
+export function sessionStore(ports: {
+  append(subpath: string | null, entries: Entry[]): void;
+  load(subpath: string | null): Promise<Entry[]>;
+  subpaths(): Promise<string[]>;
+}): SessionStore {
+  return {
+    async append(key, entries) {
+      ports.append(key.subpath ?? null, entries);
+    },
+    async load(key) {
+      const entries = await ports.load(key.subpath ?? null);
+      return entries.length === 0 ? null : entries;
+    },
+    listSubkeys: () => ports.subpaths(),
+  };
+}
+
+/** Rendered anew with each process, so that the prompt a turn names is the one that holds. */
+function systemPrompt(given: TurnOptions["system_prompt"]): NonNullable<Options["systemPrompt"]> {
+  if (typeof given === "object") return { type: "preset", preset: "claude_code", append: given.append, snapshot: false };
+  return { type: "custom", prompt: given ?? DEFAULT_SYSTEM_PROMPT, snapshot: false };
+}
+
+/** A list of allowed tools is the whole list: others are not offered, and a call outside its rules is denied. */
+function toolAccess(options: TurnOptions): Options {
+  const allowed = options.allowed_tools;
+  const mode = options.permission_mode ?? (allowed === undefined ? "bypassPermissions" : "dontAsk");
+  const access: Options = { permissionMode: mode, tools: DEFAULT_TOOLS };
+  if (mode === "bypassPermissions") access.allowDangerouslySkipPermissions = true;
+  if (allowed !== undefined) {
+    access.allowedTools = allowed;
+    access.tools = [...new Set(allowed.map(toolName))].filter((name) => !name.startsWith("mcp__"));
+  }
+  if (options.disallowed_tools !== undefined) access.disallowedTools = options.disallowed_tools;
+  return access;
+}
+
+/** `Bash(git:*)` is a rule about `Bash`. */
+function toolName(rule: string): string {
+  return rule.split("(", 1)[0] ?? rule;
+}
+
+/** A group of its own: a signal to it reaches the CLI and whatever it has not moved elsewhere. */
+function spawnInOwnGroup(how: SpawnOptions, onSpawn: (child: ChildProcess) => void): ReturnType<NonNullable<Options["spawnClaudeCodeProcess"]>> {
+  const child = spawn(how.command, how.args, {
+    ...(how.cwd === undefined ? {} : { cwd: how.cwd }),
+    env: how.env,
+    signal: how.signal,
+    stdio: ["pipe", "pipe", "ignore"],
+    detached: true,
+  });
+  // A process that dies leaves writes in its pipe; its exit says all there is to say.
+  child.stdin.on("error", () => {});
+  onSpawn(child);
+  return child;
+}

@@ -1,0 +1,139 @@
+/*
+ * The agent protocol over HTTP: decodes, hands on, and streams frames at each reader's own pace.
+ * The only place with HTTP statuses. Decides nothing about turns or conversations.
+ */
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { log, reason } from "./log.ts";
+import { AGENT_SESSION, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
+import type { Refusal, Sessions } from "./sessions.ts";
+import type { Turn, Turns } from "./turns.ts";
+
+export type Facts = { instance: string; sdkVersion: string; draining(): boolean };
+type App = { sessions: Sessions; turns: Turns; facts: Facts };
+
+class HttpError extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+const REFUSALS: Record<Refusal, HttpError> = {
+  session_busy: new HttpError(409, "session_busy", "the conversation has a turn running"),
+  transcript_required: new HttpError(409, "transcript_required", "the conversation is not held here: send it with its transcript"),
+  at_capacity: new HttpError(503, "at_capacity", "every process is taken by a running turn"),
+};
+
+export function createAgentServer(sessions: Sessions, turns: Turns, facts: Facts): Server {
+  const app = { sessions, turns, facts };
+  return createServer((request, response) => {
+    route(app, request, response).catch((error: unknown) => sendError(response, error));
+  });
+}
+
+async function route(app: App, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://agent");
+  const [collection, id, action, ...rest] = pathname.slice(1).split("/");
+  const path = rest.length > 0 ? "" : [collection, id === undefined ? "" : "/:id", action === undefined ? "" : `/${action}`].join("");
+  switch (`${request.method} ${path}`) {
+    case "GET healthz":
+      return send(response, 200, health(app));
+    case "POST turns":
+      return startTurn(app, request, response);
+    case "GET turns/:id":
+      return streamFrames(response, turnOf(app, id), frameNumber(searchParams.get("after")));
+    case "POST turns/:id/cancel":
+      turnOf(app, id).cancel();
+      return send(response, 202, { cancelling: true });
+    case "DELETE turns/:id":
+      await app.turns.delete(turnOf(app, id));
+      return send(response, 200, { deleted: true });
+    case "DELETE sessions/:id":
+      return deleteSession(app, id ?? "", response);
+    default:
+      throw new HttpError(404, "not_found", `${request.method} ${pathname} is not a call of this server`);
+  }
+}
+
+function health({ turns, sessions, facts }: App): object {
+  return {
+    status: facts.draining() ? "draining" : "ok",
+    instance: facts.instance,
+    sdk_version: facts.sdkVersion,
+    running: turns.running.map((turn) => turn.id),
+    warm: sessions.live,
+  };
+}
+
+async function startTurn({ sessions, turns, facts }: App, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const wanted = await readTurnRequest(request);
+  const known = turns.get(wanted.turn_id);
+  if (known !== undefined) return streamFrames(response, known, 0);
+  if (facts.draining()) throw new HttpError(503, "draining", "the server is about to stop and takes no new turns");
+  const refusal = sessions.refusal(wanted);
+  if (refusal !== undefined) throw REFUSALS[refusal];
+  streamFrames(response, turns.start(wanted), 0);
+}
+
+async function deleteSession({ sessions, turns }: App, id: string, response: ServerResponse): Promise<void> {
+  if (!AGENT_SESSION.test(id)) throw new InvalidRequest("agent_session must be a UUID in lower case");
+  await turns.deleteOf(id);
+  await sessions.remove(id);
+  log("session_deleted", { session: id });
+  send(response, 200, { deleted: true });
+}
+
+/** Frames go out as they come, no faster than they are read: a slow reader waits in the log, not in a buffer. */
+function streamFrames(response: ServerResponse, turn: Turn, after: number): void {
+  response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
+  response.flushHeaders();
+  const { frames } = turn;
+  let read = after;
+  let full = false;
+  const wake = (): void => {
+    while (!full) {
+      const frame = frames.next(read);
+      if (frame === undefined) break;
+      read = frame.n;
+      full = !response.write(frame.line);
+    }
+    if (frames.ended && frames.next(read) === undefined) response.end();
+  };
+  const unsubscribe = frames.subscribe({ wake });
+  response.on("drain", () => {
+    full = false;
+    wake();
+  });
+  response.once("close", unsubscribe);
+  wake();
+}
+
+function turnOf({ turns }: App, id = ""): Turn {
+  const turn = TURN_ID.test(id) ? turns.get(id) : undefined;
+  if (turn === undefined) throw new HttpError(404, "turn_not_found", "there is no memory of this turn");
+  return turn;
+}
+
+function frameNumber(text: string | null): number {
+  if (text === null) return 0;
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidRequest("after must be the number of a frame");
+  return Number(text);
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
+  response.end(JSON.stringify(body));
+}
+
+function sendError(response: ServerResponse, error: unknown): void {
+  const known = error instanceof InvalidRequest ? new HttpError(400, "invalid_request", error.message) : error;
+  if (!(known instanceof HttpError)) log("request_failed", { reason: reason(error) });
+  if (response.headersSent || response.destroyed) return void response.destroy();
+  if (known instanceof HttpError) return send(response, known.status, { code: known.code, message: known.message });
+  send(response, 500, { code: "internal", message: "the agent server failed" });
+}

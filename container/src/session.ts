@@ -1,0 +1,126 @@
+/*
+ * One conversation in this container: its folders, its live process, and where its transcript entries go.
+ * At most one process at a time: the next starts when the last is gone. Knows nothing of other conversations.
+ */
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Config } from "./config.ts";
+import type { Entry } from "./frames.ts";
+import type { Gate } from "./gate.ts";
+import type { TurnOptions } from "./options.ts";
+import { processKey } from "./options.ts";
+import { AgentProcess } from "./process.ts";
+import { sessionStore } from "./sdk.ts";
+import type { Paths } from "./sdk.ts";
+import type { Transcripts } from "./transcript.ts";
+
+/** Entries that come between turns wait for the next one; more than this are not kept for it. */
+const MAX_WAITING_BATCHES = 64;
+
+export type EntrySink = (subpath: string | null, entries: Entry[]) => void;
+export type SessionContext = { config: Config; transcripts: Transcripts; coldStarts: Gate };
+
+export class Session {
+  readonly id: string;
+  readonly #context: SessionContext;
+  #process: AgentProcess | undefined;
+  #key = "";
+  #sink: EntrySink | undefined;
+  #waiting: { subpath: string | null; entries: Entry[] }[] = [];
+  /** A turn has it, or it is being removed. */
+  busy = false;
+
+  constructor(id: string, context: SessionContext) {
+    this.id = id;
+    this.#context = context;
+  }
+
+  get live(): boolean {
+    return this.#process?.alive ?? false;
+  }
+
+  /** The live process; what a turn runs on. */
+  get process(): AgentProcess | undefined {
+    return this.live ? this.#process : undefined;
+  }
+
+  /** A live process that is set up for these options. */
+  fits(options: TurnOptions): boolean {
+    return this.live && this.#key === processKey(options);
+  }
+
+  /** Ends what runs and starts a process anew: resumed from the held transcript where there is one to resume. */
+  async start(options: TurnOptions): Promise<AgentProcess> {
+    await this.close();
+    const { config, transcripts, coldStarts } = this.#context;
+    return coldStarts.run(async () => {
+      const paths = await this.#makePaths();
+      const process: AgentProcess = new AgentProcess({
+        session: this.id,
+        resume: transcripts.hasTalk(this.id),
+        options,
+        paths,
+        env: config.childEnv,
+        store: sessionStore({
+          append: (subpath, entries) => this.#appended(process, subpath, entries),
+          load: (subpath) => transcripts.load(this.id, subpath),
+          subpaths: () => transcripts.subpaths(this.id),
+        }),
+      });
+      this.#process = process;
+      this.#key = processKey(options);
+      await process.ready;
+      return process;
+    });
+  }
+
+  /** Entries go to the turn from here on, those that waited first. */
+  attach(sink: EntrySink): void {
+    this.#sink = sink;
+    for (const { subpath, entries } of this.#waiting.splice(0)) sink(subpath, entries);
+  }
+
+  detach(): void {
+    this.#sink = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#process?.close();
+  }
+
+  async kill(): Promise<void> {
+    await this.#process?.kill();
+  }
+
+  /** The process, its folders, its workspace and its transcript are gone; as if the conversation had never been. */
+  async clear(): Promise<void> {
+    const { config, transcripts } = this.#context;
+    await this.kill();
+    this.#process = undefined;
+    this.#waiting = [];
+    await transcripts.drop(this.id);
+    const folders = [join(config.workspaceRoot, this.id), join(config.stateRoot, this.id)];
+    await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true, maxRetries: 3 })));
+  }
+
+  #appended(process: AgentProcess, subpath: string | null, entries: Entry[]): void {
+    // What a process that was cleared away still had to say is not kept.
+    if (process !== this.#process) return;
+    this.#context.transcripts.append(
+      this.id,
+      entries.map((entry) => ({ subpath, entry })),
+    );
+    if (this.#sink !== undefined) this.#sink(subpath, entries);
+    else if (this.#waiting.length < MAX_WAITING_BATCHES) this.#waiting.push({ subpath, entries });
+  }
+
+  /** The CLI refuses a new conversation whose file it finds: its own folder starts empty each time. */
+  async #makePaths(): Promise<Paths> {
+    const { config } = this.#context;
+    const state = join(config.stateRoot, this.id);
+    const paths = { workspace: join(config.workspaceRoot, this.id), config: join(state, "config"), tmp: join(state, "tmp") };
+    await rm(paths.config, { recursive: true, force: true });
+    await Promise.all(Object.values(paths).map((path) => mkdir(path, { recursive: true })));
+    return paths;
+  }
+}

@@ -1,0 +1,226 @@
+/*
+ * The conversations of this container: who has a live process, who gives it up, and the spare for the next new one.
+ * Owns the bound on processes. A lease is exclusive: one turn of a conversation at a time.
+ */
+import { randomUUID } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import type { Config } from "./config.ts";
+import { Gate } from "./gate.ts";
+import { log, reason } from "./log.ts";
+import { processKey, servesOneTurn } from "./options.ts";
+import type { TurnOptions } from "./options.ts";
+import type { AgentProcess } from "./process.ts";
+import { Session } from "./session.ts";
+import type { SessionContext } from "./session.ts";
+import { Transcripts } from "./transcript.ts";
+import type { TranscriptLine } from "./transcript.ts";
+
+export type Wanted = {
+  /** Null: a new conversation under an id of the server's choosing. */
+  session: string | null;
+  /** It is an existing conversation. */
+  resume: boolean;
+  options: TurnOptions;
+  /** The stored transcript, where the caller sent it along. A live process needs none. */
+  transcript?: AsyncIterable<TranscriptLine>;
+};
+
+/** `warm`: the process was up when the turn came. */
+export type Lease = { session: Session; warm: boolean };
+export type Refusal = "session_busy" | "transcript_required" | "at_capacity";
+
+type Spare = { session: Session; key: string; started: Promise<AgentProcess>; ready: boolean };
+
+export class Sessions {
+  /** In order of use, the least recent first. */
+  readonly #sessions = new Map<string, Session>();
+  readonly #idleTimers = new Map<string, NodeJS.Timeout>();
+  readonly #context: SessionContext;
+  #spare: Spare | undefined;
+  #spareOptions: TurnOptions = {};
+  #draining = false;
+
+  constructor(config: Config) {
+    const transcripts = new Transcripts((session) => join(config.stateRoot, session, "transcript.jsonl"));
+    // A cold start is bound by the processor: more at once make each of them slower.
+    this.#context = { config, transcripts, coldStarts: new Gate(availableParallelism()) };
+  }
+
+  get transcripts(): Transcripts {
+    return this.#context.transcripts;
+  }
+
+  /** The conversations that have a live process, the spare not counted. */
+  get live(): string[] {
+    return [...this.#sessions.values()].filter((session) => session.live).map((session) => session.id);
+  }
+
+  /** Why a turn cannot have its conversation now; undefined where `lease` can be called in the same tick. */
+  refusal(wanted: Wanted): Refusal | undefined {
+    const session = wanted.session === null ? undefined : this.#sessions.get(wanted.session);
+    if (session?.busy) return "session_busy";
+    if (wanted.resume && wanted.session !== null && wanted.transcript === undefined && !this.#knows(wanted.session)) return "transcript_required";
+    const room = session?.live === true || this.#liveCount() < this.#capacity || this.#leastRecentIdle() !== undefined;
+    return room ? undefined : "at_capacity";
+  }
+
+  /** The conversation for this turn alone, with a process that is up. Rejects with `ProcessGone` where none comes up. */
+  lease(wanted: Wanted): Promise<Lease> {
+    if (wanted.session === null) return this.#leaseNew(wanted.options);
+    const session = this.#sessions.get(wanted.session) ?? new Session(wanted.session, this.#context);
+    return this.#claimed(session, () => this.#prepare(session, wanted));
+  }
+
+  /** Ready for its next turn from now on. */
+  release(session: Session, options: TurnOptions): void {
+    session.busy = false;
+    if (this.#draining || servesOneTurn(options) || !session.live) this.#retire(session);
+    else this.#touch(session);
+    while (this.#liveCount() > this.#context.config.warmSessions && this.#evict());
+    this.ensureSpare();
+  }
+
+  /** Nothing of the conversation is left. Its turn, if any, has ended before this is called. */
+  async remove(id: string): Promise<void> {
+    const session = this.#sessions.get(id) ?? new Session(id, this.#context);
+    await this.#claimed(session, () => session.clear());
+    this.#forget(session);
+  }
+
+  /** Starts the next new conversation's process ahead, unless it is there. */
+  ensureSpare(): void {
+    if (this.#draining || this.#spare !== undefined) return;
+    const options = this.#spareOptions;
+    const session = new Session(randomUUID(), this.#context);
+    const spare: Spare = { session, key: processKey(options), started: session.start(options), ready: false };
+    this.#spare = spare;
+    spare.started.then(
+      (process) => {
+        spare.ready = true;
+        return process.ended.then(() => this.#dropSpare(spare));
+      },
+      () => this.#dropSpare(spare),
+    );
+  }
+
+  /** No new processes; idle ones end now, the others when their turn does. */
+  drain(): void {
+    this.#draining = true;
+    if (this.#spare !== undefined) this.#dropSpare(this.#spare);
+    while (this.#evict());
+  }
+
+  /** Every process is gone. */
+  async shutdown(): Promise<void> {
+    this.drain();
+    await Promise.all([...this.#sessions.values()].map((session) => session.kill()));
+  }
+
+  async #leaseNew(options: TurnOptions): Promise<Lease> {
+    this.#spareOptions = options;
+    const spare = this.#spare;
+    if (spare !== undefined && spare.key === processKey(options)) {
+      this.#spare = undefined;
+      const warm = spare.ready;
+      try {
+        return await this.#claimed(spare.session, async () => {
+          await spare.started;
+          return { session: spare.session, warm };
+        });
+      } catch {
+        log("spare_failed", { session: spare.session.id });
+      }
+    } else if (spare !== undefined) {
+      this.#dropSpare(spare);
+    }
+    const session = new Session(randomUUID(), this.#context);
+    return this.#claimed(session, async () => {
+      await session.start(options);
+      return { session, warm: false };
+    });
+  }
+
+  async #prepare(session: Session, wanted: Wanted): Promise<Lease> {
+    if (!wanted.resume) await session.clear();
+    if (session.fits(wanted.options)) return { session, warm: true };
+    if (wanted.transcript !== undefined && !session.live) await this.transcripts.replace(session.id, wanted.transcript);
+    await session.start(wanted.options);
+    return { session, warm: false };
+  }
+
+  /** Busy from this tick on; freed again where the work fails. */
+  async #claimed<T>(session: Session, work: () => Promise<T>): Promise<T> {
+    session.busy = true;
+    this.#touch(session);
+    clearTimeout(this.#idleTimers.get(session.id));
+    while (this.#liveCount() > this.#capacity && this.#evict());
+    try {
+      return await work();
+    } catch (error) {
+      session.busy = false;
+      this.#retire(session);
+      throw error;
+    }
+  }
+
+  #touch(session: Session): void {
+    this.#sessions.delete(session.id);
+    this.#sessions.set(session.id, session);
+    clearTimeout(this.#idleTimers.get(session.id));
+    if (session.busy) return;
+    const timer = setTimeout(() => this.#retire(session), this.#context.config.warmIdleMs);
+    timer.unref();
+    this.#idleTimers.set(session.id, timer);
+  }
+
+  #evict(): boolean {
+    const session = this.#leastRecentIdle();
+    if (session === undefined) return false;
+    this.#retire(session);
+    return true;
+  }
+
+  /** Its process ends; the conversation stays known until then, so that the next turn waits for the end. */
+  #retire(session: Session): void {
+    if (session.busy) return;
+    session
+      .close()
+      .catch((error: unknown) => log("close_failed", { session: session.id, reason: reason(error) }))
+      .finally(() => {
+        if (!session.busy && !session.live) this.#forget(session);
+      });
+  }
+
+  #forget(session: Session): void {
+    clearTimeout(this.#idleTimers.get(session.id));
+    this.#idleTimers.delete(session.id);
+    if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
+  }
+
+  #dropSpare(spare: Spare): void {
+    if (this.#spare !== spare) return;
+    this.#spare = undefined;
+    spare.session.clear().catch((error: unknown) => log("spare_remove_failed", { reason: reason(error) }));
+  }
+
+  #knows(id: string): boolean {
+    return this.#sessions.get(id)?.live === true || this.#context.transcripts.has(id);
+  }
+
+  /** A turn needs a process even where none is to be kept. */
+  get #capacity(): number {
+    return Math.max(1, this.#context.config.warmSessions);
+  }
+
+  #liveCount(): number {
+    let count = 0;
+    for (const session of this.#sessions.values()) if (session.live || session.busy) count += 1;
+    return count;
+  }
+
+  #leastRecentIdle(): Session | undefined {
+    for (const session of this.#sessions.values()) if (session.live && !session.busy) return session;
+    return undefined;
+  }
+}

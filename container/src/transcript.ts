@@ -1,0 +1,130 @@
+/*
+ * The transcripts this server holds: one JSONL file a conversation, line by line what its frames said or what the caller sent.
+ * A cache with a bound: what is dropped here is asked for again (`transcript_required`). Never the authority.
+ */
+import { createReadStream } from "node:fs";
+import { appendFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Entry } from "./frames.ts";
+import { linesOf } from "./lines.ts";
+import { log, reason } from "./log.ts";
+
+/** On disk, all conversations together; the least recently used go first. */
+export const MAX_HELD_BYTES = 1024 * 1024 * 1024;
+
+/** Lines that are in memory at once while a transcript comes in. */
+const REPLACE_BATCH_LINES = 256;
+
+export type TranscriptLine = { subpath: string | null; entry: Entry };
+
+type Held = { bytes: number; talk: boolean; writing: Promise<void>; broken: boolean };
+
+export class Transcripts {
+  /** In order of use, the least recent first. */
+  readonly #held = new Map<string, Held>();
+  readonly #fileOf: (session: string) => string;
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(fileOf: (session: string) => string, maxBytes = MAX_HELD_BYTES) {
+    this.#fileOf = fileOf;
+    this.#maxBytes = maxBytes;
+  }
+
+  has(session: string): boolean {
+    return this.#held.get(session)?.broken === false;
+  }
+
+  /** There is something to resume: an entry of the user's or the assistant's. */
+  hasTalk(session: string): boolean {
+    const held = this.#held.get(session);
+    return held !== undefined && !held.broken && held.talk;
+  }
+
+  /** Adds lines behind those that are held. The write goes on behind the caller's back; `load` waits for it. */
+  append(session: string, lines: TranscriptLine[]): void {
+    if (lines.length === 0) return;
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+    const held = this.#touch(session);
+    const bytes = Buffer.byteLength(text);
+    held.bytes += bytes;
+    this.#bytes += bytes;
+    held.talk ||= lines.some(({ entry }) => entry.type === "user" || entry.type === "assistant");
+    const file = this.#fileOf(session);
+    held.writing = held.writing
+      .then(() => appendFile(file, text))
+      .catch((error: unknown) => {
+        held.broken = true;
+        log("transcript_write_failed", { session, reason: reason(error) });
+      });
+    this.#trim(session);
+  }
+
+  /** The given lines take the place of whatever was held. */
+  async replace(session: string, lines: AsyncIterable<TranscriptLine>): Promise<void> {
+    await this.drop(session);
+    const file = this.#fileOf(session);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, "");
+    const held = this.#touch(session);
+    let batch: TranscriptLine[] = [];
+    const write = async (): Promise<void> => {
+      this.append(session, batch);
+      batch = [];
+      await held.writing;
+    };
+    for await (const line of lines) if (batch.push(line) >= REPLACE_BATCH_LINES) await write();
+    await write();
+  }
+
+  async load(session: string, subpath: string | null): Promise<Entry[]> {
+    const entries: Entry[] = [];
+    await this.#each(session, (line) => {
+      if (line.subpath === subpath) entries.push(line.entry);
+    });
+    return entries;
+  }
+
+  async subpaths(session: string): Promise<string[]> {
+    const subpaths = new Set<string>();
+    await this.#each(session, (line) => {
+      if (line.subpath !== null) subpaths.add(line.subpath);
+    });
+    return [...subpaths];
+  }
+
+  async drop(session: string): Promise<void> {
+    const held = this.#held.get(session);
+    this.#forget(session);
+    await held?.writing;
+    await rm(this.#fileOf(session), { force: true });
+  }
+
+  async #each(session: string, visit: (line: TranscriptLine) => void): Promise<void> {
+    const held = this.#held.get(session);
+    if (held === undefined) return;
+    await held.writing;
+    for await (const text of linesOf(createReadStream(this.#fileOf(session)), this.#maxBytes)) visit(JSON.parse(text) as TranscriptLine);
+  }
+
+  #touch(session: string): Held {
+    const held = this.#held.get(session) ?? { bytes: 0, talk: false, writing: Promise.resolve(), broken: false };
+    this.#held.delete(session);
+    this.#held.set(session, held);
+    return held;
+  }
+
+  #forget(session: string): void {
+    this.#bytes -= this.#held.get(session)?.bytes ?? 0;
+    this.#held.delete(session);
+  }
+
+  #trim(keep: string): void {
+    for (const session of this.#held.keys()) {
+      if (this.#bytes <= this.#maxBytes) return;
+      if (session === keep) continue;
+      log("transcript_dropped", { session, held_bytes: this.#bytes });
+      this.drop(session).catch((error: unknown) => log("transcript_drop_failed", { session, reason: reason(error) }));
+    }
+  }
+}

@@ -1,0 +1,182 @@
+/*
+ * The turns this server knows: each runs to its end whether or not anybody reads its frames.
+ * Owns their retention. Every turn's last frames are one `result` and `end`, whatever happens under it.
+ */
+import type { SDKMessage } from "@anthropic-ai/claude-agent-sdk";
+import { FrameLog, MAX_TURN_FRAME_BYTES } from "./frames.ts";
+import type { Frame, ResultFrame, TurnError } from "./frames.ts";
+import { log, reason } from "./log.ts";
+import { TurnMapper } from "./mapper.ts";
+import { ProcessGone } from "./process.ts";
+import type { Lease, Sessions, Wanted } from "./sessions.ts";
+
+/** Finished turns whose frames are kept until they are deleted, at most; the oldest go first. */
+export const MAX_FINISHED_TURNS = 64;
+const MAX_FINISHED_BYTES = 64 * 1024 * 1024;
+/** The caller has its own, shorter limit; this one is for a caller that is gone. */
+const MAX_TURN_MS = 60 * 60_000;
+
+export type TurnRequest = Wanted & { turn_id: string; prompt: string };
+
+export class Turn {
+  readonly id: string;
+  readonly frames = new FrameLog();
+  /** The conversation, from when it is known. */
+  session: string | null;
+  readonly ended: Promise<void>;
+  readonly #cancel = Promise.withResolvers<void>();
+  readonly #end = Promise.withResolvers<void>();
+  /** Set where the server itself ends the turn. */
+  stopped: TurnError | undefined;
+  cancelled = false;
+
+  constructor(id: string, session: string | null) {
+    this.id = id;
+    this.session = session;
+    this.ended = this.#end.promise;
+  }
+
+  /** Resolves when the turn is to end early. */
+  get cancelling(): Promise<void> {
+    return this.#cancel.promise;
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.#cancel.resolve();
+  }
+
+  stop(message: string): void {
+    if (this.stopped !== undefined || this.cancelled) return;
+    this.stopped = { code: "agent_failed", message };
+    this.#cancel.resolve();
+  }
+
+  emit(frame: Frame): void {
+    this.frames.append(frame);
+    if (this.frames.overfull) this.stop(`the turn's frames exceed ${MAX_TURN_FRAME_BYTES} bytes`);
+    if (frame.type === "end") this.#end.resolve();
+  }
+}
+
+export class Turns {
+  readonly #turns = new Map<string, Turn>();
+  readonly #sessions: Sessions;
+  readonly #instance: string;
+
+  constructor(sessions: Sessions, instance: string) {
+    this.#sessions = sessions;
+    this.#instance = instance;
+  }
+
+  get(id: string): Turn | undefined {
+    return this.#turns.get(id);
+  }
+
+  get running(): Turn[] {
+    return [...this.#turns.values()].filter((turn) => !turn.frames.ended);
+  }
+
+  /** The caller has made sure, in this tick, that the conversation can be had. */
+  start(request: TurnRequest): Turn {
+    const turn = new Turn(request.turn_id, request.session);
+    this.#turns.set(turn.id, turn);
+    const lease = this.#sessions.lease(request);
+    this.#run(turn, request, lease).catch((error: unknown) => log("turn_broken", { turn: turn.id, reason: reason(error) }));
+    return turn;
+  }
+
+  /** Its frames are forgotten; a running turn is cancelled first. */
+  async delete(turn: Turn): Promise<void> {
+    turn.cancel();
+    await turn.ended;
+    this.#turns.delete(turn.id);
+  }
+
+  /** Ends and forgets the turns of a conversation. */
+  async deleteOf(session: string): Promise<void> {
+    await Promise.all([...this.#turns.values()].filter((turn) => turn.session === session).map((turn) => this.delete(turn)));
+  }
+
+  async #run(turn: Turn, request: TurnRequest, leasing: Promise<Lease>): Promise<void> {
+    const begun = performance.now();
+    const mapper = new TurnMapper((frame) => turn.emit(frame));
+    const limit = setTimeout(() => turn.stop("the turn took too long"), MAX_TURN_MS);
+    let lease: Lease | undefined;
+    let result: ResultFrame;
+    try {
+      lease = await Promise.race([leasing, turn.cancelling.then(() => undefined)]);
+      result = lease === undefined ? endedEarly(turn, mapper) : await this.#runOn(lease, turn, request, mapper);
+    } catch (error) {
+      result = endedBadly(turn, mapper, error);
+    }
+    clearTimeout(limit);
+    mapper.flush();
+    lease?.session.detach();
+    if (lease !== undefined) this.#sessions.release(lease.session, request.options);
+    else leasing.then((late) => this.#sessions.release(late.session, request.options)).catch(() => {});
+    turn.emit(result);
+    turn.emit({ type: "end" });
+    this.#forgetOldest();
+    log("turn_finished", {
+      turn: turn.id,
+      session: turn.session,
+      status: result.status,
+      code: result.error?.code,
+      http_status: result.error?.http_status,
+      warm: lease?.warm ?? null,
+      pid: lease?.session.process?.pid ?? null,
+      ms: Math.round(performance.now() - begun),
+      sdk_ms: result.duration_ms,
+      calls: result.num_turns,
+      frame_bytes: turn.frames.bytes,
+    });
+  }
+
+  async #runOn({ session, warm }: Lease, turn: Turn, request: TurnRequest, mapper: TurnMapper): Promise<ResultFrame> {
+    const process = session.process;
+    if (process === undefined) throw new ProcessGone("it ended before the turn began");
+    turn.session = session.id;
+    turn.emit({ type: "started", agent_session: session.id, instance: this.#instance, warm });
+    session.attach((subpath, entries) => {
+      mapper.flush();
+      turn.emit({ type: "transcript", ...(subpath === null ? {} : { subpath }), entries });
+    });
+    void turn.cancelling.then(() => process.interrupt());
+    let answering = false;
+    const onMessage = (message: SDKMessage): void => {
+      mapper.message(message);
+      // From here on the model is at work and the processor free: time to start the next spare.
+      if (answering || message.type !== "stream_event") return;
+      answering = true;
+      this.#sessions.ensureSpare();
+    };
+    const result = mapper.result(await process.run(request.prompt, request.options.model, onMessage));
+    return turn.stopped === undefined ? result : { ...result, status: "failed", error: turn.stopped };
+  }
+
+  #forgetOldest(): void {
+    const finished = [...this.#turns.values()].filter((turn) => turn.frames.ended);
+    let bytes = finished.reduce((sum, turn) => sum + turn.frames.bytes, 0);
+    let count = finished.length;
+    for (const turn of finished) {
+      // The last one stays: its reader may be on its way.
+      if (count === 1 || (count <= MAX_FINISHED_TURNS && bytes <= MAX_FINISHED_BYTES)) return;
+      this.#turns.delete(turn.id);
+      bytes -= turn.frames.bytes;
+      count -= 1;
+    }
+  }
+}
+
+function endedEarly(turn: Turn, mapper: TurnMapper): ResultFrame {
+  if (turn.stopped !== undefined) return mapper.endedWithoutResult("failed", "stopped", turn.stopped);
+  return mapper.endedWithoutResult("cancelled", "cancelled");
+}
+
+function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame {
+  if (turn.cancelled || turn.stopped !== undefined) return endedEarly(turn, mapper);
+  if (error instanceof ProcessGone) return mapper.endedWithoutResult("failed", "interrupted", { code: "turn_interrupted", message: error.message });
+  log("turn_threw", { turn: turn.id, reason: reason(error) });
+  return mapper.endedWithoutResult("failed", "error", { code: "agent_failed", message: "the agent server could not run the turn" });
+}
