@@ -1,0 +1,167 @@
+/*
+ * A client of the public HTTP contract, as plain as curl: it sends, reads and types answers.
+ * Knows no container, no model and no log; asserts only what it must to go on.
+ */
+import assert from "node:assert/strict";
+import { EventStream } from "./event-stream.ts";
+
+export type Usage = {
+  input_tokens: number;
+  output_tokens: number;
+  cache_read_input_tokens: number;
+  cache_creation_input_tokens: number;
+  cost_usd: number;
+};
+
+/** The 200 answer of POST /query. */
+export type Answer = {
+  success: true;
+  response: string;
+  session_id: string;
+  turn_id: string;
+  model: string;
+  usage: Usage;
+  num_turns: number;
+  duration_ms: number;
+};
+
+export type Problem = {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  error: string;
+  request_id: string;
+};
+
+/** The answer of GET /turns/{id}. */
+export type Turn = {
+  turn_id: string;
+  session_id: string;
+  status: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+  created_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+  response?: string;
+  error?: { code: string; detail: string };
+  usage?: Usage;
+};
+
+export type StoredMessage = { id: string; turn_id: string; role: "user" | "assistant"; content: string; timestamp: number };
+
+export type Conversation = {
+  session_id: string;
+  account_id: string;
+  created_at: number;
+  last_accessed_at: number;
+  metadata: Record<string, unknown> & { message_count: number };
+  messages: StoredMessage[];
+};
+
+export type QueryFields = {
+  session_id?: string;
+  stream?: boolean;
+  model?: string;
+  system_prompt?: string;
+  max_turns?: number;
+};
+
+export type Headers = Record<string, string>;
+
+let accounts = 0;
+
+/** One account's user. A new one speaks for an account that nobody used before. */
+export class Client {
+  readonly url: string;
+  readonly accountId: string;
+
+  constructor(url: string, accountId = `e2e-${process.pid}-${(accounts += 1)}`) {
+    this.url = url;
+    this.accountId = accountId;
+  }
+
+  /** Sends a request with the account in the query string. */
+  request(method: string, path: string, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
+    const url = new URL(path, this.url);
+    url.searchParams.set("accountId", this.accountId);
+    return fetch(url, { method, headers, ...(signal === undefined ? {} : { signal }) });
+  }
+
+  /** POST /query as it is: whatever it answers. */
+  post(query: string, fields: QueryFields = {}, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
+    return fetch(`${this.url}/query`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ query, accountId: this.accountId, ...fields }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** POST /query that must succeed. */
+  async query(query: string, fields: QueryFields = {}, headers: Headers = {}): Promise<Answer> {
+    return json<Answer>(await this.post(query, fields, headers), 200);
+  }
+
+  /** POST /query answered by events. */
+  async stream(query: string, fields: QueryFields = {}, headers: Headers = {}): Promise<EventStream> {
+    return EventStream.over((signal) => this.post(query, { ...fields, stream: true }, headers, signal));
+  }
+
+  /** GET /conversations/{id}/events. */
+  async events(sessionId: string, lastEventId?: string): Promise<EventStream> {
+    const headers: Headers = lastEventId === undefined ? {} : { "last-event-id": lastEventId };
+    return EventStream.over((signal) => this.request("GET", `/conversations/${sessionId}/events`, headers, signal));
+  }
+
+  /** POST /query with `Prefer: respond-async`: the turn is stored and goes on by itself. */
+  async start(query: string, fields: QueryFields = {}, headers: Headers = {}): Promise<Turn> {
+    return json<Turn>(await this.post(query, fields, { prefer: "respond-async", ...headers }), 202);
+  }
+
+  async turn(turnId: string): Promise<Turn> {
+    return json<Turn>(await this.request("GET", `/turns/${turnId}`), 200);
+  }
+
+  /** Follows the conversation's current turn by its events to the end, and says how the turn then stands. */
+  async ended(turn: { turn_id: string; session_id: string }): Promise<Turn> {
+    const events = await this.events(turn.session_id);
+    await events.toEnd();
+    return this.turn(turn.turn_id);
+  }
+
+  async conversation(sessionId: string): Promise<Conversation> {
+    return json<Conversation>(await this.request("GET", `/conversations/${sessionId}`), 200);
+  }
+
+  /** What was said in a conversation, `role: content` each. */
+  async said(sessionId: string): Promise<string[]> {
+    const { messages } = await this.conversation(sessionId);
+    return messages.map((message) => `${message.role}: ${message.content}`);
+  }
+
+  async cancel(sessionId: string): Promise<number> {
+    const response = await this.request("POST", `/conversations/${sessionId}/cancel`);
+    return (await json<{ cancelled: number }>(response, 200)).cancelled;
+  }
+}
+
+/** The body of an answer that must have this status. */
+export async function json<T>(response: Response, status: number): Promise<T> {
+  const body = await response.text();
+  assert.equal(response.status, status, `${response.url} answered ${response.status}: ${body.slice(0, 500)}`);
+  return JSON.parse(body) as T;
+}
+
+/** Checks that an answer is this problem document in all its parts, and returns it. */
+export async function problem(answer: Response | Promise<Response>, status: number, code: string): Promise<Problem> {
+  const response = await answer;
+  const body = await json<Problem>(response, status);
+  assert.match(response.headers.get("content-type") ?? "", /^application\/problem\+json/);
+  assert.deepEqual(Object.keys(body).sort(), ["code", "detail", "error", "request_id", "status", "title", "type"]);
+  assert.equal(body.code, code, body.detail);
+  assert.equal(body.status, status);
+  assert.equal(body.error, body.detail);
+  assert.equal(body.request_id, response.headers.get("x-request-id"));
+  return body;
+}

@@ -1,0 +1,26 @@
+/*
+ * All topics that need no configuration of their own, on one stack: starting one costs seconds.
+ * A topic's tests never depend on another's: each takes accounts of its own.
+ */
+import { describe } from "node:test";
+import { service } from "./support.ts";
+import { cancelling } from "./topics/cancelling.ts";
+import { conversations } from "./topics/conversations.ts";
+import { credential } from "./topics/credential.ts";
+import { deaths } from "./topics/deaths.ts";
+import { health } from "./topics/health.ts";
+import { input } from "./topics/input.ts";
+import { modelFailures } from "./topics/model-failures.ts";
+import { query } from "./topics/query.ts";
+import { queue } from "./topics/queue.ts";
+import { restarts } from "./topics/restarts.ts";
+import { smoke } from "./topics/smoke.ts";
+import { streaming } from "./topics/streaming.ts";
+import { turns } from "./topics/turns.ts";
+
+const running = service();
+
+const topics = {
+  health, smoke, query, conversations, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths, restarts,
+};
+for (const [name, topic] of Object.entries(topics)) describe(name, () => topic(running));

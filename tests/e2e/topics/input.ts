@@ -1,0 +1,122 @@
+/*
+ * Bad input: each gets its problem document, and nothing is stored.
+ */
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { json, problem } from "../client.ts";
+import type { Client } from "../client.ts";
+import type { Service } from "../support.ts";
+
+const MEBIBYTE = 1024 * 1024;
+
+export function input(service: Service): void {
+  let client: Client;
+  before(() => {
+    client = service.newClient();
+  });
+
+  const send = (body: string, headers: Record<string, string> = { "content-type": "application/json" }): Promise<Response> =>
+    fetch(`${service.url}/query`, { method: "POST", headers, body });
+  const sendFields = (fields: object): Promise<Response> => send(JSON.stringify({ accountId: client.accountId, ...fields }));
+
+  const BAD_BODIES: [what: string, body: string][] = [
+    ["that is not JSON", "{"],
+    ["that is empty", ""],
+    ["that is a list", "[]"],
+    ["that is a string", '"hello"'],
+    ["with bytes that are not UTF-8 text of JSON", "\u0000"],
+  ];
+  for (const [what, body] of BAD_BODIES) {
+    test(`a body ${what} is invalid_json`, async () => {
+      await problem(send(body), 400, "invalid_json");
+    });
+  }
+
+  test("a body that says it is something else than JSON is refused", async () => {
+    await problem(send('{"query":"What is 2+2?"}', { "content-type": "text/csv" }), 415, "unsupported_media_type");
+  });
+
+  for (const fields of [{}, { query: "" }, { query: " \n\t" }, { prompt: "" }, { query: null }]) {
+    test(`${JSON.stringify(fields)} holds no prompt`, async () => {
+      const { error } = await problem(sendFields(fields), 400, "no_prompt");
+      assert.match(error, /No prompt provided/);
+    });
+  }
+
+  test("a prompt over one mebibyte is too large", async () => {
+    await problem(sendFields({ query: "x".repeat(MEBIBYTE + 1) }), 413, "prompt_too_large");
+  });
+
+  test("a prompt's size is counted in bytes", async () => {
+    await problem(sendFields({ query: "é".repeat(MEBIBYTE / 2 + 1) }), 413, "prompt_too_large");
+  });
+
+  for (const session_id of ["", "-starts-wrong", "has space", "slash/ed", "ünïcode", "x".repeat(129), 7, {}]) {
+    test(`${JSON.stringify(session_id).slice(0, 20)} is no session id`, async () => {
+      await problem(sendFields({ query: "hello", session_id }), 400, "invalid_session_id");
+    });
+  }
+
+  for (const accountId of ["", "a\u0000b", "line\nbreak", "x".repeat(129), 7, []]) {
+    test(`${JSON.stringify(accountId).slice(0, 20)} is no account`, async () => {
+      await problem(sendFields({ query: "hello", accountId }), 400, "invalid_account");
+    });
+  }
+
+  test("an account in the query string is checked alike", async () => {
+    await problem(fetch(`${service.url}/conversations?accountId=${"x".repeat(129)}`), 400, "invalid_account");
+    await problem(fetch(`${service.url}/conversations?accountId=a%00b`), 400, "invalid_account");
+  });
+
+  for (const [fields, name] of [
+    [{ stream: "yes" }, "stream"],
+    [{ max_turns: 0 }, "max_turns"],
+    [{ max_turns: 1.5 }, "max_turns"],
+    [{ model: 5 }, "model"],
+    [{ system_prompt: {} }, "system_prompt"],
+  ] as const) {
+    test(`${JSON.stringify(fields)} is a bad parameter, which is named`, async () => {
+      const { detail } = await problem(sendFields({ query: "hello", ...fields }), 400, "invalid_parameter");
+      assert.match(detail, new RegExp(name));
+    });
+  }
+
+  for (const parameter of ["limit=0", "limit=201", "limit=x", "limit=1.5", "limit=", "offset=-1", "offset=x"]) {
+    test(`a list with ${parameter} is refused, not guessed`, async () => {
+      const { detail } = await problem(client.request("GET", `/conversations?${parameter}`), 400, "invalid_parameter");
+      assert.match(detail, new RegExp(parameter.split("=")[0] ?? ""));
+    });
+  }
+
+  for (const path of ["/", "/nowhere", "/conversations/a/b", "/query/", "/v1/messages", "/turns"]) {
+    test(`${path} is not found`, async () => {
+      await problem(fetch(service.url + path), 404, "not_found");
+    });
+  }
+
+  const WRONG_METHODS: [method: string, path: string, allow: string[]][] = [
+    ["GET", "/query", ["POST"]],
+    ["DELETE", "/query", ["POST"]],
+    ["POST", "/health", ["GET"]],
+    ["PUT", "/conversations", ["GET"]],
+    ["GET", "/conversations/some/cancel", ["POST"]],
+    ["POST", "/turns/some", ["GET"]],
+  ];
+  for (const [method, path, allow] of WRONG_METHODS) {
+    test(`${method} ${path} is not allowed, and what is is said`, async () => {
+      const response = await fetch(service.url + path, { method });
+      const allowed = (response.headers.get("allow") ?? "").split(/,\s*/);
+      await problem(response, 405, "method_not_allowed");
+      for (const good of allow) assert.ok(allowed.includes(good), `Allow: ${allowed.join(", ")}`);
+    });
+  }
+
+  test("an unknown turn is not found", async () => {
+    await problem(client.request("GET", "/turns/turn_unknown"), 404, "not_found");
+  });
+
+  test("nothing of all this was stored, and no container was started for it", async () => {
+    assert.deepEqual(await json(await client.request("GET", "/conversations"), 200), []);
+    assert.equal(service.model.control.requests().some((request) => request.user_texts.includes("hello")), false);
+  });
+}
