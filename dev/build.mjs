@@ -3,7 +3,7 @@
  * wrangler calls it before `dev` and `deploy`; `npm run build` calls it by hand.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { buildEnvironment, cargoTools, ROOT, wasmToolchain, WORKER_BUILD_VERSION } from "./tools.mjs";
@@ -12,7 +12,11 @@ const WASM = join(ROOT, "build/index_bg.wasm");
 const OUTPUTS = [join(ROOT, "build/index.js"), WASM];
 const INPUTS = ["src", "Cargo.toml", "Cargo.lock"];
 
-/** The newest time of change at or under `path`; 0 where nothing is. */
+/**
+ * The newest time of change at or under `path`; 0 where nothing is.
+ * @param {string} path
+ * @returns {number}
+ */
 function changedAt(path) {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return 0;
@@ -31,30 +35,32 @@ export function wasmSize() {
   return { rawBytes: wasm.length, gzippedBytes: gzipSync(wasm, { level: 9 }).length };
 }
 
+/** @param {number} bytes */
 function kilobytes(bytes) {
   return `${(bytes / 1000).toFixed(1)} KB`;
 }
 
-/** Ends the process with a sentence where the build cannot be done. */
+/** Fails with a sentence where the build cannot be done. */
 function build() {
   if (isFresh()) return;
   const toolchain = wasmToolchain();
-  const [workerBuild] = cargoTools();
-  if (toolchain === undefined || statSync(workerBuild.bin, { throwIfNoEntry: false }) === undefined) {
-    fail(`worker-build ${WORKER_BUILD_VERSION} or the wasm32 target is missing: run \`npm run setup\``);
+  const { workerBuild } = cargoTools();
+  if (toolchain === undefined || !existsSync(workerBuild.bin)) {
+    return fail(`worker-build ${WORKER_BUILD_VERSION} or the wasm32 target is missing: run \`npm run setup\``);
   }
   const started = Date.now();
   console.log("build: compiling the Worker to WebAssembly (about a minute the first time)");
   const { status, error } = spawnSync(workerBuild.bin, ["--release"], { cwd: ROOT, env: buildEnvironment(toolchain), stdio: "inherit" });
-  if (error !== undefined) fail(`worker-build did not start: ${error.message}`);
-  if (status !== 0) fail("worker-build failed; what it said is above");
+  if (error !== undefined) return fail(`worker-build did not start: ${error.message}`);
+  if (status !== 0) return fail("worker-build failed; what it said is above");
   const { rawBytes, gzippedBytes } = wasmSize();
   console.log(`build: ${((Date.now() - started) / 1000).toFixed(1)} s, WASM ${kilobytes(rawBytes)}, ${kilobytes(gzippedBytes)} gzipped`);
 }
 
+/** @param {string} sentence */
 function fail(sentence) {
   console.error(`build: ${sentence}`);
-  process.exit(1);
+  process.exitCode = 1;
 }
 
 if (import.meta.filename === process.argv[1]) build();

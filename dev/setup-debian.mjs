@@ -10,35 +10,37 @@ import { DEBIAN_SYSROOT, DEBIAN_TOOLCHAIN, DEBIAN_WASM_LINKER, hasWasmLibrary, o
 const PACKAGES = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "lld-19"];
 const SOURCES = "/usr/src";
 
+/** @typedef {(command: string, args: string[], options?: {cwd?: string, env?: Record<string, string>}) => void} Run */
+
 /**
- * @param {{say: (sentence: string) => void, run: (command: string, args: string[], options?: object) => void}} tools
+ * @param {{say: (sentence: string) => void, run: Run}} tools
  * @returns {string | undefined} what stopped it; undefined where the target is there
  */
 export function installDebianTarget({ say, run }) {
   if (output("apt-get", ["--version"]) === undefined) return "this is not Debian: there is no apt-get";
-  const asRoot = process.getuid?.() === 0 ? [] : ["sudo"];
-  if (asRoot.length > 0 && output("sudo", ["-n", "true"]) === undefined) {
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot && output("sudo", ["-n", "true"]) === undefined) {
     return "installing packages needs root: run `npm run setup` as root, or as a user that may use sudo without a password";
   }
-  /** @param {string[]} command */
-  const runAsRoot = (...command) => {
-    const [program, ...args] = [...asRoot, ...command];
-    run(program, args);
-  };
+  /** @type {Run} */
+  const runAsRoot = (command, args) => (isRoot ? run(command, args) : run("sudo", [command, ...args]));
   try {
     say(`installing ${PACKAGES.join(", ")} with apt (about a minute)`);
-    runAsRoot("apt-get", "update", "-qq");
-    runAsRoot("apt-get", "install", "-y", "-qq", "--no-install-recommends", ...PACKAGES);
+    runAsRoot("apt-get", ["update", "-qq"]);
+    runAsRoot("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...PACKAGES]);
     if (!hasWasmLibrary(DEBIAN_SYSROOT)) buildStandardLibrary({ say, run, runAsRoot });
     // The link is only made where rustup would otherwise choose another Rust.
     if (output("rustup", ["--version"]) !== undefined) run("rustup", ["toolchain", "link", DEBIAN_TOOLCHAIN, DEBIAN_SYSROOT]);
   } catch (error) {
-    return error.message;
+    return error instanceof Error ? error.message : String(error);
   }
   return output(DEBIAN_WASM_LINKER, ["--version"]) === undefined ? `${DEBIAN_WASM_LINKER} is not there` : undefined;
 }
 
-/** Only a compiler of exactly the library's version can read it: both come from the same source package. */
+/**
+ * Only a compiler of exactly the library's version can read it: both come from the same source package.
+ * @param {{say: (sentence: string) => void, run: Run, runAsRoot: Run}} tools
+ */
 function buildStandardLibrary({ say, run, runAsRoot }) {
   const version = output(join(DEBIAN_SYSROOT, "bin/rustc"), ["--version"])?.split(" ")[1];
   const source = join(SOURCES, `rustc-${version}`, "library");
@@ -60,8 +62,8 @@ function buildStandardLibrary({ say, run, runAsRoot }) {
     const made = join(target, WASM_TARGET, "release/deps");
     const rlibs = readdirSync(made).filter((name) => name.endsWith(".rlib"));
     const destination = join(DEBIAN_SYSROOT, "lib/rustlib", WASM_TARGET, "lib");
-    runAsRoot("mkdir", "-p", destination);
-    runAsRoot("cp", ...rlibs.map((name) => join(made, name)), destination);
+    runAsRoot("mkdir", ["-p", destination]);
+    runAsRoot("cp", [...rlibs.map((name) => join(made, name)), destination]);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -68,7 +68,7 @@ function addWasmTarget() {
 }
 
 function installCargoTools() {
-  for (const { crate, version, locked, root, bin, minutes } of cargoTools()) {
+  for (const { crate, version, locked, root, bin, minutes } of Object.values(cargoTools())) {
     if (existsSync(bin)) continue;
     say(`building ${crate} ${version} into ${root} (about ${minutes} minutes on two cores, once for this user)`);
     const target = mkdtempSync(join(tmpdir(), "agent-setup-"));
@@ -94,6 +94,7 @@ function run(command, args, { cwd, env } = {}) {
   if (status !== 0) throw new SetupError(`\`${command} ${args.join(" ")}\` failed; what it said is above`);
 }
 
+/** @param {string} sentence */
 function say(sentence) {
   console.log(`setup: ${sentence}`);
 }
@@ -101,6 +102,8 @@ function say(sentence) {
 try {
   setUp();
 } catch (error) {
-  console.error(`setup: ${error instanceof SetupError ? error.message : (error.stack ?? error)}`);
+  // Anything else is a fault of this program: its stack says where.
+  if (!(error instanceof SetupError)) throw error;
+  console.error(`setup: ${error.message}`);
   process.exit(1);
 }

@@ -23,17 +23,18 @@ const TOOLS_DIRECTORY = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cac
 /**
  * The tools that Cargo builds. wasm-bindgen's version is the library's, or it refuses the library's output.
  * `--locked` is left out for it: the lock file it was published with names a version that is gone.
- * @returns {{crate: string, version: string, locked: boolean, root: string, bin: string, minutes: number}[]}
  */
 export function cargoTools() {
-  const tools = [
-    { crate: "worker-build", version: WORKER_BUILD_VERSION, locked: true, program: "worker-build", minutes: 4 },
-    { crate: "wasm-bindgen-cli", version: lockedVersion("wasm-bindgen"), locked: false, program: "wasm-bindgen", minutes: 3 },
-  ];
-  return tools.map(({ program, ...tool }) => {
-    const root = join(TOOLS_DIRECTORY, `${tool.crate}-${tool.version}`);
-    return { ...tool, root, bin: join(root, "bin", program) };
-  });
+  return {
+    workerBuild: cargoTool({ crate: "worker-build", program: "worker-build", version: WORKER_BUILD_VERSION, locked: true, minutes: 4 }),
+    wasmBindgen: cargoTool({ crate: "wasm-bindgen-cli", program: "wasm-bindgen", version: lockedVersion("wasm-bindgen"), locked: false, minutes: 3 }),
+  };
+}
+
+/** @param {{crate: string, program: string, version: string, locked: boolean, minutes: number}} tool */
+function cargoTool(tool) {
+  const root = join(TOOLS_DIRECTORY, `${tool.crate}-${tool.version}`);
+  return { ...tool, root, bin: join(root, "bin", tool.program) };
 }
 
 /** @param {string} crate */
@@ -66,11 +67,10 @@ export function hasWasmLibrary(sysroot) {
  * @param {"default" | "debian"} toolchain
  */
 export function buildEnvironment(toolchain) {
-  const [, wasmBindgen] = cargoTools();
   const npmBin = join(ROOT, "node_modules/.bin");
   return {
     ...process.env,
-    WASM_BINDGEN_BIN: wasmBindgen?.bin,
+    WASM_BINDGEN_BIN: cargoTools().wasmBindgen.bin,
     ESBUILD_BIN: join(npmBin, "esbuild"),
     WASM_OPT_BIN: join(npmBin, "wasm-opt"),
     ...(toolchain === "debian" && {

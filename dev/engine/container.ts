@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { eachLine } from "../lines.ts";
-import { killContainer, killGroupNow } from "./reap.ts";
+import { killGroupNow, killProcesses } from "../reap.ts";
 
 /** What an image is on a machine without images: a program and where it runs. */
 export type Image = { command: readonly [string, ...string[]]; cwd: string; env?: Readonly<Record<string, string>> };
@@ -152,7 +152,7 @@ export class AppContainer {
     this.exitCode = code;
     this.state = "exited";
     this.#log(`exited with code ${code}`);
-    await killContainer(this.pid, root);
+    await killProcesses(this.pid, root);
     for (const waiter of this.#waiters) waiter(code);
     this.#waiters.clear();
     await rm(root, { recursive: true, force: true, maxRetries: 5 });

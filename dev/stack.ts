@@ -1,0 +1,236 @@
+/**
+ * The whole product on this machine: the stand-in of the model where wanted, the container engine, wrangler with the Worker.
+ * Used by `npm run dev` and by the end-to-end tests alike; owns everything it starts and leaves nothing behind.
+ */
+import { spawn } from "node:child_process";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEngine } from "./engine/engine.ts";
+import type { Engine, Image } from "./engine/engine.ts";
+import { startModel } from "./model/server.ts";
+import type { Model } from "./model/server.ts";
+import { ROOT } from "./tools.mjs";
+import { Wrangler } from "./wrangler.ts";
+
+export type StackOptions = {
+  /** 0, the default, takes a free one. */
+  port?: number;
+  persistTo?: string;
+  vars?: Record<string, string>;
+  secrets?: Record<string, string>;
+  wranglerArgs?: string[];
+  /** A running stand-in, one of the stack's own (the default), or none: then the model is the one that the secrets are for. */
+  model?: Model | "own" | "none";
+  /** What runs the containers. */
+  containers?: "engine" | "docker";
+  /** What the engine runs as the container's image; the agent server of this checkout by default. */
+  image?: Image;
+  /** Serve the checkout itself: its .dev.vars, its storage, rebuilt on every change. Otherwise a snapshot that nothing outside can change. */
+  watch?: boolean;
+  onLog?: (line: string) => void;
+  /** End the process on SIGINT, SIGTERM and SIGHUP, taking everything along. On by default. */
+  handleSignals?: boolean;
+};
+
+export type Stack = {
+  url: string;
+  model?: Model;
+  engine?: Engine;
+  /** The newest lines of wrangler, the engine and the containers. */
+  logs: string[];
+  /** The first line that fits, among those that came and those that come. */
+  waitForLog(predicate: (line: string) => boolean, timeoutMs: number): Promise<string>;
+  /** The Worker and all its objects die at once and start again on the same port and storage; containers live on. */
+  restartWorker(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export const AGENT_SERVER: Image = {
+  command: [join(ROOT, "node_modules/.bin/node"), "src/main.ts"],
+  cwd: join(ROOT, "container"),
+};
+/** What the Worker sends to the stand-in, which takes any key. */
+const PLACEHOLDER_KEY = "stand-in";
+const CREDENTIALS = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
+const MAX_LOG_LINES = 5000;
+const ANSWER_TIMEOUT_MS = 30_000;
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  if (options.port !== undefined && options.port !== 0) await needFreePort(options.port);
+  const log = new Log(options.onLog);
+  const scratch = await mkdtemp(join(tmpdir(), "agent-stack-"));
+  const closing: (() => Promise<void>)[] = [() => rm(scratch, { recursive: true, force: true, maxRetries: 5 })];
+  const killing: (() => void)[] = [];
+  const forget = onExit(options.handleSignals ?? true, killing);
+  const stop = async (): Promise<void> => {
+    for (const close of closing.splice(0).reverse()) await close();
+    forget();
+  };
+  try {
+    await build(log.add);
+    const model = options.model === undefined || options.model === "own" ? await startModel() : options.model;
+    if (model !== "none" && model !== options.model) closing.push(() => model.close());
+
+    const engine =
+      options.containers === "docker"
+        ? undefined
+        : await startEngine({ socket: join(scratch, "docker.sock"), image: options.image ?? AGENT_SERVER, onLog: log.add });
+    if (engine !== undefined) {
+      closing.push(() => engine.stop());
+      killing.push(() => engine.killNow());
+    }
+
+    const secrets = { ...options.secrets };
+    const vars = { ...options.vars };
+    if (model !== "none") {
+      vars["MODEL_API_URL"] ??= model.url;
+      if (!CREDENTIALS.some((name) => name in secrets || name in vars)) secrets["ANTHROPIC_API_KEY"] = PLACEHOLDER_KEY;
+    }
+    // A snapshot has its secrets in a file of its own; the checkout's .dev.vars belongs to whoever wrote it.
+    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets);
+    if (options.watch === true) Object.assign(vars, secrets);
+    const persistTo = options.persistTo ?? (options.watch === true ? undefined : join(scratch, "state"));
+    const wranglerOptions = (port: number) => ({
+      cwd,
+      scratch,
+      onLine: log.add,
+      args: [
+        ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
+        ...(persistTo === undefined ? [] : ["--persist-to", persistTo]),
+        ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
+        ...(options.wranglerArgs ?? []),
+      ],
+      env: engine === undefined ? {} : engineEnvironment(engine),
+    });
+    let { wrangler, port } = await Wrangler.start(wranglerOptions(options.port ?? 0));
+    closing.push(() => (engine === undefined ? wrangler.stop() : wrangler.kill()));
+    killing.push(() => wrangler.killNow());
+    const url = `http://127.0.0.1:${port}`;
+    await answers(url);
+    return {
+      url,
+      ...(model !== "none" && { model }),
+      ...(engine !== undefined && { engine }),
+      logs: log.lines,
+      waitForLog: (predicate, timeoutMs) => log.waitFor(predicate, timeoutMs),
+      async restartWorker() {
+        await wrangler.kill();
+        ({ wrangler, port } = await Wrangler.start(wranglerOptions(port)));
+        await answers(url);
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Docker's command line and socket, as wrangler and workerd look for them. */
+function engineEnvironment(engine: Engine): Record<string, string> {
+  return {
+    WRANGLER_DOCKER_BIN: join(ROOT, "dev/docker-cli"),
+    WRANGLER_DOCKER_HOST: `unix://${engine.socket}`,
+    DOCKER_HOST: `unix://${engine.socket}`,
+  };
+}
+
+/** A directory with the built Worker and its configuration, without the build step: later changes of the checkout don't reach it. */
+async function snapshot(scratch: string, secrets: Record<string, string>): Promise<string> {
+  const config = await readFile(join(ROOT, "wrangler.toml"), "utf8");
+  const withoutBuild = config.replace(/^\[build\]\n(?:(?!\[).*\n)*/m, "");
+  const absolute = withoutBuild.replace(/^image = "\.\//m, `image = "${ROOT}/`);
+  if (withoutBuild === config || absolute === withoutBuild) throw new Error("wrangler.toml has no [build] table or no image of this checkout");
+  const directory = join(scratch, "worker");
+  await cp(join(ROOT, "build"), join(directory, "build"), { recursive: true });
+  await writeFile(join(directory, "wrangler.toml"), absolute);
+  const lines = Object.entries(secrets).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`);
+  await writeFile(join(directory, ".dev.vars"), lines.join(""), { mode: 0o600 });
+  return directory;
+}
+
+async function build(onLog: (line: string) => void): Promise<void> {
+  const child = spawn(process.execPath, [join(ROOT, "dev/build.mjs")], { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", resolve);
+  });
+  if (code !== 0) throw new Error("the Worker does not build; what the build said is above");
+  onLog("[stack] the Worker is built");
+}
+
+async function answers(url: string): Promise<void> {
+  const deadline = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
+  const response = await fetch(`${url}/health`, { signal: deadline });
+  await response.arrayBuffer();
+}
+
+async function needFreePort(port: number): Promise<void> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      reject(error.code === "EADDRINUSE" ? new PortBusy(port) : error);
+    });
+    probe.listen(port, "127.0.0.1", resolve);
+  });
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+}
+
+export class PortBusy extends Error {
+  constructor(port: number) {
+    super(`port ${port} is in use: stop what listens there, or take another with \`npm run dev -- --port ${port + 1}\``);
+  }
+}
+
+/** Whatever way this process ends, nothing that it started lives on. Returns how to take that back. */
+function onExit(handleSignals: boolean, killing: readonly (() => void)[]): () => void {
+  const killAll = (): void => {
+    for (const kill of killing) kill();
+  };
+  const handlers = Object.entries(SIGNALS).map(([signal, code]) => [signal, () => process.exit(code)] as const);
+  process.once("exit", killAll);
+  if (handleSignals) for (const [signal, handler] of handlers) process.once(signal, handler);
+  return () => {
+    process.off("exit", killAll);
+    for (const [signal, handler] of handlers) process.off(signal, handler);
+  };
+}
+
+/** A bounded memory of lines, and those who wait for one. */
+class Log {
+  readonly lines: string[] = [];
+  readonly #waiting = new Set<(line: string) => void>();
+  readonly #onLog: ((line: string) => void) | undefined;
+
+  constructor(onLog: ((line: string) => void) | undefined) {
+    this.#onLog = onLog;
+  }
+
+  readonly add = (line: string): void => {
+    this.lines.push(line);
+    if (this.lines.length > MAX_LOG_LINES) this.lines.shift();
+    this.#onLog?.(line);
+    for (const hear of this.#waiting) hear(line);
+  };
+
+  waitFor(predicate: (line: string) => boolean, timeoutMs: number): Promise<string> {
+    const found = this.lines.find(predicate);
+    if (found !== undefined) return Promise.resolve(found);
+    return new Promise((resolve, reject) => {
+      const hear = (line: string): void => {
+        if (!predicate(line)) return;
+        clearTimeout(timer);
+        this.#waiting.delete(hear);
+        resolve(line);
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.delete(hear);
+        reject(new Error(`no such line in the log within ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#waiting.add(hear);
+    });
+  }
+}
