@@ -10,13 +10,16 @@ import type { TurnRequest } from "./turns.ts";
 
 /** A prompt of 1 MiB takes up to six times that as JSON. A transcript's line holds a tool's whole output. */
 const MAX_LINE_BYTES = 32 * 1024 * 1024;
-const MAX_TRANSCRIPT_BYTES = 256 * 1024 * 1024;
+const MAX_TRANSCRIPT_CHARS = 256 * 1024 * 1024;
 
 export const TURN_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 export const AGENT_SESSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The caller's fault; the message says what to mend. */
 export class InvalidRequest extends Error {}
+
+/** The caller left before its transcript was here. */
+export class TranscriptCut extends Error {}
 
 export async function readTurnRequest(request: IncomingMessage): Promise<TurnRequest> {
   const lines = linesOf(request, MAX_LINE_BYTES);
@@ -40,11 +43,24 @@ function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string
   return turn;
 }
 
+/** Reads on to the end of a transcript that nobody needs, so that its sender is not left waiting. */
+export function discard(transcript: AsyncIterable<unknown> | undefined): void {
+  if (transcript === undefined) return;
+  (async () => {
+    for await (const _line of transcript);
+  })().catch(() => {});
+}
+
 async function* transcriptLines(lines: AsyncGenerator<string, void>): AsyncGenerator<TranscriptLine, void> {
-  let bytes = 0;
-  for await (const line of lines) {
-    bytes += line.length;
-    if (bytes > MAX_TRANSCRIPT_BYTES) throw new InvalidRequest(`the transcript is over ${MAX_TRANSCRIPT_BYTES} bytes`);
+  let chars = 0;
+  for (;;) {
+    const next = await lines.next().catch((error: unknown) => {
+      throw error instanceof LineTooLong ? new InvalidRequest(`a line is over ${MAX_LINE_BYTES} bytes`) : new TranscriptCut("the transcript did not arrive whole");
+    });
+    if (next.done === true) return;
+    const line = next.value;
+    chars += line.length;
+    if (chars > MAX_TRANSCRIPT_CHARS) throw new InvalidRequest(`the transcript is over ${MAX_TRANSCRIPT_CHARS} characters`);
     const { subpath, entry } = parsed(line);
     if (!isEntry(entry) || (typeof subpath !== "string" && subpath !== null && subpath !== undefined)) throw new InvalidRequest("a transcript line is malformed");
     yield { subpath: subpath ?? null, entry };

@@ -5,7 +5,7 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { log, reason } from "./log.ts";
-import { AGENT_SESSION, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
+import { AGENT_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
 import type { Refusal, Sessions } from "./sessions.ts";
 import type { Turn, Turns } from "./turns.ts";
 
@@ -73,7 +73,10 @@ function health({ turns, sessions, facts }: App): object {
 async function startTurn({ sessions, turns, facts }: App, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const wanted = await readTurnRequest(request);
   const known = turns.get(wanted.turn_id);
-  if (known !== undefined) return streamFrames(response, known, 0);
+  if (known !== undefined) {
+    discard(wanted.transcript);
+    return streamFrames(response, known, 0);
+  }
   if (facts.draining()) throw new HttpError(503, "draining", "the server is about to stop and takes no new turns");
   const refusal = sessions.refusal(wanted);
   if (refusal !== undefined) throw REFUSALS[refusal];

@@ -73,8 +73,14 @@ export class Transcripts {
       batch = [];
       await held.writing;
     };
-    for await (const line of lines) if (batch.push(line) >= REPLACE_BATCH_LINES) await write();
-    await write();
+    try {
+      for await (const line of lines) if (batch.push(line) >= REPLACE_BATCH_LINES) await write();
+      await write();
+    } catch (error) {
+      // Half a transcript is worse than none.
+      await this.drop(session);
+      throw error;
+    }
   }
 
   async load(session: string, subpath: string | null): Promise<Entry[]> {

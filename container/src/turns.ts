@@ -8,6 +8,7 @@ import type { Frame, ResultFrame, TurnError } from "./frames.ts";
 import { log, reason } from "./log.ts";
 import { TurnMapper } from "./mapper.ts";
 import { ProcessGone } from "./process.ts";
+import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
 import type { Lease, Sessions, Wanted } from "./sessions.ts";
 
 /** Finished turns whose frames are kept until they are deleted, at most; the oldest go first. */
@@ -137,6 +138,7 @@ export class Turns {
     const process = session.process;
     if (process === undefined) throw new ProcessGone("it ended before the turn began");
     turn.session = session.id;
+    discard(request.transcript);
     turn.emit({ type: "started", agent_session: session.id, instance: this.#instance, warm });
     session.attach((subpath, entries) => {
       mapper.flush();
@@ -176,7 +178,10 @@ function endedEarly(turn: Turn, mapper: TurnMapper): ResultFrame {
 
 function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame {
   if (turn.cancelled || turn.stopped !== undefined) return endedEarly(turn, mapper);
-  if (error instanceof ProcessGone) return mapper.endedWithoutResult("failed", "interrupted", { code: "turn_interrupted", message: error.message });
+  if (error instanceof ProcessGone || error instanceof TranscriptCut) {
+    return mapper.endedWithoutResult("failed", "interrupted", { code: "turn_interrupted", message: error.message });
+  }
+  if (error instanceof InvalidRequest) return mapper.endedWithoutResult("failed", "invalid_request", { code: "agent_failed", message: error.message });
   log("turn_threw", { turn: turn.id, reason: reason(error) });
   return mapper.endedWithoutResult("failed", "error", { code: "agent_failed", message: "the agent server could not run the turn" });
 }
