@@ -44,6 +44,8 @@ export type Stack = {
   waitForLog(predicate: (line: string) => boolean, timeoutMs: number): Promise<string>;
   /** The Worker and all its objects die at once and start again on the same port and storage; containers live on. */
   restartWorker(): Promise<void>;
+  /** Resolves when the wrangler that serves now has ended, for whatever reason. */
+  ended(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -106,7 +108,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       env: engine === undefined ? {} : engineEnvironment(engine),
     });
     let { wrangler, port } = await Wrangler.start(wranglerOptions(options.port ?? 0));
-    closing.push(() => (engine === undefined ? wrangler.stop() : wrangler.kill()));
+    // Only in a snapshot may wrangler be cut short: in the checkout and in Docker it has files and containers to remove.
+    closing.push(() => (options.watch === true || engine === undefined ? wrangler.stop() : wrangler.kill()));
     killing.push(() => wrangler.killNow());
     const url = `http://127.0.0.1:${port}`;
     await answers(url);
@@ -115,6 +118,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       ...(model !== "none" && { model }),
       ...(engine !== undefined && { engine }),
       logs: log.lines,
+      ended: () => wrangler.exited,
       waitForLog: (predicate, timeoutMs) => log.waitFor(predicate, timeoutMs),
       async restartWorker() {
         await wrangler.kill();

@@ -33,7 +33,7 @@ export class Wrangler {
   private constructor(options: WranglerOptions) {
     this.#options = options;
     const nodeModules = join(ROOT, "node_modules");
-    this.#child = spawn(join(nodeModules, ".bin/node"), [join(nodeModules, "wrangler/bin/wrangler.js"), "dev", ...options.args], {
+    this.#child = spawn(join(nodeModules, ".bin/node"), ["--no-warnings", join(nodeModules, "wrangler/wrangler-dist/cli.js"), "dev", ...options.args], {
       cwd: options.cwd,
       // A group of its own: a Ctrl-C in the terminal reaches only the one who then ends wrangler.
       detached: true,

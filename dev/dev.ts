@@ -1,0 +1,117 @@
+/**
+ * `npm run dev`: serves the checkout on port 8787 until Ctrl-C; what follows `--` goes on to wrangler.
+ * Decides what runs the containers and who plays the model, says both, and starts nothing that the stack does not own.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs, styleText } from "node:util";
+import { PortBusy, startStack } from "./stack.ts";
+import type { StackOptions } from "./stack.ts";
+import { output, ROOT } from "./tools.mjs";
+
+const DEFAULT_PORT = 8787;
+const CREDENTIALS = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
+
+async function main(): Promise<void> {
+  const { port, vars, wranglerArgs } = readArguments(process.argv.slice(2));
+  const docker = output("docker", ["info"]) !== undefined;
+  say(
+    docker
+      ? "containers: Docker, built from container/Dockerfile"
+      : "containers: the local engine, as `docker info` does not answer. It runs the agent server as a plain process of yours: it isolates nothing",
+  );
+  const credential = CREDENTIALS.find((name) => name in vars) ?? (await credentialInDevVars());
+  if (credential === undefined) {
+    say(styleText(["bold", "black", "bgYellow"], " NO CREDENTIAL IN .dev.vars: A STAND-IN PLAYS THE MODEL. It adds, repeats and calls tools, and knows nothing. "));
+    say(`for Claude's answers: echo 'ANTHROPIC_API_KEY=sk-ant-…' >> .dev.vars, and start again`);
+  } else {
+    say(`model: Anthropic's, with ${credential}`);
+  }
+
+  const options: StackOptions = {
+    port,
+    vars,
+    wranglerArgs,
+    model: credential === undefined ? "own" : "none",
+    containers: docker ? "docker" : "engine",
+    watch: true,
+    onLog: (line) => console.log(line),
+    handleSignals: false,
+  };
+  const stopped = stopSignal();
+  const starting = startStack(options);
+  const stack = await Promise.race([starting, stopped]);
+  // Ctrl-C while it starts: what the stack has started so far dies with this process.
+  if (stack === undefined) process.exit(130);
+  console.log();
+  say(`ready. Try it:\n\n  curl -s localhost:${port}/query -H 'content-type: application/json' -d '{"query":"What is 2+2?"}'\n`);
+  await Promise.race([stopped, stack.ended()]);
+  say("stopping");
+  await stack.stop();
+}
+
+/** The stack has to know the port and the variables; the rest is wrangler's alone. */
+function readArguments(args: string[]): { port: number; vars: Record<string, string>; wranglerArgs: string[] } {
+  const { tokens } = parseArgs({
+    args,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+    options: { port: { type: "string" }, var: { type: "string", multiple: true } },
+  });
+  let port = DEFAULT_PORT;
+  const vars: Record<string, string> = {};
+  const taken = new Set<number>();
+  for (const token of tokens) {
+    if (token.kind !== "option" || (token.name !== "port" && token.name !== "var")) continue;
+    taken.add(token.index);
+    if (token.inlineValue === false) taken.add(token.index + 1);
+    const value = String(token.value ?? "");
+    if (token.name === "port") {
+      port = Number(value);
+      if (!Number.isInteger(port) || port < 1 || port > 65535) throw new UsageError(`--port wants a port, not "${value}"`);
+    } else {
+      const at = value.indexOf(":");
+      if (at < 1) throw new UsageError(`--var wants NAME:VALUE, not "${value}"`);
+      vars[value.slice(0, at)] = value.slice(at + 1);
+    }
+  }
+  return { port, vars, wranglerArgs: args.filter((_, index) => !taken.has(index)) };
+}
+
+class UsageError extends Error {}
+
+async function credentialInDevVars(): Promise<string | undefined> {
+  let text: string;
+  try {
+    text = await readFile(join(ROOT, ".dev.vars"), "utf8");
+  } catch {
+    return undefined;
+  }
+  return CREDENTIALS.find((name) => new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=\\s*["']?[^\\s"'#]`, "m").test(text));
+}
+
+/** Resolves with the first of the signals that a terminal or a supervisor sends; a second one ends the process at once. */
+function stopSignal(): Promise<undefined> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(130));
+        resolve(undefined);
+      });
+    }
+  });
+}
+
+function say(sentence: string): void {
+  console.log(`dev: ${sentence}`);
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof Error)) throw error;
+  const plain = error instanceof PortBusy || error instanceof UsageError;
+  console.error(`dev: ${plain ? error.message : (error.stack ?? error.message)}`);
+  process.exitCode = 1;
+}
