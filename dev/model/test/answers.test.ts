@@ -71,7 +71,7 @@ function afterTools(prompt: string, ...outputs: string[]): object {
 
 test("tool calls come one a step, in order, with their input", () =>
   withModel(async (model) => {
-    const prompt = '[[tool Bash {"command":"echo [[1]]"}]] and [[tool Read {"file_path":"/x"}]]';
+    const prompt = '[[tool Bash {"command":"echo [[x]]"}]] and [[tool Read {"file_path":"/x"}]]';
     const calls = [];
     for (const body of [afterTools(prompt), afterTools(prompt, "1")]) {
       const message = (await (await post(model, body)).json()) as {
@@ -81,7 +81,7 @@ test("tool calls come one a step, in order, with their input", () =>
       calls.push([message.stop_reason, message.content[0]?.type, message.content[0]?.name, message.content[0]?.input]);
     }
     assert.deepEqual(calls, [
-      ["tool_use", "tool_use", "Bash", { command: "echo [[1]]" }],
+      ["tool_use", "tool_use", "Bash", { command: "echo [[x]]" }],
       ["tool_use", "tool_use", "Read", { file_path: "/x" }],
     ]);
   }));
@@ -95,4 +95,12 @@ test("after its tool calls the answer is what the tools put out", () =>
 test("a say that stands with a tool call is the answer after it", () =>
   withModel(async (model) => {
     assert.equal(await answerTo(model, afterTools("[[tool Bash {}]] [[say done]]", "one")), "done");
+  }));
+
+test("tool calls of an earlier prompt do not count for this one", () =>
+  withModel(async (model) => {
+    const { messages } = afterTools("[[tool Bash {}]]", "one") as { messages: object[] };
+    const body = { ...userSays(), messages: [...messages, { role: "user", content: "[[tool Bash {}]]" }] };
+    const message = (await (await post(model, body)).json()) as { stop_reason: string };
+    assert.equal(message.stop_reason, "tool_use");
   }));

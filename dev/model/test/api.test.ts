@@ -42,6 +42,7 @@ test("no character of a long text is lost or split in its pieces", () =>
     const text = `  two  spaces\n\n${"🙂".repeat(3_000)} end\t.`.trim();
     const events = await eventsOf(await post(model, { ...userSays(`[[say ${text}]]`), stream: true }));
     assert.equal(textOf(events), text);
+    assert.ok(events.every((event) => textOf([event]).isWellFormed()));
   }));
 
 test("a streamed tool call's input is whole JSON when its pieces are joined", () =>
