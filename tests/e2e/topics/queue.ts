@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { json, problem } from "../client.ts";
+import { problem } from "../client.ts";
 import type { Client, Turn } from "../client.ts";
 import type { Service } from "../support.ts";
 
@@ -55,7 +55,6 @@ export function queue(service: Service): void {
     await service.hanging(prompt);
     assert.deepEqual(await client.said("read-me"), [`user: ${prompt}`]);
     assert.equal((await client.request("GET", "/conversations")).status, 200);
-    assert.equal((await client.request("GET", "/storage-stats")).status, 200);
     assert.equal((await client.turn(turn.turn_id)).status, "running");
     service.model.control.release();
     await client.ended(turn);
@@ -89,15 +88,5 @@ export function queue(service: Service): void {
     assert.equal((await client.query("[[say free]]", { session_id })).response, "free");
     const said = (await client.said(session_id)).filter((line) => line.includes("one too many"));
     assert.deepEqual(said, [], "a refused prompt is not stored");
-  });
-
-  test("stats count an account's conversations and messages", async () => {
-    const fresh = service.newClient();
-    await fresh.query("[[say counted]]");
-    const stats = await json<Record<string, unknown>>(await fresh.request("GET", "/storage-stats"), 200);
-    assert.deepEqual(
-      [stats["total_conversations"], stats["total_messages"], stats["conversations_ready_to_purge"], stats["retention_policy_days"]],
-      [1, 2, 0, 30],
-    );
   });
 }
