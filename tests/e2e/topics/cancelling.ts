@@ -47,7 +47,7 @@ export function cancelling(service: Service): void {
   test("cancelling a turn in a tool ends the tool's process too", async () => {
     const session_id = "cancel-tool";
     const mark = `e2e-cancel-${process.pid}`;
-    const events = await client.stream(`[[tool Bash {"command":"exec -a ${mark} sleep 300"}]]`, { session_id });
+    const events = await client.stream(`[[tool Bash {"command":"exec -a ${mark} tail -f /dev/null"}]]`, { session_id });
     await events.until((event) => event.event === "tool" && event.data["status"] === "started");
     await within(CANCEL_MS, client.cancel(session_id));
     assert.equal((await events.toEnd()).data["code"], "turn_cancelled");
