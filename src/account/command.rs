@@ -1,0 +1,168 @@
+//! The Durable Object's protocol: every command that a Worker may send to an account's object, and every reply to one.
+
+use serde::{Deserialize, Serialize};
+
+use super::listeners::Subscription;
+use crate::domain::{
+    Conversation, EventId, IdempotencyKey, Message, Position, RequestId, SessionId, Title, Turn, TurnId, TurnOptions,
+};
+use crate::store::reads::Page;
+use crate::store::StoreError;
+
+/// A command with the request that it came from.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The request's id, for the answer and the logs.
+    pub request_id: RequestId,
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// What an account's object can be asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Command {
+    /// Admit a turn and run it.
+    StartTurn(Box<StartTurn>),
+    /// One page of the conversations.
+    ListConversations {
+        /// At most so many.
+        limit: u32,
+        /// Which page.
+        page: Page,
+    },
+    /// One conversation with its newest messages. Counts as an access.
+    ReadConversation {
+        /// Which.
+        session_id: SessionId,
+    },
+    /// The event stream of a conversation's current or latest turn.
+    FollowConversation {
+        /// Which.
+        session_id: SessionId,
+        /// The last event that the client has.
+        last_event_id: Option<EventId>,
+    },
+    /// End the queued and running turns of a conversation.
+    CancelConversation {
+        /// Which.
+        session_id: SessionId,
+    },
+    /// Delete a conversation, its turns and every trace of it.
+    DeleteConversation {
+        /// Which.
+        session_id: SessionId,
+    },
+    /// One turn.
+    ReadTurn {
+        /// Which.
+        turn_id: TurnId,
+    },
+}
+
+/// How the caller of a turn wants its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerForm {
+    /// Whole, when the turn has ended.
+    Json,
+    /// As server-sent events.
+    Events,
+    /// At once, with the turn's id.
+    Accepted,
+}
+
+/// A query.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StartTurn {
+    /// The conversation; a new one where absent or unknown.
+    pub session_id: Option<SessionId>,
+    /// What the user said.
+    pub prompt: String,
+    /// The title that a new conversation gets.
+    pub title: Title,
+    /// What the caller asks of the agent.
+    pub options: TurnOptions,
+    /// The caller's key, and the hash of the request that it came with.
+    pub idempotency: Option<(IdempotencyKey, String)>,
+    /// How the answer is wanted.
+    pub answer: AnswerForm,
+}
+
+/// What comes back.
+pub enum Reply<J> {
+    /// A JSON text made by SQLite.
+    Document(J),
+    /// One page of the conversations.
+    Listing {
+        /// A JSON array made by SQLite.
+        json: J,
+        /// How many were asked for.
+        limit: u32,
+        /// Where the next page starts, where there is one.
+        next: Option<Position>,
+    },
+    /// A conversation that is too large for SQLite to write.
+    Conversation {
+        /// It.
+        conversation: Box<Conversation>,
+        /// Its newest messages, oldest first.
+        messages: Vec<Message>,
+    },
+    /// A turn, as it stands.
+    Turn(Box<Turn>),
+    /// A turn that has ended, as the answer to its query.
+    Answer {
+        /// It.
+        turn: Box<Turn>,
+        /// Whether an earlier request with the same key had made it.
+        replayed: bool,
+    },
+    /// A turn that was admitted.
+    Accepted {
+        /// It.
+        turn: Box<Turn>,
+        /// Whether an earlier request with the same key had made it.
+        replayed: bool,
+    },
+    /// A turn's events.
+    Events {
+        /// They.
+        subscription: Subscription,
+        /// Whether an earlier request with the same key had made the turn.
+        replayed: bool,
+    },
+    /// The conversation is gone.
+    Deleted,
+    /// So many turns were ended or asked to end.
+    Cancelled(usize),
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// There is no such conversation or turn.
+    #[error("not found")]
+    NotFound,
+    /// As many turns wait as may.
+    #[error("{depth} turns are waiting")]
+    QueueFull {
+        /// How many wait.
+        depth: usize,
+    },
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The object lost the turn's end; the turn is not lost.
+    #[error("the object did not see the end of the turn")]
+    EndUnseen,
+    /// Storage failed. The detail is for the log.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<crate::store::sql::SqlError> for AccountError {
+    fn from(error: crate::store::sql::SqlError) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -1,0 +1,41 @@
+//! The port to the runtime: clock, randomness, tasks, the alarm and the log.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::Millis;
+
+/// How loud a line of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// It went as it should.
+    Info,
+    /// It went wrong and was dealt with.
+    Warn,
+    /// It went wrong and somebody must look.
+    Error,
+}
+
+/// What an object's use cases need of the runtime.
+pub trait Host: 'static {
+    /// The time.
+    fn now(&self) -> Millis;
+
+    /// A fresh, time-ordered UUID.
+    fn uuid(&self) -> Uuid;
+
+    /// Waits.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static;
+
+    /// Runs a task that outlives the request at hand.
+    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+
+    /// Sets the object's one alarm, in place of the one that was set.
+    fn set_alarm(&self, at: Millis);
+
+    /// Writes one JSON line. Fields hold ids, counts and durations, never content or secrets.
+    fn log(&self, level: Level, line: Value);
+}

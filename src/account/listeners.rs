@@ -1,0 +1,230 @@
+//! Who hears a turn's events: followers with a bounded buffer each, a bounded log for those who come later, and those who wait for the end.
+//! A follower that is too slow is cut and may come back; it never slows the turn.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use futures_channel::{mpsc, oneshot};
+use futures_util::Stream;
+
+use crate::domain::frame::{Retry, Tool};
+use crate::domain::{EventId, SessionId, Turn, TurnId, TurnStatus};
+
+/// Events that a follower may be behind before it is cut.
+pub const MAX_BUFFERED_EVENTS: usize = 1_024;
+/// Bytes of events kept for those who come later; beyond it the oldest go, pieces of text first.
+pub const MAX_LOG_BYTES: usize = 4 * 1024 * 1024;
+/// Followers of one turn; the oldest is cut for one more.
+pub const MAX_FOLLOWERS: usize = 64;
+/// What an event takes in memory beside its text.
+const EVENT_OVERHEAD_BYTES: usize = 96;
+
+/// One event of a turn. Its number is that of the container's frame, so that it stays the same when the object is rebuilt in the middle.
+#[derive(Debug)]
+pub struct Event {
+    /// `<turn_id>:<n>`.
+    pub id: EventId,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a turn.
+#[derive(Debug)]
+pub enum EventKind {
+    /// It stands so in the queue, or runs.
+    Turn {
+        /// Its conversation.
+        session_id: SessionId,
+        /// Queued or running, or its end for one that has ended.
+        status: TurnStatus,
+        /// How many turns of the account are before it.
+        position: usize,
+    },
+    /// A piece of the answer.
+    Delta(String),
+    /// A whole text block.
+    Message(String),
+    /// A tool call.
+    Tool(Tool),
+    /// The model is asked again.
+    Retry(Retry),
+    /// It has ended; nothing follows.
+    Ended(Rc<Turn>),
+}
+
+impl EventKind {
+    fn bytes(&self) -> usize {
+        EVENT_OVERHEAD_BYTES
+            + match self {
+                Self::Delta(text) | Self::Message(text) => text.len(),
+                Self::Tool(tool) => tool.input.as_ref().map_or(0, |input| input.get().len()),
+                Self::Turn { .. } | Self::Retry(_) | Self::Ended(_) => 0,
+            }
+    }
+}
+
+/// Everyone who listens to one turn.
+#[derive(Default)]
+pub struct Listeners {
+    log: VecDeque<Rc<Event>>,
+    log_bytes: usize,
+    followers: VecDeque<mpsc::Sender<Rc<Event>>>,
+    waiters: Vec<oneshot::Sender<Rc<Turn>>>,
+}
+
+impl Listeners {
+    /// Tells everyone, and keeps it for those who come later.
+    pub fn publish(&mut self, event: Event) {
+        let event = Rc::new(event);
+        self.followers.retain_mut(|follower| follower.try_send(Rc::clone(&event)).is_ok());
+        if let EventKind::Ended(turn) = &event.kind {
+            for waiter in self.waiters.drain(..) {
+                // A client that left does not wait any more.
+                let _ = waiter.send(Rc::clone(turn));
+            }
+        }
+        self.log_bytes += event.kind.bytes();
+        self.log.push_back(event);
+        while self.log_bytes > MAX_LOG_BYTES {
+            let piece = self.log.iter().position(|event| matches!(event.kind, EventKind::Delta(_)));
+            let Some(gone) = self.log.remove(piece.unwrap_or(0)) else { break };
+            self.log_bytes -= gone.kind.bytes();
+        }
+    }
+
+    /// The turn's events after the `after`-th, `first` before them, then those that come.
+    pub fn follow(&mut self, first: Event, after: u64) -> Subscription {
+        if self.followers.len() == MAX_FOLLOWERS {
+            self.followers.pop_front();
+        }
+        let (sender, live) = mpsc::channel(MAX_BUFFERED_EVENTS);
+        self.followers.push_back(sender);
+        let missed = self.log.iter().filter(|event| event.id.n > after).cloned();
+        Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live) }
+    }
+
+    /// The turn's end, when it comes.
+    pub fn wait(&mut self) -> oneshot::Receiver<Rc<Turn>> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiters.push(sender);
+        receiver
+    }
+}
+
+/// A turn's events, one after the other. It ends after the turn's end, or early where its reader was too slow.
+pub struct Subscription {
+    missed: VecDeque<Rc<Event>>,
+    live: Option<mpsc::Receiver<Rc<Event>>>,
+}
+
+impl Subscription {
+    /// The events of a turn that has ended.
+    #[must_use]
+    pub fn of_ended(turn: &Rc<Turn>) -> Self {
+        let event = |n, kind| Rc::new(Event { id: EventId { turn_id: turn.turn_id.clone(), n }, kind });
+        let head = EventKind::Turn { session_id: turn.session_id.clone(), status: turn.status, position: 0 };
+        let message = turn.response.clone().map(|text| event(LAST_EVENTS, EventKind::Message(text)));
+        let end = event(LAST_EVENTS + 1, EventKind::Ended(Rc::clone(turn)));
+        Self { missed: [event(0, head)].into_iter().chain(message).chain([end]).collect(), live: None }
+    }
+}
+
+/// The number of the stored `message` of a turn that has ended: above that of any frame.
+const LAST_EVENTS: u64 = 1 << 52;
+
+impl Stream for Subscription {
+    type Item = Rc<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Rc<Event>>> {
+        if let Some(event) = self.missed.pop_front() {
+            return Poll::Ready(Some(event));
+        }
+        let Some(live) = self.live.as_mut() else { return Poll::Ready(None) };
+        let next = Pin::new(live).poll_next(cx);
+        if let Poll::Ready(Some(event)) = &next
+            && matches!(event.kind, EventKind::Ended(_))
+        {
+            self.live = None;
+        }
+        next
+    }
+}
+
+/// The announcement of a turn.
+#[must_use]
+pub fn announcement(turn_id: &TurnId, session_id: &SessionId, status: TurnStatus, position: usize) -> Event {
+    Event {
+        id: EventId { turn_id: turn_id.clone(), n: 0 },
+        kind: EventKind::Turn { session_id: session_id.clone(), status, position },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt, StreamExt};
+    use uuid::Uuid;
+
+    fn turn_id() -> TurnId {
+        TurnId::new(Uuid::from_u128(1))
+    }
+
+    fn delta(n: u64, text: &str) -> Event {
+        Event { id: EventId { turn_id: turn_id(), n }, kind: EventKind::Delta(text.to_owned()) }
+    }
+
+    fn first() -> Event {
+        announcement(&turn_id(), &"s".parse().unwrap(), TurnStatus::Running, 0)
+    }
+
+    fn numbers(subscription: &mut Subscription) -> Vec<u64> {
+        std::iter::from_fn(|| subscription.next().now_or_never().flatten()).map(|event| event.id.n).collect()
+    }
+
+    #[test]
+    fn whoever_comes_back_hears_what_was_missed_and_then_what_comes() {
+        let mut listeners = Listeners::default();
+        for n in 1..=5 {
+            listeners.publish(delta(n, "x"));
+        }
+        let mut late = listeners.follow(first(), 3);
+        listeners.publish(delta(6, "x"));
+        assert_eq!(numbers(&mut late), [0, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_follower_that_does_not_read_is_cut_and_the_others_are_not() {
+        let mut listeners = Listeners::default();
+        let mut slow = listeners.follow(first(), 0);
+        let mut quick = listeners.follow(first(), 0);
+        let total = u64::try_from(MAX_BUFFERED_EVENTS).unwrap() + 50;
+        let mut heard = 0;
+        for n in 1..=total {
+            listeners.publish(delta(n, "x"));
+            heard += numbers(&mut quick).iter().filter(|n| **n > 0).count();
+        }
+        assert_eq!(u64::try_from(heard).unwrap(), total);
+        let got = numbers(&mut slow);
+        assert!(got.len() < usize::try_from(total).unwrap());
+        assert_eq!(slow.next().now_or_never(), Some(None), "the stream has ended");
+    }
+
+    impl PartialEq for Event {
+        fn eq(&self, other: &Self) -> bool {
+            self.id == other.id
+        }
+    }
+
+    #[test]
+    fn the_log_is_bounded() {
+        let mut listeners = Listeners::default();
+        let text = "x".repeat(1024 * 1024);
+        for n in 1..=20 {
+            listeners.publish(delta(n, &text));
+        }
+        assert!(listeners.log_bytes <= MAX_LOG_BYTES);
+        assert_eq!(numbers(&mut listeners.follow(first(), 0)), [0, 18, 19, 20]);
+    }
+}

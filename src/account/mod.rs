@@ -1,0 +1,342 @@
+//! The use cases of one account: the authority for its conversations, its queue of turns and its container.
+//! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
+
+pub mod command;
+pub mod host;
+pub mod listeners;
+mod progress;
+mod run;
+pub mod turn;
+pub mod wake;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use futures_channel::mpsc;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
+use host::{Host, Level};
+use listeners::{Listeners, Subscription, announcement};
+use turn::Stop;
+
+use crate::agent::{Agent, Container};
+use crate::config::Config;
+use crate::domain::{
+    AccountId, EventId, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus,
+};
+use crate::store::sql::Sql;
+use crate::store::turns::{ActiveTurn, NewTurn, TurnEnd};
+use crate::store::Store;
+
+/// A reply that is there, or one that comes with the end of a turn.
+pub enum Handled<J> {
+    /// It is there.
+    Now(Reply<J>),
+    /// It comes.
+    Later(Pin<Box<dyn Future<Output = Result<Reply<J>, AccountError>>>>),
+}
+
+/// A turn that the container has.
+struct Running {
+    session_id: SessionId,
+    stop: mpsc::UnboundedSender<Stop>,
+}
+
+/// One account.
+pub struct Account<S, C, H> {
+    id: AccountId,
+    log_id: String,
+    store: Store<S>,
+    agent: Agent<C>,
+    host: H,
+    config: Config,
+    running: RefCell<BTreeMap<TurnId, Running>>,
+    listeners: RefCell<BTreeMap<TurnId, Listeners>>,
+    awake: Cell<bool>,
+    alarm: Cell<Option<Millis>>,
+    idle_since: Cell<Option<Millis>>,
+}
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+    /// The account whose database `store` is and whose container `agent` speaks to.
+    pub fn new(id: AccountId, store: Store<S>, agent: Agent<C>, host: H, config: Config) -> Self {
+        let log_id = Sha256::digest(id.as_str()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            id,
+            log_id,
+            store,
+            agent,
+            host,
+            config,
+            running: RefCell::default(),
+            listeners: RefCell::default(),
+            awake: Cell::new(false),
+            alarm: Cell::new(None),
+            idle_since: Cell::new(None),
+        }
+    }
+
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// The caller's faults, and [`AccountError::Store`].
+    pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Handled<S::Json>, AccountError> {
+        self.wake_up()?;
+        let now = self.host.now();
+        let reply = match envelope.command {
+            Command::StartTurn(start) => return self.start_turn(*start, &envelope.request_id, now),
+            Command::ListConversations { limit, page } => {
+                let listing = self.store.list(limit, &page)?;
+                Reply::Listing { json: listing.json, limit, next: listing.next }
+            }
+            Command::ReadConversation { session_id } => self.read_conversation(&session_id, now)?,
+            Command::FollowConversation { session_id, last_event_id } => {
+                let turn_id = self.turn_to_follow(&session_id, last_event_id.as_ref())?;
+                let after = last_event_id.filter(|id| id.turn_id == turn_id).map_or(0, |id| id.n);
+                Reply::Events { subscription: self.follow(&turn_id, after)?, replayed: false }
+            }
+            Command::CancelConversation { session_id } => {
+                self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
+                Reply::Cancelled(self.stop_turns_of(&session_id)?)
+            }
+            Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
+            Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
+        };
+        Ok(Handled::Now(reply))
+    }
+
+    /// What the object's alarm does: looks after the turns, stops an idle container, and sets the next alarm.
+    ///
+    /// # Errors
+    /// SQLite's; the platform then calls again.
+    pub fn alarm(self: &Rc<Self>) -> Result<(), AccountError> {
+        self.alarm.set(None);
+        self.wake_up()?;
+        self.pump()?;
+        let now = self.host.now();
+        if self.running.borrow().is_empty() && self.agent.is_running() {
+            let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
+            self.idle_since.set(Some(since));
+            if now >= since.plus(self.config.container_idle) {
+                self.agent.stop();
+                self.idle_since.set(None);
+                self.log(Level::Info, json!({"event": "container_idle_stop", "idle_ms": now.since(since).as_millis()}));
+            }
+            self.store.set_container_idle_since(self.idle_since.get())?;
+        }
+        self.set_alarm()?;
+        Ok(())
+    }
+
+    /// Takes up the turns that were running when the object lost its memory.
+    fn wake_up(self: &Rc<Self>) -> Result<(), AccountError> {
+        if self.awake.replace(true) {
+            return Ok(());
+        }
+        for turn in self.store.active_turns()? {
+            if turn.status == TurnStatus::Running {
+                self.launch(turn, run::Begin::Attach);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_conversation(&self, session_id: &SessionId, now: Millis) -> Result<Reply<S::Json>, AccountError> {
+        self.store.touch(session_id, now)?;
+        if let Some(json) = self.store.conversation_document(&self.id, session_id)? {
+            return Ok(Reply::Document(json));
+        }
+        let conversation = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
+        let messages = self.store.messages_before(session_id, i64::MAX)?;
+        Ok(Reply::Conversation { conversation: Box::new(conversation), messages })
+    }
+
+    fn start_turn(
+        self: &Rc<Self>,
+        start: StartTurn,
+        request_id: &RequestId,
+        now: Millis,
+    ) -> Result<Handled<S::Json>, AccountError> {
+        let answer = start.answer;
+        let (turn_id, replayed) = self.store.transaction(|| self.admit(&start, request_id, now))?;
+        if !replayed {
+            self.pump()?;
+            self.set_alarm()?;
+        }
+        match answer {
+            AnswerForm::Accepted => {
+                Ok(Handled::Now(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
+            }
+            AnswerForm::Events => {
+                Ok(Handled::Now(Reply::Events { subscription: self.follow(&turn_id, 0)?, replayed }))
+            }
+            AnswerForm::Json => {
+                let turn = self.turn(&turn_id)?;
+                if turn.status.is_end() {
+                    return Ok(Handled::Now(Reply::Answer { turn: Box::new(turn), replayed }));
+                }
+                let end = self.listeners.borrow_mut().entry(turn_id).or_default().wait();
+                Ok(Handled::Later(Box::pin(async move {
+                    let turn = end.await.map_err(|_| AccountError::EndUnseen)?;
+                    Ok(Reply::Answer { turn: Box::new(Turn::clone(&turn)), replayed })
+                })))
+            }
+        }
+    }
+
+    /// Stores a turn, or finds the one that its key made. Part of one transaction.
+    fn admit(&self, start: &StartTurn, request_id: &RequestId, now: Millis) -> Result<(TurnId, bool), AccountError> {
+        if let Some((key, hash)) = &start.idempotency
+            && let Some((turn_id, stored_hash)) = self.store.turn_by_key(key)?
+        {
+            return if stored_hash == *hash { Ok((turn_id, true)) } else { Err(AccountError::KeyReused) };
+        }
+        let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.host.uuid()));
+        let active = self.store.active_turns()?;
+        let queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
+        if queued >= self.config.max_queued_turns as usize {
+            return Err(AccountError::QueueFull { depth: queued });
+        }
+        let starts_now = queued == 0 && self.has_room_for(&session_id);
+        let turn_id = TurnId::new(self.host.uuid());
+        self.store.remember_account(&self.id)?;
+        let seq = self.store.open_conversation(&session_id, &start.title, start.prompt.len(), now)?;
+        let query = Message {
+            seq,
+            turn_id: turn_id.clone(),
+            role: Role::User,
+            content: start.prompt.clone(),
+            timestamp: now,
+        };
+        self.store.insert_message(&session_id, &query)?;
+        self.store.insert_turn(&NewTurn {
+            turn_id: &turn_id,
+            session_id: &session_id,
+            seq,
+            ordinal: active.last().map_or(0, |last| last.ordinal) + 1,
+            request_id,
+            idempotency: start.idempotency.as_ref().map(|(key, hash)| (key, hash.as_str())),
+            options: &start.options,
+            created_at: now,
+            started_at: starts_now.then_some(now),
+        })?;
+        Ok((turn_id, false))
+    }
+
+    fn has_room_for(&self, session_id: &SessionId) -> bool {
+        let running = self.running.borrow();
+        running.len() < self.config.account_concurrency as usize
+            && running.values().all(|turn| turn.session_id != *session_id)
+    }
+
+    /// Gives to the container what may run, first come first served.
+    fn pump(self: &Rc<Self>) -> Result<(), AccountError> {
+        for turn in self.store.active_turns()? {
+            let known = self.running.borrow().contains_key(&turn.turn_id);
+            match turn.status {
+                TurnStatus::Running if !known => self.launch(turn, run::Begin::Submit),
+                TurnStatus::Queued if self.has_room_for(&turn.session_id) => {
+                    let now = self.host.now();
+                    self.store.start_turn(&turn.turn_id, now)?;
+                    let started = ActiveTurn { started_at: Some(now), status: TurnStatus::Running, ..turn };
+                    self.launch(started, run::Begin::Submit);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn launch(self: &Rc<Self>, turn: ActiveTurn, begin: run::Begin) {
+        let (stop, stops) = mpsc::unbounded();
+        let running = Running { session_id: turn.session_id.clone(), stop };
+        self.running.borrow_mut().insert(turn.turn_id.clone(), running);
+        let mut listeners = self.listeners.borrow_mut();
+        let event = announcement(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
+        listeners.entry(turn.turn_id.clone()).or_default().publish(event);
+        drop(listeners);
+        self.host.spawn(Rc::clone(self).run(turn, begin, stops));
+    }
+
+    fn turn(&self, turn_id: &TurnId) -> Result<Turn, AccountError> {
+        self.store.turn(turn_id)?.ok_or(AccountError::NotFound)
+    }
+
+    fn turn_to_follow(&self, session_id: &SessionId, last: Option<&EventId>) -> Result<TurnId, AccountError> {
+        if let Some(last) = last
+            && self.store.turn(&last.turn_id)?.is_some_and(|turn| turn.session_id == *session_id)
+        {
+            return Ok(last.turn_id.clone());
+        }
+        let running = self.running.borrow();
+        let current = running.iter().find(|(_, turn)| turn.session_id == *session_id).map(|(id, _)| id.clone());
+        current.map_or_else(|| self.store.latest_turn_of(session_id)?.ok_or(AccountError::NotFound), Ok)
+    }
+
+    fn follow(&self, turn_id: &TurnId, after: u64) -> Result<Subscription, AccountError> {
+        let turn = self.turn(turn_id)?;
+        if turn.status.is_end() {
+            return Ok(Subscription::of_ended(&Rc::new(turn)));
+        }
+        let position = match turn.status {
+            TurnStatus::Queued => {
+                self.store.active_turns()?.iter().take_while(|active| active.turn_id != *turn_id).count()
+            }
+            _ => 0,
+        };
+        let first = announcement(turn_id, &turn.session_id, turn.status, position);
+        Ok(self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after))
+    }
+
+    /// Ends the queued turns of a conversation and asks the running ones to end; returns how many.
+    fn stop_turns_of(self: &Rc<Self>, session_id: &SessionId) -> Result<usize, AccountError> {
+        let mut stopped = 0;
+        for turn in self.store.active_turns()?.into_iter().filter(|turn| turn.session_id == *session_id) {
+            stopped += 1;
+            if turn.status == TurnStatus::Queued {
+                self.end_queued(&turn)?;
+            } else if let Some(running) = self.running.borrow().get(&turn.turn_id) {
+                // A turn that is ending at this moment does not listen any more.
+                let _ = running.stop.unbounded_send(Stop::Cancel);
+            }
+        }
+        Ok(stopped)
+    }
+
+    fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
+        self.stop_turns_of(session_id)?;
+        let agent_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
+        let is_running = self.running.borrow().values().any(|turn| turn.session_id == *session_id);
+        // A running turn forgets its session when it has ended.
+        if let Some(agent_session) = agent_session.filter(|_| !is_running && self.agent.is_running()) {
+            let account = Rc::clone(self);
+            self.host.spawn(async move { account.forget_session(&agent_session).await });
+        }
+        Ok(Reply::Deleted)
+    }
+
+    fn set_alarm(&self) -> Result<(), AccountError> {
+        let now = self.host.now();
+        let turn_active = !self.running.borrow().is_empty() || !self.store.active_turns()?.is_empty();
+        let reasons = wake::Reasons { turn_active, container_idle_since: self.idle_since.get() };
+        if let Some(at) = wake::next_wake(reasons, self.config.container_idle, now)
+            && wake::must_set(self.alarm.get(), at, now)
+        {
+            self.alarm.set(Some(at));
+            self.host.set_alarm(at);
+        }
+        Ok(())
+    }
+
+    fn log(&self, level: Level, mut line: serde_json::Value) {
+        if let Some(fields) = line.as_object_mut() {
+            fields.insert("account".to_owned(), self.log_id.clone().into());
+        }
+        self.host.log(level, line);
+    }
+}

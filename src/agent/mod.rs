@@ -1,0 +1,259 @@
+//! The client side of `agent-protocol.md`: starts the container, gives it turns, reads their frames, names its failures.
+//! It owns the port to a container, which `platform` implements; it stores nothing and decides nothing about turns.
+
+mod frames;
+mod port;
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use futures_util::lock::Mutex;
+use serde::{Deserialize, Serialize};
+
+pub use frames::Frames;
+pub use port::{Answer, Body, Call, Container, ContainerError, Method};
+
+use crate::domain::{AgentSession, TurnId, TurnOptions};
+
+/// How long a container may take from its start to its first healthy answer; a client hears of it within 30 s.
+pub const START_LIMIT: Duration = Duration::from_secs(25);
+/// Pause between two questions after its health while it starts.
+const START_POLL: Duration = Duration::from_millis(100);
+/// Longest error body that is read of the agent server.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// Why the agent did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The container did not start, or does not answer. The detail is for the log.
+    #[error("container: {0}")]
+    Unreachable(#[from] ContainerError),
+    /// The stream of frames broke off before its end.
+    #[error("the stream of frames was cut")]
+    Cut,
+    /// It does not know this turn.
+    #[error("unknown turn")]
+    UnknownTurn,
+    /// It no longer holds this conversation and wants its transcript.
+    #[error("transcript required")]
+    TranscriptRequired,
+    /// It is about to stop and takes no new turn.
+    #[error("draining")]
+    Draining,
+    /// It said what the protocol does not allow. The detail is for the log.
+    #[error("protocol: {0}")]
+    Protocol(String),
+}
+
+/// The first line of `POST /turns`.
+#[derive(Debug, Serialize)]
+pub struct TurnRequest<'a> {
+    /// The turn.
+    pub turn_id: &'a TurnId,
+    /// The SDK's session; none for a new conversation.
+    pub agent_session: Option<&'a AgentSession>,
+    /// What the user said.
+    pub prompt: &'a str,
+    /// Whether `agent_session` is an existing conversation.
+    pub resume: bool,
+    /// What was asked of the agent.
+    pub options: &'a TurnOptions,
+    /// Whether the stored transcript follows.
+    pub transcript: bool,
+}
+
+/// What `GET /healthz` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Health {
+    /// The agent server's own id, new with each start.
+    pub instance: String,
+}
+
+#[derive(Deserialize)]
+struct AgentProblem {
+    #[serde(default)]
+    code: String,
+}
+
+/// The agent server in the account's container.
+pub struct Agent<C> {
+    container: C,
+    starting: Mutex<()>,
+    ready: Cell<bool>,
+    instance: RefCell<Option<String>>,
+}
+
+impl<C: Container> Agent<C> {
+    /// Speaks to what runs in `container`.
+    pub fn new(container: C) -> Self {
+        Self { container, starting: Mutex::new(()), ready: Cell::new(false), instance: RefCell::new(None) }
+    }
+
+    /// Whether the platform says that the container runs; it learns of a death late.
+    pub fn is_running(&self) -> bool {
+        self.container.is_running()
+    }
+
+    /// Makes sure that the agent server answers; concurrent callers share one start. Returns true where it was started anew.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`] where it does not answer within [`START_LIMIT`]; the container is then destroyed.
+    pub async fn ensure(&self) -> Result<bool, AgentError> {
+        let _one_at_a_time = self.starting.lock().await;
+        if self.ready.get() {
+            return Ok(false);
+        }
+        let was_running = self.container.is_running();
+        if was_running {
+            self.container.prepare().await?;
+            if self.health().await.is_ok() {
+                self.ready.set(true);
+                return Ok(false);
+            }
+            self.container.destroy().await;
+        }
+        let outcome = self.start().await;
+        if outcome.is_err() {
+            self.container.destroy().await;
+        }
+        outcome.map(|()| true)
+    }
+
+    async fn start(&self) -> Result<(), AgentError> {
+        self.container.prepare().await?;
+        self.container.start().await?;
+        let polls = START_LIMIT.as_millis() / START_POLL.as_millis();
+        let mut last = AgentError::Draining;
+        for _ in 0..polls {
+            match self.health().await {
+                Ok(()) => {
+                    self.ready.set(true);
+                    return Ok(());
+                }
+                Err(error) => last = error,
+            }
+            self.container.sleep(START_POLL).await;
+        }
+        Err(last)
+    }
+
+    async fn health(&self) -> Result<(), AgentError> {
+        let answer = self.container.fetch(Call::new(Method::Get, "/healthz".to_owned())).await?;
+        let status = answer.status;
+        let text = read_limited(answer.body).await?;
+        match (status, serde_json::from_str::<Health>(&text)) {
+            (200, Ok(health)) => {
+                self.instance.replace(Some(health.instance));
+                Ok(())
+            }
+            (503, _) => Err(AgentError::Draining),
+            (status, _) => Err(AgentError::Protocol(format!("GET /healthz answered {status}"))),
+        }
+    }
+
+    /// The running agent server's own id, as far as it is known.
+    pub fn instance(&self) -> Option<String> {
+        self.instance.borrow().clone()
+    }
+
+    /// Starts a turn, or attaches to it where it is known; `transcript` is the stored JSON lines in pieces.
+    ///
+    /// # Errors
+    /// Every [`AgentError`] but [`AgentError::UnknownTurn`].
+    pub async fn run(
+        &self,
+        request: &TurnRequest<'_>,
+        transcript: Option<Vec<String>>,
+    ) -> Result<Frames<C::Body>, AgentError> {
+        let first = serde_json::to_string(request).map_err(|e| AgentError::Protocol(e.to_string()))?;
+        let mut body = vec![first + "\n"];
+        body.extend(transcript.unwrap_or_default());
+        let call = Call { body: Some(body), ..Call::new(Method::Post, "/turns".to_owned()) };
+        self.frames(call).await
+    }
+
+    /// The frames of a turn after the `after`-th, then those that come.
+    ///
+    /// # Errors
+    /// [`AgentError::UnknownTurn`] where the server has no memory of it, or [`AgentError::Unreachable`].
+    pub async fn attach(&self, turn_id: &TurnId, after: u64) -> Result<Frames<C::Body>, AgentError> {
+        self.container.prepare().await?;
+        self.frames(Call::new(Method::Get, format!("/turns/{turn_id}?after={after}"))).await
+    }
+
+    async fn frames(&self, call: Call) -> Result<Frames<C::Body>, AgentError> {
+        let answer = self.container.fetch(call).await.inspect_err(|_| self.ready.set(false))?;
+        if answer.status == 200 {
+            return Ok(Frames::new(answer.body));
+        }
+        let status = answer.status;
+        let text = read_limited(answer.body).await.unwrap_or_default();
+        let problem = serde_json::from_str::<AgentProblem>(&text).unwrap_or(AgentProblem { code: String::new() });
+        Err(match (status, problem.code.as_str()) {
+            (404, _) => AgentError::UnknownTurn,
+            (409, "transcript_required") => AgentError::TranscriptRequired,
+            (503, _) => {
+                self.ready.set(false);
+                AgentError::Draining
+            }
+            (status, code) => AgentError::Protocol(format!("the agent server answered {status} {code}")),
+        })
+    }
+
+    /// Asks that a turn be ended; its `result` frame tells when it is.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn cancel(&self, turn_id: &TurnId) -> Result<(), AgentError> {
+        self.tell(Method::Post, format!("/turns/{turn_id}/cancel")).await
+    }
+
+    /// Says that a turn's frames are stored and may be forgotten.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn forget_turn(&self, turn_id: &TurnId) -> Result<(), AgentError> {
+        self.tell(Method::Delete, format!("/turns/{turn_id}")).await
+    }
+
+    /// Ends a conversation's process and removes every trace of it.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn forget_session(&self, agent_session: &AgentSession) -> Result<(), AgentError> {
+        self.tell(Method::Delete, format!("/sessions/{agent_session}")).await
+    }
+
+    async fn tell(&self, method: Method, path: String) -> Result<(), AgentError> {
+        let answer = self.container.fetch(Call::new(method, path)).await?;
+        read_limited(answer.body).await.map(drop)
+    }
+
+    /// Says that the container did not answer as a living one does: the next [`Agent::ensure`] looks after it.
+    pub fn suspect(&self) {
+        self.ready.set(false);
+    }
+
+    /// Lets the container drain and stop (SIGTERM).
+    pub fn stop(&self) {
+        self.ready.set(false);
+        self.container.terminate();
+    }
+
+    /// Ends the container at once.
+    pub async fn destroy(&self) {
+        self.ready.set(false);
+        self.container.destroy().await;
+    }
+}
+
+async fn read_limited(mut body: impl Body) -> Result<String, AgentError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.chunk().await? {
+        if bytes.len() + chunk.len() > MAX_ERROR_BYTES {
+            return Err(AgentError::Protocol("an answer is too long".to_owned()));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|e| AgentError::Protocol(e.to_string()))
+}

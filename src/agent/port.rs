@@ -1,0 +1,92 @@
+//! The port to a container: what the agent's client needs of the platform.
+
+use std::future::Future;
+use std::time::Duration;
+
+/// A platform's failure to start or reach a container. The detail is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ContainerError(pub String);
+
+/// An HTTP method of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// The method's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One HTTP request to the agent server.
+#[derive(Debug)]
+pub struct Call {
+    /// Its method.
+    pub method: Method,
+    /// Its path and query.
+    pub path: String,
+    /// Its body, in pieces that follow each other.
+    pub body: Option<Vec<String>>,
+}
+
+impl Call {
+    /// A request without a body.
+    #[must_use]
+    pub fn new(method: Method, path: String) -> Self {
+        Self { method, path, body: None }
+    }
+}
+
+/// The answer to a [`Call`], its body yet to be read.
+pub struct Answer<B> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: B,
+}
+
+/// A body that is read piece by piece; dropping it ends the request.
+pub trait Body {
+    /// The next piece; none at the end.
+    fn chunk(&mut self) -> impl Future<Output = Result<Option<Vec<u8>>, ContainerError>>;
+}
+
+/// One account's container.
+pub trait Container {
+    /// The bodies of its answers.
+    type Body: Body + 'static;
+
+    /// Whether the platform believes that it runs.
+    fn is_running(&self) -> bool;
+
+    /// Makes a running or a coming container ready to be used by this object; may be called again and again.
+    fn prepare(&self) -> impl Future<Output = Result<(), ContainerError>>;
+
+    /// Starts it. It must not be running.
+    fn start(&self) -> impl Future<Output = Result<(), ContainerError>>;
+
+    /// Sends a request to the agent server's port.
+    fn fetch(&self, call: Call) -> impl Future<Output = Result<Answer<Self::Body>, ContainerError>>;
+
+    /// Sends SIGTERM where it runs.
+    fn terminate(&self);
+
+    /// Ends it at once and waits for that; it may not be running.
+    fn destroy(&self) -> impl Future<Output = ()>;
+
+    /// Waits.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()>;
+}

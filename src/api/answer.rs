@@ -1,0 +1,225 @@
+//! Replies into HTTP answers: statuses of success, headers and bodies. The fields are the public contract's.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::cursor;
+use crate::account::command::{AccountError, Reply};
+use crate::account::listeners::Subscription;
+use crate::domain::{AccountId, Conversation, Message, RequestId, SessionId, Turn, TurnId, TurnStatus, Usage};
+use crate::error::{ApiError, Code};
+
+/// A body on its way out.
+pub enum Body<J> {
+    /// A JSON text.
+    Text(String),
+    /// A JSON text made by SQLite.
+    Document(J),
+    /// Server-sent events.
+    Events(Subscription),
+}
+
+/// An HTTP answer.
+pub struct Answer<J> {
+    /// Its status.
+    pub status: u16,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its other headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Its body.
+    pub body: Body<J>,
+}
+
+const JSON: &str = "application/json";
+
+impl<J> Answer<J> {
+    fn new(status: u16, content_type: &'static str, body: Body<J>, request_id: &RequestId) -> Self {
+        let headers = vec![("x-request-id", request_id.to_string()), ("cache-control", "no-store".to_owned())];
+        Self { status, content_type, headers, body }
+    }
+
+    pub(super) fn json(status: u16, value: &impl Serialize, request_id: &RequestId) -> Self {
+        // What is serialised here are structs and maps with text keys: that does not fail.
+        let text = serde_json::to_string(value).unwrap_or_default();
+        Self::new(status, JSON, Body::Text(text), request_id)
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A refusal as a problem document.
+    #[must_use]
+    pub fn refusal(error: &ApiError, request_id: &RequestId) -> Self {
+        let mut answer = Self::json(error.code.status(), &error.problem(request_id), request_id);
+        answer.content_type = "application/problem+json";
+        if let Some(seconds) = error.retry_after_s {
+            answer = answer.with("retry-after", seconds.to_string());
+        }
+        if let Some(allow) = error.allow {
+            answer = answer.with("allow", allow);
+        }
+        if error.code == Code::Unauthorized {
+            answer = answer.with("www-authenticate", "Bearer");
+        }
+        answer
+    }
+
+    /// The answer that carries a reply.
+    #[must_use]
+    pub fn of(reply: Reply<J>, account_id: &AccountId, request_id: &RequestId) -> Self {
+        match reply {
+            Reply::Document(json) => Self::new(200, JSON, Body::Document(json), request_id),
+            Reply::Listing { json, limit, next } => {
+                let answer = Self::new(200, JSON, Body::Document(json), request_id);
+                match next {
+                    Some(next) => answer.with("link", next_link(account_id, limit, &cursor::encode(&next))),
+                    None => answer,
+                }
+            }
+            Reply::Conversation { conversation, messages } => {
+                Self::json(200, &conversation_json(account_id, &conversation, &messages), request_id)
+            }
+            Reply::Turn(turn) => Self::json(200, &TurnJson::of(&turn), request_id),
+            Reply::Answer { turn, replayed } => {
+                let answer = match outcome(&turn) {
+                    Ok(done) => Self::json(200, &done, request_id),
+                    Err(error) => Self::refusal(&error, request_id),
+                };
+                answer.of_turn(&turn, replayed)
+            }
+            Reply::Accepted { turn, replayed } => {
+                let (turn_id, session_id, status) = (&turn.turn_id, &turn.session_id, turn.status);
+                let accepted = json!({"turn_id": turn_id, "session_id": session_id, "status": status});
+                Self::json(202, &accepted, request_id)
+                    .with("location", format!("/turns/{turn_id}"))
+                    .with("preference-applied", "respond-async")
+                    .of_turn(&turn, replayed)
+            }
+            Reply::Events { subscription, replayed } => {
+                let answer = Self::new(200, "text/event-stream", Body::Events(subscription), request_id);
+                if replayed { answer.with("idempotent-replayed", "true") } else { answer }
+            }
+            Reply::Deleted => Self::json(200, &json!({"success": true}), request_id),
+            Reply::Cancelled(count) => Self::json(200, &json!({"success": true, "cancelled": count}), request_id),
+        }
+    }
+
+    fn of_turn(self, turn: &Turn, replayed: bool) -> Self {
+        let answer = if replayed { self.with("idempotent-replayed", "true") } else { self };
+        match turn.timing() {
+            Some(timing) => answer.with(
+                "server-timing",
+                format!("queue;dur={}, agent;dur={}, total;dur={}", timing.queue_ms, timing.agent_ms, timing.total_ms),
+            ),
+            None => answer,
+        }
+    }
+}
+
+impl From<&AccountError> for ApiError {
+    fn from(error: &AccountError) -> Self {
+        match error {
+            AccountError::NotFound => Self::not_found(),
+            AccountError::QueueFull { depth } => {
+                Self::new(Code::QueueFull, format!("{depth} turns of this account are waiting already. Try again later."))
+            }
+            AccountError::KeyReused => Self::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key came with another request before. Use a new one for each request.",
+            ),
+            AccountError::EndUnseen | AccountError::Store(_) => Self::internal(),
+        }
+    }
+}
+
+/// The answer to a query whose turn completed, or the refusal that its failure is.
+///
+/// # Errors
+/// The failure, where it did not complete.
+pub fn outcome(turn: &Turn) -> Result<DoneJson<'_>, ApiError> {
+    if let Some(failure) = &turn.error {
+        return Err(failure.into());
+    }
+    if turn.status != TurnStatus::Completed {
+        return Err(ApiError::internal());
+    }
+    Ok(DoneJson {
+        success: true,
+        response: turn.response.as_deref().unwrap_or_default(),
+        session_id: &turn.session_id,
+        turn_id: &turn.turn_id,
+        model: turn.model.as_deref(),
+        usage: turn.usage.unwrap_or_default(),
+        num_turns: turn.num_turns,
+        duration_ms: turn.duration_ms,
+    })
+}
+
+/// The answer to a query.
+#[derive(Debug, Serialize)]
+pub struct DoneJson<'a> {
+    success: bool,
+    response: &'a str,
+    session_id: &'a SessionId,
+    turn_id: &'a TurnId,
+    model: Option<&'a str>,
+    usage: Usage,
+    num_turns: Option<u32>,
+    duration_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct TurnJson<'a> {
+    turn_id: &'a TurnId,
+    session_id: &'a SessionId,
+    status: TurnStatus,
+    created_at: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+}
+
+impl<'a> TurnJson<'a> {
+    fn of(turn: &'a Turn) -> Self {
+        Self {
+            turn_id: &turn.turn_id,
+            session_id: &turn.session_id,
+            status: turn.status,
+            created_at: turn.created_at.get(),
+            started_at: turn.started_at.map(crate::domain::Millis::get),
+            finished_at: turn.finished_at.map(crate::domain::Millis::get),
+            response: turn.response.as_deref(),
+            error: turn.error.as_ref().map(|failure| json!(ApiError::from(failure).problem(&turn.request_id))),
+            usage: turn.usage,
+        }
+    }
+}
+
+fn conversation_json(account_id: &AccountId, conversation: &Conversation, messages: &[Message]) -> Value {
+    let mut metadata = conversation.metadata.clone();
+    metadata.insert("message_count".to_owned(), conversation.message_count.into());
+    let messages: Vec<Value> = messages
+        .iter()
+        .map(|message| {
+            json!({"id": format!("msg_{}", message.seq), "turn_id": message.turn_id, "role": message.role,
+                "content": message.content, "timestamp": message.timestamp})
+        })
+        .collect();
+    json!({"session_id": conversation.session_id, "account_id": account_id, "title": conversation.title,
+        "created_at": conversation.created_at, "last_accessed_at": conversation.last_accessed_at,
+        "metadata": metadata, "usage": conversation.usage, "messages": messages})
+}
+
+fn next_link(account_id: &AccountId, limit: u32, cursor: &str) -> String {
+    let encode = |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let (account, cursor) = (encode(account_id.as_str()), encode(cursor));
+    format!("</conversations?accountId={account}&limit={limit}&cursor={cursor}>; rel=\"next\"")
+}

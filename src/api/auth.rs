@@ -1,0 +1,115 @@
+//! Who is asking, and for which account they may. Keys are compared in constant time.
+
+use sha2::{Digest, Sha256};
+
+use crate::config::Auth;
+use crate::domain::AccountId;
+use crate::error::{ApiError, Code};
+
+/// Whom a request speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// Any account, and the operator.
+    Operator,
+    /// One account.
+    Account(AccountId),
+}
+
+impl Principal {
+    /// The account that a request is about: the one it names, where it may; else its own.
+    ///
+    /// # Errors
+    /// 403 `wrong_account`.
+    pub fn account(&self, named: Option<AccountId>) -> Result<AccountId, ApiError> {
+        match (self, named) {
+            (Self::Operator, named) => Ok(named.unwrap_or_else(AccountId::unnamed)),
+            (Self::Account(own), None) => Ok(own.clone()),
+            (Self::Account(own), Some(named)) if *own == named => Ok(named),
+            (Self::Account(_), Some(_)) => {
+                Err(ApiError::new(Code::WrongAccount, "This token speaks for another account than the one named."))
+            }
+        }
+    }
+}
+
+/// Finds out whom a request to `host` with that `Authorization` header speaks for.
+///
+/// # Errors
+/// 401 `unauthorized`, or 403 `auth_not_configured`.
+pub fn authenticate(auth: &Auth, host: &str, authorization: Option<&str>) -> Result<Principal, ApiError> {
+    if auth.open {
+        return Ok(Principal::Operator);
+    }
+    if !auth.is_configured() {
+        return if matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
+            Ok(Principal::Operator)
+        } else {
+            Err(ApiError::new(
+                Code::AuthNotConfigured,
+                "Nobody has said who may ask. Set API_KEYS or JWT_SECRET with `npx wrangler secret put`, \
+                 or the var AUTH = \"none\" behind something else that authenticates.",
+            ))
+        };
+    }
+    let token = authorization.and_then(bearer).ok_or_else(|| {
+        ApiError::new(Code::Unauthorized, "Send `Authorization: Bearer <key or token>`.")
+    })?;
+    // Every key is compared, whichever fits.
+    let digest = Sha256::digest(token);
+    let fits = auth.api_keys.iter().fold(false, |fits, key| fits | same(&Sha256::digest(key), &digest));
+    if fits {
+        return Ok(Principal::Operator);
+    }
+    Err(ApiError::new(Code::Unauthorized, "This key or token is not valid."))
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+}
+
+/// Compares digests without stopping at the first difference.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(keys: &[&str]) -> Auth {
+        Auth { api_keys: keys.iter().map(|key| (*key).to_owned()).collect(), ..Auth::default() }
+    }
+
+    #[test]
+    fn without_configuration_only_this_machine_gets_in() {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            assert_eq!(authenticate(&Auth::default(), host, None), Ok(Principal::Operator));
+        }
+        for host in ["example.com", "localhost.example.com", "10.0.0.1", ""] {
+            let refused = authenticate(&Auth::default(), host, Some("Bearer x")).unwrap_err();
+            assert_eq!(refused.code, Code::AuthNotConfigured);
+        }
+    }
+
+    #[test]
+    fn any_of_the_keys_opens_and_nothing_else_does() {
+        let auth = keys(&["old", "new"]);
+        for good in ["Bearer old", "bearer new", "Bearer  new "] {
+            assert_eq!(authenticate(&auth, "localhost", Some(good)), Ok(Principal::Operator), "{good}");
+        }
+        for bad in [None, Some("Bearer"), Some("Bearer "), Some("Basic old"), Some("Bearer olde"), Some("old")] {
+            assert_eq!(authenticate(&auth, "localhost", bad).unwrap_err().code, Code::Unauthorized, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_speaks_for_its_own_account_only() {
+        let account = |id: &str| id.parse::<AccountId>().unwrap();
+        let own = Principal::Account(account("a"));
+        assert_eq!(own.account(None), Ok(account("a")));
+        assert_eq!(own.account(Some(account("a"))), Ok(account("a")));
+        assert_eq!(own.account(Some(account("b"))).unwrap_err().code, Code::WrongAccount);
+        assert_eq!(Principal::Operator.account(None), Ok(account("default")));
+    }
+}

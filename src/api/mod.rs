@@ -1,0 +1,11 @@
+//! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
+
+pub mod answer;
+pub mod auth;
+pub mod cursor;
+pub mod gateway;
+pub mod health;
+pub mod query;
+pub mod request;
+pub mod route;
+pub mod sse;

@@ -1,0 +1,229 @@
+//! The operator's vars and secrets, parsed once into a value. It reads no environment itself.
+
+use std::time::Duration;
+
+use crate::domain::TurnOptions;
+use crate::domain::time::{DAY, parse_duration};
+
+/// The credential of the model's API. It prints as its kind only.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// `ANTHROPIC_API_KEY`, sent as `x-api-key`.
+    ApiKey(String),
+    /// `CLAUDE_CODE_OAUTH_TOKEN`, sent as `Authorization: Bearer`.
+    OauthToken(String),
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ApiKey(_) => "ApiKey(…)",
+            Self::OauthToken(_) => "OauthToken(…)",
+        })
+    }
+}
+
+/// Who may speak for an account. Prints no secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// `AUTH = "none"`: everyone may.
+    pub open: bool,
+    /// `API_KEYS`: each speaks for any account and for the operator.
+    pub api_keys: Vec<String>,
+    /// `JWT_SECRET`: signs tokens that speak for the account in `sub`.
+    pub jwt: Option<Jwt>,
+}
+
+/// How tokens are checked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Jwt {
+    /// The HS256 key, at least [`MIN_JWT_SECRET_BYTES`].
+    pub secret: String,
+    /// What `iss` must be, where it is set.
+    pub issuer: Option<String>,
+    /// What `aud` must hold, where it is set.
+    pub audience: Option<String>,
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Auth {{ open: {}, api_keys: {}, jwt: {} }}", self.open, self.api_keys.len(), self.jwt.is_some())
+    }
+}
+
+impl Auth {
+    /// Whether anything says who may speak for an account.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.open || !self.api_keys.is_empty() || self.jwt.is_some()
+    }
+}
+
+/// RFC 7518, 3.2: an HS256 key has at least the size of the hash.
+pub const MIN_JWT_SECRET_BYTES: usize = 32;
+/// Most turns of one account that run at once; each takes a process of the container.
+pub const MAX_ACCOUNT_CONCURRENCY: u32 = 8;
+/// Most shards of the directory.
+pub const MAX_DIRECTORY_SHARDS: u32 = 1_024;
+
+/// Everything that the operator may set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`; both set: the API key.
+    pub credential: Option<Credential>,
+    /// `MODEL_API_URL`: where the model's API is, without a slash at its end.
+    pub model_api_url: String,
+    /// `AUTH`, `API_KEYS`, `JWT_SECRET`, `JWT_ISSUER`, `JWT_AUDIENCE`.
+    pub auth: Auth,
+    /// `ACCOUNT_CONCURRENCY`: turns of one account that run at once.
+    pub account_concurrency: u32,
+    /// `MAX_QUEUED_TURNS`: turns of one account that may wait.
+    pub max_queued_turns: u32,
+    /// `TURN_TIMEOUT`: how long a turn may run.
+    pub turn_timeout: Duration,
+    /// `CONTAINER_IDLE`: how long a container stays after the last turn.
+    pub container_idle: Duration,
+    /// `CONTAINER_INTERNET`: whether the agent reaches the rest of the internet.
+    pub container_internet: bool,
+    /// `WARM_SESSIONS`: live processes kept in one container.
+    pub warm_sessions: Option<u32>,
+    /// `RETENTION_DAYS`: how long an untouched conversation is kept.
+    pub retention: Duration,
+    /// `DIRECTORY_SHARDS`: objects over which the directory is split.
+    pub directory_shards: u32,
+    /// `MODEL`, `SYSTEM_PROMPT`, `MAX_TURNS`: what a turn runs with where its caller says nothing.
+    pub turn_defaults: TurnOptions,
+}
+
+/// A var that is not what it must be. Names the var, never its value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the var {name} is wrong: {rule}")]
+pub struct BadConfig {
+    name: &'static str,
+    rule: &'static str,
+}
+
+impl Config {
+    /// Reads the vars and secrets that `get` knows by name. Empty ones count as not set.
+    ///
+    /// # Errors
+    /// The first var that is not what it must be.
+    pub fn parse(get: impl Fn(&str) -> Option<String>) -> Result<Self, BadConfig> {
+        let get = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let whole = |name, default, range: std::ops::RangeInclusive<u32>, rule| match get(name) {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|n| range.contains(n)).ok_or(BadConfig { name, rule }),
+        };
+        let duration = |name, default| match get(name) {
+            None => Ok(default),
+            Some(text) => parse_duration(&text)
+                .ok_or(BadConfig { name, rule: "a duration such as 500ms, 20s, 10m, 2h or plain seconds" }),
+        };
+        let credential = get("ANTHROPIC_API_KEY")
+            .map(Credential::ApiKey)
+            .or_else(|| get("CLAUDE_CODE_OAUTH_TOKEN").map(Credential::OauthToken));
+        let model_api_url = get("MODEL_API_URL").unwrap_or_else(|| "https://api.anthropic.com".to_owned());
+        if !(model_api_url.starts_with("https://") || model_api_url.starts_with("http://")) {
+            return Err(BadConfig { name: "MODEL_API_URL", rule: "a URL that starts with https:// or http://" });
+        }
+        let on_off = |name, default| match get(name).as_deref() {
+            None => Ok(default),
+            Some("on") => Ok(true),
+            Some("off") => Ok(false),
+            Some(_) => Err(BadConfig { name, rule: "on or off" }),
+        };
+        let warm = whole("WARM_SESSIONS", 0, 1..=64, "a number from 1 to 64")?;
+        let max_turns = whole("MAX_TURNS", 0, 1..=1_000, "a number from 1 to 1000")?;
+        Ok(Self {
+            credential,
+            model_api_url: model_api_url.trim_end_matches('/').to_owned(),
+            auth: auth(&get)?,
+            account_concurrency: whole("ACCOUNT_CONCURRENCY", 1, 1..=MAX_ACCOUNT_CONCURRENCY, "a number from 1 to 8")?,
+            max_queued_turns: whole("MAX_QUEUED_TURNS", 32, 1..=1_000, "a number from 1 to 1000")?,
+            turn_timeout: duration("TURN_TIMEOUT", Duration::from_secs(600))?,
+            container_idle: duration("CONTAINER_IDLE", Duration::from_secs(20 * 60))?,
+            container_internet: on_off("CONTAINER_INTERNET", true)?,
+            warm_sessions: (warm > 0).then_some(warm),
+            retention: whole("RETENTION_DAYS", 30, 1..=36_500, "a number of days from 1 to 36500")? * DAY,
+            directory_shards: whole("DIRECTORY_SHARDS", 8, 1..=MAX_DIRECTORY_SHARDS, "a number from 1 to 1024")?,
+            turn_defaults: TurnOptions {
+                model: get("MODEL"),
+                system_prompt: get("SYSTEM_PROMPT"),
+                max_turns: (max_turns > 0).then_some(max_turns),
+            },
+        })
+    }
+}
+
+fn auth(get: &impl Fn(&str) -> Option<String>) -> Result<Auth, BadConfig> {
+    let open = match get("AUTH").as_deref() {
+        None => false,
+        Some("none") => true,
+        Some(_) => return Err(BadConfig { name: "AUTH", rule: "\"none\", or not set" }),
+    };
+    let api_keys: Vec<String> = get("API_KEYS")
+        .map(|keys| keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect())
+        .unwrap_or_default();
+    let jwt = get("JWT_SECRET").map(|secret| Jwt { secret, issuer: get("JWT_ISSUER"), audience: get("JWT_AUDIENCE") });
+    if jwt.as_ref().is_some_and(|jwt| jwt.secret.len() < MIN_JWT_SECRET_BYTES) {
+        return Err(BadConfig { name: "JWT_SECRET", rule: "at least 32 bytes" });
+    }
+    Ok(Auth { open, api_keys, jwt })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(vars: &[(&str, &str)]) -> Result<Config, BadConfig> {
+        Config::parse(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn nothing_set_gives_the_defaults() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.credential, None);
+        assert_eq!(config.model_api_url, "https://api.anthropic.com");
+        assert!(!config.auth.is_configured());
+        assert_eq!((config.account_concurrency, config.max_queued_turns, config.directory_shards), (1, 32, 8));
+        assert_eq!((config.turn_timeout, config.container_idle), (Duration::from_secs(600), Duration::from_secs(1_200)));
+        assert_eq!((config.retention, config.container_internet), (30 * DAY, true));
+    }
+
+    #[test]
+    fn the_api_key_comes_before_the_oauth_token() {
+        let both = config(&[("CLAUDE_CODE_OAUTH_TOKEN", "t"), ("ANTHROPIC_API_KEY", "k")]).unwrap();
+        assert_eq!(both.credential, Some(Credential::ApiKey("k".to_owned())));
+        let token = config(&[("CLAUDE_CODE_OAUTH_TOKEN", "t"), ("ANTHROPIC_API_KEY", " ")]).unwrap();
+        assert_eq!(token.credential, Some(Credential::OauthToken("t".to_owned())));
+    }
+
+    #[test]
+    fn a_wrong_var_is_named_and_its_value_is_not_told() {
+        for (name, value) in [
+            ("TURN_TIMEOUT", "soon"),
+            ("CONTAINER_IDLE", "-1"),
+            ("RETENTION_DAYS", "0"),
+            ("ACCOUNT_CONCURRENCY", "9"),
+            ("MAX_QUEUED_TURNS", "many"),
+            ("DIRECTORY_SHARDS", "0"),
+            ("CONTAINER_INTERNET", "maybe"),
+            ("MODEL_API_URL", "ftp://x"),
+            ("JWT_SECRET", "short-secret"),
+            ("AUTH", "basic"),
+            ("WARM_SESSIONS", "0"),
+            ("MAX_TURNS", "none"),
+        ] {
+            let error = config(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name) && !error.contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let config = config(&[("API_KEYS", "k1, k2,"), ("ANTHROPIC_API_KEY", "hush"), ("JWT_SECRET", &"s3cret".repeat(6))]);
+        let printed = format!("{:?}", config.unwrap());
+        assert!(!printed.contains("k1") && !printed.contains("hush") && !printed.contains("s3cret"), "{printed}");
+        assert!(printed.contains("api_keys: 2"));
+    }
+}

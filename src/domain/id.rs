@@ -1,0 +1,219 @@
+//! Ids as types: each has a private field and one checked constructor, so that a value of the type is proof of the check.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::Millis;
+
+/// Longest account id, in characters.
+pub const MAX_ACCOUNT_CHARS: usize = 128;
+/// Longest session id, in bytes (its alphabet is ASCII).
+pub const MAX_SESSION_BYTES: usize = 128;
+/// Longest idempotency key, in bytes (its alphabet is ASCII).
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 128;
+
+/// A text that is not the id it should be; the sentence says what it must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct BadId(&'static str);
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $check:expr, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = BadId;
+            fn try_from(text: String) -> Result<Self, BadId> {
+                let valid: fn(&str) -> bool = $check;
+                if valid(&text) { Ok(Self(text)) } else { Err(BadId($rule)) }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadId;
+            fn from_str(text: &str) -> Result<Self, BadId> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// Names a tenant; one Durable Object, one container and one queue belong to it.
+    AccountId,
+    |s| (1..=MAX_ACCOUNT_CHARS).contains(&s.chars().count()) && !s.chars().any(char::is_control),
+    "an account id has 1 to 128 characters, none of them a control character"
+);
+
+text_id!(
+    /// Names a conversation within its account.
+    SessionId,
+    |s| {
+        s.len() <= MAX_SESSION_BYTES
+            && s.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+    },
+    "a session id has 1 to 128 characters of A-Z a-z 0-9 . _ : - and starts with a letter or digit"
+);
+
+text_id!(
+    /// Names a turn: `turn_` and the 32 hexadecimal digits of a UUID.
+    TurnId,
+    |s| s.strip_prefix("turn_").is_some_and(|hex| {
+        hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }),
+    "a turn id is turn_ and 32 hexadecimal digits"
+);
+
+text_id!(
+    /// The Claude Agent SDK's own session id, a UUID.
+    AgentSession,
+    |s| s.len() == 36 && Uuid::try_parse(s).is_ok(),
+    "an agent session is a hyphenated UUID"
+);
+
+text_id!(
+    /// The caller's name for one request, so that sending it twice runs it once.
+    IdempotencyKey,
+    |s| (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()),
+    "an Idempotency-Key has 1 to 128 visible ASCII characters"
+);
+
+text_id!(
+    /// Names one HTTP request in its answer and in the logs: `req_` and 32 hexadecimal digits.
+    RequestId,
+    |s| s.strip_prefix("req_").is_some_and(|hex| hex.len() == 32),
+    "a request id is req_ and 32 hexadecimal digits"
+);
+
+impl AccountId {
+    /// The account of a request that names none.
+    #[must_use]
+    pub fn unnamed() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl SessionId {
+    /// An id for a conversation whose caller gave none: `session_<ms>_<random>`.
+    #[must_use]
+    pub fn generate(now: Millis, random: Uuid) -> Self {
+        let hex = random.simple().to_string();
+        let tail = hex.get(20..).unwrap_or_default();
+        Self(format!("session_{}_{tail}", now.get()))
+    }
+}
+
+impl TurnId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("turn_{}", random.simple()))
+    }
+}
+
+impl RequestId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("req_{}", random.simple()))
+    }
+}
+
+/// The id of a server-sent event: `<turn_id>:<n>`, `n` being the number of the container frame that it tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventId {
+    /// The turn whose event it is.
+    pub turn_id: TurnId,
+    /// 0 for the turn's announcement, else the frame's number.
+    pub n: u64,
+}
+
+impl FromStr for EventId {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let parsed = text.rsplit_once(':').and_then(|(turn_id, n)| {
+            Some(Self { turn_id: turn_id.parse().ok()?, n: n.parse().ok()? })
+        });
+        parsed.ok_or(BadId("a Last-Event-ID is <turn_id>:<n>"))
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.turn_id, self.n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_ids_hold_any_text_without_control_characters() {
+        for good in ["default", "a", "Zoë & søn / 7", &"x".repeat(128), &"é".repeat(128)] {
+            assert!(good.parse::<AccountId>().is_ok(), "{good}");
+        }
+        for bad in ["", "a\nb", "\0", "\u{7f}", &"x".repeat(129)] {
+            assert!(bad.parse::<AccountId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn session_ids_keep_to_their_alphabet() {
+        for good in ["a", "7", "A.b_c:d-e", "session_1795330108184_abc", &"x".repeat(128)] {
+            assert!(good.parse::<SessionId>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", ".a", "_a", ":a", "a b", "a/b", "é", "a%20b", &"x".repeat(129)] {
+            assert!(bad.parse::<SessionId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_generated_session_id_is_a_session_id() {
+        let id = SessionId::generate(Millis::new(1_795_330_108_184), Uuid::from_u128(7));
+        assert_eq!(id.as_str(), "session_1795330108184_000000000007");
+        assert_eq!(id.as_str().parse(), Ok(id));
+    }
+
+    #[test]
+    fn event_ids_survive_the_round_trip() {
+        let id = EventId { turn_id: TurnId::new(Uuid::from_u128(9)), n: 41 };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!("turn_x:1".parse::<EventId>().is_err());
+        assert!("nonsense".parse::<EventId>().is_err());
+    }
+
+    #[test]
+    fn a_bad_id_is_refused_when_it_is_deserialised() {
+        assert!(serde_json::from_str::<SessionId>("\"../x\"").is_err());
+        assert!(serde_json::from_str::<TurnId>("\"turn_1\"").is_err());
+    }
+}

@@ -1,0 +1,14 @@
+//! The nouns of the service: ids, time, conversations, turns and the container's frames.
+//! Values and their rules only; it knows no layer above it and no runtime.
+
+pub mod conversation;
+pub mod frame;
+pub mod id;
+pub mod time;
+pub mod turn;
+
+pub use conversation::{Conversation, Message, Position, Role, Title};
+pub use frame::Frame;
+pub use id::{AccountId, AgentSession, EventId, IdempotencyKey, RequestId, SessionId, TurnId};
+pub use time::Millis;
+pub use turn::{Failure, FailureCode, Timing, Turn, TurnOptions, TurnStatus, Usage};

@@ -1,0 +1,204 @@
+//! A turn: one query, its state, its end, and what it used. Its names are pinned: they are stored and sent.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Millis, RequestId, SessionId, TurnId};
+
+/// Where a turn stands. The last four are ends, and a turn has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnStatus {
+    /// Stored, and waiting for the turns before it.
+    Queued,
+    /// Given to the container.
+    Running,
+    /// Answered.
+    Completed,
+    /// Ended by an error of the model, the SDK, the container's start or the time limit.
+    Failed,
+    /// Ended because somebody asked for it.
+    Cancelled,
+    /// Its container died under it; safe to send again.
+    Interrupted,
+}
+
+impl TurnStatus {
+    /// The word that is stored and sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Reads the stored word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+
+    /// Whether it is an end.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// Why a turn did not complete. Each has its status in `error.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// The SDK ended the turn with an error of its own, such as `error_max_turns`.
+    AgentFailed,
+    /// The container did not start or does not answer.
+    ContainerUnavailable,
+    /// The model's API refused the credential.
+    ModelAuthFailed,
+    /// The model's API failed.
+    ModelFailed,
+    /// The model's API asked for fewer requests.
+    ModelRateLimited,
+    /// Somebody cancelled it.
+    TurnCancelled,
+    /// The container or the CLI died under it.
+    TurnInterrupted,
+    /// It ran longer than `TURN_TIMEOUT`.
+    TurnTimeout,
+}
+
+/// How a turn failed, as its caller may know it. Never holds content, a stack or a credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The stable code.
+    pub code: FailureCode,
+    /// One sentence for the caller.
+    pub detail: String,
+    /// Seconds after which sending it again is sensible.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_after_s: Option<u64>,
+}
+
+impl Failure {
+    /// A failure without advice about when to try again.
+    #[must_use]
+    pub fn new(code: FailureCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), retry_after_s: None }
+    }
+}
+
+/// What the caller or the operator asked of the agent for one turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnOptions {
+    /// The model's name; the operator's or the SDK's default where absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<String>,
+    /// Takes the place of the system prompt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub system_prompt: Option<String>,
+    /// Most model calls of the turn.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_turns: Option<u32>,
+}
+
+/// Tokens and cost of one turn alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens sent, those from the cache left out.
+    pub input_tokens: u64,
+    /// Tokens received.
+    pub output_tokens: u64,
+    /// Tokens read from the prompt cache.
+    pub cache_read_input_tokens: u64,
+    /// Tokens written to the prompt cache.
+    pub cache_creation_input_tokens: u64,
+    /// US dollars, as the SDK reckons them.
+    pub cost_usd: f64,
+}
+
+/// A stored turn with everything that an answer tells of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Its id.
+    pub turn_id: TurnId,
+    /// The conversation it belongs to.
+    pub session_id: SessionId,
+    /// Where it stands.
+    pub status: TurnStatus,
+    /// When it was stored.
+    pub created_at: Millis,
+    /// When it was given to the container.
+    pub started_at: Option<Millis>,
+    /// When it ended.
+    pub finished_at: Option<Millis>,
+    /// The request that made it.
+    pub request_id: RequestId,
+    /// The answer's text, where it completed.
+    pub response: Option<String>,
+    /// Why it did not complete.
+    pub error: Option<Failure>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// What it used; absent where nothing is known.
+    pub usage: Option<Usage>,
+    /// Model calls it took.
+    pub num_turns: Option<u32>,
+    /// How long the agent worked on it, in milliseconds.
+    pub duration_ms: Option<u64>,
+}
+
+/// Where the time of a turn went, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// From its admission to its start.
+    pub queue_ms: u64,
+    /// From its start to its end.
+    pub agent_ms: u64,
+    /// From its admission to its end.
+    pub total_ms: u64,
+}
+
+impl Turn {
+    /// Where its time went; none before its end.
+    #[must_use]
+    pub fn timing(&self) -> Option<Timing> {
+        let end = self.finished_at?;
+        let start = self.started_at.unwrap_or(end);
+        let ms = |from: Millis, to: Millis| u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX);
+        Some(Timing {
+            queue_ms: ms(self.created_at, start),
+            agent_ms: ms(start, end),
+            total_ms: ms(self.created_at, end),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_reads_back_from_its_word() {
+        for word in ["queued", "running", "completed", "failed", "cancelled", "interrupted"] {
+            let status = TurnStatus::parse(word);
+            assert_eq!(status.map(TurnStatus::as_str), Some(word));
+            assert_eq!(status.map(|s| serde_json::to_string(&s).unwrap()), Some(format!("\"{word}\"")));
+        }
+        assert_eq!(TurnStatus::parse("done"), None);
+    }
+
+    #[test]
+    fn a_stored_failure_is_pinned() {
+        let failure = Failure { retry_after_s: Some(7), ..Failure::new(FailureCode::ModelRateLimited, "slow down") };
+        let json = r#"{"code":"model_rate_limited","detail":"slow down","retry_after_s":7}"#;
+        assert_eq!(serde_json::to_string(&failure).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Failure>(json).unwrap(), failure);
+    }
+}

@@ -1,0 +1,195 @@
+//! JavaScript APIs of the Workers runtime that `worker` 0.8.7 does not wrap, or wraps without catching what they throw.
+
+use worker::js_sys::{self, Array, Function, Object, Promise, Reflect, Uint8Array};
+use worker::wasm_bindgen::closure::Closure;
+use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::{wasm_bindgen_futures, web_sys};
+
+/// What a JavaScript call gives.
+pub type Js<T = JsValue> = Result<T, JsValue>;
+
+#[wasm_bindgen]
+extern "C" {
+    /// `ctx.storage`.
+    #[wasm_bindgen(extends = Object)]
+    pub type Storage;
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    pub fn transaction_sync(this: &Storage, closure: &mut dyn FnMut() -> Js<()>) -> Js<()>;
+    #[wasm_bindgen(method, getter)]
+    pub fn sql(this: &Storage) -> Sql;
+    #[wasm_bindgen(method, catch, js_name = setAlarm)]
+    pub fn set_alarm(this: &Storage, at_ms: f64) -> Js<Promise>;
+
+    /// `ctx.storage.sql`.
+    #[wasm_bindgen(extends = Object)]
+    #[derive(Clone)]
+    pub type Sql;
+    #[wasm_bindgen(method, catch, variadic)]
+    pub fn exec(this: &Sql, statement: &JsValue, values: &Array) -> Js<Cursor>;
+    #[wasm_bindgen(method, getter, js_name = databaseSize)]
+    pub fn database_size(this: &Sql) -> f64;
+
+    /// A cursor over a statement's rows.
+    #[wasm_bindgen(extends = Object)]
+    pub type Cursor;
+    #[wasm_bindgen(method, catch)]
+    pub fn raw(this: &Cursor) -> Js<js_sys::Iterator>;
+    #[wasm_bindgen(method, getter, js_name = rowsWritten)]
+    pub fn rows_written(this: &Cursor) -> f64;
+
+    /// A Durable Object's `ctx`.
+    #[wasm_bindgen(extends = Object)]
+    #[derive(Clone)]
+    pub type ObjectContext;
+    #[wasm_bindgen(method, getter)]
+    pub fn id(this: &ObjectContext) -> ObjectId;
+    #[wasm_bindgen(method, getter)]
+    pub fn storage(this: &ObjectContext) -> Storage;
+    #[wasm_bindgen(method, getter)]
+    pub fn container(this: &ObjectContext) -> Option<Container>;
+    #[wasm_bindgen(method, getter)]
+    pub fn exports(this: &ObjectContext) -> Exports;
+
+    /// A Durable Object's id.
+    pub type ObjectId;
+    #[wasm_bindgen(method, getter)]
+    pub fn name(this: &ObjectId) -> Option<String>;
+
+    /// `ctx.exports`.
+    pub type Exports;
+    #[wasm_bindgen(method, catch, js_name = default)]
+    pub fn default(this: &Exports, options: &Object) -> Result<JsValue, JsValue>;
+
+    /// `ctx.container`.
+    #[wasm_bindgen(extends = Object)]
+    #[derive(Clone)]
+    pub type Container;
+    #[wasm_bindgen(method, getter)]
+    pub fn running(this: &Container) -> bool;
+    #[wasm_bindgen(method, catch)]
+    pub fn start(this: &Container, options: &Object) -> Js<()>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn destroy(this: &Container) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub fn signal(this: &Container, number: i32) -> Js<()>;
+    #[wasm_bindgen(method, catch, js_name = setInactivityTimeout)]
+    pub async fn set_inactivity_timeout(this: &Container, ms: f64) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = getTcpPort)]
+    pub fn tcp_port(this: &Container, port: u16) -> Js<Port>;
+    #[wasm_bindgen(method, catch, js_name = interceptOutboundHttp)]
+    pub async fn intercept_outbound_http(this: &Container, host: &str, to: &JsValue) -> Result<JsValue, JsValue>;
+
+    /// A port of a container.
+    pub type Port;
+    #[wasm_bindgen(method, catch)]
+    pub async fn fetch(this: &Port, url: &str, init: &web_sys::RequestInit) -> Js<web_sys::Response>;
+
+    /// A Worker's `env`.
+    #[wasm_bindgen(extends = Object)]
+    #[derive(Clone)]
+    pub type Environment;
+    #[wasm_bindgen(method, getter, js_name = ACCOUNTS)]
+    pub fn accounts(this: &Environment) -> Namespace;
+
+    /// A namespace of Durable Objects.
+    pub type Namespace;
+    #[wasm_bindgen(method, catch, js_name = getByName)]
+    pub fn get_by_name(this: &Namespace, name: &str) -> Js<Stub>;
+
+    /// A Durable Object from outside.
+    pub type Stub;
+    #[wasm_bindgen(method, catch, js_name = fetch)]
+    pub fn fetch(this: &Stub, url: &str, init: &web_sys::RequestInit) -> Js<Promise>;
+    #[wasm_bindgen(method, catch, js_name = fetch)]
+    pub fn fetch_url(this: &Stub, url: &str) -> Js<Promise>;
+
+    /// A Worker's `ctx`.
+    #[wasm_bindgen(extends = Object)]
+    pub type WorkerContext;
+    #[wasm_bindgen(method, getter)]
+    pub fn props(this: &WorkerContext) -> JsValue;
+
+    /// A promise whose rejection is answered by `on_rejected`, which may return what the promise then is.
+    #[wasm_bindgen(extends = Promise, js_name = Promise)]
+    pub type Answer;
+    #[wasm_bindgen(method, js_name = catch)]
+    pub fn or_else(this: &Answer, on_rejected: &Closure<dyn FnMut(JsValue) -> Result<JsValue, JsValue>>) -> Promise;
+
+    /// The runtime's `fetch`.
+    #[wasm_bindgen(catch, js_name = fetch)]
+    pub fn fetch_outbound(url: &str, init: &web_sys::RequestInit) -> Js<Promise>;
+
+    /// `Response`, whose body is passed on as it is.
+    #[wasm_bindgen(extends = web_sys::Response, js_name = Response)]
+    pub type AnyResponse;
+    #[wasm_bindgen(constructor, catch, js_class = "Response")]
+    pub fn new(body: &JsValue, init: &web_sys::ResponseInit) -> Js<AnyResponse>;
+
+    /// `TransformStream` that passes bytes on as they are.
+    pub type IdentityTransformStream;
+    #[wasm_bindgen(constructor, catch)]
+    pub fn new() -> Js<IdentityTransformStream>;
+    #[wasm_bindgen(method, getter)]
+    pub fn readable(this: &IdentityTransformStream) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    pub fn writable(this: &IdentityTransformStream) -> Writable;
+
+    /// The writing end.
+    pub type Writable;
+    #[wasm_bindgen(method, catch, js_name = getWriter)]
+    pub fn get_writer(this: &Writable) -> Js<Writer>;
+
+    /// Who writes.
+    pub type Writer;
+    #[wasm_bindgen(method, catch)]
+    pub async fn write(this: &Writer, chunk: &Uint8Array) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn close(this: &Writer) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn abort(this: &Writer, reason: &JsValue) -> Result<JsValue, JsValue>;
+
+    /// A body's reader.
+    pub type Reader;
+    #[wasm_bindgen(method, catch)]
+    pub async fn read(this: &Reader) -> Js<Chunk>;
+    #[wasm_bindgen(method, catch)]
+    pub fn cancel(this: &Reader) -> Js<Promise>;
+
+    /// What a reader gives.
+    pub type Chunk;
+    #[wasm_bindgen(method, getter)]
+    pub fn done(this: &Chunk) -> bool;
+    #[wasm_bindgen(method, getter)]
+    pub fn value(this: &Chunk) -> Option<Uint8Array>;
+
+    /// `ReadableStream`, as its reader's source.
+    pub type Readable;
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    pub fn get_reader(this: &Readable) -> Js<Reader>;
+
+    #[wasm_bindgen(js_namespace = console)]
+    pub fn log(line: &str);
+    #[wasm_bindgen(js_namespace = console)]
+    pub fn warn(line: &str);
+    #[wasm_bindgen(js_namespace = console)]
+    pub fn error(line: &str);
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    pub fn set_timeout(closure: &Function, ms: f64) -> JsValue;
+}
+
+/// A plain JavaScript object.
+pub fn object(fields: &[(&str, &JsValue)]) -> Js<Object> {
+    let object = Object::new();
+    for (name, value) in fields {
+        Reflect::set(&object, &JsValue::from_str(name), value)?;
+    }
+    Ok(object)
+}
+
+/// What was thrown, in a sentence for the log.
+pub fn thrown(value: &JsValue) -> String {
+    value
+        .dyn_ref::<js_sys::Error>()
+        .map_or_else(|| format!("{value:?}"), |error| String::from(error.message()))
+}

@@ -1,0 +1,154 @@
+//! The agent's port to a container on `ctx.container`.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::time::Duration;
+
+use worker::wasm_bindgen::JsValue;
+use worker::web_sys::RequestInit;
+
+use super::bindings::{Container as JsContainer, Js, ObjectContext, object, thrown};
+use super::gateway::GATEWAY_PROP;
+use super::host;
+use super::http::BodyReader;
+use crate::agent::{Answer, Body, Call, Container, ContainerError};
+use crate::api::gateway::MODEL_HOST;
+use crate::config::{Config, Credential};
+
+/// The agent server's port.
+const PORT: u16 = 8080;
+const SIGTERM: i32 = 15;
+/// How much longer than `CONTAINER_IDLE` the platform waits before it stops a container that its object forgot.
+const INACTIVITY_SLACK: Duration = Duration::from_secs(120);
+/// The platform's limit on its inactivity timeout.
+const MAX_INACTIVITY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// The container of one object.
+pub struct ObjectContainer {
+    context: ObjectContext,
+    container: Option<JsContainer>,
+    environment: Vec<(&'static str, String)>,
+    internet: bool,
+    inactivity: Duration,
+    intercepted: Cell<bool>,
+}
+
+impl ObjectContainer {
+    /// The container of the object whose context it is.
+    pub fn new(context: ObjectContext, config: &Config) -> Self {
+        // Nothing in here is worth stealing: the kind of the credential decides what headers the CLI sends.
+        let placeholder = match &config.credential {
+            Some(Credential::OauthToken(_)) => "CLAUDE_CODE_OAUTH_TOKEN",
+            Some(Credential::ApiKey(_)) | None => "ANTHROPIC_API_KEY",
+        };
+        let mut environment =
+            vec![("ANTHROPIC_BASE_URL", format!("http://{MODEL_HOST}")), (placeholder, "placeholder".to_owned())];
+        environment.extend(config.warm_sessions.map(|count| ("WARM_SESSIONS", count.to_string())));
+        Self {
+            container: context.container(),
+            context,
+            environment,
+            internet: config.container_internet,
+            inactivity: (config.container_idle + INACTIVITY_SLACK).min(MAX_INACTIVITY),
+            intercepted: Cell::new(false),
+        }
+    }
+
+    fn container(&self) -> Result<&JsContainer, ContainerError> {
+        self.container.as_ref().ok_or_else(|| ContainerError("this object has no container configured".to_owned()))
+    }
+
+    /// Sends the container's calls of the model to this Worker, which knows them by their props.
+    async fn intercept(&self, container: &JsContainer) -> Js<()> {
+        if self.intercepted.replace(true) {
+            return Ok(());
+        }
+        let props = object(&[(GATEWAY_PROP, &JsValue::TRUE)])?;
+        let gateway = self.context.exports().default(&object(&[("props", &props)])?)?;
+        container.intercept_outbound_http(MODEL_HOST, &gateway).await.inspect_err(|_| self.intercepted.set(false))?;
+        Ok(())
+    }
+
+    async fn watch_inactivity(&self, container: &JsContainer) -> Js<()> {
+        #[expect(clippy::cast_precision_loss, reason = "at most six hours in milliseconds")]
+        let ms = self.inactivity.as_millis() as f64;
+        container.set_inactivity_timeout(ms).await.map(drop)
+    }
+
+    async fn launch(&self, container: &JsContainer) -> Js<()> {
+        let env = worker::js_sys::Object::new();
+        for (name, value) in &self.environment {
+            worker::js_sys::Reflect::set(&env, &JsValue::from_str(name), &JsValue::from_str(value))?;
+        }
+        let options = object(&[("env", &env), ("enableInternet", &JsValue::from_bool(self.internet))])?;
+        container.start(&options)?;
+        self.watch_inactivity(container).await
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn container_error(error: JsValue) -> ContainerError {
+    ContainerError(thrown(&error))
+}
+
+impl Container for ObjectContainer {
+    type Body = BodyReader;
+
+    fn is_running(&self) -> bool {
+        self.container.as_ref().is_some_and(JsContainer::running)
+    }
+
+    async fn prepare(&self) -> Result<(), ContainerError> {
+        let container = self.container()?;
+        let first = !self.intercepted.get();
+        self.intercept(container).await.map_err(container_error)?;
+        if first && container.running() {
+            self.watch_inactivity(container).await.map_err(container_error)?;
+        }
+        Ok(())
+    }
+
+    async fn start(&self) -> Result<(), ContainerError> {
+        self.launch(self.container()?).await.map_err(container_error)
+    }
+
+    async fn fetch(&self, call: Call) -> Result<Answer<BodyReader>, ContainerError> {
+        let send = async {
+            let init = RequestInit::new();
+            init.set_method(call.method.as_str());
+            if let Some(pieces) = call.body {
+                init.set_body(&JsValue::from_str(&pieces.concat()));
+            }
+            let container = self.container.as_ref().ok_or(JsValue::UNDEFINED)?;
+            let url = format!("http://container{}", call.path);
+            let response = container.tcp_port(PORT)?.fetch(&url, &init).await?;
+            Ok(Answer { status: response.status(), body: BodyReader::new(response.body())? })
+        };
+        send.await.map_err(container_error)
+    }
+
+    fn terminate(&self) {
+        if let Some(container) = self.container.as_ref().filter(|container| container.running()) {
+            // It throws where the container has stopped by itself: that is what is wanted.
+            drop(container.signal(SIGTERM));
+        }
+    }
+
+    async fn destroy(&self) {
+        if let Some(container) = &self.container {
+            // It throws where there is nothing to destroy: that is what is wanted.
+            drop(container.destroy().await);
+        }
+        self.intercepted.set(false);
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        host::sleep(time)
+    }
+}
+
+impl Body for BodyReader {
+    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ContainerError> {
+        BodyReader::chunk(self).await.map_err(container_error)
+    }
+}

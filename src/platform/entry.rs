@@ -1,0 +1,104 @@
+//! The Worker's entry points. `fetch` is bound by hand: it answers synchronously where it can, and passes an object's response on untouched.
+
+use std::cell::OnceCell;
+
+use serde_json::json;
+use worker::js_sys::{Promise, Reflect};
+use worker::wasm_bindgen::closure::Closure;
+use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
+
+use super::bindings::{Answer, Js, WorkerContext, thrown};
+use super::{gateway, host, http, in_flight, stub};
+use crate::account::command::{Command, Envelope};
+use crate::account::host::Level;
+use crate::api::health;
+use crate::api::request::{Asked, Head, MAX_BODY_BYTES, parse, prompt_too_large};
+use crate::config::{BadConfig, Config};
+use crate::domain::{AccountId, RequestId};
+use crate::error::ApiError;
+
+thread_local! {
+    static CONFIG: OnceCell<Result<Config, BadConfig>> = const { OnceCell::new() };
+    static UNREACHABLE: Closure<dyn FnMut(JsValue) -> Js> = Closure::new(object_unreachable);
+}
+
+#[worker::event(start)]
+fn start() {
+    in_flight::install_panic_hook();
+}
+
+/// The vars and secrets of this deployment, parsed once an isolate.
+///
+/// # Errors
+/// The first that is wrong.
+pub fn config(env: &Env) -> Result<Config, BadConfig> {
+    CONFIG.with(|config| {
+        let read = |name: &str| Reflect::get(env, &name.into()).ok().and_then(|value| value.as_string());
+        config.get_or_init(|| Config::parse(read)).clone()
+    })
+}
+
+/// Answers a request of the public, or a container's call of the model.
+///
+/// # Errors
+/// Where the runtime fails to make a response.
+#[wasm_bindgen]
+pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Js {
+    let request_id = RequestId::new(host::uuid());
+    let config = match config(&env) {
+        Ok(config) => config,
+        Err(error) => {
+            host::log(Level::Error, &json!({"event": "bad_config", "request_id": request_id, "error": error.to_string()}));
+            return http::refusal(&ApiError { detail: error.to_string(), ..ApiError::internal() }, &request_id);
+        }
+    };
+    if gateway::is_from_container(JsValue::from(context).unchecked_ref::<WorkerContext>()) {
+        return Ok(in_flight::promise(Some(request_id.clone()), async move {
+            gateway::forward(request, &config, &request_id).await
+        }));
+    }
+    let (method, url) = (request.method(), request.url());
+    let headers = request.headers();
+    let header = |name: &str| headers.get(name).ok().flatten();
+    let asked = parse(&Head { method: &method, url: &url, header: &header }, &config);
+    match asked {
+        Ok(Asked::Health) => health_answer(&env, &config, &request_id),
+        Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
+        Ok(Asked::Query(head)) => Ok(in_flight::promise(Some(request_id.clone()), async move {
+            let body = http::BodyReader::new(request.body())?.read_all(MAX_BODY_BYTES).await?;
+            let command = body.ok_or_else(prompt_too_large).and_then(|body| head.with_body(&body));
+            match command {
+                Ok((account_id, command)) => {
+                    let answer = send(&env, &account_id, request_id, command)?;
+                    worker::wasm_bindgen_futures::JsFuture::from(answer).await
+                }
+                Err(error) => http::refusal(&error, &request_id),
+            }
+        })),
+        Err(error) => http::refusal(&error, &request_id),
+    }
+}
+
+/// Sends a command to its object and passes the response on.
+fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Command) -> Js<Promise> {
+    let answer = stub::send(env, account_id, &Envelope { request_id, command })?;
+    Ok(UNREACHABLE.with(|unreachable| answer.unchecked_ref::<Answer>().or_else(unreachable)))
+}
+
+/// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.
+fn object_unreachable(error: JsValue) -> Js {
+    let request_id = RequestId::new(host::uuid());
+    host::log(Level::Error, &json!({"event": "object_unreachable", "request_id": request_id, "error": thrown(&error)}));
+    http::refusal(&ApiError::internal(), &request_id)
+}
+
+fn health_answer(env: &Env, config: &Config, request_id: &RequestId) -> Js {
+    let has_container = Reflect::has(env, &"ACCOUNTS".into()).unwrap_or(false);
+    http::response(health::answer(config, has_container, host::now(), request_id), request_id)
+}
+
+#[worker::event(scheduled)]
+async fn scheduled(event: ScheduledEvent, _env: Env, _context: ScheduleContext) {
+    host::log(Level::Info, &json!({"event": "cron", "cron": event.cron()}));
+}

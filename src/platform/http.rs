@@ -1,0 +1,111 @@
+//! HTTP in and out: bodies read with a bound, answers made into responses with as few copies as can be.
+
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+use futures_util::StreamExt;
+use worker::js_sys::{Array, Uint8Array};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::spawn_local;
+use worker::web_sys;
+
+use super::bindings::{AnyResponse, IdentityTransformStream, Js, Readable, Reader, Writer};
+use super::host;
+use crate::account::listeners::Subscription;
+use crate::api::answer::{Answer, Body};
+use crate::api::sse;
+use crate::domain::RequestId;
+use crate::error::ApiError;
+
+/// A response that carries an answer.
+pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
+    let body = match answer.body {
+        Body::Text(text) => JsValue::from_str(&text),
+        Body::Document(json) => json,
+        Body::Events(subscription) => events(subscription, request_id.clone())?,
+    };
+    let headers: Array = std::iter::once(("content-type", answer.content_type.to_owned()))
+        .chain(answer.headers)
+        .map(|(name, value)| Array::of2(&name.into(), &value.into()))
+        .collect();
+    let init = web_sys::ResponseInit::new();
+    init.set_status(answer.status);
+    init.set_headers(&headers);
+    AnyResponse::new(&body, &init).map(Into::into)
+}
+
+/// A refusal as a response.
+pub fn refusal(error: &ApiError, request_id: &RequestId) -> Js {
+    response(Answer::refusal(error, request_id), request_id)
+}
+
+/// A stream of server-sent events, with a comment line where nothing happens. It ends where its reader has left.
+fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
+    let stream = IdentityTransformStream::new()?;
+    let writer = Rc::new(stream.writable().get_writer()?);
+    spawn_local(async move {
+        loop {
+            let next = select(subscription.next(), Box::pin(host::sleep(sse::HEARTBEAT))).await;
+            let text = match next {
+                Either::Left((Some(event), _)) => sse::encode(&event, &request_id),
+                Either::Left((None, _)) => break,
+                Either::Right(_) => sse::HEARTBEAT_LINE.to_owned(),
+            };
+            if write(&writer, &text).await.is_err() {
+                return;
+            }
+        }
+        // Whoever left does not see the end.
+        drop(writer.close().await);
+    });
+    Ok(stream.readable())
+}
+
+async fn write(writer: &Writer, text: &str) -> Js {
+    writer.write(&Uint8Array::from(text.as_bytes())).await
+}
+
+/// A body, read piece by piece. Dropping it cancels what is left of it.
+pub struct BodyReader {
+    reader: Option<Reader>,
+}
+
+impl BodyReader {
+    /// Reads `body`, which may be absent.
+    pub fn new(body: Option<web_sys::ReadableStream>) -> Js<Self> {
+        let reader = body.map(|body| JsValue::from(body).unchecked_into::<Readable>().get_reader()).transpose()?;
+        Ok(Self { reader })
+    }
+
+    /// The next piece; none at the end.
+    pub async fn chunk(&mut self) -> Js<Option<Vec<u8>>> {
+        let Some(reader) = &self.reader else { return Ok(None) };
+        let chunk = reader.read().await?;
+        if chunk.done() {
+            self.reader = None;
+            return Ok(None);
+        }
+        Ok(Some(chunk.value().map(|bytes| bytes.to_vec()).unwrap_or_default()))
+    }
+
+    /// The whole body, or none where it is longer than `max_bytes`.
+    pub async fn read_all(mut self, max_bytes: usize) -> Js<Option<Vec<u8>>> {
+        let mut all = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if all.len() + chunk.len() > max_bytes {
+                return Ok(None);
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(Some(all))
+    }
+}
+
+impl Drop for BodyReader {
+    fn drop(&mut self) {
+        if let Some(promise) = self.reader.take().and_then(|reader| reader.cancel().ok()) {
+            // A body that cannot be cancelled has ended.
+            spawn_local(async move { drop(worker::wasm_bindgen_futures::JsFuture::from(promise).await) });
+        }
+    }
+}

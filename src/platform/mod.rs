@@ -1,0 +1,12 @@
+//! Everything that touches the Workers runtime. It decodes, delegates and encodes: deleting it deletes no decision.
+
+mod bindings;
+mod container;
+mod entry;
+mod gateway;
+mod host;
+mod http;
+mod in_flight;
+mod objects;
+mod sql;
+mod stub;

@@ -1,0 +1,108 @@
+//! The Durable Object classes: they decode a command, delegate it and encode the reply.
+
+use std::rc::Rc;
+
+use serde_json::json;
+use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::{Env, web_sys, worker_sys};
+
+use super::bindings::{Js, ObjectContext};
+use super::container::ObjectContainer;
+use super::host::{self, ObjectHost};
+use super::sql::ObjectSql;
+use super::{entry, http, in_flight, stub};
+use crate::account::command::{AccountError, Envelope, Reply};
+use crate::account::host::Level;
+use crate::account::{Account, Handled};
+use crate::agent::Agent;
+use crate::api::answer::Answer;
+use crate::domain::{AccountId, RequestId};
+use crate::error::ApiError;
+use crate::store::Store;
+
+type ObjectAccount = Account<ObjectSql, ObjectContainer, ObjectHost>;
+
+/// One account's object.
+#[wasm_bindgen(js_name = Account)]
+pub struct AccountObject {
+    id: AccountId,
+    account: Rc<ObjectAccount>,
+}
+
+#[wasm_bindgen(js_class = Account)]
+impl AccountObject {
+    /// Opens the account that the object is named after.
+    ///
+    /// # Errors
+    /// Where the configuration or the database is unusable.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: worker_sys::DurableObjectState, env: Env) -> Js<AccountObject> {
+        let context: ObjectContext = JsValue::from(state).unchecked_into();
+        let config = entry::config(&env).map_err(|e| JsValue::from_str(&e.to_string()))?;
+        let name = context.id().name().unwrap_or_default();
+        let id = AccountId::try_from(name).map_err(|e| JsValue::from_str(&e.to_string()))?;
+        let store = Store::open(ObjectSql::new(context.storage()), host::now())
+            .map_err(|e| JsValue::from_str(&e.to_string()))?;
+        let agent = Agent::new(ObjectContainer::new(context.clone(), &config));
+        let account = Rc::new(Account::new(id.clone(), store, agent, ObjectHost::new(context), config));
+        Ok(Self { id, account })
+    }
+
+    /// Carries out the command that a Worker sent.
+    ///
+    /// # Errors
+    /// Where the command is not one of this version's.
+    pub fn fetch(&self, request: web_sys::Request) -> Js {
+        let (account, id) = (Rc::clone(&self.account), self.id.clone());
+        match stub::from_url(&request.url()) {
+            Some(envelope) => {
+                let envelope = envelope.map_err(|e| JsValue::from_str(&e.to_string()))?;
+                handle(&account, id, envelope)
+            }
+            None => Ok(in_flight::promise(None, async move {
+                let envelope = stub::from_body(request).await?;
+                let handled = handle(&account, id, envelope)?;
+                match handled.dyn_into::<worker::js_sys::Promise>() {
+                    Ok(promise) => worker::wasm_bindgen_futures::JsFuture::from(promise).await,
+                    Err(response) => Ok(response),
+                }
+            })),
+        }
+    }
+
+    /// Wakes the account.
+    ///
+    /// # Errors
+    /// Where storage failed; the platform calls again.
+    pub fn alarm(&self) -> Js {
+        self.account.alarm().map(|()| JsValue::UNDEFINED).map_err(|error| {
+            host::log(Level::Error, &json!({"event": "alarm_failed", "error": error.to_string()}));
+            JsValue::from_str("alarm failed")
+        })
+    }
+}
+
+fn handle(account: &Rc<ObjectAccount>, id: AccountId, envelope: Envelope) -> Js {
+    let request_id = envelope.request_id.clone();
+    match account.handle(envelope) {
+        Ok(Handled::Now(reply)) => respond(Ok(reply), &id, &request_id),
+        Ok(Handled::Later(reply)) => Ok(in_flight::promise(Some(request_id.clone()), async move {
+            respond(reply.await, &id, &request_id)
+        })),
+        Err(error) => respond(Err(error), &id, &request_id),
+    }
+}
+
+fn respond(reply: Result<Reply<JsValue>, AccountError>, id: &AccountId, request_id: &RequestId) -> Js {
+    let answer = match reply {
+        Ok(reply) => Answer::of(reply, id, request_id),
+        Err(error) => {
+            if let AccountError::Store(detail) = &error {
+                let line = json!({"event": "storage_failed", "request_id": request_id, "error": detail.to_string()});
+                host::log(Level::Error, &line);
+            }
+            Answer::refusal(&ApiError::from(&error), request_id)
+        }
+    };
+    http::response(answer, request_id)
+}

@@ -1,0 +1,117 @@
+//! The store's port to SQLite on a Durable Object's storage.
+
+use std::cell::{Cell as Shared, RefCell};
+use std::collections::BTreeMap;
+
+use worker::js_sys::{Array, JsString};
+use worker::wasm_bindgen::{JsCast, JsValue};
+
+use super::bindings::{Cursor, Js, Sql as JsSql, Storage, thrown};
+use crate::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
+
+/// SQLite of one object.
+pub struct ObjectSql {
+    storage: Storage,
+    sql: JsSql,
+    written: Shared<u64>,
+    /// Statements are constants: each crosses into JavaScript once.
+    statements: RefCell<BTreeMap<usize, JsString>>,
+}
+
+impl ObjectSql {
+    /// The SQLite of `storage`.
+    pub fn new(storage: Storage) -> Self {
+        let sql = storage.sql();
+        Self { storage, sql, written: Shared::new(0), statements: RefCell::default() }
+    }
+
+    fn exec(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Cursor> {
+        let mut statements = self.statements.borrow_mut();
+        let text = statements.entry(statement.as_ptr() as usize).or_insert_with(|| statement.into());
+        self.sql.exec(text, &values.iter().map(bound).collect())
+    }
+
+    fn rows(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Vec<Array>> {
+        let cursor = self.exec(statement, values)?;
+        let rows = cursor.raw()?;
+        let mut all = Vec::new();
+        loop {
+            let next = rows.next()?;
+            if next.done() {
+                break;
+            }
+            all.push(next.value().unchecked_into());
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
+        self.written.set(self.written.get() + cursor.rows_written() as u64);
+        Ok(all)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "stored integers stay below 2^53")]
+fn bound(value: &Value<'_>) -> JsValue {
+    match value {
+        Value::Null => JsValue::NULL,
+        Value::Integer(integer) => JsValue::from_f64(*integer as f64),
+        Value::Real(real) => JsValue::from_f64(*real),
+        Value::Text(text) => JsValue::from_str(text),
+    }
+}
+
+fn cell(value: &JsValue) -> Cell {
+    if let Some(number) = value.as_f64() {
+        Cell::Real(number)
+    } else if let Some(text) = value.as_string() {
+        Cell::Text(text)
+    } else {
+        Cell::Null
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn sql_error(error: JsValue) -> SqlError {
+    SqlError(thrown(&error))
+}
+
+impl Sql for ObjectSql {
+    type Json = JsValue;
+
+    fn query(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        let rows = self.rows(statement, values).map_err(sql_error)?;
+        Ok(rows.into_iter().map(|row| Row(row.iter().map(|value| cell(&value)).collect())).collect())
+    }
+
+    fn document(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Document<JsValue>>, SqlError> {
+        let rows = self.rows(statement, values).map_err(sql_error)?;
+        #[expect(clippy::cast_possible_truncation, reason = "a count below 2^53")]
+        let document = |row: Array| Document { json: row.get(0), rows: row.get(1).as_f64().unwrap_or(0.0) as i64 };
+        Ok(rows.into_iter().next().map(document))
+    }
+
+    fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let mut f = Some(f);
+        let mut outcome = None;
+        let committed = self.storage.transaction_sync(&mut || {
+            let result = f.take().map(|f| f());
+            let failed = !matches!(result, Some(Ok(_)));
+            outcome = result;
+            if failed { Err(JsValue::UNDEFINED) } else { Ok(()) }
+        });
+        match (outcome, committed) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(sql_error(error).into()),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(SqlError("transactionSync did not call its closure".to_owned()).into()),
+        }
+    }
+
+    fn rows_written(&self) -> u64 {
+        self.written.get()
+    }
+
+    fn database_bytes(&self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size below 2^53")]
+        let bytes = self.sql.database_size() as u64;
+        bytes
+    }
+}

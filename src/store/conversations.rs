@@ -1,0 +1,176 @@
+//! Conversations: their rows, and what is written of them when a turn is admitted and when it ends.
+
+use super::sql::{Row, Sql, Value};
+use super::{Store, StoreError};
+use crate::domain::{AgentSession, Conversation, Millis, SessionId, Title, Usage};
+
+/// A read moves `last_accessed_at` only where it is older than this, so that reading costs a write at most once a minute.
+pub const ACCESS_RESOLUTION_MS: i64 = 60_000;
+
+const COLUMNS_OF_ONE: &str = "select session_id, agent_session, title, created_at, last_accessed_at, message_count, \
+     message_bytes, metadata, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_usd \
+     from conversations where session_id = ?1";
+
+impl<S: Sql> Store<S> {
+    /// One conversation without its messages.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable row.
+    pub fn conversation(&self, session_id: &SessionId) -> Result<Option<Conversation>, StoreError> {
+        self.sql.first(COLUMNS_OF_ONE, &[Value::Text(session_id.as_str())])?.map(conversation_from).transpose()
+    }
+
+    /// Makes room for a turn's query, creating the conversation where there is none: returns the query's `seq`.
+    /// The answer's is the one after it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn open_conversation(
+        &self,
+        session_id: &SessionId,
+        title: &Title,
+        prompt_bytes: usize,
+        now: Millis,
+    ) -> Result<i64, StoreError> {
+        const OPEN: &str = "insert into conversations \
+             (session_id, title, created_at, last_accessed_at, message_count, message_bytes, next_seq) \
+             values (?1, ?2, ?3, ?3, 1, ?4, 3) \
+             on conflict (session_id) do update set message_count = message_count + 1, \
+             message_bytes = message_bytes + excluded.message_bytes, next_seq = next_seq + 2 \
+             returning next_seq - 2";
+        let row = self.sql.first(
+            OPEN,
+            &[
+                Value::Text(session_id.as_str()),
+                Value::Text(title.as_str()),
+                Value::Integer(now.get()),
+                Value::Integer(bytes(prompt_bytes)),
+            ],
+        )?;
+        Ok(row.map_or(Ok(1), |row| row.integer(0))?)
+    }
+
+    /// Records the end of a turn in its conversation; `answer_bytes` where an answer was stored.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn close_turn_of_conversation(
+        &self,
+        session_id: &SessionId,
+        agent_session: Option<&AgentSession>,
+        answer_bytes: Option<usize>,
+        usage: Usage,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        const CLOSE: &str = "update conversations set last_accessed_at = max(last_accessed_at, ?2), \
+             agent_session = coalesce(?3, agent_session), message_count = message_count + ?4, \
+             message_bytes = message_bytes + ?5, input_tokens = input_tokens + ?6, output_tokens = output_tokens + ?7, \
+             cache_read_input_tokens = cache_read_input_tokens + ?8, \
+             cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = cost_usd + ?10 \
+             where session_id = ?1";
+        Ok(self.sql.execute(
+            CLOSE,
+            &[
+                Value::Text(session_id.as_str()),
+                Value::Integer(now.get()),
+                agent_session.map(AgentSession::as_str).into(),
+                Value::Integer(i64::from(answer_bytes.is_some())),
+                Value::Integer(bytes(answer_bytes.unwrap_or(0))),
+                tokens(usage.input_tokens),
+                tokens(usage.output_tokens),
+                tokens(usage.cache_read_input_tokens),
+                tokens(usage.cache_creation_input_tokens),
+                Value::Real(usage.cost_usd),
+            ],
+        )?)
+    }
+
+    /// Counts as an access, unless one was recorded within [`ACCESS_RESOLUTION_MS`].
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn touch(&self, session_id: &SessionId, now: Millis) -> Result<(), StoreError> {
+        const TOUCH: &str =
+            "update conversations set last_accessed_at = ?2 where session_id = ?1 and last_accessed_at <= ?2 - ?3";
+        let values =
+            [Value::Text(session_id.as_str()), Value::Integer(now.get()), Value::Integer(ACCESS_RESOLUTION_MS)];
+        Ok(self.sql.execute(TOUCH, &values)?)
+    }
+
+    /// Sets title and metadata; what is `None` stays. Counts as an access.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn update_conversation(
+        &self,
+        session_id: &SessionId,
+        title: Option<&Title>,
+        metadata: Option<&str>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        const UPDATE: &str = "update conversations set title = coalesce(?2, title), metadata = coalesce(?3, metadata), \
+             last_accessed_at = max(last_accessed_at, ?4) where session_id = ?1";
+        let values = [
+            Value::Text(session_id.as_str()),
+            title.map(Title::as_str).into(),
+            metadata.into(),
+            Value::Integer(now.get()),
+        ];
+        Ok(self.sql.execute(UPDATE, &values)?)
+    }
+
+    /// Deletes a conversation with its messages, turns and transcript. Returns its SDK session, where it had one.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn delete_conversation(&self, session_id: &SessionId) -> Result<Option<AgentSession>, StoreError> {
+        const TURNS: &str =
+            "delete from turns where turn_id in (select turn_id from messages where session_id = ?1)";
+        const CONVERSATION: &str = "delete from conversations where session_id = ?1 returning agent_session";
+        let id = [Value::Text(session_id.as_str())];
+        self.sql.execute(TURNS, &id)?;
+        let row = self.sql.first(CONVERSATION, &id)?;
+        row.map_or(Ok(None), |mut row| row.opt_text(0))?.map(agent_session).transpose()
+    }
+}
+
+fn conversation_from(mut row: Row) -> Result<Conversation, StoreError> {
+    let metadata = row.text(7)?;
+    Ok(Conversation {
+        session_id: session_id(row.text(0)?)?,
+        agent_session: row.opt_text(1)?.map(agent_session).transpose()?,
+        title: row.text(2)?,
+        created_at: Millis::new(row.integer(3)?),
+        last_accessed_at: Millis::new(row.integer(4)?),
+        message_count: row.count(5)?,
+        message_bytes: row.count(6)?,
+        metadata: serde_json::from_str(&metadata).map_err(|e| unreadable("metadata", &e))?,
+        usage: Usage {
+            input_tokens: row.count(8)?,
+            output_tokens: row.count(9)?,
+            cache_read_input_tokens: row.count(10)?,
+            cache_creation_input_tokens: row.count(11)?,
+            cost_usd: row.real(12)?,
+        },
+    })
+}
+
+pub(super) fn unreadable(what: &'static str, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unreadable { what, value: why.to_string() }
+}
+
+pub(super) fn session_id(text: String) -> Result<SessionId, StoreError> {
+    text.try_into().map_err(|e| unreadable("session_id", &e))
+}
+
+pub(super) fn agent_session(text: String) -> Result<AgentSession, StoreError> {
+    text.try_into().map_err(|e| unreadable("agent_session", &e))
+}
+
+fn bytes(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn tokens(n: u64) -> Value<'static> {
+    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}

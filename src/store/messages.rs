@@ -1,0 +1,94 @@
+//! Messages: written whole, in as many rows as a text needs, and read back whole.
+
+use super::conversations::unreadable;
+use super::sql::{Sql, Value};
+use super::{Store, StoreError, pieces};
+use crate::domain::{Message, Millis, Role, SessionId, TurnId};
+
+/// Most messages that one answer holds: the newest.
+pub const MAX_MESSAGES_PER_ANSWER: u32 = 1_000;
+
+impl<S: Sql> Store<S> {
+    /// Stores a message at its `seq`.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn insert_message(&self, session_id: &SessionId, message: &Message) -> Result<(), StoreError> {
+        const INSERT: &str = "insert into messages (session_id, seq, part, turn_id, role, content, timestamp) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        for (part, content) in (0_i64..).zip(pieces(&message.content)) {
+            self.sql.execute(
+                INSERT,
+                &[
+                    Value::Text(session_id.as_str()),
+                    Value::Integer(message.seq),
+                    Value::Integer(part),
+                    Value::Text(message.turn_id.as_str()),
+                    Value::Text(message.role.as_str()),
+                    Value::Text(content),
+                    Value::Integer(message.timestamp.get()),
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The text at `seq`; none where there is no message.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn message_text(&self, session_id: &SessionId, seq: i64) -> Result<Option<String>, StoreError> {
+        const TEXT: &str = "select content from messages where session_id = ?1 and seq = ?2 order by part";
+        let rows = self.sql.query(TEXT, &[Value::Text(session_id.as_str()), Value::Integer(seq)])?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        for mut row in rows {
+            text.push_str(&row.text(0)?);
+        }
+        Ok(Some(text))
+    }
+
+    /// The newest messages with a `seq` below `before`, oldest first, at most [`MAX_MESSAGES_PER_ANSWER`].
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable row.
+    pub fn messages_before(&self, session_id: &SessionId, before: i64) -> Result<Vec<Message>, StoreError> {
+        const NEWEST: &str = "select seq, part, turn_id, role, content, timestamp from messages \
+             where session_id = ?1 and seq < ?2 and seq >= coalesce((select seq from messages \
+             where session_id = ?1 and seq < ?2 and part = 0 order by seq desc limit 1 offset ?3), 0) order by seq, part";
+        let oldest_kept = Value::Integer(i64::from(MAX_MESSAGES_PER_ANSWER) - 1);
+        let rows =
+            self.sql.query(NEWEST, &[Value::Text(session_id.as_str()), Value::Integer(before), oldest_kept])?;
+        let mut messages: Vec<Message> = Vec::new();
+        for mut row in rows {
+            let (seq, content) = (row.integer(0)?, row.text(4)?);
+            if row.integer(1)? > 0
+                && let Some(message) = messages.last_mut().filter(|message| message.seq == seq)
+            {
+                message.content.push_str(&content);
+                continue;
+            }
+            let role = row.text(3)?;
+            messages.push(Message {
+                seq,
+                turn_id: row.text(2)?.try_into().map_err(|e| unreadable("turn_id", &e))?,
+                role: Role::parse(&role).ok_or_else(|| unreadable("role", &role))?,
+                content,
+                timestamp: Millis::new(row.integer(5)?),
+            });
+        }
+        Ok(messages)
+    }
+
+    /// The turn of the conversation's newest query.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable row.
+    pub fn latest_turn_of(&self, session_id: &SessionId) -> Result<Option<TurnId>, StoreError> {
+        const LATEST: &str = "select turn_id from messages where session_id = ?1 order by seq desc limit 1";
+        let row = self.sql.first(LATEST, &[Value::Text(session_id.as_str())])?;
+        row.map(|mut row| row.text(0)?.try_into().map_err(|e| unreadable("turn_id", &e))).transpose()
+    }
+}

@@ -1,0 +1,128 @@
+//! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
+//! no decision is: the callers decide, inside [`Store::transaction`] where more than one statement must hold together.
+
+pub mod conversations;
+pub mod messages;
+pub mod reads;
+pub mod retention;
+pub mod schema;
+pub mod sql;
+pub mod transcripts;
+pub mod turns;
+
+use sql::{Sql, SqlError, Value};
+
+use crate::domain::{AccountId, Millis};
+
+/// Longest text in one row, in bytes. The platform's limit on a row is 2 MB and is not enforced locally.
+pub const MAX_ROW_TEXT_BYTES: usize = 1_500_000;
+
+/// What went wrong in storage. The detail is for the log only.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused a statement.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// A stored value is not what this version wrote.
+    #[error("stored {what} is unreadable: {value}")]
+    Unreadable {
+        /// Which value.
+        what: &'static str,
+        /// A short description of it, never content.
+        value: String,
+    },
+}
+
+/// An account's database.
+pub struct Store<S> {
+    sql: S,
+}
+
+impl<S: Sql> Store<S> {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Where a migration fails; the database is then as it was.
+    pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
+        schema::migrate(&sql, schema::ACCOUNT, now)?;
+        Ok(Self { sql })
+    }
+
+    /// Runs `f` as one transaction: committed on `Ok`, rolled back on `Err`. It must not await.
+    ///
+    /// # Errors
+    /// What `f` returned, or the failure to commit.
+    pub fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.sql.transaction(f)
+    }
+
+    /// Rows written since the object came into memory, as SQLite's cursors count them.
+    pub fn rows_written(&self) -> u64 {
+        self.sql.rows_written()
+    }
+
+    /// Writes the account's id on its first use.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn remember_account(&self, account_id: &AccountId) -> Result<(), StoreError> {
+        const KNOWN: &str = "select 1 from account where id = 1";
+        const REMEMBER: &str = "insert into account (id, account_id) values (1, ?1)";
+        if self.sql.query(KNOWN, &[])?.is_empty() {
+            self.sql.execute(REMEMBER, &[Value::Text(account_id.as_str())])?;
+        }
+        Ok(())
+    }
+
+    /// Since when the container has been idle, as far as an alarm has recorded it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn container_idle_since(&self) -> Result<Option<Millis>, StoreError> {
+        const READ: &str = "select container_idle_since from account where id = 1";
+        let row = self.sql.first(READ, &[])?;
+        Ok(row.map_or(Ok(None), |row| row.opt_integer(0))?.map(Millis::new))
+    }
+
+    /// Records since when the container has been idle; none where it does not run.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_container_idle_since(&self, since: Option<Millis>) -> Result<(), StoreError> {
+        const WRITE: &str = "update account set container_idle_since = ?1 where id = 1 and container_idle_since is not ?1";
+        Ok(self.sql.execute(WRITE, &[since.map(Millis::get).into()])?)
+    }
+}
+
+/// Cuts `text` into pieces that fit a row each, at character boundaries. An empty text is one empty piece.
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let whole = rest.take()?;
+        if whole.len() <= MAX_ROW_TEXT_BYTES {
+            return Some(whole);
+        }
+        let mut cut = MAX_ROW_TEXT_BYTES;
+        while !whole.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        let (piece, tail) = whole.split_at(cut);
+        rest = Some(tail);
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_fit_a_row_and_join_to_the_whole() {
+        for text in [String::new(), "short".to_owned(), "é".repeat(MAX_ROW_TEXT_BYTES)] {
+            let cut: Vec<&str> = pieces(&text).collect();
+            assert!(cut.iter().all(|piece| piece.len() <= MAX_ROW_TEXT_BYTES));
+            assert_eq!(cut.concat(), text);
+            assert_eq!(cut.len(), text.len().div_ceil(MAX_ROW_TEXT_BYTES).max(1));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Migrations: numbered files, each applied once, in order, in a transaction of its own, and never edited once released.
+
+use super::sql::{Sql, SqlError, Value};
+use crate::domain::Millis;
+
+/// One step of a schema.
+pub struct Migration {
+    /// Its number, from 1 without a gap.
+    pub version: i64,
+    /// Its statements.
+    pub sql: &'static str,
+}
+
+/// The schema of an account's database.
+pub const ACCOUNT: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_account.sql") }];
+
+const CREATE: &str =
+    "create table if not exists schema_migrations (version integer primary key, applied_at integer not null) strict";
+const APPLIED: &str = "select coalesce(max(version), 0) from schema_migrations";
+const RECORD: &str = "insert into schema_migrations (version, applied_at) values (?1, ?2)";
+
+/// Applies what is missing of `migrations`.
+///
+/// # Errors
+/// The first migration that fails; those before it stay applied.
+pub fn migrate(sql: &impl Sql, migrations: &'static [Migration], now: Millis) -> Result<(), SqlError> {
+    sql.execute(CREATE, &[])?;
+    let applied = sql.first(APPLIED, &[])?.map_or(Ok(0), |row| row.integer(0))?;
+    for migration in migrations.iter().filter(|migration| migration.version > applied) {
+        sql.transaction(|| {
+            for statement in statements(migration.sql) {
+                sql.execute(statement, &[])?;
+            }
+            sql.execute(RECORD, &[Value::Integer(migration.version), Value::Integer(now.get())])
+        })?;
+    }
+    Ok(())
+}
+
+/// The statements of a migration. A `;` ends one, wherever it stands.
+fn statements(sql: &'static str) -> impl Iterator<Item = &'static str> {
+    sql.split(';').map(str::trim).filter(|statement| !statement.is_empty())
+}

@@ -1,0 +1,248 @@
+//! Turns: the queue in their partial index, their ends, and the key that makes a request happen once.
+
+use super::conversations::{session_id, unreadable};
+use super::sql::{Row, Sql, SqlError, Value};
+use super::{Store, StoreError};
+use crate::domain::{
+    Failure, IdempotencyKey, Millis, RequestId, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
+};
+
+/// A turn as it is admitted.
+pub struct NewTurn<'a> {
+    /// Its id.
+    pub turn_id: &'a TurnId,
+    /// Its conversation.
+    pub session_id: &'a SessionId,
+    /// The place of its query among the conversation's messages.
+    pub seq: i64,
+    /// Its place in the queue: above every active turn's.
+    pub ordinal: i64,
+    /// The request that made it.
+    pub request_id: &'a RequestId,
+    /// The caller's key and the hash of the request it came with.
+    pub idempotency: Option<(&'a IdempotencyKey, &'a str)>,
+    /// What was asked of the agent.
+    pub options: &'a TurnOptions,
+    /// When it was admitted.
+    pub created_at: Millis,
+    /// When it was started, where it need not wait.
+    pub started_at: Option<Millis>,
+}
+
+/// A turn that is queued or running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveTurn {
+    /// Its id.
+    pub turn_id: TurnId,
+    /// Its conversation.
+    pub session_id: SessionId,
+    /// Its place in the queue.
+    pub ordinal: i64,
+    /// Queued or running.
+    pub status: TurnStatus,
+    /// When it was started.
+    pub started_at: Option<Millis>,
+}
+
+/// What a turn needs to run, beside its conversation.
+pub struct TurnWork {
+    /// Its query's text.
+    pub prompt: String,
+    /// What was asked of the agent.
+    pub options: TurnOptions,
+    /// The number of the last frame whose transcript is stored.
+    pub frames_stored: u64,
+}
+
+/// How a turn ended.
+pub struct TurnEnd<'a> {
+    /// An end.
+    pub status: TurnStatus,
+    /// Why it did not complete.
+    pub error: Option<&'a Failure>,
+    /// The model that answered.
+    pub model: Option<&'a str>,
+    /// What it used.
+    pub usage: Option<Usage>,
+    /// Model calls it took.
+    pub num_turns: Option<u32>,
+    /// How long the agent worked, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// When.
+    pub finished_at: Millis,
+}
+
+impl<S: Sql> Store<S> {
+    /// Every queued or running turn, first come first.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable row.
+    pub fn active_turns(&self) -> Result<Vec<ActiveTurn>, StoreError> {
+        const ACTIVE: &str =
+            "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
+        let read = |mut row: Row| {
+            Ok(ActiveTurn {
+                turn_id: turn_id(row.text(0)?)?,
+                session_id: session_id(row.text(1)?)?,
+                ordinal: row.integer(2)?,
+                status: status(&row.text(3)?)?,
+                started_at: row.opt_integer(4)?.map(Millis::new),
+            })
+        };
+        self.sql.query(ACTIVE, &[])?.into_iter().map(read).collect()
+    }
+
+    /// Stores a turn: running where it need not wait, else queued.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn insert_turn(&self, turn: &NewTurn<'_>) -> Result<(), StoreError> {
+        const INSERT: &str = "insert into turns (turn_id, session_id, seq, ordinal, status, request_id, idempotency_key, \
+             request_hash, options, created_at, started_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let status = if turn.started_at.is_some() { TurnStatus::Running } else { TurnStatus::Queued };
+        let options = json(turn.options)?;
+        let (key, hash) = turn.idempotency.unzip();
+        Ok(self.sql.execute(
+            INSERT,
+            &[
+                Value::Text(turn.turn_id.as_str()),
+                Value::Text(turn.session_id.as_str()),
+                Value::Integer(turn.seq),
+                Value::Integer(turn.ordinal),
+                Value::Text(status.as_str()),
+                Value::Text(turn.request_id.as_str()),
+                key.map(IdempotencyKey::as_str).into(),
+                hash.into(),
+                Value::Text(&options),
+                Value::Integer(turn.created_at.get()),
+                turn.started_at.map(Millis::get).into(),
+            ],
+        )?)
+    }
+
+    /// Moves a queued turn to running.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn start_turn(&self, turn_id: &TurnId, now: Millis) -> Result<(), StoreError> {
+        const START: &str = "update turns set status = 'running', started_at = ?2 where turn_id = ?1 and status = 'queued'";
+        Ok(self.sql.execute(START, &[Value::Text(turn_id.as_str()), Value::Integer(now.get())])?)
+    }
+
+    /// What an active turn needs to run; none where it is gone.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable row.
+    pub fn turn_work(&self, turn_id: &TurnId) -> Result<Option<TurnWork>, StoreError> {
+        const WORK: &str = "select session_id, seq, options, frames_stored from turns where turn_id = ?1 and finished_at is null";
+        let Some(mut row) = self.sql.first(WORK, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
+        let session = session_id(row.text(0)?)?;
+        let Some(prompt) = self.message_text(&session, row.integer(1)?)? else { return Ok(None) };
+        let options = serde_json::from_str(&row.text(2)?).map_err(|e| unreadable("options", &e))?;
+        Ok(Some(TurnWork { prompt, options, frames_stored: row.count(3)? }))
+    }
+
+    /// Records that the transcript of every frame up to the `n`-th is stored.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_frames_stored(&self, turn_id: &TurnId, n: u64) -> Result<(), StoreError> {
+        const SET: &str = "update turns set frames_stored = ?2 where turn_id = ?1";
+        let n = Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        Ok(self.sql.execute(SET, &[Value::Text(turn_id.as_str()), n])?)
+    }
+
+    /// Ends an active turn: returns its conversation and its query's `seq`, or none where it has ended or is gone,
+    /// and then nothing was written.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn end_turn(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(SessionId, i64)>, StoreError> {
+        const END: &str = "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, \
+             num_turns = ?7, duration_ms = ?8 where turn_id = ?1 and finished_at is null returning session_id, seq";
+        let error = end.error.map(json).transpose()?;
+        let usage = end.usage.as_ref().map(json).transpose()?;
+        let row = self.sql.first(
+            END,
+            &[
+                Value::Text(turn_id.as_str()),
+                Value::Text(end.status.as_str()),
+                Value::Integer(end.finished_at.get()),
+                error.as_deref().into(),
+                end.model.into(),
+                usage.as_deref().into(),
+                end.num_turns.map(i64::from).into(),
+                end.duration_ms.and_then(|ms| i64::try_from(ms).ok()).into(),
+            ],
+        )?;
+        row.map(|mut row| Ok((session_id(row.text(0)?)?, row.integer(1)?))).transpose()
+    }
+
+    /// One turn with its answer.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable row.
+    pub fn turn(&self, turn_id: &TurnId) -> Result<Option<Turn>, StoreError> {
+        const ONE: &str = "select turn_id, session_id, status, created_at, started_at, finished_at, request_id, error, \
+             model, usage, num_turns, duration_ms, seq from turns where turn_id = ?1";
+        let Some(mut row) = self.sql.first(ONE, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
+        let mut turn = turn_from(&mut row)?;
+        if turn.status == TurnStatus::Completed {
+            turn.response = self.message_text(&turn.session_id, row.integer(12)? + 1)?;
+        }
+        Ok(Some(turn))
+    }
+
+    /// The turn that an idempotency key made, and the hash of its request.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable row.
+    pub fn turn_by_key(&self, key: &IdempotencyKey) -> Result<Option<(TurnId, String)>, StoreError> {
+        const BY_KEY: &str = "select turn_id, request_hash from turns where idempotency_key = ?1";
+        let row = self.sql.first(BY_KEY, &[Value::Text(key.as_str())])?;
+        row.map(|mut row| Ok((turn_id(row.text(0)?)?, row.opt_text(1)?.unwrap_or_default()))).transpose()
+    }
+
+    /// When a turn last ended; none where none has.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn is_empty(&self) -> Result<bool, SqlError> {
+        const ANY: &str = "select 1 from conversations limit 1";
+        Ok(self.sql.first(ANY, &[])?.is_none())
+    }
+}
+
+fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
+    let request_id = row.text(6)?;
+    let parse = |what, text: Option<String>| text.map(|t| serde_json::from_str(&t).map_err(|e| unreadable(what, &e))).transpose();
+    let error = parse("error", row.opt_text(7)?)?;
+    let usage = row.opt_text(9)?.map(|t| serde_json::from_str(&t).map_err(|e| unreadable("usage", &e))).transpose()?;
+    Ok(Turn {
+        turn_id: turn_id(row.text(0)?)?,
+        session_id: session_id(row.text(1)?)?,
+        status: status(&row.text(2)?)?,
+        created_at: Millis::new(row.integer(3)?),
+        started_at: row.opt_integer(4)?.map(Millis::new),
+        finished_at: row.opt_integer(5)?.map(Millis::new),
+        request_id: RequestId::try_from(request_id).map_err(|e| unreadable("request_id", &e))?,
+        response: None,
+        error,
+        model: row.opt_text(8)?,
+        usage,
+        num_turns: row.opt_integer(10)?.and_then(|n| u32::try_from(n).ok()),
+        duration_ms: row.opt_integer(11)?.and_then(|n| u64::try_from(n).ok()),
+    })
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| unreadable("value", &e))
+}
+
+fn turn_id(text: String) -> Result<TurnId, StoreError> {
+    text.try_into().map_err(|e| unreadable("turn_id", &e))
+}
+
+fn status(word: &str) -> Result<TurnStatus, StoreError> {
+    TurnStatus::parse(word).ok_or_else(|| unreadable("status", &word))
+}
