@@ -209,7 +209,7 @@ export class AgentProcess {
   /** The CLI itself may outlive its messages: it goes first, then what it left. */
   async #reap(): Promise<void> {
     if (this.pid !== undefined) killGroup(this.pid);
-    const killed = await killMarked(new Set([this.#mark]));
+    const killed = await killMarked(this.#mark);
     log("process_ended", { pid: this.pid ?? null, age_ms: this.#age(), left_behind: killed });
   }
 

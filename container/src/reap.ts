@@ -19,33 +19,33 @@ export function killGroup(pid: number, signal: NodeJS.Signals = "SIGKILL"): void
   }
 }
 
-/** Kills every process that carries one of the marks; answers how many there were. */
-export async function killMarked(marks: ReadonlySet<string>): Promise<number> {
-  let killed = 0;
+/** Kills every process that carries the mark; answers how many there were. */
+export async function killMarked(mark: string): Promise<number> {
+  const killed = new Set<number>();
   for (let pass = 0; pass < MAX_PASSES; pass++) {
-    const found = await marked(marks);
+    const found = (await marked(mark)).filter((pid) => !killed.has(pid));
     if (found.length === 0) break;
     for (const pid of found) {
+      killed.add(pid);
       try {
         process.kill(pid, "SIGKILL");
-        killed += 1;
       } catch {
         // It ended by itself.
       }
     }
   }
-  return killed;
+  return killed.size;
 }
 
-async function marked(marks: ReadonlySet<string>): Promise<number[]> {
+async function marked(mark: string): Promise<number[]> {
   const names = await readdir("/proc").catch(() => []);
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
-  const hits = await Promise.all(pids.map(async (pid) => pid !== process.pid && (await carries(pid, marks))));
+  const hits = await Promise.all(pids.map((pid) => carries(pid, `${MARK}=${mark}`)));
   return pids.filter((_pid, index) => hits[index]);
 }
 
 /** A zombie's environment reads as empty, another user's not at all. */
-async function carries(pid: number, marks: ReadonlySet<string>): Promise<boolean> {
+async function carries(pid: number, variable: string): Promise<boolean> {
   const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
-  return environment.split("\0").some((line) => line.startsWith(`${MARK}=`) && marks.has(line.slice(MARK.length + 1)));
+  return environment.split("\0").includes(variable);
 }

@@ -12,6 +12,7 @@ import { MARK } from "./reap.ts";
 const DEFAULT_TOOLS = ["Bash", "Read", "Write", "Edit", "Glob", "Grep"];
 const DEFAULT_SYSTEM_PROMPT = "You are a Claude agent, built on Anthropic's Claude Agent SDK.";
 const TRANSCRIPT_LOAD_LIMIT_MS = 10_000;
+const MAX_EXIT_LISTENERS = 32;
 
 /** Where a conversation's files are. */
 export type Paths = { workspace: string; config: string; tmp: string };
@@ -111,6 +112,8 @@ function spawnInOwnGroup(how: SpawnOptions, onSpawn: (child: ChildProcess) => vo
     stdio: ["pipe", "pipe", "ignore"],
     detached: true,
   });
+  // The SDK waits for the exit in several places at once when it closes a query.
+  child.setMaxListeners(MAX_EXIT_LISTENERS);
   // A process that dies leaves writes in its pipe; its exit says all there is to say.
   child.stdin.on("error", () => {});
   onSpawn(child);

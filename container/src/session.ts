@@ -49,12 +49,13 @@ export class Session {
     return this.live && this.#key === processKey(options);
   }
 
-  /** Ends what runs and starts a process anew: resumed from the held transcript where there is one to resume. */
+  /** Ends what runs and starts a process anew: resumed from the held transcript where that has anything to resume. */
   async start(options: TurnOptions): Promise<AgentProcess> {
     await this.close();
     const { config, transcripts, coldStarts } = this.#context;
     return coldStarts.run(async () => {
       const paths = await this.#makePaths();
+      await transcripts.open(this.id);
       const process: AgentProcess = new AgentProcess({
         session: this.id,
         resume: transcripts.hasTalk(this.id),

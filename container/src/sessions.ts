@@ -10,6 +10,7 @@ import { Gate } from "./gate.ts";
 import { log, reason } from "./log.ts";
 import { processKey, servesOneTurn } from "./options.ts";
 import type { TurnOptions } from "./options.ts";
+import { ProcessGone } from "./process.ts";
 import type { AgentProcess } from "./process.ts";
 import { Session } from "./session.ts";
 import type { SessionContext } from "./session.ts";
@@ -60,7 +61,7 @@ export class Sessions {
   refusal(wanted: Wanted): Refusal | undefined {
     const session = wanted.session === null ? undefined : this.#sessions.get(wanted.session);
     if (session?.busy) return "session_busy";
-    if (wanted.resume && wanted.session !== null && wanted.transcript === undefined && !this.#knows(wanted.session)) return "transcript_required";
+    if (wanted.resume && wanted.session !== null && wanted.transcript === undefined && !this.#knows(wanted.session, wanted.options)) return "transcript_required";
     const room = session?.live === true || this.#liveCount() < this.#capacity || this.#leastRecentIdle() !== undefined;
     return room ? undefined : "at_capacity";
   }
@@ -120,19 +121,19 @@ export class Sessions {
   async #leaseNew(options: TurnOptions): Promise<Lease> {
     this.#spareOptions = options;
     const spare = this.#spare;
-    if (spare !== undefined && spare.key === processKey(options)) {
+    if (spare !== undefined && spare.key !== processKey(options)) this.#dropSpare(spare);
+    else if (spare !== undefined) {
       this.#spare = undefined;
-      const warm = spare.ready;
+      const { session, ready: warm } = spare;
       try {
-        return await this.#claimed(spare.session, async () => {
+        return await this.#claimed(session, async () => {
           await spare.started;
-          return { session: spare.session, warm };
+          if (!session.live) throw new ProcessGone("the spare had died");
+          return { session, warm };
         });
       } catch {
-        log("spare_failed", { session: spare.session.id });
+        log("spare_failed", { session: session.id });
       }
-    } else if (spare !== undefined) {
-      this.#dropSpare(spare);
     }
     const session = new Session(randomUUID(), this.#context);
     return this.#claimed(session, async () => {
@@ -144,7 +145,7 @@ export class Sessions {
   async #prepare(session: Session, wanted: Wanted): Promise<Lease> {
     if (!wanted.resume) await session.clear();
     if (session.fits(wanted.options)) return { session, warm: true };
-    if (wanted.transcript !== undefined && !session.live) await this.transcripts.replace(session.id, wanted.transcript);
+    if (wanted.transcript !== undefined && !(session.live && this.transcripts.has(session.id))) await this.transcripts.replace(session.id, wanted.transcript);
     await session.start(wanted.options);
     return { session, warm: false };
   }
@@ -204,8 +205,9 @@ export class Sessions {
     spare.session.clear().catch((error: unknown) => log("spare_remove_failed", { reason: reason(error) }));
   }
 
-  #knows(id: string): boolean {
-    return this.#sessions.get(id)?.live === true || this.#context.transcripts.has(id);
+  /** It can go on without being told what was said before. */
+  #knows(id: string, options: TurnOptions): boolean {
+    return this.transcripts.has(id) || this.#sessions.get(id)?.fits(options) === true;
   }
 
   /** A turn needs a process even where none is to be kept. */

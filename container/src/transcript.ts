@@ -17,10 +17,10 @@ const REPLACE_BATCH_LINES = 256;
 
 export type TranscriptLine = { subpath: string | null; entry: Entry };
 
-type Held = { bytes: number; talk: boolean; writing: Promise<void>; broken: boolean };
+type Held = { bytes: number; talk: boolean; writing: Promise<void> };
 
 export class Transcripts {
-  /** In order of use, the least recent first. */
+  /** What is here is whole. In order of use, the least recent first. */
   readonly #held = new Map<string, Held>();
   readonly #fileOf: (session: string) => string;
   readonly #maxBytes: number;
@@ -32,29 +32,41 @@ export class Transcripts {
   }
 
   has(session: string): boolean {
-    return this.#held.get(session)?.broken === false;
+    return this.#held.has(session);
   }
 
   /** There is something to resume: an entry of the user's or the assistant's. */
   hasTalk(session: string): boolean {
-    const held = this.#held.get(session);
-    return held !== undefined && !held.broken && held.talk;
+    return this.#held.get(session)?.talk ?? false;
   }
 
-  /** Adds lines behind those that are held. The write goes on behind the caller's back; `load` waits for it. */
+  /** Holds a new conversation's transcript from its first entry on; one that is held stays as it is. */
+  async open(session: string): Promise<void> {
+    if (this.#held.has(session)) return;
+    const file = this.#fileOf(session);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, "");
+    this.#held.set(session, { bytes: 0, talk: false, writing: Promise.resolve() });
+  }
+
+  /**
+   * Adds lines behind those that are held; what is not held from its beginning is not begun in the middle.
+   * The write goes on behind the caller's back; `load` waits for it.
+   */
   append(session: string, lines: TranscriptLine[]): void {
-    if (lines.length === 0) return;
+    const held = this.#held.get(session);
+    if (held === undefined || lines.length === 0) return;
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    const held = this.#touch(session);
     const bytes = Buffer.byteLength(text);
     held.bytes += bytes;
     this.#bytes += bytes;
     held.talk ||= lines.some(({ entry }) => entry.type === "user" || entry.type === "assistant");
-    const file = this.#fileOf(session);
+    this.#held.delete(session);
+    this.#held.set(session, held);
     held.writing = held.writing
-      .then(() => appendFile(file, text))
+      .then(() => appendFile(this.#fileOf(session), text))
       .catch((error: unknown) => {
-        held.broken = true;
+        this.#forget(session);
         log("transcript_write_failed", { session, reason: reason(error) });
       });
     this.#trim(session);
@@ -63,15 +75,12 @@ export class Transcripts {
   /** The given lines take the place of whatever was held. */
   async replace(session: string, lines: AsyncIterable<TranscriptLine>): Promise<void> {
     await this.drop(session);
-    const file = this.#fileOf(session);
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, "");
-    const held = this.#touch(session);
+    await this.open(session);
     let batch: TranscriptLine[] = [];
     const write = async (): Promise<void> => {
       this.append(session, batch);
       batch = [];
-      await held.writing;
+      await this.#held.get(session)?.writing;
     };
     try {
       for await (const line of lines) if (batch.push(line) >= REPLACE_BATCH_LINES) await write();
@@ -111,13 +120,6 @@ export class Transcripts {
     if (held === undefined) return;
     await held.writing;
     for await (const text of linesOf(createReadStream(this.#fileOf(session)), this.#maxBytes)) visit(JSON.parse(text) as TranscriptLine);
-  }
-
-  #touch(session: string): Held {
-    const held = this.#held.get(session) ?? { bytes: 0, talk: false, writing: Promise.resolve(), broken: false };
-    this.#held.delete(session);
-    this.#held.set(session, held);
-    return held;
   }
 
   #forget(session: string): void {

@@ -56,11 +56,7 @@ export class Agent {
 
   /** A turn from its first frame to its last. */
   async turn(body: Body): Promise<TurnFrames> {
-    const response = await this.post(body);
-    assert.equal(response.status, 200, await errorText(response));
-    const frames: Numbered[] = [];
-    for await (const frame of framesOf(response)) frames.push(frame);
-    return new TurnFrames(frames);
+    return (await this.begin(body)).rest();
   }
 
   /** A turn whose frames come one by one. */
@@ -84,8 +80,16 @@ export class Agent {
     return until(() => this.logs.find(predicate), "a log line that did not come");
   }
 
-  spareReady(): Promise<LogLine> {
-    return this.logged((line) => line.event === "process_ready");
+  /** So many processes have come up since the server started. */
+  async processesReady(count = 1): Promise<LogLine[]> {
+    const ready = (): LogLine[] => this.logs.filter((line) => line.event === "process_ready");
+    await until(() => (ready().length >= count ? true : undefined), "a process did not come up");
+    return ready();
+  }
+
+  /** The process that a turn ran on. */
+  async pidOf(turn: TurnFrames): Promise<unknown> {
+    return (await this.logged((line) => line.event === "turn_finished" && line["turn"] === turn.id))["pid"];
   }
 
   /** The process ids of what this server's CLIs are and have started. */
@@ -135,9 +139,11 @@ export async function startAgent(model: Model, env: Record<string, string> = {})
 
 /** The frames of a turn that has ended. */
 export class TurnFrames {
+  readonly id: string;
   readonly all: Numbered[];
 
-  constructor(all: Numbered[]) {
+  constructor(id: string, all: Numbered[]) {
+    this.id = id;
     this.all = all;
   }
 
@@ -191,7 +197,7 @@ export class OpenTurn {
 
   async rest(): Promise<TurnFrames> {
     for await (const frame of this.#frames) this.seen.push(frame);
-    return new TurnFrames(this.seen);
+    return new TurnFrames(this.id, this.seen);
   }
 
   /** The reader goes away; the turn is none of its business any more. */

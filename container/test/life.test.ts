@@ -1,0 +1,208 @@
+/*
+ * What goes wrong and what ends: processes that die or hang under a turn, orphans, signals, and what the agent can see of its host.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startModel } from "../../dev/model/server.ts";
+import type { Model } from "../../dev/model/server.ts";
+import { startAgent, until } from "./harness.ts";
+import type { Agent, OpenTurn } from "./harness.ts";
+
+let model: Model;
+before(async () => {
+  model = await startModel();
+});
+after(() => model.close());
+
+/** A turn that waits for the model, and the process it waits in. */
+async function hanging(agent: Agent, prompt = "[[hang]]"): Promise<{ open: OpenTurn; session: string; pid: number }> {
+  model.control.clearRequests();
+  const open = await agent.begin({ prompt });
+  const { agent_session } = await open.until("started");
+  if (prompt.includes("tool")) await open.until("tool");
+  else await model.control.waitFor((request) => request.state === "hanging");
+  const ready = await agent.processesReady();
+  const pid = Number(ready.filter((line) => isAlive(Number(line["pid"]))).at(0)?.["pid"]);
+  return { open, session: agent_session, pid };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe("a CLI that dies under a turn", () => {
+  for (const [when, prompt] of [
+    ["while the model is silent", "[[hang]]"],
+    ["in the middle of text", "[[hang-midway]] [[words 50]]"],
+    ["in the middle of a tool", '[[tool Bash {"command":"setsid sleep 301 & sleep 300"}]]'],
+  ] as const) {
+    test(`${when} ends it as turn_interrupted at once, and its conversation goes on`, async () => {
+      const agent = await startAgent(model);
+      try {
+        await agent.processesReady();
+        const before = await agent.turn({ prompt: "I said this before" });
+        const open = await agent.begin({ agent_session: before.session, resume: true, prompt });
+        if (prompt.includes("tool")) await open.until("tool");
+        await open.until("transcript");
+        process.kill(Number(await agent.pidOf(before)), "SIGKILL");
+        const begun = performance.now();
+        const turn = await open.rest();
+        assert.ok(performance.now() - begun < 1_000);
+        assert.deepEqual([turn.result.status, turn.result.error?.code, turn.types.at(-1)], ["failed", "turn_interrupted", "end"]);
+        assert.ok(turn.transcript.some(({ entry }) => entry.type === "user"), "what was asked is in the transcript");
+        const next = await agent.turn({ agent_session: before.session, resume: true, prompt: "repeat everything I said" });
+        assert.match(next.result.text, /I said this before/);
+      } finally {
+        await agent.stop();
+      }
+    });
+  }
+
+  test("leaves none of its tools' processes behind, wherever they moved", async () => {
+    const agent = await startAgent(model);
+    try {
+      await agent.processesReady();
+      const { open, pid } = await hanging(agent, '[[tool Bash {"command":"setsid sleep 301 & nohup sleep 302 & sleep 303"}]]');
+      await until(async () => ((await agent.processes()).length >= 5 ? true : undefined), "the tools did not start");
+      process.kill(pid, "SIGKILL");
+      await open.rest();
+      const ended = await agent.logged((line) => line.event === "process_ended" && line["pid"] === pid);
+      assert.ok(Number(ended["left_behind"]) >= 3, `${String(ended["left_behind"])} were left behind`);
+    } finally {
+      await agent.stop();
+    }
+  });
+});
+
+test("a CLI that hangs is killed when its turn is cancelled, and the conversation goes on", async () => {
+  const agent = await startAgent(model);
+  try {
+    await agent.processesReady();
+    const { open, session, pid } = await hanging(agent);
+    process.kill(pid, "SIGSTOP");
+    const begun = performance.now();
+    await agent.call("POST", `/turns/${open.id}/cancel`);
+    const turn = await open.rest();
+    assert.ok(performance.now() - begun < 2_000, "cancelled within two seconds");
+    assert.equal(turn.result.status, "cancelled");
+    const next = await agent.turn({ agent_session: session, resume: true, prompt: "What is 8+1?" });
+    assert.equal(next.result.text, "9");
+  } finally {
+    await agent.stop();
+  }
+});
+
+describe("SIGTERM", () => {
+  test("ends an idle server at once, with status 0", async () => {
+    const agent = await startAgent(model);
+    await agent.turn({ prompt: "hello" });
+    agent.child.kill("SIGTERM");
+    assert.equal(await agent.exited(), 0);
+    await agent.stop();
+  });
+
+  test("lets the running turn finish, takes no new one, then exits with status 0", async () => {
+    const agent = await startAgent(model);
+    const { open } = await hanging(agent, "[[hang-midway]] [[words 20]]");
+    agent.child.kill("SIGTERM");
+    await agent.logged((line) => line.event === "draining");
+    assert.equal((await agent.health()).status, "draining");
+    assert.equal((await agent.post({ prompt: "too late" })).status, 503);
+    model.control.release();
+    const turn = await open.rest();
+    assert.deepEqual([turn.result.status, turn.types.at(-1)], ["completed", "end"]);
+    assert.equal(await agent.exited(), 0);
+    await agent.stop();
+  });
+
+  test("ends a turn that does not finish in time", async () => {
+    const agent = await startAgent(model, { DRAIN_MS: "200" });
+    await hanging(agent);
+    agent.child.kill("SIGTERM");
+    assert.equal(await agent.exited(), 0);
+    await agent.stop();
+  });
+});
+
+test("SIGKILL of the server ends its idle processes too", async () => {
+  const agent = await startAgent(model);
+  await agent.turn({ prompt: "hello" });
+  agent.child.kill("SIGKILL");
+  await agent.exited();
+  await until(async () => ((await agent.processes()).length === 0 ? true : undefined), "a process outlived the server");
+  await agent.stop();
+});
+
+describe("the agent's shell", () => {
+  let agent: Agent;
+  before(async () => {
+    agent = await startAgent(model);
+  });
+  after(() => agent.stop());
+
+  test("sees no credential and nothing of the server's environment", async () => {
+    const turn = await agent.turn({ prompt: '[[tool Bash {"command":"env; tr \'\\\\0\' \'\\\\n\' < /proc/$PPID/environ"}]]' });
+    assert.match(turn.result.text, /PATH=/);
+    assert.match(turn.result.text, /ANTHROPIC_API_KEY=placeholder/);
+    assert.doesNotMatch(turn.result.text, /SECRET_OF_THE_HOST|WORKSPACE_ROOT/);
+  });
+
+  test("starts in the conversation's own folder", async () => {
+    const turn = await agent.turn({ prompt: '[[tool Bash {"command":"pwd"}]]' });
+    assert.match(turn.result.text, new RegExp(`/workspace/${turn.session}`));
+  });
+
+  test("does not run what a repository's settings say", async () => {
+    const first = await agent.turn({
+      prompt: `[[tool Bash {"command":"mkdir -p .claude; printf '{\\"hooks\\":{\\"UserPromptSubmit\\":[{\\"hooks\\":[{\\"type\\":\\"command\\",\\"command\\":\\"touch hooked\\"}]}]}}' > .claude/settings.json; cat .claude/settings.json"}]]`,
+    });
+    assert.match(first.result.text, /UserPromptSubmit/);
+    const options = { max_turns: 5 };
+    const second = await agent.turn({ agent_session: first.session, resume: true, prompt: '[[tool Bash {"command":"ls"}]]', options });
+    assert.doesNotMatch(second.result.text, /hooked/);
+  });
+});
+
+describe("a bad request", () => {
+  let agent: Agent;
+  before(async () => {
+    agent = await startAgent(model);
+  });
+  after(() => agent.stop());
+
+  for (const [what, body] of [
+    ["no JSON", "{"],
+    ["no object", "[]"],
+    ["nothing", ""],
+    ["no turn_id", JSON.stringify({ prompt: "x" })],
+    ["a turn_id with a path", JSON.stringify({ turn_id: "../x", prompt: "x" })],
+    ["a blank prompt", JSON.stringify({ turn_id: "t", prompt: " " })],
+    ["an agent_session that is no UUID", JSON.stringify({ turn_id: "t", prompt: "x", agent_session: "../../etc" })],
+    ["resume of nothing", JSON.stringify({ turn_id: "t", prompt: "x", resume: true })],
+    ["an unknown option", JSON.stringify({ turn_id: "t", prompt: "x", options: { cwd: "/" } })],
+    ["an unknown permission mode", JSON.stringify({ turn_id: "t", prompt: "x", options: { permission_mode: "yolo" } })],
+  ] as const) {
+    test(`with ${what} is refused and starts nothing`, async () => {
+      const response = await fetch(`${agent.url}/turns`, { method: "POST", body });
+      const error = (await response.json()) as { code: string; message: string };
+      assert.deepEqual([response.status, error.code], [400, "invalid_request"]);
+      assert.deepEqual((await agent.health()).running, []);
+    });
+  }
+
+  test("for a turn nobody knows is answered 404", async () => {
+    for (const [method, path] of [
+      ["GET", "/turns/nope"],
+      ["POST", "/turns/nope/cancel"],
+      ["DELETE", "/turns/nope"],
+      ["GET", "/nope"],
+    ] as const) {
+      assert.equal((await agent.call(method, path)).status, 404);
+    }
+  });
+});
