@@ -206,7 +206,7 @@ mod tests {
         assert!(matches!(body(r#"{"n":2,"type":"delta","text":"4"}"#), FrameBody::Delta(d) if d.text == "4"));
         assert!(matches!(body(r#"{"n":3,"type":"message","text":"4"}"#), FrameBody::Message(m) if m.text == "4"));
         let tool = r#"{"n":4,"type":"tool","id":"t","name":"Bash","status":"started","input":{"command":"ls"}}"#;
-        assert!(matches!(body(tool), FrameBody::Tool(t) if t.input.unwrap().get() == r#"{"command":"ls"}"#));
+        assert!(matches!(body(tool), FrameBody::Tool(t) if t.input.as_ref().unwrap().get() == r#"{"command":"ls"}"#));
         let retry = r#"{"n":5,"type":"retry","attempt":1,"delay_ms":512.5,"status":529}"#;
         assert!(matches!(body(retry), FrameBody::Retry(Retry { status: Some(529), retracted: false, .. })));
         assert!(matches!(body(r#"{"n":9,"type":"end"}"#), FrameBody::End));

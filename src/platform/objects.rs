@@ -106,3 +106,16 @@ fn respond(reply: Result<Reply<JsValue>, AccountError>, id: &AccountId, request_
     };
     http::response(answer, request_id)
 }
+
+/// One shard of the directory of accounts.
+#[wasm_bindgen(js_name = Directory)]
+pub struct DirectoryObject {}
+
+#[wasm_bindgen(js_class = Directory)]
+impl DirectoryObject {
+    /// Opens the shard.
+    #[wasm_bindgen(constructor)]
+    pub fn new(_state: worker_sys::DurableObjectState, _env: Env) -> DirectoryObject {
+        Self {}
+    }
+}
