@@ -140,8 +140,8 @@ impl Config {
             auth: auth(&get)?,
             account_concurrency: whole("ACCOUNT_CONCURRENCY", 1, 1..=MAX_ACCOUNT_CONCURRENCY, "a number from 1 to 8")?,
             max_queued_turns: whole("MAX_QUEUED_TURNS", 32, 1..=1_000, "a number from 1 to 1000")?,
-            turn_timeout: duration("TURN_TIMEOUT", Duration::from_secs(600))?,
-            container_idle: duration("CONTAINER_IDLE", Duration::from_secs(20 * 60))?,
+            turn_timeout: duration("TURN_TIMEOUT", Duration::from_mins(10))?,
+            container_idle: duration("CONTAINER_IDLE", Duration::from_mins(20))?,
             container_internet: on_off("CONTAINER_INTERNET", true)?,
             warm_sessions: (warm > 0).then_some(warm),
             retention: whole("RETENTION_DAYS", 30, 1..=36_500, "a number of days from 1 to 36500")? * DAY,
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(config.model_api_url, "https://api.anthropic.com");
         assert!(!config.auth.is_configured());
         assert_eq!((config.account_concurrency, config.max_queued_turns, config.directory_shards), (1, 32, 8));
-        assert_eq!((config.turn_timeout, config.container_idle), (Duration::from_secs(600), Duration::from_secs(1_200)));
+        assert_eq!((config.turn_timeout, config.container_idle), (Duration::from_mins(10), Duration::from_mins(20)));
         assert_eq!((config.retention, config.container_internet), (30 * DAY, true));
     }
 
@@ -201,18 +201,18 @@ mod tests {
     #[test]
     fn a_wrong_var_is_named_and_its_value_is_not_told() {
         for (name, value) in [
-            ("TURN_TIMEOUT", "soon"),
-            ("CONTAINER_IDLE", "-1"),
-            ("RETENTION_DAYS", "0"),
-            ("ACCOUNT_CONCURRENCY", "9"),
+            ("TURN_TIMEOUT", "in-a-while"),
+            ("CONTAINER_IDLE", "-77"),
+            ("RETENTION_DAYS", "-7"),
+            ("ACCOUNT_CONCURRENCY", "99"),
             ("MAX_QUEUED_TURNS", "many"),
-            ("DIRECTORY_SHARDS", "0"),
+            ("DIRECTORY_SHARDS", "-8"),
             ("CONTAINER_INTERNET", "maybe"),
             ("MODEL_API_URL", "ftp://x"),
             ("JWT_SECRET", "short-secret"),
             ("AUTH", "basic"),
-            ("WARM_SESSIONS", "0"),
-            ("MAX_TURNS", "none"),
+            ("WARM_SESSIONS", "-3"),
+            ("MAX_TURNS", "endless"),
         ] {
             let error = config(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains(value), "{error}");
@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let config = config(&[("API_KEYS", "k1, k2,"), ("ANTHROPIC_API_KEY", "hush"), ("JWT_SECRET", &"s3cret".repeat(6))]);
+        let config =
+            config(&[("API_KEYS", "k1, k2,"), ("ANTHROPIC_API_KEY", "hush"), ("JWT_SECRET", &"s3cret".repeat(6))]);
         let printed = format!("{:?}", config.unwrap());
         assert!(!printed.contains("k1") && !printed.contains("hush") && !printed.contains("s3cret"), "{printed}");
         assert!(printed.contains("api_keys: 2"));

@@ -8,6 +8,7 @@ pub mod account;
 pub mod agent;
 pub mod api;
 pub mod config;
+pub mod digest;
 pub mod domain;
 pub mod error;
 #[cfg(target_arch = "wasm32")]

@@ -6,8 +6,8 @@ use super::listeners::Subscription;
 use crate::domain::{
     Conversation, EventId, IdempotencyKey, Message, Position, RequestId, SessionId, Title, Turn, TurnId, TurnOptions,
 };
-use crate::store::reads::Page;
 use crate::store::StoreError;
+use crate::store::reads::Page;
 
 /// A command with the request that it came from.
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Envelope {
 
 /// What an account's object can be asked.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Admit a turn and run it.
     StartTurn(Box<StartTurn>),

@@ -17,7 +17,6 @@ use std::rc::Rc;
 
 use futures_channel::mpsc;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use host::{Host, Level};
@@ -26,12 +25,14 @@ use turn::Stop;
 
 use crate::agent::{Agent, Container};
 use crate::config::Config;
-use crate::domain::{
-    AccountId, EventId, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus,
-};
+use crate::digest;
+use crate::domain::{AccountId, EventId, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus};
+use crate::store::Store;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, NewTurn, TurnEnd};
-use crate::store::Store;
+
+/// Bytes of the digest that stands for an account in the log.
+const LOG_ID_BYTES: usize = 6;
 
 /// A reply that is there, or one that comes with the end of a turn.
 pub enum Handled<J> {
@@ -65,7 +66,7 @@ pub struct Account<S, C, H> {
 impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
     /// The account whose database `store` is and whose container `agent` speaks to.
     pub fn new(id: AccountId, store: Store<S>, agent: Agent<C>, host: H, config: Config) -> Self {
-        let log_id = Sha256::digest(id.as_str()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let log_id = digest::hex(id.as_str(), LOG_ID_BYTES);
         Self {
             id,
             log_id,
@@ -89,7 +90,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         self.wake_up()?;
         let now = self.host.now();
         let reply = match envelope.command {
-            Command::StartTurn(start) => return self.start_turn(*start, &envelope.request_id, now),
+            Command::StartTurn(start) => return self.start_turn(&start, &envelope.request_id, now),
             Command::ListConversations { limit, page } => {
                 let listing = self.store.list(limit, &page)?;
                 Reply::Listing { json: listing.json, limit, next: listing.next }
@@ -158,12 +159,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
 
     fn start_turn(
         self: &Rc<Self>,
-        start: StartTurn,
+        start: &StartTurn,
         request_id: &RequestId,
         now: Millis,
     ) -> Result<Handled<S::Json>, AccountError> {
         let answer = start.answer;
-        let (turn_id, replayed) = self.store.transaction(|| self.admit(&start, request_id, now))?;
+        let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
         if !replayed {
             self.pump()?;
             self.set_alarm()?;
@@ -172,9 +173,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             AnswerForm::Accepted => {
                 Ok(Handled::Now(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
-            AnswerForm::Events => {
-                Ok(Handled::Now(Reply::Events { subscription: self.follow(&turn_id, 0)?, replayed }))
-            }
+            AnswerForm::Events => Ok(Handled::Now(Reply::Events { subscription: self.follow(&turn_id, 0)?, replayed })),
             AnswerForm::Json => {
                 let turn = self.turn(&turn_id)?;
                 if turn.status.is_end() {
@@ -206,13 +205,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         let turn_id = TurnId::new(self.host.uuid());
         self.store.remember_account(&self.id)?;
         let seq = self.store.open_conversation(&session_id, &start.title, start.prompt.len(), now)?;
-        let query = Message {
-            seq,
-            turn_id: turn_id.clone(),
-            role: Role::User,
-            content: start.prompt.clone(),
-            timestamp: now,
-        };
+        let query =
+            Message { seq, turn_id: turn_id.clone(), role: Role::User, content: start.prompt.clone(), timestamp: now };
         self.store.insert_message(&session_id, &query)?;
         self.store.insert_turn(&NewTurn {
             turn_id: &turn_id,

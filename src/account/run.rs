@@ -13,7 +13,7 @@ use super::host::{Host, Level};
 use super::listeners::{Event as Heard, EventKind};
 use super::progress::Progress;
 use super::turn::{Event, State, Stop, Todo, step};
-use super::{AccountError, Account, TurnEnd};
+use super::{Account, AccountError, TurnEnd};
 use crate::agent::{AgentError, Container, Frames, TurnRequest};
 use crate::domain::frame::{FrameBody, TurnResult};
 use crate::domain::{
@@ -191,8 +191,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         let asked_at = self.host.now();
         if self.agent.ensure().await.map_err(SubmitError::Start)? {
             progress.cold_container = true;
-            self.log(Level::Info, json!({"event": "container_started", "turn_id": turn.turn_id,
-                "start_ms": self.host.now().since(asked_at).as_millis(), "instance": self.agent.instance()}));
+            self.log(
+                Level::Info,
+                json!({"event": "container_started", "turn_id": turn.turn_id,
+                "start_ms": self.host.now().since(asked_at).as_millis(), "instance": self.agent.instance()}),
+            );
         }
         let work = self.store.turn_work(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
         let conversation = self.store.conversation(&turn.session_id)?.ok_or(SubmitError::Gone)?;
@@ -302,7 +305,13 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             self.store.append_transcript(&session_id, progress.waiting_transcript())?;
             let answer_bytes = answer.map(|answer| answer.text.len());
             let agent_session = progress.agent_session.as_ref();
-            self.store.close_turn_of_conversation(&session_id, agent_session, answer_bytes, usage.unwrap_or_default(), now)
+            self.store.close_turn_of_conversation(
+                &session_id,
+                agent_session,
+                answer_bytes,
+                usage.unwrap_or_default(),
+                now,
+            )
         })?;
         let stored = self.store.turn(&turn.turn_id)?;
         self.clean_up_after(turn, progress, ending, stored.is_none());
@@ -380,7 +389,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
     }
 
     fn log_turn_problem(&self, turn: &ActiveTurn, event: &str, error: &dyn std::fmt::Display) {
-        let line = json!({"event": event, "turn_id": turn.turn_id, "session_id": turn.session_id, "error": error.to_string()});
+        let line =
+            json!({"event": event, "turn_id": turn.turn_id, "session_id": turn.session_id, "error": error.to_string()});
         self.log(Level::Warn, line);
     }
 
@@ -441,9 +451,13 @@ fn failure(code: FailureCode, result: Option<&TurnResult>) -> Failure {
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
         FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
-        FailureCode::AgentFailed | FailureCode::ModelAuthFailed | FailureCode::ModelFailed | FailureCode::ModelRateLimited => {
-            told.map(|error| error.message.as_str()).filter(|message| !message.is_empty()).unwrap_or("No detail is known.")
-        }
+        FailureCode::AgentFailed
+        | FailureCode::ModelAuthFailed
+        | FailureCode::ModelFailed
+        | FailureCode::ModelRateLimited => told
+            .map(|error| error.message.as_str())
+            .filter(|message| !message.is_empty())
+            .unwrap_or("No detail is known."),
     };
     let retry_after_s = told.and_then(|error| error.retry_after).map(|seconds| whole_ms(seconds.ceil()));
     Failure { retry_after_s, ..Failure::new(code, sentence) }

@@ -61,12 +61,13 @@ pub enum Todo {
 pub fn step(state: State, event: Event) -> (State, Todo) {
     match (state, event) {
         (State::Queued, Event::Start) => (State::Running, Todo::Start),
-        (State::Queued, Event::Stop(why)) => end(stopped(why)),
-        (State::Queued, Event::Unavailable) | (State::Running | State::Stopping(_), Event::Unavailable) => {
+        (State::Queued | State::Running | State::Stopping(_), Event::Unavailable) => {
             end((TurnStatus::Failed, Some(FailureCode::ContainerUnavailable)))
         }
         (State::Running, Event::Stop(why)) => (State::Stopping(why), Todo::AskToStop),
-        (State::Stopping(why), Event::StopOverdue | Event::Lost) => end(stopped(why)),
+        (State::Queued, Event::Stop(why)) | (State::Stopping(why), Event::StopOverdue | Event::Lost) => {
+            end(stopped(why))
+        }
         (State::Running, Event::Lost) => end((TurnStatus::Interrupted, Some(FailureCode::TurnInterrupted))),
         // An answer that the model was paid for counts, even where a stop was on its way.
         (State::Running | State::Stopping(_), Event::Result(ResultStatus::Completed, _)) => {
@@ -118,11 +119,8 @@ mod tests {
             Just(Some(FailureCode::TurnInterrupted)),
             Just(Some(FailureCode::TurnCancelled)),
         ];
-        let status = prop_oneof![
-            Just(ResultStatus::Completed),
-            Just(ResultStatus::Failed),
-            Just(ResultStatus::Cancelled)
-        ];
+        let status =
+            prop_oneof![Just(ResultStatus::Completed), Just(ResultStatus::Failed), Just(ResultStatus::Cancelled)];
         prop_oneof![
             Just(Event::Start),
             (status, code).prop_map(|(status, code)| Event::Result(status, code)),

@@ -34,7 +34,7 @@ pub fn must_set(set: Option<Millis>, wanted: Millis, now: Millis) -> bool {
 mod tests {
     use super::*;
 
-    const IDLE: Duration = Duration::from_secs(1_200);
+    const IDLE: Duration = Duration::from_mins(20);
     const NOW: Millis = Millis::new(1_000_000);
 
     #[test]

@@ -123,9 +123,10 @@ impl From<&AccountError> for ApiError {
     fn from(error: &AccountError) -> Self {
         match error {
             AccountError::NotFound => Self::not_found(),
-            AccountError::QueueFull { depth } => {
-                Self::new(Code::QueueFull, format!("{depth} turns of this account are waiting already. Try again later."))
-            }
+            AccountError::QueueFull { depth } => Self::new(
+                Code::QueueFull,
+                format!("{depth} turns of this account are waiting already. Try again later."),
+            ),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key came with another request before. Use a new one for each request.",

@@ -51,9 +51,9 @@ pub fn authenticate(auth: &Auth, host: &str, authorization: Option<&str>) -> Res
             ))
         };
     }
-    let token = authorization.and_then(bearer).ok_or_else(|| {
-        ApiError::new(Code::Unauthorized, "Send `Authorization: Bearer <key or token>`.")
-    })?;
+    let token = authorization
+        .and_then(bearer)
+        .ok_or_else(|| ApiError::new(Code::Unauthorized, "Send `Authorization: Bearer <key or token>`."))?;
     // Every key is compared, whichever fits.
     let digest = Sha256::digest(token);
     let fits = auth.api_keys.iter().fold(false, |fits, key| fits | same(&Sha256::digest(key), &digest));

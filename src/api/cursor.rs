@@ -24,7 +24,8 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_the_round_trip() {
-        let position = Position { last_accessed_at: Millis::new(1_795_330_108_184), session_id: "a.b:c".parse().unwrap() };
+        let position =
+            Position { last_accessed_at: Millis::new(1_795_330_108_184), session_id: "a.b:c".parse().unwrap() };
         assert_eq!(decode(&encode(&position)), Some(position));
         for bad in ["", ".", "1", "x.a", "1.", "-1.a", "1.-"] {
             assert_eq!(decode(bad), None, "{bad}");

@@ -12,8 +12,16 @@ const PATHS: &[&str] = &["/v1/messages", "/v1/messages/count_tokens"];
 
 /// Headers of a call that stay behind: credentials, what the connection sets itself, and what tells where it came from.
 const DROPPED: &[&str] = &[
-    "authorization", "x-api-key", "host", "connection", "content-length", "transfer-encoding", "cookie", "proxy-authorization",
-    "proxy-connection", "accept-encoding",
+    "authorization",
+    "x-api-key",
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "cookie",
+    "proxy-authorization",
+    "proxy-connection",
+    "accept-encoding",
 ];
 
 /// Where a call goes.
@@ -22,7 +30,10 @@ const DROPPED: &[&str] = &[
 /// 404 for what is not the model's, 500 `token_not_set` without a credential.
 pub fn destination(config: &Config, method: &str, path: &str, query: &str) -> Result<String, ApiError> {
     if method != "POST" || !PATHS.contains(&path) {
-        return Err(ApiError::new(Code::NotFound, "The gateway passes POST /v1/messages and /v1/messages/count_tokens only."));
+        return Err(ApiError::new(
+            Code::NotFound,
+            "The gateway passes POST /v1/messages and /v1/messages/count_tokens only.",
+        ));
     }
     let question = if query.is_empty() { "" } else { "?" };
     Ok(format!("{}{path}{question}{query}", config.model_api_url))

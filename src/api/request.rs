@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::auth::{Principal, authenticate};
 use super::cursor;
@@ -10,6 +9,7 @@ use super::query::Target;
 use super::route::Route;
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
+use crate::digest;
 use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
 use crate::error::{ApiError, Code};
 use crate::store::reads::Page;
@@ -20,6 +20,8 @@ pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
 pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
 /// Longest system prompt of a request, in bytes.
 pub const MAX_SYSTEM_PROMPT_BYTES: usize = 64 * 1024;
+/// Bytes of the digest that stands for a request.
+const REQUEST_HASH_BYTES: usize = 16;
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 const MAX_MODEL_BYTES: usize = 128;
@@ -131,11 +133,12 @@ fn query_head(
         return Err(prompt_too_large());
     }
     let accepts_events = (head.header)("accept").is_some_and(|accept| {
-        accept.split(',').any(|kind| kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("text/event-stream"))
+        accept
+            .split(',')
+            .any(|kind| kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("text/event-stream"))
     });
-    let respond_async = (head.header)("prefer").is_some_and(|prefer| {
-        prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async"))
-    });
+    let respond_async = (head.header)("prefer")
+        .is_some_and(|prefer| prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async")));
     let idempotency_key = (head.header)("idempotency-key")
         .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
         .transpose()?;
@@ -193,7 +196,10 @@ impl QueryHead {
         let account_id = self.principal.account(named)?;
         let session_id = text_field("session_id", body.session_id)
             .map_err(|e| ApiError::new(Code::InvalidSessionId, e.detail))?
-            .map(|id| id.try_into().map_err(|e: crate::domain::id::BadId| ApiError::new(Code::InvalidSessionId, e.to_string())))
+            .map(|id| {
+                id.try_into()
+                    .map_err(|e: crate::domain::id::BadId| ApiError::new(Code::InvalidSessionId, e.to_string()))
+            })
             .transpose()?;
         let prompt = text_field("query", body.query)?.or(text_field("prompt", body.prompt)?);
         let prompt = prompt
@@ -255,5 +261,5 @@ fn options(
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
 fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
     let what = serde_json::json!([session_id, prompt, options]).to_string();
-    Sha256::digest(what).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest::hex(&what, REQUEST_HASH_BYTES)
 }

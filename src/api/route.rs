@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_route_is_not_found() {
-        for path in ["/", "", "/nope", "/query/", "/conversations/", "/conversations/a/b", "/turns/turn_1", "/health/x"] {
+        for path in ["/", "", "/nope", "/query/", "/conversations/", "/conversations/a/b", "/turns/turn_1", "/health/x"]
+        {
             assert_eq!(code("GET", path), Code::NotFound, "{path}");
         }
     }

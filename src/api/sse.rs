@@ -20,9 +20,11 @@ const MAX_TOOL_INPUT_BYTES: usize = 2 * 1024;
 #[must_use]
 pub fn encode(event: &Event, request_id: &RequestId) -> String {
     let (name, data) = match &event.kind {
-        EventKind::Turn { session_id, status, position } => {
-            ("turn", json!({"turn_id": event.id.turn_id, "session_id": session_id, "status": status, "position": position}).to_string())
-        }
+        EventKind::Turn { session_id, status, position } => (
+            "turn",
+            json!({"turn_id": event.id.turn_id, "session_id": session_id, "status": status, "position": position})
+                .to_string(),
+        ),
         EventKind::Delta(text) => ("delta", line(&json!({ "text": text }))),
         EventKind::Message(content) => ("message", line(&json!({"role": "assistant", "content": content}))),
         EventKind::Tool(tool) => {
@@ -34,7 +36,9 @@ pub fn encode(event: &Event, request_id: &RequestId) -> String {
         }
         EventKind::Retry(retry) => (
             "retry",
-            line(&json!({"attempt": retry.attempt, "delay_ms": retry.delay_ms, "status": retry.status, "retracted": retry.retracted})),
+            line(
+                &json!({"attempt": retry.attempt, "delay_ms": retry.delay_ms, "status": retry.status, "retracted": retry.retracted}),
+            ),
         ),
         EventKind::Ended(turn) => match outcome(turn) {
             Ok(done) => ("done", line(&done)),

@@ -159,9 +159,9 @@ pub struct EventId {
 impl FromStr for EventId {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let parsed = text.rsplit_once(':').and_then(|(turn_id, n)| {
-            Some(Self { turn_id: turn_id.parse().ok()?, n: n.parse().ok()? })
-        });
+        let parsed = text
+            .rsplit_once(':')
+            .and_then(|(turn_id, n)| Some(Self { turn_id: turn_id.parse().ok()?, n: n.parse().ok()? }));
         parsed.ok_or(BadId("a Last-Event-ID is <turn_id>:<n>"))
     }
 }

@@ -50,7 +50,7 @@ impl Millis {
 }
 
 /// A day of 24 hours.
-pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const DAY: Duration = Duration::from_hours(24);
 
 /// Reads a duration of the configuration: `500ms`, `20s`, `10m`, `2h`, `30d`, or plain seconds. Zero is none.
 #[must_use]
@@ -79,8 +79,8 @@ mod tests {
         assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(parse_duration("20s"), Some(Duration::from_secs(20)));
         assert_eq!(parse_duration("20"), Some(Duration::from_secs(20)));
-        assert_eq!(parse_duration(" 10m "), Some(Duration::from_secs(600)));
-        assert_eq!(parse_duration("2h"), Some(Duration::from_secs(7_200)));
+        assert_eq!(parse_duration(" 10m "), Some(Duration::from_mins(10)));
+        assert_eq!(parse_duration("2h"), Some(Duration::from_hours(2)));
         assert_eq!(parse_duration("30d"), Some(30 * DAY));
         for bad in ["", "0", "0s", "-1s", "1.5s", "ten", "10 m", "1w", "99999999999999999999s"] {
             assert_eq!(parse_duration(bad), None, "{bad:?}");

@@ -189,7 +189,5 @@ pub fn object(fields: &[(&str, &JsValue)]) -> Js<Object> {
 
 /// What was thrown, in a sentence for the log.
 pub fn thrown(value: &JsValue) -> String {
-    value
-        .dyn_ref::<js_sys::Error>()
-        .map_or_else(|| format!("{value:?}"), |error| String::from(error.message()))
+    value.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{value:?}"), |error| String::from(error.message()))
 }

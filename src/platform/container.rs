@@ -19,9 +19,9 @@ use crate::config::{Config, Credential};
 const PORT: u16 = 8080;
 const SIGTERM: i32 = 15;
 /// How much longer than `CONTAINER_IDLE` the platform waits before it stops a container that its object forgot.
-const INACTIVITY_SLACK: Duration = Duration::from_secs(120);
+const INACTIVITY_SLACK: Duration = Duration::from_mins(2);
 /// The platform's limit on its inactivity timeout.
-const MAX_INACTIVITY: Duration = Duration::from_secs(6 * 60 * 60);
+const MAX_INACTIVITY: Duration = Duration::from_hours(6);
 
 /// The container of one object.
 pub struct ObjectContainer {

@@ -49,7 +49,10 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     let config = match config(&env) {
         Ok(config) => config,
         Err(error) => {
-            host::log(Level::Error, &json!({"event": "bad_config", "request_id": request_id, "error": error.to_string()}));
+            host::log(
+                Level::Error,
+                &json!({"event": "bad_config", "request_id": request_id, "error": error.to_string()}),
+            );
             return http::refusal(&ApiError { detail: error.to_string(), ..ApiError::internal() }, &request_id);
         }
     };
@@ -87,6 +90,7 @@ fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Comma
 }
 
 /// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.
+#[expect(clippy::needless_pass_by_value, reason = "it is what a promise's catch gives")]
 fn object_unreachable(error: JsValue) -> Js {
     let request_id = RequestId::new(host::uuid());
     host::log(Level::Error, &json!({"event": "object_unreachable", "request_id": request_id, "error": thrown(&error)}));

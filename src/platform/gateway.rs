@@ -36,7 +36,8 @@ pub async fn forward(request: web_sys::Request, config: &Config, request_id: &Re
     let headers = web_sys::Headers::new()?;
     for entry in request.headers().entries() {
         let entry: Array = entry?.unchecked_into();
-        let (name, value) = (entry.get(0).as_string().unwrap_or_default(), entry.get(1).as_string().unwrap_or_default());
+        let (name, value) =
+            (entry.get(0).as_string().unwrap_or_default(), entry.get(1).as_string().unwrap_or_default());
         if passes(&name) {
             headers.append(&name, &value)?;
         }

@@ -1,6 +1,7 @@
 //! The runtime's clock, randomness, tasks, alarm and log.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -28,6 +29,12 @@ pub fn uuid() -> Uuid {
 /// Waits.
 pub fn sleep(time: Duration) -> impl Future<Output = ()> + 'static {
     worker::Delay::from(time)
+}
+
+/// Runs a task. Boxed, so that one instance of the runtime's code serves every task.
+pub fn spawn(task: impl Future<Output = ()> + 'static) {
+    let boxed: Pin<Box<dyn Future<Output = ()>>> = Box::pin(task);
+    spawn_local(boxed);
 }
 
 /// Writes one line of the log.
@@ -66,13 +73,13 @@ impl Host for ObjectHost {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        spawn_local(task);
+        spawn(task);
     }
 
     fn set_alarm(&self, at: Millis) {
         #[expect(clippy::cast_precision_loss, reason = "whole milliseconds below 2^53")]
         let set = self.context.storage().set_alarm(at.get() as f64);
-        spawn_local(async move {
+        spawn(async move {
             let result = match set {
                 Ok(promise) => JsFuture::from(promise).await,
                 Err(error) => Err(error),

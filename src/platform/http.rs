@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use futures_util::future::{Either, select};
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use worker::js_sys::{Array, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::wasm_bindgen_futures::spawn_local;
 use worker::web_sys;
 
 use super::bindings::{AnyResponse, IdentityTransformStream, Js, Readable, Reader, Writer};
@@ -43,7 +42,7 @@ pub fn refusal(error: &ApiError, request_id: &RequestId) -> Js {
 fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
     let stream = IdentityTransformStream::new()?;
     let writer = Rc::new(stream.writable().get_writer()?);
-    spawn_local(async move {
+    host::spawn(async move {
         loop {
             let next = select(subscription.next(), Box::pin(host::sleep(sse::HEARTBEAT))).await;
             let text = match next {
@@ -105,7 +104,7 @@ impl Drop for BodyReader {
     fn drop(&mut self) {
         if let Some(promise) = self.reader.take().and_then(|reader| reader.cancel().ok()) {
             // A body that cannot be cancelled has ended.
-            spawn_local(async move { drop(worker::wasm_bindgen_futures::JsFuture::from(promise).await) });
+            host::spawn(async move { drop(worker::wasm_bindgen_futures::JsFuture::from(promise).await) });
         }
     }
 }

@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::PanicHookInfo;
+use std::pin::Pin;
 
 use worker::js_sys::{self, Function, Promise};
 use worker::wasm_bindgen::JsValue;
-use worker::wasm_bindgen_futures::spawn_local;
 
 use super::bindings::Js;
-use super::http;
+use super::{host, http};
 use crate::domain::RequestId;
 use crate::error::ApiError;
 
@@ -30,13 +30,18 @@ thread_local! {
 /// Runs `future` as a promise. Where Rust panics before it is through, the promise is answered with 500 `internal` where it is a
 /// request's, and rejected otherwise.
 pub fn promise(request_id: Option<RequestId>, future: impl Future<Output = Js> + 'static) -> JsValue {
-    let mut future = Some(future);
+    boxed(request_id, Box::pin(future))
+}
+
+/// One instance of this code serves every future: the WASM stays small.
+fn boxed(request_id: Option<RequestId>, future: Pin<Box<dyn Future<Output = Js>>>) -> JsValue {
+    let mut once = Some((request_id, future));
     Promise::new(&mut |resolve, reject| {
-        let Some(future) = future.take() else { return };
+        let Some((request_id, future)) = once.take() else { return };
         let key = NEXT.replace(NEXT.get().wrapping_add(1));
-        let waiting = Waiting { resolve: resolve.clone(), reject: reject.clone(), request_id: request_id.clone() };
+        let waiting = Waiting { resolve: resolve.clone(), reject: reject.clone(), request_id };
         WAITING.with_borrow_mut(|all| all.insert(key, waiting));
-        spawn_local(async move {
+        host::spawn(async move {
             let result = future.await;
             WAITING.with_borrow_mut(|all| all.remove(&key));
             // Settling a promise does not throw.

@@ -36,6 +36,7 @@ impl AccountObject {
     /// # Errors
     /// Where the configuration or the database is unusable.
     #[wasm_bindgen(constructor)]
+    #[expect(clippy::needless_pass_by_value, reason = "it is what JavaScript gives")]
     pub fn new(state: worker_sys::DurableObjectState, env: Env) -> Js<AccountObject> {
         let context: ObjectContext = JsValue::from(state).unchecked_into();
         let config = entry::config(&env).map_err(|e| JsValue::from_str(&e.to_string()))?;
@@ -86,9 +87,9 @@ fn handle(account: &Rc<ObjectAccount>, id: AccountId, envelope: Envelope) -> Js 
     let request_id = envelope.request_id.clone();
     match account.handle(envelope) {
         Ok(Handled::Now(reply)) => respond(Ok(reply), &id, &request_id),
-        Ok(Handled::Later(reply)) => Ok(in_flight::promise(Some(request_id.clone()), async move {
-            respond(reply.await, &id, &request_id)
-        })),
+        Ok(Handled::Later(reply)) => {
+            Ok(in_flight::promise(Some(request_id.clone()), async move { respond(reply.await, &id, &request_id) }))
+        }
         Err(error) => respond(Err(error), &id, &request_id),
     }
 }

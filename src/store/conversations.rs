@@ -124,8 +124,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn delete_conversation(&self, session_id: &SessionId) -> Result<Option<AgentSession>, StoreError> {
-        const TURNS: &str =
-            "delete from turns where turn_id in (select turn_id from messages where session_id = ?1)";
+        const TURNS: &str = "delete from turns where turn_id in (select turn_id from messages where session_id = ?1)";
         const CONVERSATION: &str = "delete from conversations where session_id = ?1 returning agent_session";
         let id = [Value::Text(session_id.as_str())];
         self.sql.execute(TURNS, &id)?;

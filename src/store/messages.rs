@@ -59,8 +59,7 @@ impl<S: Sql> Store<S> {
              where session_id = ?1 and seq < ?2 and seq >= coalesce((select seq from messages \
              where session_id = ?1 and seq < ?2 and part = 0 order by seq desc limit 1 offset ?3), 0) order by seq, part";
         let oldest_kept = Value::Integer(i64::from(MAX_MESSAGES_PER_ANSWER) - 1);
-        let rows =
-            self.sql.query(NEWEST, &[Value::Text(session_id.as_str()), Value::Integer(before), oldest_kept])?;
+        let rows = self.sql.query(NEWEST, &[Value::Text(session_id.as_str()), Value::Integer(before), oldest_kept])?;
         let mut messages: Vec<Message> = Vec::new();
         for mut row in rows {
             let (seq, content) = (row.integer(0)?, row.text(4)?);

@@ -89,7 +89,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn set_container_idle_since(&self, since: Option<Millis>) -> Result<(), StoreError> {
-        const WRITE: &str = "update account set container_idle_since = ?1 where id = 1 and container_idle_since is not ?1";
+        const WRITE: &str =
+            "update account set container_idle_since = ?1 where id = 1 and container_idle_since is not ?1";
         Ok(self.sql.execute(WRITE, &[since.map(Millis::get).into()])?)
     }
 }

@@ -83,10 +83,9 @@ impl<S: Sql> Store<S> {
         let full = matches!(values.first(), Some(Value::Integer(limit)) if *limit == rows);
         let mut ends = if full { self.sql.query(next, values)? } else { Vec::new() };
         let next = match ends.as_mut_slice() {
-            [last, _] => Some(Position {
-                last_accessed_at: Millis::new(last.integer(0)?),
-                session_id: session_id(last.text(1)?)?,
-            }),
+            [end, _] => {
+                Some(Position { last_accessed_at: Millis::new(end.integer(0)?), session_id: session_id(end.text(1)?)? })
+            }
             _ => None,
         };
         Ok(Listing { json, next })

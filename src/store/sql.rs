@@ -141,7 +141,8 @@ pub trait Sql {
     ///
     /// # Errors
     /// SQLite's refusal.
-    fn document(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Document<Self::Json>>, SqlError>;
+    fn document(&self, statement: &'static str, values: &[Value<'_>])
+    -> Result<Option<Document<Self::Json>>, SqlError>;
 
     /// Runs `f` as one transaction: committed on `Ok`, rolled back on `Err`. Nested calls are savepoints.
     ///

@@ -78,8 +78,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's, or an unreadable row.
     pub fn active_turns(&self) -> Result<Vec<ActiveTurn>, StoreError> {
-        const ACTIVE: &str =
-            "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
+        const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
         let read = |mut row: Row| {
             Ok(ActiveTurn {
                 turn_id: turn_id(row.text(0)?)?,
@@ -125,7 +124,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn start_turn(&self, turn_id: &TurnId, now: Millis) -> Result<(), StoreError> {
-        const START: &str = "update turns set status = 'running', started_at = ?2 where turn_id = ?1 and status = 'queued'";
+        const START: &str =
+            "update turns set status = 'running', started_at = ?2 where turn_id = ?1 and status = 'queued'";
         Ok(self.sql.execute(START, &[Value::Text(turn_id.as_str()), Value::Integer(now.get())])?)
     }
 
@@ -134,7 +134,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's, or an unreadable row.
     pub fn turn_work(&self, turn_id: &TurnId) -> Result<Option<TurnWork>, StoreError> {
-        const WORK: &str = "select session_id, seq, options, frames_stored from turns where turn_id = ?1 and finished_at is null";
+        const WORK: &str =
+            "select session_id, seq, options, frames_stored from turns where turn_id = ?1 and finished_at is null";
         let Some(mut row) = self.sql.first(WORK, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
         let session = session_id(row.text(0)?)?;
         let Some(prompt) = self.message_text(&session, row.integer(1)?)? else { return Ok(None) };
@@ -215,7 +216,9 @@ impl<S: Sql> Store<S> {
 
 fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
     let request_id = row.text(6)?;
-    let parse = |what, text: Option<String>| text.map(|t| serde_json::from_str(&t).map_err(|e| unreadable(what, &e))).transpose();
+    let parse = |what, text: Option<String>| {
+        text.map(|t| serde_json::from_str(&t).map_err(|e| unreadable(what, &e))).transpose()
+    };
     let error = parse("error", row.opt_text(7)?)?;
     let usage = row.opt_text(9)?.map(|t| serde_json::from_str(&t).map_err(|e| unreadable("usage", &e))).transpose()?;
     Ok(Turn {
