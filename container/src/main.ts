@@ -43,14 +43,20 @@ async function drain(): Promise<void> {
   draining = true;
   log("draining", { running: turns.running.length });
   sessions.drain();
-  await Promise.race([Promise.all(turns.running.map((turn) => turn.ended)), sleep(config.drainMs)]);
-  const closed = new Promise((resolve) => server.close(resolve));
-  await Promise.race([closed, sleep(READERS_LIMIT_MS)]);
+  await Promise.race([turnsEnded(), sleep(config.drainMs)]);
   await stop(0);
 }
 
+/** What still runs ends as interrupted; its readers are told. */
 async function stop(status: number): Promise<void> {
   await sessions.shutdown();
+  await turnsEnded();
+  const closed = new Promise((resolve) => server.close(resolve));
+  await Promise.race([closed, sleep(READERS_LIMIT_MS)]);
   log("stopped", { status });
   process.exit(status);
+}
+
+async function turnsEnded(): Promise<void> {
+  await Promise.all(turns.running.map((turn) => turn.ended));
 }

@@ -4,6 +4,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Query, SDKMessage, SDKResultMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
@@ -40,6 +41,7 @@ export class AgentProcess {
   readonly #mark: string;
   readonly #begun = performance.now();
   #child: ChildProcess | undefined;
+  #config = "";
   #model: string | undefined;
   #turn: Turn | undefined;
   #interrupting: Promise<void> | undefined;
@@ -54,7 +56,7 @@ export class AgentProcess {
   constructor(setup: Omit<Setup, "mark" | "onSpawn">) {
     this.#mark = randomUUID();
     this.#model = setup.options.model;
-    const options = sdkOptions({ ...setup, mark: this.#mark, onSpawn: (child) => this.#spawned(child) });
+    const options = sdkOptions({ ...setup, mark: this.#mark, onSpawn: (child, config) => this.#spawned(child, config) });
     this.#query = query({ prompt: this.#input, options });
     this.ready = this.#start();
     this.ready.catch(() => {});
@@ -173,6 +175,7 @@ export class AgentProcess {
     if (this.#gone) return;
     this.#gone = true;
     this.#input.end();
+    this.#query.close();
     const turn = this.#turn;
     this.#turn = undefined;
     if (this.#closing === undefined) log("process_died", { pid: this.pid ?? null, in_turn: turn !== undefined, cause });
@@ -180,8 +183,9 @@ export class AgentProcess {
     this.#end.resolve();
   }
 
-  #spawned(child: ChildProcess): void {
+  #spawned(child: ChildProcess, config: string): void {
     this.#child = child;
+    this.#config = config;
     if (!this.alive && child.pid !== undefined) killGroup(child.pid);
     child.once("exit", (code, signal) => {
       setTimeout(() => this.#over(`it exited with ${signal ?? code}`), DRAIN_LIMIT_MS);
@@ -194,7 +198,6 @@ export class AgentProcess {
     const exited = this.#exited();
     if (limitMs > 0) await Promise.race([exited, sleep(limitMs, undefined, { ref: false })]);
     if (this.pid !== undefined) killGroup(this.pid);
-    this.#query.close();
     await exited;
     this.#over("it was closed");
     await this.ended;
@@ -206,10 +209,11 @@ export class AgentProcess {
     await new Promise<void>((resolve) => child.once("exit", () => resolve()));
   }
 
-  /** The CLI itself may outlive its messages: it goes first, then what it left. */
+  /** The CLI itself may outlive its messages: it goes first, then what it left running and lying about. */
   async #reap(): Promise<void> {
     if (this.pid !== undefined) killGroup(this.pid);
     const killed = await killMarked(this.#mark);
+    if (this.#config !== "") await rm(this.#config, { recursive: true, force: true, maxRetries: 3 });
     log("process_ended", { pid: this.pid ?? null, age_ms: this.#age(), left_behind: killed });
   }
 

@@ -26,7 +26,8 @@ export type Setup = {
   env: Record<string, string>;
   mark: string;
   store: SessionStore;
-  onSpawn: (child: ChildProcess) => void;
+  /** `config` is the folder that the CLI really has: a resume lays out one of its own. */
+  onSpawn: (child: ChildProcess, config: string) => void;
 };
 
 export function sdkOptions(setup: Setup): Options {
@@ -104,7 +105,7 @@ function toolName(rule: string): string {
 }
 
 /** A group of its own: a signal to it reaches the CLI and whatever it has not moved elsewhere. */
-function spawnInOwnGroup(how: SpawnOptions, onSpawn: (child: ChildProcess) => void): ReturnType<NonNullable<Options["spawnClaudeCodeProcess"]>> {
+function spawnInOwnGroup(how: SpawnOptions, onSpawn: Setup["onSpawn"]): ReturnType<NonNullable<Options["spawnClaudeCodeProcess"]>> {
   const child = spawn(how.command, how.args, {
     ...(how.cwd === undefined ? {} : { cwd: how.cwd }),
     env: how.env,
@@ -116,6 +117,6 @@ function spawnInOwnGroup(how: SpawnOptions, onSpawn: (child: ChildProcess) => vo
   child.setMaxListeners(MAX_EXIT_LISTENERS);
   // A process that dies leaves writes in its pipe; its exit says all there is to say.
   child.stdin.on("error", () => {});
-  onSpawn(child);
+  onSpawn(child, how.env["CLAUDE_CONFIG_DIR"] ?? "");
   return child;
 }

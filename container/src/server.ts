@@ -9,6 +9,9 @@ import { AGENT_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from
 import type { Refusal, Sessions } from "./sessions.ts";
 import type { Turn, Turns } from "./turns.ts";
 
+/** Longer than its caller keeps an idle connection: the caller closes first, and no request meets a closing one. */
+const KEEP_ALIVE_MS = 10 * 60_000;
+
 export type Facts = { instance: string; sdkVersion: string; draining(): boolean };
 type App = { sessions: Sessions; turns: Turns; facts: Facts };
 
@@ -31,7 +34,7 @@ const REFUSALS: Record<Refusal, HttpError> = {
 
 export function createAgentServer(sessions: Sessions, turns: Turns, facts: Facts): Server {
   const app = { sessions, turns, facts };
-  return createServer((request, response) => {
+  return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     route(app, request, response).catch((error: unknown) => sendError(response, error));
   });
 }

@@ -50,12 +50,13 @@ export class Session {
   }
 
   /** Ends what runs and starts a process anew: resumed from the held transcript where that has anything to resume. */
-  async start(options: TurnOptions): Promise<AgentProcess> {
+  async start(options: TurnOptions, signal?: AbortSignal): Promise<AgentProcess> {
     await this.close();
     const { config, transcripts, coldStarts } = this.#context;
     return coldStarts.run(async () => {
       const paths = await this.#makePaths();
       await transcripts.open(this.id);
+      signal?.throwIfAborted();
       const process: AgentProcess = new AgentProcess({
         session: this.id,
         resume: transcripts.hasTalk(this.id),
@@ -72,7 +73,7 @@ export class Session {
       this.#key = processKey(options);
       await process.ready;
       return process;
-    });
+    }, signal);
   }
 
   /** Entries go to the turn from here on, those that waited first. */
@@ -115,12 +116,10 @@ export class Session {
     else if (this.#waiting.length < MAX_WAITING_BATCHES) this.#waiting.push({ subpath, entries });
   }
 
-  /** The CLI refuses a new conversation whose file it finds: its own folder starts empty each time. */
   async #makePaths(): Promise<Paths> {
     const { config } = this.#context;
     const state = join(config.stateRoot, this.id);
     const paths = { workspace: join(config.workspaceRoot, this.id), config: join(state, "config"), tmp: join(state, "tmp") };
-    await rm(paths.config, { recursive: true, force: true });
     await Promise.all(Object.values(paths).map((path) => mkdir(path, { recursive: true })));
     return paths;
   }

@@ -66,11 +66,14 @@ export class Sessions {
     return room ? undefined : "at_capacity";
   }
 
-  /** The conversation for this turn alone, with a process that is up. Rejects with `ProcessGone` where none comes up. */
-  lease(wanted: Wanted): Promise<Lease> {
-    if (wanted.session === null) return this.#leaseNew(wanted.options);
+  /**
+   * The conversation for this turn alone, with a process that is up. Rejects with `ProcessGone` where none comes up.
+   * The signal ends a start that nobody waits for any more; the conversation is free again when the promise has settled.
+   */
+  lease(wanted: Wanted, signal: AbortSignal): Promise<Lease> {
+    if (wanted.session === null) return this.#leaseNew(wanted.options, signal);
     const session = this.#sessions.get(wanted.session) ?? new Session(wanted.session, this.#context);
-    return this.#claimed(session, () => this.#prepare(session, wanted));
+    return this.#claimed(session, () => this.#prepare(session, wanted, signal), signal);
   }
 
   /** Ready for its next turn from now on. */
@@ -118,7 +121,7 @@ export class Sessions {
     await Promise.all([...this.#sessions.values()].map((session) => session.kill()));
   }
 
-  async #leaseNew(options: TurnOptions): Promise<Lease> {
+  async #leaseNew(options: TurnOptions, signal: AbortSignal): Promise<Lease> {
     this.#spareOptions = options;
     const spare = this.#spare;
     if (spare !== undefined && spare.key !== processKey(options)) this.#dropSpare(spare);
@@ -130,38 +133,42 @@ export class Sessions {
           await spare.started;
           if (!session.live) throw new ProcessGone("the spare had died");
           return { session, warm };
-        });
+        }, signal);
       } catch {
         log("spare_failed", { session: session.id });
       }
     }
     const session = new Session(randomUUID(), this.#context);
     return this.#claimed(session, async () => {
-      await session.start(options);
+      await session.start(options, signal);
       return { session, warm: false };
-    });
+    }, signal);
   }
 
-  async #prepare(session: Session, wanted: Wanted): Promise<Lease> {
+  async #prepare(session: Session, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
     if (!wanted.resume) await session.clear();
     if (session.fits(wanted.options)) return { session, warm: true };
     if (wanted.transcript !== undefined && !(session.live && this.transcripts.has(session.id))) await this.transcripts.replace(session.id, wanted.transcript);
-    await session.start(wanted.options);
+    await session.start(wanted.options, signal);
     return { session, warm: false };
   }
 
   /** Busy from this tick on; freed again where the work fails. */
-  async #claimed<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  async #claimed<T>(session: Session, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     session.busy = true;
     this.#touch(session);
     clearTimeout(this.#idleTimers.get(session.id));
     while (this.#liveCount() > this.#capacity && this.#evict());
+    const abort = (): void => void session.kill();
+    signal?.addEventListener("abort", abort, { once: true });
     try {
       return await work();
     } catch (error) {
       session.busy = false;
       this.#retire(session);
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
     }
   }
 

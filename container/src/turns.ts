@@ -25,7 +25,7 @@ export class Turn {
   /** The conversation, from when it is known. */
   session: string | null;
   readonly ended: Promise<void>;
-  readonly #cancel = Promise.withResolvers<void>();
+  readonly #ending = new AbortController();
   readonly #end = Promise.withResolvers<void>();
   /** Set where the server itself ends the turn. */
   stopped: TurnError | undefined;
@@ -37,20 +37,20 @@ export class Turn {
     this.ended = this.#end.promise;
   }
 
-  /** Resolves when the turn is to end early. */
-  get cancelling(): Promise<void> {
-    return this.#cancel.promise;
+  /** Aborted when the turn is to end early. */
+  get signal(): AbortSignal {
+    return this.#ending.signal;
   }
 
   cancel(): void {
     this.cancelled = true;
-    this.#cancel.resolve();
+    this.#ending.abort();
   }
 
   stop(message: string): void {
     if (this.stopped !== undefined || this.cancelled) return;
     this.stopped = { code: "agent_failed", message };
-    this.#cancel.resolve();
+    this.#ending.abort();
   }
 
   emit(frame: Frame): void {
@@ -82,8 +82,7 @@ export class Turns {
   start(request: TurnRequest): Turn {
     const turn = new Turn(request.turn_id, request.session);
     this.#turns.set(turn.id, turn);
-    const lease = this.#sessions.lease(request);
-    this.#run(turn, request, lease).catch((error: unknown) => log("turn_broken", { turn: turn.id, reason: reason(error) }));
+    this.#run(turn, request).catch((error: unknown) => log("turn_broken", { turn: turn.id, reason: reason(error) }));
     return turn;
   }
 
@@ -99,15 +98,15 @@ export class Turns {
     await Promise.all([...this.#turns.values()].filter((turn) => turn.session === session).map((turn) => this.delete(turn)));
   }
 
-  async #run(turn: Turn, request: TurnRequest, leasing: Promise<Lease>): Promise<void> {
+  async #run(turn: Turn, request: TurnRequest): Promise<void> {
     const begun = performance.now();
     const mapper = new TurnMapper((frame) => turn.emit(frame));
     const limit = setTimeout(() => turn.stop("the turn took too long"), MAX_TURN_MS);
     let lease: Lease | undefined;
     let result: ResultFrame;
     try {
-      lease = await Promise.race([leasing, turn.cancelling.then(() => undefined)]);
-      result = lease === undefined ? endedEarly(turn, mapper) : await this.#runOn(lease, turn, request, mapper);
+      lease = await this.#sessions.lease(request, turn.signal);
+      result = turn.signal.aborted ? endedEarly(turn, mapper) : await this.#runOn(lease, turn, request, mapper);
     } catch (error) {
       result = endedBadly(turn, mapper, error);
     }
@@ -115,7 +114,6 @@ export class Turns {
     mapper.flush();
     lease?.session.detach();
     if (lease !== undefined) this.#sessions.release(lease.session, request.options);
-    else leasing.then((late) => this.#sessions.release(late.session, request.options)).catch(() => {});
     turn.emit(result);
     turn.emit({ type: "end" });
     this.#forgetOldest();
@@ -144,7 +142,7 @@ export class Turns {
       mapper.flush();
       turn.emit({ type: "transcript", ...(subpath === null ? {} : { subpath }), entries });
     });
-    void turn.cancelling.then(() => process.interrupt());
+    turn.signal.addEventListener("abort", () => process.interrupt(), { once: true });
     let answering = false;
     const onMessage = (message: SDKMessage): void => {
       mapper.message(message);

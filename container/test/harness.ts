@@ -107,8 +107,10 @@ export class Agent {
     await this.#exited;
     const left = await this.processes();
     for (const pid of left) process.kill(pid, "SIGKILL");
+    const files = await readdir(this.root);
     await rm(this.root, { recursive: true, force: true });
     assert.deepEqual(left, [], "processes outlived their server");
+    assert.deepEqual(files.filter((name) => name.startsWith("claude-resume")), [], "a resume left files");
   }
 }
 

@@ -122,8 +122,9 @@ describe("SIGTERM", () => {
 
   test("ends a turn that does not finish in time", async () => {
     const agent = await startAgent(model, { DRAIN_MS: "200" });
-    await hanging(agent);
+    const { open } = await hanging(agent);
     agent.child.kill("SIGTERM");
+    assert.equal((await open.rest()).result.error?.code, "turn_interrupted");
     assert.equal(await agent.exited(), 0);
     await agent.stop();
   });
