@@ -208,6 +208,21 @@ describe("a removed conversation", () => {
   });
 });
 
+test("more running turns than processes are refused as at_capacity", async () => {
+  const agent = await startAgent(model, { WARM_SESSIONS: "1" });
+  try {
+    const open = await agent.begin({ prompt: "[[hang]]" });
+    await open.until("started");
+    const response = await agent.post({ prompt: "me too" });
+    assert.deepEqual([response.status, ((await response.json()) as { code: string }).code], [503, "at_capacity"]);
+    await agent.call("POST", `/turns/${open.id}/cancel`);
+    await open.rest();
+    assert.equal((await agent.turn({ prompt: "What is 1+1?" })).result.text, "2");
+  } finally {
+    await agent.stop();
+  }
+});
+
 describe("the spare", () => {
   test("follows the options of the last new conversation", async () => {
     const agent = await startAgent(model);

@@ -151,6 +151,32 @@ describe("turns", () => {
     assert.equal(new TurnFrames(open.id, frames).result.status, "completed");
   });
 
+  test("a reader that does not read holds nothing up, and misses nothing", async () => {
+    const open = await agent.begin(asked("[[words 60000]]"));
+    await open.until("started");
+    await agent.logged((line) => line.event === "turn_finished" && line["turn"] === open.id);
+    const turn = await open.rest();
+    assert.equal(turn.result.status, "completed");
+    assert.deepEqual(
+      turn.all.map((frame) => frame.n),
+      turn.all.map((_frame, index) => index + 1),
+    );
+  });
+
+  test("turns of several conversations run side by side", async () => {
+    const opens = await Promise.all(["one", "two", "three"].map((word) => agent.begin({ prompt: `[[hang-midway]] [[say ${word} ${"word ".repeat(20)}]]` })));
+    await Promise.all(opens.map((open) => open.until("delta")));
+    assert.equal((await agent.health()).running.length, 3);
+    await model.control.waitFor((request) => request.state === "hanging");
+    model.control.release();
+    const turns = await Promise.all(opens.map((open) => open.rest()));
+    assert.deepEqual(
+      turns.map((turn) => turn.result.text.split(" ")[0]),
+      ["one", "two", "three"],
+    );
+    assert.equal(new Set(turns.map((turn) => turn.session)).size, 3);
+  });
+
   test("a turn whose frames were deleted is not known any more", async () => {
     const turn_id = nextTurnId();
     await agent.turn({ turn_id, ...asked("[[say x]]") });
@@ -221,6 +247,8 @@ describe("turns", () => {
       const turn = await open.rest();
       assert.deepEqual(turn.types, ["result", "end"]);
       assert.equal(turn.result.status, "cancelled");
+      const next = await agent.turn({ agent_session, prompt: "What is 2+5?" });
+      assert.equal(next.result.text, "7", "the conversation is free at once");
     });
   });
 

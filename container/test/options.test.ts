@@ -1,0 +1,138 @@
+/*
+ * What a turn's options do to the requests that the model gets, seen by a recorder between the CLI and the stand-in.
+ */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { startModel } from "../../dev/model/server.ts";
+import type { Model } from "../../dev/model/server.ts";
+import { startAgent } from "./harness.ts";
+import type { Agent } from "./harness.ts";
+
+type Recorded = { system?: { text: string }[]; tools?: { name: string }[] };
+
+/** Passes requests on to the model and keeps their bodies. */
+async function startRecorder(model: Model): Promise<{ model: Model; last(): Recorded; close(): Promise<void> }> {
+  const bodies: Recorded[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    bodies.push(JSON.parse(body.toString()) as Recorded);
+    const headers = { "content-type": "application/json", "x-api-key": String(request.headers["x-api-key"]) };
+    const answer = await fetch(`${model.url}${request.url}`, { method: "POST", headers, body });
+    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
+    response.end(Buffer.from(await answer.arrayBuffer()));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    model: { ...model, url: `http://127.0.0.1:${port}` },
+    last: () => bodies.at(-1) ?? assert.fail("no request"),
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** A tool server on stdio, as small as the protocol allows: one tool, which answers "pong". */
+const TOOL_SERVER = `
+const { createInterface } = require("node:readline");
+const answers = {
+  initialize: (params) => ({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "probe", version: "1" } }),
+  "tools/list": () => ({ tools: [{ name: "ping", description: "answers pong", inputSchema: { type: "object", properties: {} } }] }),
+  "tools/call": () => ({ content: [{ type: "text", text: "pong " + process.env.TOOL_TOKEN }] }),
+};
+createInterface({ input: process.stdin }).on("line", (line) => {
+  const { id, method, params } = JSON.parse(line);
+  if (id === undefined) return;
+  const result = answers[method]?.(params);
+  console.log(JSON.stringify(result ? { jsonrpc: "2.0", id, result } : { jsonrpc: "2.0", id, error: { code: -32601, message: "unknown" } }));
+});`;
+
+describe("options", () => {
+  let model: Model;
+  let recorder: Awaited<ReturnType<typeof startRecorder>>;
+  let agent: Agent;
+
+  before(async () => {
+    model = await startModel();
+    recorder = await startRecorder(model);
+    agent = await startAgent(recorder.model);
+    await agent.processesReady();
+  });
+  after(async () => {
+    await agent.stop();
+    await recorder.close();
+    await model.close();
+  });
+
+  const system = (): string => (recorder.last().system ?? []).map((block) => block.text).join("\n");
+  /** The CLI's own placeholder for tools that are loaded later is not one. */
+  const tools = (): string[] => (recorder.last().tools ?? []).map((tool) => tool.name).filter((name) => name !== "DeferredToolPlaceholder").sort();
+
+  test("left out give six tools and a short system prompt", async () => {
+    await agent.turn({ prompt: "hello" });
+    assert.deepEqual(tools(), ["Bash", "Edit", "Glob", "Grep", "Read", "Write"]);
+    assert.match(system(), /You are a Claude agent/);
+    assert.ok(system().length < 1_000, `${system().length} characters`);
+  });
+
+  test("system_prompt is what this turn says, also where the conversation had another", async () => {
+    const first = await agent.turn({ prompt: "one", options: { system_prompt: "You speak like a pirate." } });
+    assert.match(system(), /like a pirate/);
+    const second = await agent.turn({ agent_session: first.session, resume: true, prompt: "two", options: { system_prompt: "You speak like a poet." } });
+    assert.equal(second.result.status, "completed");
+    assert.match(system(), /like a poet/);
+    assert.doesNotMatch(system(), /pirate/);
+  });
+
+  test("system_prompt.append is added to Claude Code's own", async () => {
+    await agent.turn({ prompt: "one", options: { system_prompt: { append: "And you like tea." } } });
+    assert.match(system(), /And you like tea\./);
+    assert.ok(system().length > 2_000, `${system().length} characters`);
+  });
+
+  test("allowed_tools are the only ones offered, and run", async () => {
+    const turn = await agent.turn({ prompt: '[[tool Bash {"command":"echo ran"}]]', options: { allowed_tools: ["Bash"] } });
+    assert.deepEqual(tools(), ["Bash"]);
+    assert.match(turn.result.text, /ran/);
+  });
+
+  test("allowed_tools with a rule deny what is outside of it", async () => {
+    const turn = await agent.turn({ prompt: '[[tool Bash {"command":"touch outside"}]] [[say tried]]', options: { allowed_tools: ["Bash(git status:*)"] } });
+    assert.equal(turn.of("tool").at(-1)?.status, "failed");
+    assert.equal(turn.result.text, "tried");
+  });
+
+  test("disallowed_tools are not offered", async () => {
+    await agent.turn({ prompt: "hello", options: { disallowed_tools: ["Bash", "Write"] } });
+    assert.deepEqual(tools(), ["Edit", "Glob", "Grep", "Read"]);
+  });
+
+  test("permission_mode plan runs no tool that writes", async () => {
+    const turn = await agent.turn({ prompt: '[[tool Write {"file_path":"a.txt","content":"x"}]] [[say planned]]', options: { permission_mode: "plan" } });
+    assert.equal(turn.of("tool").at(-1)?.status, "failed");
+  });
+
+  test("mcp_servers give their tools, and their environment stays off the command line", async () => {
+    const file = join(agent.root, "tool-server.cjs");
+    writeFileSync(file, TOOL_SERVER);
+    const probe = { command: process.execPath, args: [file], env: { TOOL_TOKEN: "t0ken-of-the-tool" } };
+    const turn = await agent.turn({
+      prompt: '[[tool mcp__probe__ping {}]] [[tool Bash {"command":"tr \'\\\\0\' \' \' < /proc/$PPID/cmdline"}]]',
+      options: { mcp_servers: { probe } },
+    });
+    assert.ok(tools().includes("mcp__probe__ping"), tools().join(" "));
+    assert.match(turn.result.text, /pong t0ken-of-the-tool/);
+    assert.match(turn.result.text, /--strict-mcp-config/);
+    assert.equal(turn.result.text.split("t0ken-of-the-tool").length, 2, "the token is in the tool's answer alone");
+  });
+});
