@@ -12,12 +12,17 @@ const ROUND_MS = 10;
 
 /** Resolves when none of them runs any more. */
 export async function killProcesses(leader: number, mark: string): Promise<void> {
+  let dying: number[] = [];
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const groupLives = killGroupNow(leader);
     const marked = await markedProcesses(mark);
     for (const pid of marked) kill(pid);
-    // A group of zombies that nobody reaps still takes signals: on Linux the mark alone says who lives.
-    if (marked.length === 0 && (process.platform === "linux" || !groupLives)) return;
+    // What is dying has lost its environment, and its mark, before it is dead.
+    const known = new Set([...dying, ...marked]);
+    dying = [];
+    for (const pid of known) if (await isRunning(pid)) dying.push(pid);
+    // A group of zombies that nobody reaps still takes signals: on Linux the processes themselves say who lives.
+    if (dying.length === 0 && (process.platform === "linux" || !groupLives)) return;
     await sleep(ROUND_MS);
   }
 }
@@ -43,10 +48,19 @@ async function markedProcesses(mark: string): Promise<number[]> {
   return marked.filter((pid) => pid !== 0 && pid !== process.pid);
 }
 
-/** What is dead has no environment any more. */
 async function isMarked(pid: number, mark: string): Promise<boolean> {
   try {
     return (await readFile(`/proc/${pid}/environ`, "latin1")).includes(mark);
+  } catch {
+    return false;
+  }
+}
+
+/** A zombie doesn't run. The state stands behind the command's name, which is in parentheses and may hold anything. */
+export async function isRunning(pid: number): Promise<boolean> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2)[0] !== "Z";
   } catch {
     return false;
   }

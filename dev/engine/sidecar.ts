@@ -8,14 +8,18 @@ import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } fro
 import { connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const MAX_CONTROL_BODY_BYTES = 64 * 1024;
+/** A workerd that restarts is away for seconds, and then names a new port: what goes out meanwhile waits, and is not refused. */
+const WORKERD_AWAY_MS = 20_000;
+const WORKERD_RETRY_MS = 100;
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"];
 
 type Egress = { port: number; internet: boolean };
 
 /** What workerd said of an outgoing connection: a Worker takes it, or it goes to the network as it is. */
-type Route = { kind: "worker"; socket: Socket } | { kind: "direct" } | { kind: "refused"; why: string };
+type Route = { kind: "worker"; socket: Socket } | { kind: "direct" } | { kind: "refused"; why: string } | { kind: "away" };
 
 export class Sidecar {
   readonly #hostPort: (containerPort: number) => number | undefined;
@@ -23,6 +27,7 @@ export class Sidecar {
   readonly #proxy: Server;
   readonly #sockets = new Set<Duplex>();
   #egress: Egress = { port: 0, internet: false };
+  #stopped = false;
 
   constructor(hostPort: (containerPort: number) => number | undefined) {
     this.#hostPort = hostPort;
@@ -49,6 +54,7 @@ export class Sidecar {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     for (const socket of this.#sockets) socket.destroy();
     await Promise.all([close(this.#control), close(this.#proxy)]);
   }
@@ -92,6 +98,7 @@ export class Sidecar {
     const port = Number(url.port || 80);
     const route = await this.#route(url.hostname, port);
     if (route.kind === "refused") return void res.writeHead(403).end(`${route.why}\n`);
+    if (route.kind === "away") return void res.writeHead(502).end("workerd cannot be reached\n");
     const options = { method: req.method, path: url.pathname + url.search, headers: { ...endToEnd(req.headers), host: url.host } };
     const onward =
       route.kind === "worker"
@@ -121,6 +128,7 @@ export class Sidecar {
     const { hostname, port } = new URL(`http://${req.url ?? ""}`);
     const route = await this.#route(hostname, Number(port || 80));
     if (route.kind === "refused") return void socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    if (route.kind === "away") return void socket.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
     const upstream = route.kind === "worker" ? route.socket : connect({ host: hostname, port: Number(port || 80), allowHalfOpen: true });
     upstream.once("error", () => socket.destroy());
     const joined = (): void => {
@@ -131,8 +139,17 @@ export class Sidecar {
     else upstream.once("connect", joined);
   }
 
+  async #route(hostname: string, port: number): Promise<Route> {
+    const deadline = performance.now() + WORKERD_AWAY_MS;
+    for (;;) {
+      const route = await this.#ask(hostname, port);
+      if (route.kind !== "away" || this.#stopped || performance.now() > deadline) return route;
+      await sleep(WORKERD_RETRY_MS);
+    }
+  }
+
   /** Asks workerd: 200 opens a tunnel to a Worker, 202 means that no Worker wants it. */
-  #route(hostname: string, port: number): Promise<Route> {
+  #ask(hostname: string, port: number): Promise<Route> {
     const { internet, port: egressPort } = this.#egress;
     if (egressPort === 0) return Promise.resolve({ kind: "refused", why: "the container has no network yet" });
     return new Promise((resolve) => {
@@ -154,7 +171,7 @@ export class Sidecar {
         answer.destroy();
         resolve({ kind: "refused", why: `workerd refused ${hostname} with ${answer.statusCode}` });
       });
-      ask.once("error", (error) => resolve({ kind: "refused", why: `workerd cannot be reached: ${error.message}` }));
+      ask.once("error", () => resolve({ kind: "away" }));
       ask.end();
     });
   }

@@ -1,0 +1,46 @@
+/**
+ * `npm run check`: everything that is checked without running the product: formatting, lints on the host and on wasm32,
+ * types, and the size of the WASM. Runs all of it, shows what failed, and exits 1 if anything did.
+ */
+import { join } from "node:path";
+import { run } from "./process.ts";
+import type { Outcome } from "./process.ts";
+import { buildEnvironment, ROOT, WASM_TARGET, wasmToolchain } from "./tools.mjs";
+import { wasmSize } from "./build.mjs";
+
+/** The Worker has to stay quick to load: a cap that a new dependency runs into, not one that grows with it. */
+const MAX_GZIPPED_WASM_BYTES = 150_000;
+const TSC = join(ROOT, "node_modules/.bin/tsc");
+
+const toolchain = wasmToolchain() ?? "default";
+const checks: [name: string, check: () => Promise<Outcome>][] = [
+  ["cargo fmt", () => run("cargo", ["fmt", "--check"], { quiet: true })],
+  ["clippy, host", () => run("cargo", ["clippy", "--quiet", "--locked", "--all-targets", "--", "-D", "warnings"], { quiet: true })],
+  [
+    `clippy, ${WASM_TARGET}`,
+    () =>
+      run("cargo", ["clippy", "--quiet", "--locked", "--lib", "--release", "--target", WASM_TARGET, "--", "-D", "warnings"], {
+        quiet: true,
+        env: buildEnvironment(toolchain),
+      }),
+  ],
+  ["types, dev and end-to-end tests", () => run(TSC, ["--noEmit", "-p", "."], { quiet: true })],
+  ["types, agent server", () => run(TSC, ["--noEmit", "-p", "container"], { quiet: true })],
+  ["the Worker builds", () => run(process.execPath, [join(ROOT, "dev/build.mjs")], { quiet: true })],
+  ["size of the WASM", checkSize],
+];
+
+async function checkSize(): Promise<Outcome> {
+  const { rawBytes, gzippedBytes } = wasmSize();
+  const output = `${rawBytes} bytes, ${gzippedBytes} gzipped, at most ${MAX_GZIPPED_WASM_BYTES}\n`;
+  return { ok: gzippedBytes <= MAX_GZIPPED_WASM_BYTES, output, seconds: 0 };
+}
+
+let failed = 0;
+for (const [name, check] of checks) {
+  const { ok, output, seconds } = await check().catch((error: unknown): Outcome => ({ ok: false, output: `${String(error)}\n`, seconds: 0 }));
+  console.log(`check: ${ok ? "ok    " : "FAILED"} ${name} (${seconds.toFixed(1)} s)`);
+  if (!ok) console.log(output);
+  if (!ok) failed++;
+}
+process.exitCode = failed === 0 ? 0 : 1;

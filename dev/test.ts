@@ -1,0 +1,97 @@
+/**
+ * `npm test`: every suite in order, from the quickest to the one that drives the whole product, then a table and the sum.
+ * `npm test -- e2e cancel` runs the suites and the tests of these names. A suite that fails does not hide the others.
+ */
+import { join } from "node:path";
+import { run } from "./process.ts";
+import { ROOT } from "./tools.mjs";
+
+type Counts = { passed: number; failed: number };
+type Suite = {
+  name: string;
+  what: string;
+  command: (pattern: string | undefined) => [program: string, ...args: string[]];
+  count: (output: string) => Counts | undefined;
+  cwd?: string;
+};
+
+/** For one file of tests: far more than it takes, so that what hangs is named and ended. */
+const FILE_TIME_LIMIT_MS = 15 * 60_000;
+
+const nodeTests = (...globs: string[]) => (pattern: string | undefined): [string, ...string[]] => [
+  process.execPath,
+  "--test",
+  "--test-reporter=spec",
+  // Two cores run one stack with its containers, not several.
+  "--test-concurrency=1",
+  `--test-timeout=${FILE_TIME_LIMIT_MS}`,
+  ...(pattern === undefined ? [] : [`--test-name-pattern=${pattern}`]),
+  ...globs,
+];
+
+const SUITES: Suite[] = [
+  {
+    name: "rust",
+    what: "domain, store and use cases, on the host",
+    command: (pattern) => ["cargo", "test", "--locked", ...(pattern === undefined ? [] : [pattern])],
+    count: countCargo,
+  },
+  {
+    name: "dev",
+    what: "the container engine, the stand-in of the model",
+    command: nodeTests("dev/test/**/*.test.ts", "dev/model/test/**/*.test.ts"),
+    count: countNode,
+  },
+  {
+    name: "container",
+    what: "the agent server with the real SDK",
+    command: nodeTests("test/**/*.test.ts"),
+    count: countNode,
+    cwd: join(ROOT, "container"),
+  },
+  { name: "e2e", what: "the whole product, over HTTP", command: nodeTests("tests/e2e/**/*.test.ts"), count: countNode },
+];
+
+/** One line per test binary. */
+function countCargo(output: string): Counts | undefined {
+  return sum(output.matchAll(/^test result: .*?(?<passed>\d+) passed; (?<failed>\d+) failed/gm));
+}
+
+/** The reporter's last lines, where a test that never ended counts as cancelled. */
+function countNode(output: string): Counts | undefined {
+  const summary = /^ℹ pass (?<passed>\d+)\n^ℹ fail (?<failed>\d+)\n^ℹ cancelled (?<cancelled>\d+)/gm;
+  return sum(output.matchAll(summary));
+}
+
+function sum(matches: Iterable<RegExpMatchArray>): Counts | undefined {
+  let counts: Counts | undefined;
+  for (const { groups } of matches) {
+    counts ??= { passed: 0, failed: 0 };
+    counts.passed += Number(groups?.["passed"]);
+    counts.failed += Number(groups?.["failed"]) + Number(groups?.["cancelled"] ?? 0);
+  }
+  return counts;
+}
+
+const words = process.argv.slice(2);
+const named = SUITES.filter(({ name }) => words.includes(name));
+const pattern = words.find((word) => SUITES.every(({ name }) => name !== word));
+const rows: { name: string; counts: Counts; seconds: number; ok: boolean }[] = [];
+for (const { name, what, command, count, cwd } of named.length > 0 ? named : SUITES) {
+  console.log(`\n━━ ${name}: ${what}\n`);
+  const [program, ...args] = command(pattern);
+  const { ok, output, seconds } = await run(program, args, { ...(cwd !== undefined && { cwd }) });
+  // Without a summary the suite did not run to its end, whatever it printed.
+  const counts = count(output) ?? { passed: 0, failed: 1 };
+  if (!ok && counts.failed === 0) counts.failed = 1;
+  rows.push({ name, counts, seconds, ok: ok && counts.failed === 0 });
+}
+
+const total = rows.reduce((all, { counts }) => ({ passed: all.passed + counts.passed, failed: all.failed + counts.failed }), { passed: 0, failed: 0 });
+console.log(`\n${"suite".padEnd(12)}${"passed".padStart(8)}${"failed".padStart(8)}${"seconds".padStart(10)}`);
+for (const { name, counts, seconds } of rows) {
+  console.log(`${name.padEnd(12)}${String(counts.passed).padStart(8)}${String(counts.failed).padStart(8)}${seconds.toFixed(1).padStart(10)}`);
+}
+const ok = rows.every((row) => row.ok) && total.passed > 0;
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+process.exitCode = ok ? 0 : 1;

@@ -1,0 +1,195 @@
+/** A container's network: what comes in by workerd's tunnel, and what goes out through the proxy to workerd or past it. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, request } from "node:http";
+import type { ClientRequest, IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
+import { connect } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { Docker, TIME_LIMIT } from "./support.ts";
+import type { Running } from "./support.ts";
+
+let docker: Docker;
+let container: Running;
+let proxy: URL;
+/** Stands for workerd: hosts that end in `.internal` belong to a Worker, and the Worker is `worker`. */
+let egress: Server;
+let worker: RequestListener;
+let asked: IncomingMessage[];
+
+before(async () => {
+  docker = await Docker.start();
+  container = await docker.run("workerd-service-Account-network");
+  proxy = new URL((await container.env())["HTTP_PROXY"] ?? "");
+  const workerServer = createServer((req, res) => worker(req, res));
+  egress = createServer();
+  egress.on("connect", (req: IncomingMessage, socket: Socket) => {
+    asked.push(req);
+    const intercepted = String(req.headers["x-hostname"]).endsWith(".internal");
+    socket.write(`HTTP/1.1 ${intercepted ? "200 OK" : "202 Accepted"}\r\n\r\n`);
+    if (intercepted) workerServer.emit("connection", socket);
+  });
+  await once(egress.listen(0, "127.0.0.1"), "listening");
+});
+after(async () => {
+  await docker.stop();
+  egress.close();
+});
+beforeEach(async () => {
+  asked = [];
+  worker = (_req, res) => void res.end("the Worker");
+  await container.setEgress(portOf(egress), false);
+});
+
+const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+
+/** What the program in the container does with HTTP_PROXY set. */
+function throughProxy(url: string, options: { method?: string; headers?: Record<string, string> } = {}): ClientRequest {
+  return request({ host: proxy.hostname, port: proxy.port, path: url, agent: false, headers: { host: new URL(url).host }, ...options });
+}
+
+async function get(url: string): Promise<{ status: number; body: string }> {
+  const call = throughProxy(url);
+  call.end();
+  const [answer] = (await once(call, "response")) as [IncomingMessage];
+  return { status: answer.statusCode ?? 0, body: await text(answer) };
+}
+
+async function tunnel(authority: string): Promise<{ status: number; socket: Duplex }> {
+  const call = request({ host: proxy.hostname, port: proxy.port, method: "CONNECT", path: authority, agent: false });
+  call.end();
+  const [answer, socket] = (await once(call, "connect")) as [IncomingMessage, Duplex];
+  return { status: answer.statusCode ?? 0, socket };
+}
+
+describe("what comes in", TIME_LIMIT, () => {
+  test("reaches the port that the program was told", async () => {
+    assert.equal(await container.get("/"), "listening");
+  });
+
+  test("is refused where nothing listens", async () => {
+    assert.equal(await container.connect(9), 400);
+  });
+
+  test("is refused once the program has ended", async () => {
+    const short = await docker.run("workerd-service-Account-short");
+    await docker.call("POST", `/containers/${short.name}/stop`);
+    assert.equal(await short.connect(8080), 400);
+  });
+
+  test("streams both ways at once", async () => {
+    const socket = await container.connect(8080);
+    assert.ok(typeof socket !== "number");
+    const call = request({ createConnection: () => socket, method: "POST", path: "/echo", host: "container" });
+    call.write("first");
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    assert.equal(String((await once(answer, "data"))[0]), "first");
+    call.end("second");
+    assert.equal(await text(answer), "second");
+  });
+});
+
+describe("what goes out", TIME_LIMIT, () => {
+  test("to a host of the Worker's arrives there in origin form, with the host it was for", async () => {
+    let seen = "";
+    worker = (req, res) => void res.end((seen = `${req.method} ${req.url} ${req.headers.host}`));
+    await get("http://model.internal/v1/messages?beta=true");
+    assert.equal(seen, "GET /v1/messages?beta=true model.internal");
+    assert.deepEqual(asked.map((ask) => [ask.url, ask.headers["x-hostname"]]), [["model.internal:80", "model.internal"]]);
+  });
+
+  test("carries headers from end to end, but not the hop's own", async () => {
+    let seen: IncomingMessage["headers"] = {};
+    worker = (req, res) => {
+      seen = req.headers;
+      res.setHeader("retry-after", "7").writeHead(429).end();
+    };
+    const call = throughProxy("http://model.internal/", { headers: { host: "model.internal", "x-api-key": "placeholder", "proxy-connection": "keep-alive" } });
+    call.end();
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    answer.resume();
+    assert.equal(seen["x-api-key"], "placeholder");
+    assert.equal(seen["proxy-connection"], undefined);
+    assert.deepEqual([answer.statusCode, answer.headers["retry-after"]], [429, "7"]);
+  });
+
+  test("streams both ways at once", async () => {
+    worker = (req, res) => void req.pipe(res);
+    const call = throughProxy("http://model.internal/", { method: "POST" });
+    call.write("first");
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    assert.equal(String((await once(answer, "data"))[0]), "first");
+    call.end("second");
+    assert.equal(await text(answer), "second");
+  });
+
+  test("and is given up by the program is given up at the Worker", async () => {
+    const arrived = Promise.withResolvers<ServerResponse>();
+    worker = (_req, res) => void (res.write("…"), arrived.resolve(res));
+    const call = throughProxy("http://model.internal/");
+    call.on("error", () => {});
+    call.end();
+    const response = await arrived.promise;
+    const closed = once(response, "close");
+    call.destroy();
+    await closed;
+    assert.ok(!response.writableFinished);
+  });
+
+  test("and is cut by the Worker looks cut to the program", async () => {
+    worker = (_req, res) => void res.write("half", () => res.destroy());
+    const call = throughProxy("http://model.internal/");
+    call.end();
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    await assert.rejects(text(answer), /aborted/);
+  });
+
+  test("to anywhere else is refused without the internet", async () => {
+    const { status } = await get("http://192.0.2.1/");
+    assert.equal(status, 403);
+  });
+
+  test("to anywhere else goes there with the internet", async (t) => {
+    const site = createServer((_req, res) => void res.end("a site")).listen(0, "127.0.0.1");
+    t.after(() => site.close());
+    await once(site, "listening");
+    await container.setEgress(portOf(egress), true);
+    assert.deepEqual(await get(`http://127.0.0.1:${portOf(site)}/`), { status: 200, body: "a site" });
+  });
+
+  test("by CONNECT is refused without the internet", async () => {
+    const { status, socket } = await tunnel("192.0.2.1:443");
+    socket.destroy();
+    assert.equal(status, 403);
+  });
+
+  test("by CONNECT goes there with the internet", async (t) => {
+    const site = createServer((_req, res) => void res.end("a site")).listen(0, "127.0.0.1");
+    t.after(() => site.close());
+    await once(site, "listening");
+    await container.setEgress(portOf(egress), true);
+    const { status, socket } = await tunnel(`127.0.0.1:${portOf(site)}`);
+    assert.equal(status, 200);
+    socket.write("GET / HTTP/1.0\r\n\r\n");
+    assert.match(await text(socket), /a site$/);
+  });
+
+  test("before workerd named its port is refused", async () => {
+    const fresh = await docker.run("workerd-service-Account-fresh");
+    const { HTTP_PROXY } = await fresh.env();
+    const { hostname, port } = new URL(HTTP_PROXY ?? "");
+    const call = request({ host: hostname, port, path: "http://model.internal/", agent: false });
+    call.end();
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    answer.resume();
+    assert.equal(answer.statusCode, 403);
+  });
+
+  test("as something that is no proxy request is refused", async () => {
+    const socket = connect(Number(proxy.port), proxy.hostname);
+    socket.write("GET /v1/messages HTTP/1.0\r\n\r\n");
+    assert.match(await text(socket), /^HTTP\/1.1 400/);
+  });
+});
