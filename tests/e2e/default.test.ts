@@ -23,4 +23,7 @@ const running = service();
 const topics = {
   health, smoke, query, conversations, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths, restarts,
 };
-for (const [name, topic] of Object.entries(topics)) describe(name, () => topic(running));
+/** Above the slowest topic by far: a hang fails its topic, not the run. */
+const TOPIC_TIMEOUT_MS = 120_000;
+
+for (const [name, topic] of Object.entries(topics)) describe(name, { timeout: TOPIC_TIMEOUT_MS }, () => topic(running));

@@ -41,10 +41,6 @@ describe("limits", { concurrency: true }, () => {
       assert.ok(Math.abs(tookMs - TURN_TIMEOUT_S * 1_000) < 3_000, `${Math.round(tookMs)} ms`);
     });
 
-    test("has its model call stopped", async () => {
-      await running.model.control.waitFor((request) => request.user_texts.at(-1) === prompt && request.aborted, 5_000);
-    });
-
     test("is failed when it is read", async () => {
       const turn = await client.turn(String(events.events[0]?.data["turn_id"]));
       assert.deepEqual([turn.status, turn.error?.code], ["failed", "turn_timeout"]);

@@ -5,6 +5,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const POLL_MS = 50;
+const MAX_COMMAND_CHARS = 200;
 
 type Stat = { pid: number; parent: number; state: string };
 
@@ -41,11 +42,19 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== "Z";
 }
 
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").slice(0, MAX_COMMAND_CHARS);
+  } catch {
+    return "";
+  }
+}
+
 /** Waits until a process that is not our child is gone: the kernel offers no event for that. */
 export async function gone(pid: number, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (isAlive(pid)) {
-    if (performance.now() > deadline) throw new Error(`process ${pid} still runs after ${timeoutMs} ms`);
+    if (performance.now() > deadline) throw new Error(`process ${pid} still runs after ${timeoutMs} ms: ${commandOf(pid)}`);
     await sleep(POLL_MS);
   }
 }

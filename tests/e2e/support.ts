@@ -10,7 +10,7 @@ import type { LoggedRequest } from "../../dev/model/control.ts";
 import { startStack } from "../../dev/stack.ts";
 import type { Stack, StackOptions } from "../../dev/stack.ts";
 import { Client } from "./client.ts";
-import { descendantsOf, isAlive } from "./processes.ts";
+import { descendantsOf, gone } from "./processes.ts";
 
 /** The secret that the stack is configured with; nothing but the model may ever see it. */
 export const SECRET = "sk-ant-e2e-5e0f3a9b7c";
@@ -21,6 +21,8 @@ const VARS = { WARM_SESSIONS: "4", CONTAINER_IDLE: "45s" };
 /** Start of wrangler, workerd and the engine on a machine that is busy. */
 const START_TIMEOUT_MS = 120_000;
 const MODEL_REQUEST_TIMEOUT_MS = 30_000;
+/** A killed process is reaped when the kernel and init get to it. */
+const EXIT_MS = 5_000;
 
 export class Service {
   #stack: Stack | undefined;
@@ -60,7 +62,7 @@ export class Service {
     const processes = descendantsOf(process.pid);
     await this.#stack?.stop();
     await this.#model?.close();
-    assert.deepEqual(processes.filter(isAlive), [], "processes outlived the stack");
+    for (const pid of processes) await gone(pid, EXIT_MS);
   }
 
   /** The model's requests for this prompt (and not for one before it in the same conversation). */

@@ -57,7 +57,7 @@ export function restarts(service: Service): void {
     const { prompt, open } = gated("alone");
     const events = await streamToTool(prompt, "alone");
     const turnId = String(events.events[0]?.data["turn_id"]);
-    const ended = service.stack.waitForLog((line) => line.includes(turnId) && line.includes("completed"), RECOVERY_MS);
+    const ended = service.stack.waitForLog((line) => line.includes(turnId) && line.includes('"turn_ended"'), RECOVERY_MS);
     await service.stack.restartWorker();
     await open();
     await ended;
@@ -71,7 +71,7 @@ export function restarts(service: Service): void {
     await service.stack.restartWorker();
     await open();
     for (const turn of queued) assert.equal((await client.ended(turn)).status, "completed");
-    assert.deepEqual(await client.said("behind"), ["user: [[say 1]]", "user: [[say 2]]", "assistant: 1", "assistant: 2"]);
+    assert.deepEqual(await client.said("behind"), ["user: [[say 1]]", "assistant: 1", "user: [[say 2]]", "assistant: 2"]);
   });
 
   test("a turn whose model call is cut by the restart still ends once, with its whole text", async () => {

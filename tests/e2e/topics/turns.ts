@@ -122,11 +122,15 @@ export function turns(service: Service): void {
   test("the end of a turn is one line of JSON in the log, with ids and times and no content", async () => {
     const response = await client.post("[[say secret-mark]]", { session_id: "warm" });
     const { turn_id, session_id } = await json<{ turn_id: string; session_id: string }>(response, 200);
-    const isTurn = (line: string): boolean => line.includes(turn_id) && line.includes("completed");
+    const isTurn = (line: string): boolean => line.includes(turn_id) && line.includes('"turn_ended"');
     const line = await service.stack.waitForLog(isTurn, 5_000);
     assert.equal(service.stack.logs.filter(isTurn).length, 1);
     const fields = JSON.parse(line.slice(line.indexOf("{"))) as Record<string, unknown>;
-    assert.ok(Object.values(fields).includes(session_id) && Object.values(fields).includes(response.headers.get("x-request-id")));
+    assert.deepEqual(
+      [fields["session_id"], fields["request_id"], fields["status"], fields["code"] ?? null, fields["warm"]],
+      [session_id, response.headers.get("x-request-id"), "completed", null, true],
+    );
+    for (const name of ["queue_ms", "agent_ms", "total_ms", "input_tokens", "output_tokens"]) assert.equal(typeof fields[name], "number", name);
     assert.ok(!line.includes("secret-mark") && !line.includes(client.accountId), line);
   });
 }
