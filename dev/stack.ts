@@ -3,6 +3,7 @@
  * Used by `npm run dev` and by the end-to-end tests alike; owns everything it starts and leaves nothing behind.
  */
 import { spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -65,7 +66,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const log = new Log(options.onLog);
   const scratch = await mkdtemp(join(tmpdir(), "agent-stack-"));
   const closing: (() => Promise<void>)[] = [() => rm(scratch, { recursive: true, force: true, maxRetries: 5 })];
-  const killing: (() => void)[] = [];
+  const killing: (() => void)[] = [() => rmSync(scratch, { recursive: true, force: true })];
   const forget = onExit(options.handleSignals ?? true, killing);
   const stop = async (): Promise<void> => {
     for (const close of closing.splice(0).reverse()) await close();
@@ -192,7 +193,7 @@ export class PortBusy extends Error {
 /** Whatever way this process ends, nothing that it started lives on. Returns how to take that back. */
 function onExit(handleSignals: boolean, killing: readonly (() => void)[]): () => void {
   const killAll = (): void => {
-    for (const kill of killing) kill();
+    for (const kill of killing.toReversed()) kill();
   };
   const handlers = Object.entries(SIGNALS).map(([signal, code]) => [signal, () => process.exit(code)] as const);
   process.once("exit", killAll);

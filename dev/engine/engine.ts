@@ -6,15 +6,19 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { AppContainer } from "./container.ts";
 import type { ContainerSpec, Image } from "./container.ts";
 import { readBody, Sidecar } from "./sidecar.ts";
 
 export type { Image } from "./container.ts";
 
-export type EngineOptions = { socket: string; image: Image; onLog?: (line: string) => void };
+export type EngineOptions = {
+  /** The containers' directories are made beside it. */
+  socket: string;
+  image: Image;
+  onLog?: (line: string) => void;
+};
 export type ContainerInfo = { name: string; pid: number; running: boolean; port: number };
 export type Engine = {
   socket: string;
@@ -177,7 +181,7 @@ class DockerApi {
 }
 
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const scratch = await mkdtemp(join(tmpdir(), "agent-engine-"));
+  const scratch = await mkdtemp(join(dirname(options.socket), "containers-"));
   const api = new DockerApi(options, scratch);
   const server = createServer((req, res) => {
     api
