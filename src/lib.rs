@@ -11,6 +11,7 @@ pub mod config;
 pub mod digest;
 pub mod domain;
 pub mod error;
+pub mod log;
 #[cfg(target_arch = "wasm32")]
 mod platform;
 pub mod store;

@@ -3,21 +3,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::Millis;
-
-/// How loud a line of the log is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// It went as it should.
-    Info,
-    /// It went wrong and was dealt with.
-    Warn,
-    /// It went wrong and somebody must look.
-    Error,
-}
+use crate::log::{Level, Line};
 
 /// What an object's use cases need of the runtime.
 pub trait Host: 'static {
@@ -36,6 +25,6 @@ pub trait Host: 'static {
     /// Sets the object's one alarm, in place of the one that was set.
     fn set_alarm(&self, at: Millis);
 
-    /// Writes one JSON line. Fields hold ids, counts and durations, never content or secrets.
-    fn log(&self, level: Level, line: Value);
+    /// Writes one line of the log.
+    fn log(&self, level: Level, line: &Line<'_>);
 }

@@ -16,10 +16,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use futures_channel::mpsc;
-use serde_json::json;
 
 use command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
-use host::{Host, Level};
+use host::Host;
 use listeners::{Listeners, Subscription, announcement};
 use turn::Stop;
 
@@ -27,6 +26,7 @@ use crate::agent::{Agent, Container};
 use crate::config::Config;
 use crate::digest;
 use crate::domain::{AccountId, EventId, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus};
+use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, NewTurn, TurnEnd};
@@ -126,7 +126,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             if now >= since.plus(self.config.container_idle) {
                 self.agent.stop();
                 self.idle_since.set(None);
-                self.log(Level::Info, json!({"event": "container_idle_stop", "idle_ms": now.since(since).as_millis()}));
+                let total_ms = u64::try_from(now.since(since).as_millis()).ok();
+                self.log(Level::Info, Line { event: "container_stopped", total_ms, ..Line::default() });
             }
             self.store.set_container_idle_since(self.idle_since.get())?;
         }
@@ -327,10 +328,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         Ok(())
     }
 
-    fn log(&self, level: Level, mut line: serde_json::Value) {
-        if let Some(fields) = line.as_object_mut() {
-            fields.insert("account".to_owned(), self.log_id.clone().into());
-        }
-        self.host.log(level, line);
+    fn log(&self, level: Level, line: Line<'_>) {
+        self.host.log(level, &Line { account: Some(&self.log_id), ..line });
     }
 }

@@ -7,9 +7,8 @@ use std::time::Duration;
 use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use serde_json::json;
 
-use super::host::{Host, Level};
+use super::host::Host;
 use super::listeners::{Event as Heard, EventKind};
 use super::progress::Progress;
 use super::turn::{Event, State, Stop, Todo, step};
@@ -19,6 +18,7 @@ use crate::domain::frame::{FrameBody, TurnResult};
 use crate::domain::{
     AgentSession, EventId, Failure, FailureCode, Frame, Message, Millis, Role, Turn, TurnOptions, TurnStatus, Usage,
 };
+use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
 use crate::store::turns::ActiveTurn;
@@ -191,10 +191,16 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         let asked_at = self.host.now();
         if self.agent.ensure().await.map_err(SubmitError::Start)? {
             progress.cold_container = true;
+            let instance = self.agent.instance();
             self.log(
                 Level::Info,
-                json!({"event": "container_started", "turn_id": turn.turn_id,
-                "start_ms": self.host.now().since(asked_at).as_millis(), "instance": self.agent.instance()}),
+                Line {
+                    event: "container_started",
+                    turn_id: Some(&turn.turn_id),
+                    total_ms: u64::try_from(self.host.now().since(asked_at).as_millis()).ok(),
+                    instance: instance.as_deref(),
+                    ..Line::default()
+                },
             );
         }
         let work = self.store.turn_work(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
@@ -377,7 +383,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
 
     pub(super) async fn forget_session(&self, agent_session: &AgentSession) {
         if let Err(error) = self.agent.forget_session(agent_session).await {
-            self.log(Level::Warn, json!({"event": "session_not_forgotten", "error": error.to_string()}));
+            let why = error.to_string();
+            self.log(Level::Warn, Line { event: "session_not_forgotten", error: Some(&why), ..Line::default() });
         }
     }
 
@@ -389,8 +396,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
     }
 
     fn log_turn_problem(&self, turn: &ActiveTurn, event: &str, error: &dyn std::fmt::Display) {
-        let line =
-            json!({"event": event, "turn_id": turn.turn_id, "session_id": turn.session_id, "error": error.to_string()});
+        let why = error.to_string();
+        let line = Line {
+            event,
+            turn_id: Some(&turn.turn_id),
+            session_id: Some(&turn.session_id),
+            error: Some(&why),
+            ..Line::default()
+        };
         self.log(Level::Warn, line);
     }
 
@@ -400,22 +413,23 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         let level = if turn.error.is_some() { Level::Warn } else { Level::Info };
         self.log(
             level,
-            json!({
-                "event": "turn_ended",
-                "request_id": turn.request_id,
-                "turn_id": turn.turn_id,
-                "session_id": turn.session_id,
-                "status": turn.status,
-                "code": turn.error.as_ref().map(|error| error.code),
-                "queue_ms": timing.map(|timing| timing.queue_ms),
-                "agent_ms": timing.map(|timing| timing.agent_ms),
-                "total_ms": timing.map(|timing| timing.total_ms),
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "warm": progress.warm,
-                "cold_container": progress.cold_container,
-                "rows_written": self.store.rows_written(),
-            }),
+            Line {
+                event: "turn_ended",
+                request_id: Some(&turn.request_id),
+                turn_id: Some(&turn.turn_id),
+                session_id: Some(&turn.session_id),
+                status: Some(turn.status),
+                code: turn.error.as_ref().map(|error| error.code),
+                queue_ms: timing.map(|timing| timing.queue_ms),
+                agent_ms: timing.map(|timing| timing.agent_ms),
+                total_ms: timing.map(|timing| timing.total_ms),
+                input_tokens: Some(usage.input_tokens),
+                output_tokens: Some(usage.output_tokens),
+                warm: Some(progress.warm),
+                cold_container: Some(progress.cold_container),
+                rows_written: Some(self.store.rows_written()),
+                ..Line::default()
+            },
         );
     }
 }

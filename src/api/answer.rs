@@ -1,12 +1,14 @@
 //! Replies into HTTP answers: statuses of success, headers and bodies. The fields are the public contract's.
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::cursor;
 use crate::account::command::{AccountError, Reply};
 use crate::account::listeners::Subscription;
-use crate::domain::{AccountId, Conversation, Message, RequestId, SessionId, Turn, TurnId, TurnStatus, Usage};
+use crate::domain::{
+    AccountId, Conversation, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus, Usage,
+};
 use crate::error::{ApiError, Code};
 
 /// A body on its way out.
@@ -92,7 +94,7 @@ impl<J> Answer<J> {
             }
             Reply::Accepted { turn, replayed } => {
                 let (turn_id, session_id, status) = (&turn.turn_id, &turn.session_id, turn.status);
-                let accepted = json!({"turn_id": turn_id, "session_id": session_id, "status": status});
+                let accepted = AcceptedJson { turn_id, session_id, status };
                 Self::json(202, &accepted, request_id)
                     .with("location", format!("/turns/{turn_id}"))
                     .with("preference-applied", "respond-async")
@@ -102,8 +104,10 @@ impl<J> Answer<J> {
                 let answer = Self::new(200, "text/event-stream", Body::Events(subscription), request_id);
                 if replayed { answer.with("idempotent-replayed", "true") } else { answer }
             }
-            Reply::Deleted => Self::json(200, &json!({"success": true}), request_id),
-            Reply::Cancelled(count) => Self::json(200, &json!({"success": true, "cancelled": count}), request_id),
+            Reply::Deleted => Self::json(200, &SuccessJson { success: true, cancelled: None }, request_id),
+            Reply::Cancelled(count) => {
+                Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }, request_id)
+            }
         }
     }
 
@@ -183,7 +187,7 @@ struct TurnJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Value>,
+    error: Option<OwnedProblem<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
 }
@@ -198,25 +202,86 @@ impl<'a> TurnJson<'a> {
             started_at: turn.started_at.map(crate::domain::Millis::get),
             finished_at: turn.finished_at.map(crate::domain::Millis::get),
             response: turn.response.as_deref(),
-            error: turn.error.as_ref().map(|failure| json!(ApiError::from(failure).problem(&turn.request_id))),
+            error: turn
+                .error
+                .as_ref()
+                .map(|failure| OwnedProblem { error: failure.into(), request_id: &turn.request_id }),
             usage: turn.usage,
         }
     }
 }
 
-fn conversation_json(account_id: &AccountId, conversation: &Conversation, messages: &[Message]) -> Value {
+/// A problem document inside of another one.
+struct OwnedProblem<'a> {
+    error: ApiError,
+    request_id: &'a RequestId,
+}
+
+impl Serialize for OwnedProblem<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.error.problem(self.request_id).serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+struct AcceptedJson<'a> {
+    turn_id: &'a TurnId,
+    session_id: &'a SessionId,
+    status: TurnStatus,
+}
+
+#[derive(Serialize)]
+struct SuccessJson {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct MessageJson<'a> {
+    id: String,
+    turn_id: &'a TurnId,
+    role: Role,
+    content: &'a str,
+    timestamp: Millis,
+}
+
+#[derive(Serialize)]
+struct ConversationJson<'a> {
+    session_id: &'a SessionId,
+    account_id: &'a AccountId,
+    title: &'a str,
+    created_at: Millis,
+    last_accessed_at: Millis,
+    metadata: serde_json::Map<String, Value>,
+    usage: Usage,
+    messages: Vec<MessageJson<'a>>,
+}
+
+fn conversation_json<'a>(
+    account_id: &'a AccountId,
+    conversation: &'a Conversation,
+    messages: &'a [Message],
+) -> ConversationJson<'a> {
     let mut metadata = conversation.metadata.clone();
     metadata.insert("message_count".to_owned(), conversation.message_count.into());
-    let messages: Vec<Value> = messages
-        .iter()
-        .map(|message| {
-            json!({"id": format!("msg_{}", message.seq), "turn_id": message.turn_id, "role": message.role,
-                "content": message.content, "timestamp": message.timestamp})
-        })
-        .collect();
-    json!({"session_id": conversation.session_id, "account_id": account_id, "title": conversation.title,
-        "created_at": conversation.created_at, "last_accessed_at": conversation.last_accessed_at,
-        "metadata": metadata, "usage": conversation.usage, "messages": messages})
+    let message = |message: &'a Message| MessageJson {
+        id: format!("msg_{}", message.seq),
+        turn_id: &message.turn_id,
+        role: message.role,
+        content: &message.content,
+        timestamp: message.timestamp,
+    };
+    ConversationJson {
+        session_id: &conversation.session_id,
+        account_id,
+        title: &conversation.title,
+        created_at: conversation.created_at,
+        last_accessed_at: conversation.last_accessed_at,
+        metadata,
+        usage: conversation.usage,
+        messages: messages.iter().map(message).collect(),
+    }
 }
 
 fn next_link(account_id: &AccountId, limit: u32, cursor: &str) -> String {

@@ -1,6 +1,6 @@
 //! `GET /health`: whether this deployment can do its work. It asks nobody and tells no secret.
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::answer::Answer;
 use crate::config::Config;
@@ -9,13 +9,24 @@ use crate::domain::{Millis, RequestId};
 /// The answer of a deployment with this configuration.
 #[must_use]
 pub fn answer<J>(config: &Config, has_container: bool, now: Millis, request_id: &RequestId) -> Answer<J> {
-    let body = json!({
-        "status": "healthy",
-        "hasToken": config.credential.is_some(),
-        "hasContainer": has_container,
-        "hasAuth": config.auth.is_configured(),
-        "timestamp": now.to_iso(),
-        "version": env!("CARGO_PKG_VERSION"),
-    });
+    let body = HealthJson {
+        status: "healthy",
+        has_token: config.credential.is_some(),
+        has_container,
+        has_auth: config.auth.is_configured(),
+        timestamp: now.to_iso(),
+        version: env!("CARGO_PKG_VERSION"),
+    };
     Answer::json(200, &body, request_id)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HealthJson {
+    status: &'static str,
+    has_token: bool,
+    has_container: bool,
+    has_auth: bool,
+    timestamp: String,
+    version: &'static str,
 }

@@ -178,11 +178,12 @@ impl QueryHead {
     pub fn with_body(self, body: &[u8]) -> Result<(AccountId, Command), ApiError> {
         let invalid = |detail: String| ApiError::new(Code::InvalidJson, detail);
         let text = std::str::from_utf8(body).map_err(|_| invalid("The body is not UTF-8.".to_owned()))?;
-        let value: Value = serde_json::from_str(text).map_err(|e| invalid(format!("The body is not JSON: {e}.")))?;
-        if !value.is_object() {
+        // An array would be read as the fields in their order.
+        if !text.trim_start().starts_with('{') {
             return Err(invalid("The body must be a JSON object.".to_owned()));
         }
-        let body: QueryBody = serde_json::from_value(value).map_err(|e| invalid(e.to_string()))?;
+        let body: QueryBody = serde_json::from_str(text)
+            .map_err(|e| invalid(format!("The body is not the JSON object it should be: {e}.")))?;
         let in_body = text_field("accountId", body.account_id)
             .map_err(|e| ApiError::new(Code::InvalidAccount, e.detail))?
             .map(account)
@@ -260,6 +261,6 @@ fn options(
 
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
 fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
-    let what = serde_json::json!([session_id, prompt, options]).to_string();
+    let what = serde_json::to_string(&(session_id, prompt, options)).unwrap_or_default();
     digest::hex(&what, REQUEST_HASH_BYTES)
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 
 use super::answer::outcome;
 use crate::account::listeners::{Event, EventKind};
-use crate::domain::RequestId;
+use crate::domain::{RequestId, Role, SessionId, TurnId, TurnStatus};
 
 /// How often a comment line goes out where nothing else does.
 pub const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -20,26 +20,16 @@ const MAX_TOOL_INPUT_BYTES: usize = 2 * 1024;
 #[must_use]
 pub fn encode(event: &Event, request_id: &RequestId) -> String {
     let (name, data) = match &event.kind {
-        EventKind::Turn { session_id, status, position } => (
-            "turn",
-            json!({"turn_id": event.id.turn_id, "session_id": session_id, "status": status, "position": position})
-                .to_string(),
-        ),
-        EventKind::Delta(text) => ("delta", line(&json!({ "text": text }))),
-        EventKind::Message(content) => ("message", line(&json!({"role": "assistant", "content": content}))),
-        EventKind::Tool(tool) => {
-            let mut data = json!({"id": tool.id, "name": tool.name, "status": tool.status});
-            if let (Some(input), Some(fields)) = (&tool.input, data.as_object_mut()) {
-                fields.insert("input".to_owned(), tool_input(input.get()));
-            }
-            ("tool", line(&data))
+        EventKind::Turn { session_id, status, position } => {
+            ("turn", line(&TurnData { turn_id: &event.id.turn_id, session_id, status: *status, position: *position }))
         }
-        EventKind::Retry(retry) => (
-            "retry",
-            line(
-                &json!({"attempt": retry.attempt, "delay_ms": retry.delay_ms, "status": retry.status, "retracted": retry.retracted}),
-            ),
-        ),
+        EventKind::Delta(text) => ("delta", line(&DeltaData { text })),
+        EventKind::Message(content) => ("message", line(&MessageData { role: Role::Assistant, content })),
+        EventKind::Tool(tool) => {
+            let input = tool.input.as_ref().map(|input| ToolInput::of(input));
+            ("tool", line(&ToolData { id: &tool.id, name: &tool.name, status: &tool.status, input }))
+        }
+        EventKind::Retry(retry) => ("retry", line(retry)),
         EventKind::Ended(turn) => match outcome(turn) {
             Ok(done) => ("done", line(&done)),
             Err(error) => ("error", line(&error.problem(request_id))),
@@ -52,16 +42,54 @@ fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn tool_input(json: &str) -> Value {
-    let whole = || serde_json::from_str(json).ok();
-    let cut = || {
-        let mut end = json.len().min(MAX_TOOL_INPUT_BYTES);
+#[derive(Serialize)]
+struct TurnData<'a> {
+    turn_id: &'a TurnId,
+    session_id: &'a SessionId,
+    status: TurnStatus,
+    position: usize,
+}
+
+#[derive(Serialize)]
+struct DeltaData<'a> {
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct MessageData<'a> {
+    role: Role,
+    content: &'a str,
+}
+
+#[derive(Serialize)]
+struct ToolData<'a> {
+    id: &'a str,
+    name: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<ToolInput<'a>>,
+}
+
+/// A call's input as it is, or the beginning of its text where it is too long.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ToolInput<'a> {
+    Whole(&'a RawValue),
+    Cut(&'a str),
+}
+
+impl<'a> ToolInput<'a> {
+    fn of(input: &'a RawValue) -> Self {
+        let json = input.get();
+        if json.len() <= MAX_TOOL_INPUT_BYTES {
+            return Self::Whole(input);
+        }
+        let mut end = MAX_TOOL_INPUT_BYTES;
         while !json.is_char_boundary(end) {
             end -= 1;
         }
-        Value::from(json.get(..end).unwrap_or_default())
-    };
-    if json.len() <= MAX_TOOL_INPUT_BYTES { whole().unwrap_or_else(cut) } else { cut() }
+        Self::Cut(json.get(..end).unwrap_or_default())
+    }
 }
 
 #[cfg(test)]

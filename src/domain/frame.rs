@@ -1,7 +1,7 @@
 //! The container's frames: what the agent server says about a turn, one JSON object a line (`agent-protocol.md`).
 //! Unknown types and fields are passed over, so that a newer container does not break an older Worker.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -79,7 +79,7 @@ pub struct Tool {
 }
 
 /// See [`FrameBody::Retry`].
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Retry {
     /// Which attempt comes next.
     pub attempt: u32,

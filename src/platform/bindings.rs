@@ -3,12 +3,12 @@
 use worker::js_sys::{self, Array, Function, Object, Promise, Reflect, Uint8Array};
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{wasm_bindgen_futures, web_sys};
+use worker::web_sys;
 
 /// What a JavaScript call gives.
 pub type Js<T = JsValue> = Result<T, JsValue>;
 
-#[wasm_bindgen]
+#[wasm_bindgen(wasm_bindgen_futures = worker::wasm_bindgen_futures)]
 extern "C" {
     /// `ctx.storage`.
     #[wasm_bindgen(extends = Object)]
@@ -189,5 +189,6 @@ pub fn object(fields: &[(&str, &JsValue)]) -> Js<Object> {
 
 /// What was thrown, in a sentence for the log.
 pub fn thrown(value: &JsValue) -> String {
-    value.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{value:?}"), |error| String::from(error.message()))
+    let text = value.dyn_ref::<js_sys::Error>().map_or_else(|| value.as_string(), |error| error.message().as_string());
+    text.unwrap_or_else(|| "an error without a text".to_owned())
 }

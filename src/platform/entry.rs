@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 
-use serde_json::json;
 use worker::js_sys::{Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
@@ -11,12 +10,12 @@ use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 use super::bindings::{Answer, Js, WorkerContext, thrown};
 use super::{gateway, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
-use crate::account::host::Level;
 use crate::api::health;
 use crate::api::request::{Asked, Head, MAX_BODY_BYTES, parse, prompt_too_large};
 use crate::config::{BadConfig, Config};
 use crate::domain::{AccountId, RequestId};
 use crate::error::ApiError;
+use crate::log::{Level, Line};
 
 thread_local! {
     static CONFIG: OnceCell<Result<Config, BadConfig>> = const { OnceCell::new() };
@@ -49,10 +48,9 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     let config = match config(&env) {
         Ok(config) => config,
         Err(error) => {
-            host::log(
-                Level::Error,
-                &json!({"event": "bad_config", "request_id": request_id, "error": error.to_string()}),
-            );
+            let (event, why) = ("bad_config", error.to_string());
+            let line = Line { event, request_id: Some(&request_id), error: Some(&why), ..Line::default() };
+            host::log(Level::Error, &line);
             return http::refusal(&ApiError { detail: error.to_string(), ..ApiError::internal() }, &request_id);
         }
     };
@@ -93,7 +91,10 @@ fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Comma
 #[expect(clippy::needless_pass_by_value, reason = "it is what a promise's catch gives")]
 fn object_unreachable(error: JsValue) -> Js {
     let request_id = RequestId::new(host::uuid());
-    host::log(Level::Error, &json!({"event": "object_unreachable", "request_id": request_id, "error": thrown(&error)}));
+    let why = thrown(&error);
+    let line =
+        Line { event: "object_unreachable", request_id: Some(&request_id), error: Some(&why), ..Line::default() };
+    host::log(Level::Error, &line);
     http::refusal(&ApiError::internal(), &request_id)
 }
 
@@ -103,6 +104,6 @@ fn health_answer(env: &Env, config: &Config, request_id: &RequestId) -> Js {
 }
 
 #[worker::event(scheduled)]
-async fn scheduled(event: ScheduledEvent, _env: Env, _context: ScheduleContext) {
-    host::log(Level::Info, &json!({"event": "cron", "cron": event.cron()}));
+async fn scheduled(_event: ScheduledEvent, _env: Env, _context: ScheduleContext) {
+    host::log(Level::Info, &Line { event: "cron", ..Line::default() });
 }

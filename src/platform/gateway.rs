@@ -7,12 +7,12 @@ use worker::web_sys;
 
 use super::bindings::{self, Js, WorkerContext};
 use super::http;
-use crate::account::host::Level;
 use crate::api::gateway::{credential_header, destination, passes};
 use crate::api::query::Target;
 use crate::config::Config;
 use crate::domain::RequestId;
 use crate::error::{ApiError, Code};
+use crate::log::{Level, Line};
 
 /// The prop by which a call is known to come out of a container. No request from outside has props.
 pub const GATEWAY_PROP: &str = "model_gateway";
@@ -53,7 +53,9 @@ pub async fn forward(request: web_sys::Request, config: &Config, request_id: &Re
         Err(error) => Err(error),
     };
     sent.or_else(|error| {
-        let line = serde_json::json!({"event": "model_unreachable", "request_id": request_id, "error": bindings::thrown(&error)});
+        let why = bindings::thrown(&error);
+        let line =
+            Line { event: "model_unreachable", request_id: Some(request_id), error: Some(&why), ..Line::default() };
         super::host::log(Level::Warn, &line);
         http::refusal(&ApiError::new(Code::ModelFailed, "The model's API cannot be reached."), request_id)
     })

@@ -4,14 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use serde_json::Value;
 use uuid::{NoContext, Timestamp, Uuid};
 use worker::js_sys::Date;
 use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::bindings::{self, ObjectContext};
-use crate::account::host::{Host, Level};
+use crate::account::host::Host;
 use crate::domain::Millis;
+use crate::log::{Level, Line};
 
 /// The time.
 pub fn now() -> Millis {
@@ -38,8 +38,8 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
 }
 
 /// Writes one line of the log.
-pub fn log(level: Level, line: &Value) {
-    let text = line.to_string();
+pub fn log(level: Level, line: &Line<'_>) {
+    let text = line.to_json();
     match level {
         Level::Info => bindings::log(&text),
         Level::Warn => bindings::warn(&text),
@@ -85,13 +85,13 @@ impl Host for ObjectHost {
                 Err(error) => Err(error),
             };
             if let Err(error) = result {
-                let line = serde_json::json!({"event": "alarm_not_set", "error": bindings::thrown(&error)});
-                log(Level::Error, &line);
+                let why = bindings::thrown(&error);
+                log(Level::Error, &Line { event: "alarm_not_set", error: Some(&why), ..Line::default() });
             }
         });
     }
 
-    fn log(&self, level: Level, line: Value) {
-        log(level, &line);
+    fn log(&self, level: Level, line: &Line<'_>) {
+        log(level, line);
     }
 }

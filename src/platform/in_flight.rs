@@ -2,7 +2,6 @@
 //! for ever. So each promise is known here, and the panic hook answers them all at once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::PanicHookInfo;
 use std::pin::Pin;
@@ -17,13 +16,14 @@ use crate::error::ApiError;
 
 /// Who waits: how it is answered, and for which request, where it is one.
 struct Waiting {
+    key: u32,
     resolve: Function,
     reject: Function,
     request_id: Option<RequestId>,
 }
 
 thread_local! {
-    static WAITING: RefCell<BTreeMap<u32, Waiting>> = const { RefCell::new(BTreeMap::new()) };
+    static WAITING: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
     static NEXT: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -39,11 +39,11 @@ fn boxed(request_id: Option<RequestId>, future: Pin<Box<dyn Future<Output = Js>>
     Promise::new(&mut |resolve, reject| {
         let Some((request_id, future)) = once.take() else { return };
         let key = NEXT.replace(NEXT.get().wrapping_add(1));
-        let waiting = Waiting { resolve: resolve.clone(), reject: reject.clone(), request_id };
-        WAITING.with_borrow_mut(|all| all.insert(key, waiting));
+        let waiting = Waiting { key, resolve: resolve.clone(), reject: reject.clone(), request_id };
+        WAITING.with_borrow_mut(|all| all.push(waiting));
         host::spawn(async move {
             let result = future.await;
-            WAITING.with_borrow_mut(|all| all.remove(&key));
+            WAITING.with_borrow_mut(|all| all.retain(|waiting| waiting.key != key));
             // Settling a promise does not throw.
             let _ = match result {
                 Ok(value) => resolve.call1(&JsValue::UNDEFINED, &value),
@@ -59,7 +59,7 @@ pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         console_error_panic_hook::hook(info);
         let all = WAITING.try_with(|all| all.try_borrow_mut().map(|mut all| std::mem::take(&mut *all)));
-        for waiting in all.into_iter().flatten().flat_map(BTreeMap::into_values) {
+        for waiting in all.into_iter().flatten().flatten() {
             let answer = waiting.request_id.map(|id| http::refusal(&ApiError::internal(), &id));
             // Settling a promise does not throw.
             let _ = match answer {

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, web_sys, worker_sys};
 
@@ -12,12 +11,12 @@ use super::host::{self, ObjectHost};
 use super::sql::ObjectSql;
 use super::{entry, http, in_flight, stub};
 use crate::account::command::{AccountError, Envelope, Reply};
-use crate::account::host::Level;
 use crate::account::{Account, Handled};
 use crate::agent::Agent;
 use crate::api::answer::Answer;
 use crate::domain::{AccountId, RequestId};
 use crate::error::ApiError;
+use crate::log::{Level, Line};
 use crate::store::Store;
 
 type ObjectAccount = Account<ObjectSql, ObjectContainer, ObjectHost>;
@@ -56,10 +55,7 @@ impl AccountObject {
     pub fn fetch(&self, request: web_sys::Request) -> Js {
         let (account, id) = (Rc::clone(&self.account), self.id.clone());
         match stub::from_url(&request.url()) {
-            Some(envelope) => {
-                let envelope = envelope.map_err(|e| JsValue::from_str(&e.to_string()))?;
-                handle(&account, id, envelope)
-            }
+            Some(envelope) => handle(&account, id, envelope?),
             None => Ok(in_flight::promise(None, async move {
                 let envelope = stub::from_body(request).await?;
                 let handled = handle(&account, id, envelope)?;
@@ -77,7 +73,8 @@ impl AccountObject {
     /// Where storage failed; the platform calls again.
     pub fn alarm(&self) -> Js {
         self.account.alarm().map(|()| JsValue::UNDEFINED).map_err(|error| {
-            host::log(Level::Error, &json!({"event": "alarm_failed", "error": error.to_string()}));
+            let why = error.to_string();
+            host::log(Level::Error, &Line { event: "alarm_failed", error: Some(&why), ..Line::default() });
             JsValue::from_str("alarm failed")
         })
     }
@@ -99,7 +96,13 @@ fn respond(reply: Result<Reply<JsValue>, AccountError>, id: &AccountId, request_
         Ok(reply) => Answer::of(reply, id, request_id),
         Err(error) => {
             if let AccountError::Store(detail) = &error {
-                let line = json!({"event": "storage_failed", "request_id": request_id, "error": detail.to_string()});
+                let why = detail.to_string();
+                let line = Line {
+                    event: "storage_failed",
+                    request_id: Some(request_id),
+                    error: Some(&why),
+                    ..Line::default()
+                };
                 host::log(Level::Error, &line);
             }
             Answer::refusal(&ApiError::from(&error), request_id)

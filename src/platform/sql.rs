@@ -1,7 +1,6 @@
 //! The store's port to SQLite on a Durable Object's storage.
 
 use std::cell::{Cell as Shared, RefCell};
-use std::collections::BTreeMap;
 
 use worker::js_sys::{Array, JsString};
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -15,7 +14,7 @@ pub struct ObjectSql {
     sql: JsSql,
     written: Shared<u64>,
     /// Statements are constants: each crosses into JavaScript once.
-    statements: RefCell<BTreeMap<usize, JsString>>,
+    statements: RefCell<Vec<(*const u8, JsString)>>,
 }
 
 impl ObjectSql {
@@ -27,8 +26,14 @@ impl ObjectSql {
 
     fn exec(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Cursor> {
         let mut statements = self.statements.borrow_mut();
-        let text = statements.entry(statement.as_ptr() as usize).or_insert_with(|| statement.into());
-        self.sql.exec(text, &values.iter().map(bound).collect())
+        let values = values.iter().map(bound).collect();
+        if let Some((_, text)) = statements.iter().find(|(known, _)| *known == statement.as_ptr()) {
+            return self.sql.exec(text, &values);
+        }
+        let text = JsString::from(statement);
+        let cursor = self.sql.exec(&text, &values);
+        statements.push((statement.as_ptr(), text));
+        cursor
     }
 
     fn rows(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Vec<Array>> {

@@ -29,16 +29,20 @@ pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promis
 }
 
 /// Reads a command out of the URL; none where it is in the body.
-pub fn from_url(url: &str) -> Option<Result<Envelope, serde_json::Error>> {
+pub fn from_url(url: &str) -> Option<Js<Envelope>> {
     let (_, encoded) = url.split_once('?')?;
     if encoded.is_empty() {
         return None;
     }
-    Some(serde_json::from_str(&percent_decode_str(encoded).decode_utf8_lossy()))
+    Some(parse(&percent_decode_str(encoded).decode_utf8_lossy()))
 }
 
 /// Reads a command out of the body.
 pub async fn from_body(request: web_sys::Request) -> Js<Envelope> {
     let body = BodyReader::new(request.body())?.read_all(2 * MAX_BODY_BYTES).await?.unwrap_or_default();
-    serde_json::from_slice(&body).map_err(|e| JsValue::from_str(&e.to_string()))
+    parse(std::str::from_utf8(&body).unwrap_or_default())
+}
+
+fn parse(json: &str) -> Js<Envelope> {
+    serde_json::from_str(json).map_err(|e| JsValue::from_str(&e.to_string()))
 }

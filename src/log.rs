@@ -1,0 +1,91 @@
+//! A line of the log: one JSON object with ids, counts and durations. It has no field for content or secrets, and none is ever put in.
+
+use serde::Serialize;
+
+use crate::domain::{FailureCode, RequestId, SessionId, TurnId, TurnStatus};
+
+/// How loud a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// It went as it should.
+    Info,
+    /// It went wrong and was dealt with.
+    Warn,
+    /// It went wrong and somebody must look.
+    Error,
+}
+
+/// One line. A field that is not set is left out.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Line<'a> {
+    /// What happened, in one word.
+    pub event: &'a str,
+    /// The digest that stands for the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<&'a str>,
+    /// The request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<&'a RequestId>,
+    /// The conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<&'a SessionId>,
+    /// The turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_id: Option<&'a TurnId>,
+    /// How the turn ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<TurnStatus>,
+    /// Why it did not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<FailureCode>,
+    /// How long it waited, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_ms: Option<u64>,
+    /// How long it ran, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_ms: Option<u64>,
+    /// Both together, or how long the event took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<u64>,
+    /// Tokens sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Tokens received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// Whether a live process took the turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm: Option<bool>,
+    /// Whether the container was started for the turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold_container: Option<bool>,
+    /// Rows that the object has written since it came into memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_written: Option<u64>,
+    /// The agent server's own id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<&'a str>,
+    /// What went wrong, in the words of whoever said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a str>,
+}
+
+impl Line<'_> {
+    /// The line as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // A struct of plain fields: serialising it does not fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_holds_what_is_set_and_nothing_else() {
+        let line = Line { event: "turn_ended", status: Some(TurnStatus::Failed), total_ms: Some(7), ..Line::default() };
+        assert_eq!(line.to_json(), r#"{"event":"turn_ended","status":"failed","total_ms":7}"#);
+    }
+}
