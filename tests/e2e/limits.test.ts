@@ -16,9 +16,10 @@ const STOP_MS = 15_000;
 
 const running = service({ vars: { TURN_TIMEOUT: `${TURN_TIMEOUT_S}s`, CONTAINER_IDLE: `${CONTAINER_IDLE_S}s` } });
 
-// The two groups wait for different things on different accounts, so they wait at the same time.
+// The two groups wait for different things on different accounts, so they wait at the same time;
+// within a group one test follows the other.
 describe("limits", { concurrency: true }, () => {
-  describe("a turn that hangs", () => {
+  describe("a turn that hangs", { concurrency: false }, () => {
     let client: Client;
     let events: EventStream;
     let last: ServerEvent;
@@ -55,7 +56,7 @@ describe("limits", { concurrency: true }, () => {
     });
   });
 
-  describe("an idle container", () => {
+  describe("an idle container", { concurrency: false }, () => {
     let client: Client;
     let server: number;
     let below: number[];

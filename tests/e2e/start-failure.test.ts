@@ -32,7 +32,7 @@ describe("a container that does not start", { concurrency: true }, () => {
   }
 
   for (const name of ["that runs but never listens", "that ends at once"]) {
-    describe(name, () => {
+    describe(name, { concurrency: false }, () => {
       before(() => ask(name));
 
       test("is 503 container_unavailable with Retry-After within 30 s", async () => {
