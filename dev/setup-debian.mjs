@@ -24,10 +24,12 @@ export function installDebianTarget({ say, run }) {
   }
   /** @type {Run} */
   const runAsRoot = (command, args) => (isRoot ? run(command, args) : run("sudo", [command, ...args]));
+  /** @param {string[]} args */
+  const apt = (...args) => runAsRoot("env", ["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", ...args]);
   try {
     say(`installing ${PACKAGES.join(", ")} with apt (about a minute)`);
-    runAsRoot("apt-get", ["update", "-qq"]);
-    runAsRoot("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...PACKAGES]);
+    apt("update");
+    apt("install", "-y", "--no-install-recommends", ...PACKAGES);
     if (!hasWasmLibrary(DEBIAN_SYSROOT)) buildStandardLibrary({ say, run, runAsRoot });
     // The link is only made where rustup would otherwise choose another Rust.
     if (output("rustup", ["--version"]) !== undefined) run("rustup", ["toolchain", "link", DEBIAN_TOOLCHAIN, DEBIAN_SYSROOT]);

@@ -56,7 +56,12 @@ function needRust() {
 function addWasmTarget() {
   if (wasmToolchain() !== undefined) return;
   say(`adding Rust's ${WASM_TARGET} target with rustup (about half a minute)`);
-  const { status } = spawnSync("rustup", ["target", "add", WASM_TARGET], { stdio: "inherit", timeout: RUSTUP_TIME_LIMIT_MS, killSignal: "SIGKILL" });
+  const { status } = spawnSync("rustup", ["target", "add", WASM_TARGET], {
+    stdio: "inherit",
+    env: { ...process.env, RUST_BACKTRACE: "0" },
+    timeout: RUSTUP_TIME_LIMIT_MS,
+    killSignal: "SIGKILL",
+  });
   if (status === 0 && wasmToolchain() !== undefined) return;
   say("rustup could not add it; building it from Debian's source of Rust instead");
   const missing = installDebianTarget({ say, run });
