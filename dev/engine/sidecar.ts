@@ -97,6 +97,8 @@ export class Sidecar {
     const url = new URL(req.url);
     const port = Number(url.port || 80);
     const route = await this.#route(url.hostname, port);
+    // The program may have given up meanwhile: then nobody is left to end what would start now.
+    if (res.closed) return void (route.kind === "worker" && route.socket.destroy());
     if (route.kind === "refused") return void res.writeHead(403).end(`${route.why}\n`);
     if (route.kind === "away") return void res.writeHead(502).end("workerd cannot be reached\n");
     const options = { method: req.method, path: url.pathname + url.search, headers: { ...endToEnd(req.headers), host: url.host } };
@@ -127,6 +129,7 @@ export class Sidecar {
     socket.on("error", () => socket.destroy());
     const { hostname, port } = new URL(`http://${req.url ?? ""}`);
     const route = await this.#route(hostname, Number(port || 80));
+    if (socket.destroyed) return void (route.kind === "worker" && route.socket.destroy());
     if (route.kind === "refused") return void socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
     if (route.kind === "away") return void socket.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
     const upstream = route.kind === "worker" ? route.socket : connect({ host: hostname, port: Number(port || 80), allowHalfOpen: true });
@@ -139,6 +142,7 @@ export class Sidecar {
     else upstream.once("connect", joined);
   }
 
+  /** Where an outgoing connection goes, once workerd can say so. */
   async #route(hostname: string, port: number): Promise<Route> {
     const deadline = performance.now() + WORKERD_AWAY_MS;
     for (;;) {
@@ -148,7 +152,7 @@ export class Sidecar {
     }
   }
 
-  /** Asks workerd: 200 opens a tunnel to a Worker, 202 means that no Worker wants it. */
+  /** One question to workerd: 200 opens a tunnel to a Worker, 202 means that no Worker wants it. */
   #ask(hostname: string, port: number): Promise<Route> {
     const { internet, port: egressPort } = this.#egress;
     if (egressPort === 0) return Promise.resolve({ kind: "refused", why: "the container has no network yet" });

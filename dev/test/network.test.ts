@@ -176,6 +176,18 @@ describe("what goes out", TIME_LIMIT, () => {
     assert.match(await text(socket), /a site$/);
   });
 
+  test("while workerd is away waits until it is back on another port", async () => {
+    const gone = createServer();
+    await once(gone.listen(0, "127.0.0.1"), "listening");
+    const deadPort = portOf(gone);
+    await new Promise((resolve) => gone.close(resolve));
+    await container.setEgress(deadPort, false);
+    const answer = get("http://model.internal/");
+    assert.equal(asked.length, 0);
+    await container.setEgress(portOf(egress), false);
+    assert.deepEqual(await answer, { status: 200, body: "the Worker" });
+  });
+
   test("before workerd named its port is refused", async () => {
     const fresh = await docker.run("workerd-service-Account-fresh");
     const { HTTP_PROXY } = await fresh.env();
