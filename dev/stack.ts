@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -96,9 +96,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets);
     if (options.watch === true) Object.assign(vars, secrets);
     const persistTo = options.persistTo ?? (options.watch === true ? undefined : join(scratch, "state"));
+    // Of its own: wrangler's processes are known by it, and those of the containers must live on when they die.
+    const wranglerScratch = join(scratch, "wrangler");
+    await mkdir(wranglerScratch);
     const wranglerOptions = (port: number) => ({
       cwd,
-      scratch,
+      scratch: wranglerScratch,
       onLine: log.add,
       args: [
         ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
