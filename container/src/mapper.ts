@@ -207,7 +207,8 @@ export function smallInput(input: unknown): object | undefined {
   if (typeof input !== "object" || input === null) return undefined;
   if (JSON.stringify(input).length <= MAX_TOOL_INPUT_CHARS) return input;
   for (const limit of INPUT_STRING_CUTS) {
-    const json = JSON.stringify(input, (_key, value: unknown) => (typeof value === "string" && value.length > limit ? `${value.slice(0, limit)}…` : value));
+    const cut = (_key: string, value: unknown): unknown => (typeof value === "string" && value.length > limit ? `${value.slice(0, limit)}…` : value);
+    const json = JSON.stringify(input, cut);
     if (json.length <= MAX_TOOL_INPUT_CHARS) return JSON.parse(json) as object;
   }
   return undefined;

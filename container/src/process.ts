@@ -27,6 +27,13 @@ const DRAIN_LIMIT_MS = 250;
 /** The process ended under the turn. */
 export class ProcessGone extends Error {}
 
+export type Run = {
+  model: string | undefined;
+  signal: AbortSignal;
+  /** Every message of the turn but its result. */
+  onMessage: (message: SDKMessage) => void;
+};
+
 type Turn = {
   uuid: string;
   onMessage: (message: SDKMessage) => void;
@@ -39,6 +46,7 @@ export class AgentProcess {
   readonly #query: Query;
   readonly #input = new Input();
   readonly #mark: string;
+  readonly #session: string;
   readonly #begun = performance.now();
   #child: ChildProcess | undefined;
   #config = "";
@@ -55,13 +63,14 @@ export class AgentProcess {
 
   constructor(setup: Omit<Setup, "mark" | "onSpawn">) {
     this.#mark = randomUUID();
+    this.#session = setup.session;
     this.#model = setup.options.model;
     const options = sdkOptions({ ...setup, mark: this.#mark, onSpawn: (child, config) => this.#spawned(child, config) });
     this.#query = query({ prompt: this.#input, options });
     this.ready = this.#start();
     this.ready.catch(() => {});
     this.ended = this.#end.promise.then(() => this.#reap());
-    this.ended.catch((error: unknown) => log("reap_failed", { reason: reason(error) }));
+    this.ended.catch((error: unknown) => this.#log("reap_failed", { reason: reason(error) }));
     void this.#pump();
   }
 
@@ -73,23 +82,22 @@ export class AgentProcess {
     return !this.#gone && this.#closing === undefined;
   }
 
-  /** Runs one turn to its result. Throws `ProcessGone` where there is none. */
-  async run(prompt: string, model: string | undefined, onMessage: (message: SDKMessage) => void): Promise<SDKResultMessage> {
+  /**
+   * Runs one turn to its result. Throws `ProcessGone` where there is none.
+   * The signal interrupts it: the result comes soon, or the process is killed. Aborted before the turn began, it throws.
+   */
+  async run(prompt: string, how: Run): Promise<SDKResultMessage> {
     await this.#interrupting;
     if (!this.alive) throw new ProcessGone("the process had ended");
-    if (model !== this.#model) await this.#setModel(model);
+    if (how.model !== this.#model) await this.#setModel(how.model, how.signal);
+    how.signal.throwIfAborted();
     const uuid = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<SDKResultMessage>();
-    this.#turn = { uuid, onMessage, resolve, reject, over: promise.then(noop, noop) };
+    this.#turn = { uuid, onMessage: how.onMessage, resolve, reject, over: promise.then(noop, noop) };
     this.#input.push({ type: "user", message: { role: "user", content: prompt }, parent_tool_use_id: null, uuid });
-    return promise;
-  }
-
-  /** Interrupts the running turn; kills the process where that does not end it in time. */
-  interrupt(): void {
-    this.#interrupting ??= this.#interruptUntilDone().finally(() => {
-      this.#interrupting = undefined;
-    });
+    const interrupt = (): void => this.#interrupt();
+    how.signal.addEventListener("abort", interrupt, { once: true });
+    return promise.finally(() => how.signal.removeEventListener("abort", interrupt));
   }
 
   /** Lets it end by itself, for a while. Resolves when nothing of it is left. */
@@ -108,11 +116,13 @@ export class AgentProcess {
 
   async #start(): Promise<void> {
     const limit = this.#limit(START_LIMIT_MS, "it did not start in time");
+    const died = this.#end.promise.then(() => Promise.reject(new ProcessGone("it ended while it started")));
+    died.catch(noop);
     try {
-      await Promise.race([this.#query.initializationResult(), limit.expired, this.#end.promise.then(() => Promise.reject(new ProcessGone("it ended while it started")))]);
-      log("process_ready", { pid: this.pid ?? null, ms: this.#age() });
+      await Promise.race([this.#query.initializationResult(), limit.expired, died]);
+      this.#log("process_ready", { ms: this.#age() });
     } catch (error) {
-      log("process_start_failed", { pid: this.pid ?? null, ms: this.#age(), reason: reason(error) });
+      this.#log("process_start_failed", { ms: this.#age(), reason: reason(error) });
       void this.kill();
       throw error instanceof ProcessGone ? error : new ProcessGone(reason(error));
     } finally {
@@ -120,8 +130,9 @@ export class AgentProcess {
     }
   }
 
-  async #setModel(model: string | undefined): Promise<void> {
+  async #setModel(model: string | undefined, signal: AbortSignal): Promise<void> {
     const limit = this.#limit(SET_MODEL_LIMIT_MS, "it did not take the model in time");
+    signal.addEventListener("abort", limit.expire, { once: true });
     try {
       await Promise.race([this.#query.setModel(model), limit.expired]);
       this.#model = model;
@@ -129,8 +140,15 @@ export class AgentProcess {
       void this.kill();
       throw new ProcessGone(reason(error));
     } finally {
+      signal.removeEventListener("abort", limit.expire);
       limit.clear();
     }
+  }
+
+  #interrupt(): void {
+    this.#interrupting ??= this.#interruptUntilDone().finally(() => {
+      this.#interrupting = undefined;
+    });
   }
 
   async #interruptUntilDone(): Promise<void> {
@@ -147,7 +165,7 @@ export class AgentProcess {
       await Promise.race([receipt, sleep(INTERRUPT_LIMIT_MS)]);
       return;
     }
-    log("process_unresponsive", { pid: this.pid ?? null });
+    this.#log("process_unresponsive");
     await this.kill();
   }
 
@@ -178,7 +196,7 @@ export class AgentProcess {
     this.#query.close();
     const turn = this.#turn;
     this.#turn = undefined;
-    if (this.#closing === undefined) log("process_died", { pid: this.pid ?? null, in_turn: turn !== undefined, cause });
+    if (this.#closing === undefined) this.#log("process_died", { in_turn: turn !== undefined, cause });
     turn?.reject(new ProcessGone(cause));
     this.#end.resolve();
   }
@@ -213,15 +231,24 @@ export class AgentProcess {
   async #reap(): Promise<void> {
     if (this.pid !== undefined) killGroup(this.pid);
     const killed = await killMarked(this.#mark);
-    if (this.#config !== "") await rm(this.#config, { recursive: true, force: true, maxRetries: 3 });
-    log("process_ended", { pid: this.pid ?? null, age_ms: this.#age(), left_behind: killed });
+    if (this.#config !== "") {
+      await rm(this.#config, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
+        this.#log("config_remove_failed", { reason: reason(error) });
+      });
+    }
+    this.#log("process_ended", { age_ms: this.#age(), left_behind: killed });
   }
 
-  #limit(ms: number, message: string): { expired: Promise<never>; clear: () => void } {
+  #limit(ms: number, message: string): { expired: Promise<never>; expire: () => void; clear: () => void } {
     const { promise, reject } = Promise.withResolvers<never>();
     promise.catch(noop);
-    const timer = setTimeout(() => reject(new ProcessGone(message)), ms);
-    return { expired: promise, clear: () => clearTimeout(timer) };
+    const expire = (): void => reject(new ProcessGone(message));
+    const timer = setTimeout(expire, ms);
+    return { expired: promise, expire, clear: () => clearTimeout(timer) };
+  }
+
+  #log(event: string, fields: Parameters<typeof log>[1] = {}): void {
+    log(event, { session: this.#session, pid: this.pid ?? null, ...fields });
   }
 
   #age(): number {

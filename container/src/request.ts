@@ -34,9 +34,13 @@ function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string
   const { turn_id, agent_session, prompt, resume, options, transcript } = body;
   if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
   const session = agent_session ?? null;
-  if (session !== null && (typeof session !== "string" || !AGENT_SESSION.test(session))) throw new InvalidRequest("agent_session must be null or a UUID in lower case");
+  if (session !== null && (typeof session !== "string" || !AGENT_SESSION.test(session))) {
+    throw new InvalidRequest("agent_session must be null or a UUID in lower case");
+  }
   if (typeof prompt !== "string" || prompt.trim() === "") throw new InvalidRequest("prompt must be a string that is not blank");
-  if (typeof (resume ?? false) !== "boolean" || typeof (transcript ?? false) !== "boolean") throw new InvalidRequest("resume and transcript must be true or false");
+  if (typeof (resume ?? false) !== "boolean" || typeof (transcript ?? false) !== "boolean") {
+    throw new InvalidRequest("resume and transcript must be true or false");
+  }
   if (resume === true && session === null) throw new InvalidRequest("resume needs an agent_session");
   const turn: TurnRequest = { turn_id, session, prompt, resume: resume === true, options: checkedOptions(options) };
   if (transcript === true) turn.transcript = transcriptLines(lines);
@@ -55,15 +59,17 @@ async function* transcriptLines(lines: AsyncGenerator<string, void>): AsyncGener
   let chars = 0;
   for (;;) {
     const next = await lines.next().catch((error: unknown) => {
-      throw error instanceof LineTooLong ? new InvalidRequest(`a line is over ${MAX_LINE_BYTES} bytes`) : new TranscriptCut("the transcript did not arrive whole");
+      if (error instanceof LineTooLong) throw new InvalidRequest(`a line is over ${MAX_LINE_BYTES} bytes`);
+      throw new TranscriptCut("the transcript did not arrive whole");
     });
     if (next.done === true) return;
     const line = next.value;
     chars += line.length;
     if (chars > MAX_TRANSCRIPT_CHARS) throw new InvalidRequest(`the transcript is over ${MAX_TRANSCRIPT_CHARS} characters`);
     const { subpath, entry } = parsed(line);
-    if (!isEntry(entry) || (typeof subpath !== "string" && subpath !== null && subpath !== undefined)) throw new InvalidRequest("a transcript line is malformed");
-    yield { subpath: subpath ?? null, entry };
+    const where = subpath ?? null;
+    if (!isEntry(entry) || (where !== null && typeof where !== "string")) throw new InvalidRequest("a transcript line is malformed");
+    yield { subpath: where, entry };
   }
 }
 

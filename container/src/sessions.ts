@@ -31,7 +31,7 @@ export type Wanted = {
 export type Lease = { session: Session; warm: boolean };
 export type Refusal = "session_busy" | "transcript_required" | "at_capacity";
 
-type Spare = { session: Session; key: string; started: Promise<AgentProcess>; ready: boolean };
+type Spare = { session: Session; key: string; started: Promise<AgentProcess>; cancel: AbortController; ready: boolean };
 
 export class Sessions {
   /** In order of use, the least recent first. */
@@ -40,6 +40,8 @@ export class Sessions {
   readonly #context: SessionContext;
   #spare: Spare | undefined;
   #spareOptions: TurnOptions = {};
+  /** Processes that nobody has any more and that are not gone yet. */
+  readonly #leaving = new Set<Promise<void>>();
   #draining = false;
 
   constructor(config: Config) {
@@ -61,9 +63,10 @@ export class Sessions {
   refusal(wanted: Wanted): Refusal | undefined {
     const session = wanted.session === null ? undefined : this.#sessions.get(wanted.session);
     if (session?.busy) return "session_busy";
-    if (wanted.resume && wanted.session !== null && wanted.transcript === undefined && !this.#knows(wanted.session, wanted.options)) return "transcript_required";
-    const room = session?.live === true || this.#liveCount() < this.#capacity || this.#leastRecentIdle() !== undefined;
-    return room ? undefined : "at_capacity";
+    const sent = wanted.transcript !== undefined;
+    if (wanted.resume && wanted.session !== null && !sent && !this.#knows(wanted.session, wanted.options)) return "transcript_required";
+    const hasRoom = session?.live === true || this.#liveCount() < this.#capacity || this.#leastRecentIdle() !== undefined;
+    return hasRoom ? undefined : "at_capacity";
   }
 
   /**
@@ -97,7 +100,8 @@ export class Sessions {
     if (this.#draining || this.#spare !== undefined) return;
     const options = this.#spareOptions;
     const session = new Session(randomUUID(), this.#context);
-    const spare: Spare = { session, key: processKey(options), started: session.start(options), ready: false };
+    const cancel = new AbortController();
+    const spare: Spare = { session, key: processKey(options), started: session.start(options, cancel.signal), cancel, ready: false };
     this.#spare = spare;
     spare.started.then(
       (process) => {
@@ -118,7 +122,7 @@ export class Sessions {
   /** Every process is gone. */
   async shutdown(): Promise<void> {
     this.drain();
-    await Promise.all([...this.#sessions.values()].map((session) => session.kill()));
+    await Promise.all([...this.#leaving, ...[...this.#sessions.values()].map((session) => session.kill())]);
   }
 
   async #leaseNew(options: TurnOptions, signal: AbortSignal): Promise<Lease> {
@@ -130,6 +134,7 @@ export class Sessions {
       const { session, ready: warm } = spare;
       try {
         return await this.#claimed(session, async () => {
+          this.#makeRoom();
           await spare.started;
           if (!session.live) throw new ProcessGone("the spare had died");
           return { session, warm };
@@ -140,15 +145,18 @@ export class Sessions {
     }
     const session = new Session(randomUUID(), this.#context);
     return this.#claimed(session, async () => {
+      this.#makeRoom();
       await session.start(options, signal);
       return { session, warm: false };
     }, signal);
   }
 
   async #prepare(session: Session, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
+    this.#makeRoom();
     if (!wanted.resume) await session.clear();
     if (session.fits(wanted.options)) return { session, warm: true };
-    if (wanted.transcript !== undefined && !(session.live && this.transcripts.has(session.id))) await this.transcripts.replace(session.id, wanted.transcript);
+    const held = session.live && this.transcripts.has(session.id);
+    if (wanted.transcript !== undefined && !held) await this.transcripts.replace(session.id, wanted.transcript);
     await session.start(wanted.options, signal);
     return { session, warm: false };
   }
@@ -157,8 +165,6 @@ export class Sessions {
   async #claimed<T>(session: Session, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     session.busy = true;
     this.#touch(session);
-    clearTimeout(this.#idleTimers.get(session.id));
-    while (this.#liveCount() > this.#capacity && this.#evict());
     const abort = (): void => void session.kill();
     signal?.addEventListener("abort", abort, { once: true });
     try {
@@ -170,6 +176,11 @@ export class Sessions {
     } finally {
       signal?.removeEventListener("abort", abort);
     }
+  }
+
+  /** For a conversation that is claimed, and counted with the live ones already. */
+  #makeRoom(): void {
+    while (this.#liveCount() > this.#capacity && this.#evict());
   }
 
   #touch(session: Session): void {
@@ -192,12 +203,17 @@ export class Sessions {
   /** Its process ends; the conversation stays known until then, so that the next turn waits for the end. */
   #retire(session: Session): void {
     if (session.busy) return;
-    session
-      .close()
+    const closed = session.close().finally(() => {
+      if (!session.busy && !session.live) this.#forget(session);
+    });
+    this.#leaves(session, closed);
+  }
+
+  #leaves(session: Session, gone: Promise<void>): void {
+    const left = gone
       .catch((error: unknown) => log("close_failed", { session: session.id, reason: reason(error) }))
-      .finally(() => {
-        if (!session.busy && !session.live) this.#forget(session);
-      });
+      .finally(() => this.#leaving.delete(left));
+    this.#leaving.add(left);
   }
 
   #forget(session: Session): void {
@@ -209,7 +225,7 @@ export class Sessions {
   #dropSpare(spare: Spare): void {
     if (this.#spare !== spare) return;
     this.#spare = undefined;
-    spare.session.clear().catch((error: unknown) => log("spare_remove_failed", { reason: reason(error) }));
+    this.#leaves(spare.session, removeSpare(spare));
   }
 
   /** It can go on without being told what was said before. */
@@ -232,4 +248,12 @@ export class Sessions {
     for (const session of this.#sessions.values()) if (session.live && !session.busy) return session;
     return undefined;
   }
+}
+
+/** Wherever its start has got to. */
+async function removeSpare({ session, started, cancel }: Spare): Promise<void> {
+  cancel.abort();
+  await session.kill();
+  await started.catch(() => {});
+  await session.clear();
 }

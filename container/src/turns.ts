@@ -142,7 +142,6 @@ export class Turns {
       mapper.flush();
       turn.emit({ type: "transcript", ...(subpath === null ? {} : { subpath }), entries });
     });
-    turn.signal.addEventListener("abort", () => process.interrupt(), { once: true });
     let answering = false;
     const onMessage = (message: SDKMessage): void => {
       mapper.message(message);
@@ -151,7 +150,7 @@ export class Turns {
       answering = true;
       this.#sessions.ensureSpare();
     };
-    const result = mapper.result(await process.run(request.prompt, request.options.model, onMessage));
+    const result = mapper.result(await process.run(request.prompt, { model: request.options.model, signal: turn.signal, onMessage }));
     return turn.stopped === undefined ? result : { ...result, status: "failed", error: turn.stopped };
   }
 
@@ -179,7 +178,9 @@ function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame
   if (error instanceof ProcessGone || error instanceof TranscriptCut) {
     return mapper.endedWithoutResult("failed", "interrupted", { code: "turn_interrupted", message: error.message });
   }
-  if (error instanceof InvalidRequest) return mapper.endedWithoutResult("failed", "invalid_request", { code: "agent_failed", message: error.message });
+  if (error instanceof InvalidRequest) {
+    return mapper.endedWithoutResult("failed", "invalid_request", { code: "agent_failed", message: error.message });
+  }
   log("turn_threw", { turn: turn.id, reason: reason(error) });
   return mapper.endedWithoutResult("failed", "error", { code: "agent_failed", message: "the agent server could not run the turn" });
 }

@@ -240,6 +240,13 @@ describe("turns", () => {
       assert.equal(turn.result.status, "cancelled");
     });
 
+    test("while its process takes on another model, a turn ends cancelled", async () => {
+      const turn_id = nextTurnId();
+      const body = { turn_id, ...asked("[[hang]]"), options: { model: "claude-haiku-4-5" } };
+      const [turn] = await Promise.all([agent.turn(body), agentKnows(agent, turn_id)]);
+      assert.equal(turn.result.status, "cancelled");
+    });
+
     test("a turn that was told to stop while its process started ends cancelled", async () => {
       const agent_session = crypto.randomUUID();
       const open = await agent.begin({ agent_session, prompt: "[[hang]]" });
