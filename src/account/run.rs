@@ -156,7 +156,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             };
             match error {
                 SubmitError::Agent(AgentError::TranscriptRequired) if !replay => replay = true,
-                SubmitError::Agent(AgentError::Draining) if drains < DRAIN_TRIES => {
+                SubmitError::Start(AgentError::Draining) | SubmitError::Agent(AgentError::Draining)
+                    if drains < DRAIN_TRIES =>
+                {
                     drains += 1;
                     self.host.sleep(DRAIN_PAUSE).await;
                 }
@@ -189,7 +191,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, SubmitError> {
         let asked_at = self.host.now();
-        if self.agent.ensure().await.map_err(SubmitError::Start)? {
+        let busy = self.running.borrow().len() > 1;
+        if self.agent.ensure(busy).await.map_err(SubmitError::Start)? {
             progress.cold_container = true;
             let instance = self.agent.instance();
             self.log(

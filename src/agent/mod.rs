@@ -5,8 +5,11 @@ mod frames;
 mod port;
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use futures_util::lock::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,8 @@ use crate::domain::{AgentSession, TurnId, TurnOptions};
 
 /// How long a container may take from its start to its first healthy answer; a client hears of it within 30 s.
 pub const START_LIMIT: Duration = Duration::from_secs(25);
+/// How long a call that only tells the agent server something may take, and a question after its health.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// Pause between two questions after its health while it starts.
 const START_POLL: Duration = Duration::from_millis(100);
 /// Longest error body that is read of the agent server.
@@ -95,10 +100,12 @@ impl<C: Container> Agent<C> {
     }
 
     /// Makes sure that the agent server answers; concurrent callers share one start. Returns true where it was started anew.
+    /// A server that drains is left to do so while it is `busy` with other turns.
     ///
     /// # Errors
     /// [`AgentError::Unreachable`] where it does not answer within [`START_LIMIT`]; the container is then destroyed.
-    pub async fn ensure(&self) -> Result<bool, AgentError> {
+    /// [`AgentError::Draining`] where it must be waited for.
+    pub async fn ensure(&self, busy: bool) -> Result<bool, AgentError> {
         let _one_at_a_time = self.starting.lock().await;
         if self.ready.get() {
             return Ok(false);
@@ -106,13 +113,16 @@ impl<C: Container> Agent<C> {
         let was_running = self.container.is_running();
         if was_running {
             self.container.prepare().await?;
-            if self.health().await.is_ok() {
-                self.ready.set(true);
-                return Ok(false);
+            match self.limited(CALL_LIMIT, self.health()).await {
+                Ok(()) => {
+                    self.ready.set(true);
+                    return Ok(false);
+                }
+                Err(AgentError::Draining) if busy => return Err(AgentError::Draining),
+                Err(_) => self.container.destroy().await,
             }
-            self.container.destroy().await;
         }
-        let outcome = self.start().await;
+        let outcome = self.limited(START_LIMIT, self.start()).await;
         if outcome.is_err() {
             self.container.destroy().await;
         }
@@ -122,19 +132,24 @@ impl<C: Container> Agent<C> {
     async fn start(&self) -> Result<(), AgentError> {
         self.container.prepare().await?;
         self.container.start().await?;
-        let polls = START_LIMIT.as_millis() / START_POLL.as_millis();
-        let mut last = AgentError::Draining;
-        for _ in 0..polls {
-            match self.health().await {
-                Ok(()) => {
-                    self.ready.set(true);
-                    return Ok(());
-                }
-                Err(error) => last = error,
-            }
+        while self.limited(CALL_LIMIT, self.health()).await.is_err() {
             self.container.sleep(START_POLL).await;
         }
-        Err(last)
+        self.ready.set(true);
+        Ok(())
+    }
+
+    async fn limited<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, AgentError> {
+        match select(pin!(call), pin!(self.container.sleep(limit))).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => {
+                Err(ContainerError(format!("the agent server did not answer within {} s", limit.as_secs())).into())
+            }
+        }
     }
 
     async fn health(&self) -> Result<(), AgentError> {
@@ -225,8 +240,11 @@ impl<C: Container> Agent<C> {
     }
 
     async fn tell(&self, method: Method, path: String) -> Result<(), AgentError> {
-        let answer = self.container.fetch(Call::new(method, path)).await?;
-        read_limited(answer.body).await.map(drop)
+        let call = async {
+            let answer = self.container.fetch(Call::new(method, path)).await?;
+            read_limited(answer.body).await.map(drop)
+        };
+        self.limited(CALL_LIMIT, call).await
     }
 
     /// Says that the container did not answer as a living one does: the next [`Agent::ensure`] looks after it.
