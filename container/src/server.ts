@@ -45,7 +45,8 @@ async function route(app: App, request: IncomingMessage, response: ServerRespons
   const path = rest.length > 0 ? "" : [collection, id === undefined ? "" : "/:id", action === undefined ? "" : `/${action}`].join("");
   switch (`${request.method} ${path}`) {
     case "GET healthz":
-      return send(response, 200, health(app));
+      // A server that drains is alive and takes nothing new.
+      return send(response, app.facts.draining() ? 503 : 200, health(app));
     case "POST turns":
       return startTurn(app, request, response);
     case "GET turns/:id":

@@ -111,7 +111,8 @@ describe("SIGTERM", () => {
     const { open } = await hanging(agent, "[[hang-midway]] [[words 20]]");
     agent.child.kill("SIGTERM");
     await agent.logged((line) => line.event === "draining");
-    assert.equal((await agent.health()).status, "draining");
+    const health = await agent.call("GET", "/healthz");
+    assert.deepEqual([health.status, ((await health.json()) as { status: string }).status], [503, "draining"]);
     assert.equal((await agent.post({ prompt: "too late" })).status, 503);
     model.control.release();
     const turn = await open.rest();
