@@ -37,6 +37,7 @@ export class AppContainer {
   readonly #onLog: (line: string) => void;
   readonly #waiters = new Set<(exitCode: number) => void>();
   #child: ChildProcess | undefined;
+  #starting: Promise<void> | undefined;
   #ended: Promise<void> = Promise.resolve();
   #ports = new Map<number, number>();
   state: ContainerState = "created";
@@ -63,8 +64,13 @@ export class AppContainer {
     return [...this.#ports.values()][0] ?? 0;
   }
 
-  /** Fails when the program cannot be started at all; a program that ends at once has exited. */
-  async start(proxyUrl: string | undefined): Promise<void> {
+  /** Fails when the program cannot be started at all; a program that ends at once has exited. Starts once, however often it is asked. */
+  start(proxyUrl: string | undefined): Promise<void> {
+    this.#starting ??= this.#launch(proxyUrl).finally(() => (this.#starting = undefined));
+    return this.#starting;
+  }
+
+  async #launch(proxyUrl: string | undefined): Promise<void> {
     const root = await mkdtemp(join(this.#scratch, "c-"));
     const directories = { HOME: "home", TMPDIR: "tmp", WORKSPACE_ROOT: "workspace", STATE_ROOT: "state" };
     const env: Record<string, string> = { ...hostEnvironment(), ...this.#image.env };
@@ -121,7 +127,9 @@ export class AppContainer {
     clearTimeout(timer);
   }
 
+  /** Also while it starts: what is to be gone must not come up afterwards. */
   async kill(): Promise<void> {
+    await this.#starting?.catch(() => {});
     this.signal("SIGKILL");
     await this.#ended;
   }

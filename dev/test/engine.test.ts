@@ -70,6 +70,22 @@ describe("a container", TIME_LIMIT, () => {
     assert.equal((await docker.call("POST", `/containers/${container.name}/start`)).status, 304);
   });
 
+  test("that is asked to start twice at once starts once", async () => {
+    const name = newName();
+    await docker.create(name);
+    const start = (): Promise<unknown> => docker.call("POST", `/containers/${name}/start`);
+    await Promise.all([start(), start()]);
+    assert.equal(docker.lines.filter((line) => line.startsWith(`[container ${name.slice(-8)}] started`)).length, 1);
+  });
+
+  test("that is deleted while it starts does not come up", async () => {
+    const name = newName();
+    await docker.create(name);
+    await Promise.all([docker.call("POST", `/containers/${name}/start`), docker.call("DELETE", `/containers/${name}?force=true`)]);
+    const log = docker.lines.filter((line) => line.startsWith(`[container ${name.slice(-8)}]`));
+    assert.deepEqual(log.map((line) => line.includes("exited")), log.length === 0 ? [] : [false, true]);
+  });
+
   test("keeps its name for itself until it is deleted", async () => {
     const { name } = await docker.run(newName());
     assert.equal((await docker.create(name)).status, 409);
