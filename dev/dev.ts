@@ -4,13 +4,11 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs, styleText } from "node:util";
+import { styleText } from "node:util";
+import { credentialOf, readArguments, UsageError } from "./arguments.ts";
 import { PortBusy, startStack } from "./stack.ts";
 import type { StackOptions } from "./stack.ts";
 import { output, ROOT } from "./tools.mjs";
-
-const DEFAULT_PORT = 8787;
-const CREDENTIALS = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
 
 async function main(): Promise<void> {
   const { port, vars, wranglerArgs } = readArguments(process.argv.slice(2));
@@ -20,7 +18,7 @@ async function main(): Promise<void> {
       ? "containers: Docker, built from container/Dockerfile"
       : "containers: the local engine, as `docker info` does not answer. It runs the agent server as a plain process of yours: it isolates nothing",
   );
-  const credential = CREDENTIALS.find((name) => name in vars) ?? (await credentialInDevVars());
+  const credential = credentialOf(vars, await readDevVars());
   if (credential === undefined) {
     say(styleText(["bold", "black", "bgYellow"], " NO CREDENTIAL IN .dev.vars: A STAND-IN PLAYS THE MODEL. It adds, repeats and calls tools, and knows nothing. "));
     say(`for Claude's answers: echo 'ANTHROPIC_API_KEY=sk-ant-…' >> .dev.vars, and start again`);
@@ -50,45 +48,13 @@ async function main(): Promise<void> {
   await stack.stop();
 }
 
-/** The stack has to know the port and the variables; the rest is wrangler's alone. */
-function readArguments(args: string[]): { port: number; vars: Record<string, string>; wranglerArgs: string[] } {
-  const { tokens } = parseArgs({
-    args,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-    options: { port: { type: "string" }, var: { type: "string", multiple: true } },
-  });
-  let port = DEFAULT_PORT;
-  const vars: Record<string, string> = {};
-  const taken = new Set<number>();
-  for (const token of tokens) {
-    if (token.kind !== "option" || (token.name !== "port" && token.name !== "var")) continue;
-    taken.add(token.index);
-    if (token.inlineValue === false) taken.add(token.index + 1);
-    const value = String(token.value ?? "");
-    if (token.name === "port") {
-      port = Number(value);
-      if (!Number.isInteger(port) || port < 1 || port > 65535) throw new UsageError(`--port wants a port, not "${value}"`);
-    } else {
-      const at = value.indexOf(":");
-      if (at < 1) throw new UsageError(`--var wants NAME:VALUE, not "${value}"`);
-      vars[value.slice(0, at)] = value.slice(at + 1);
-    }
-  }
-  return { port, vars, wranglerArgs: args.filter((_, index) => !taken.has(index)) };
-}
-
-class UsageError extends Error {}
-
-async function credentialInDevVars(): Promise<string | undefined> {
-  let text: string;
+/** Empty where there is none. */
+async function readDevVars(): Promise<string> {
   try {
-    text = await readFile(join(ROOT, ".dev.vars"), "utf8");
+    return await readFile(join(ROOT, ".dev.vars"), "utf8");
   } catch {
-    return undefined;
+    return "";
   }
-  return CREDENTIALS.find((name) => new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=\\s*["']?[^\\s"'#]`, "m").test(text));
 }
 
 /** Resolves with the first of the signals that a terminal or a supervisor sends; a second one ends the process at once. */

@@ -80,6 +80,9 @@ export function buildEnvironment(toolchain) {
   };
 }
 
+/** For a question that a tool answers at once, unless the service behind it hangs. */
+const ANSWER_TIME_LIMIT_MS = 20_000;
+
 /** PATH without this checkout's own programs: what installs them must not run on them. */
 export function systemPath() {
   const entries = (process.env.PATH ?? "").split(delimiter);
@@ -87,14 +90,19 @@ export function systemPath() {
 }
 
 /**
- * What a command prints, or undefined where it fails or is not there.
+ * What a command prints, or undefined where it fails, hangs or is not there.
  * @param {string} command
  * @param {string[]} args
  * @param {Record<string, string>} [env]
  */
 export function output(command, args, env = {}) {
   try {
-    return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, ...env } }).trim();
+    return execFileSync(command, args, {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+      env: { ...process.env, ...env },
+      timeout: ANSWER_TIME_LIMIT_MS,
+    }).trim();
   } catch {
     return undefined;
   }
