@@ -140,6 +140,18 @@ test("SIGKILL of the server ends its idle processes too", async () => {
   await agent.stop();
 });
 
+test("an OAuth placeholder reaches the model as a bearer token, and no key beside it", async () => {
+  const agent = await startAgent(model, { ANTHROPIC_API_KEY: "", CLAUDE_CODE_OAUTH_TOKEN: "placeholder" });
+  try {
+    model.control.clearRequests();
+    await agent.turn({ prompt: "hello" });
+    const request = model.control.requests().at(-1);
+    assert.deepEqual([request?.authorization, request?.x_api_key], ["Bearer placeholder", null]);
+  } finally {
+    await agent.stop();
+  }
+});
+
 describe("the agent's shell", () => {
   let agent: Agent;
   before(async () => {
