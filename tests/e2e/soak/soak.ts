@@ -40,6 +40,9 @@ export async function soak(service: Service, options: SoakOptions): Promise<Reck
   const ends: Record<string, number> = {};
   let answered = 0;
   for (const user of users) answered += await reckon(user, ends);
+  // A restart ends no turn, and with a container dies the one turn that runs in it.
+  assert.ok((ends["interrupted"] ?? 0) <= chaos.kills, `${ends["interrupted"]} turns interrupted by ${chaos.kills} kills`);
+  assert.equal(ends["failed"] ?? 0, 0, "a turn failed");
   const turns = Object.values(ends).reduce((sum, count) => sum + count, 0);
   return { turns, restarts: chaos.restarts, kills: chaos.kills, ends, answered };
 }
