@@ -1,0 +1,65 @@
+//! The schema of an account's database, byte for byte: what outlives the process is pinned. A change here is a new migration.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
+
+mod support;
+
+use claude_agent_service::store::Store;
+use claude_agent_service::store::schema::{ACCOUNT, Migration, migrate};
+use support::{NOW, Rusqlite, at, store};
+
+const SCHEMA: &str = "\
+table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer) strict
+table conversations (session_id text primary key, agent_session text, title text not null, created_at integer not null, last_accessed_at integer not null, message_count integer not null default 0, message_bytes integer not null default 0, next_seq integer not null default 1, metadata text not null default '{}', input_tokens integer not null default 0, output_tokens integer not null default 0, cache_read_input_tokens integer not null default 0, cache_creation_input_tokens integer not null default 0, cost_usd real not null default 0) strict, without rowid
+index conversations_by_access on conversations (last_accessed_at, session_id)
+table messages (session_id text not null references conversations on delete cascade, seq integer not null, part integer not null default 0, turn_id text not null, role text not null, content text not null, timestamp integer not null, primary key (session_id, seq, part)) strict, without rowid
+table schema_migrations (version integer primary key, applied_at integer not null) strict
+table transcripts (session_id text not null references conversations on delete cascade, seq integer not null, lines text not null, primary key (session_id, seq)) strict, without rowid
+table turns (turn_id text primary key, session_id text not null, seq integer not null, ordinal integer not null, status text not null, request_id text not null, idempotency_key text, request_hash text, options text not null default '{}', created_at integer not null, started_at integer, finished_at integer, frames_stored integer not null default 0, error text, model text, usage text, num_turns integer, duration_ms integer) strict, without rowid
+index turns_active on turns (ordinal) where finished_at is null
+unique index turns_by_idempotency_key on turns (idempotency_key) where idempotency_key is not null
+";
+
+/// Every table and index, its white space collapsed, as SQLite keeps them but for its capitals.
+fn schema(sql: &Rusqlite) -> String {
+    let line = |text: &String| {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(" ").replace("( ", "(").replace(" )", ")") + "\n"
+    };
+    let all = sql.texts("select sql from sqlite_schema where sql is not null order by tbl_name, type desc, name");
+    let lines: String = all.iter().map(line).collect();
+    let kinds = [("CREATE TABLE", "table"), ("CREATE INDEX", "index"), ("CREATE UNIQUE INDEX", "unique index")];
+    kinds.iter().fold(lines, |lines, (capitals, kind)| lines.replace(capitals, kind))
+}
+
+#[test]
+fn the_schema_of_an_account_is_pinned() {
+    assert_eq!(schema(&store().1), SCHEMA);
+}
+
+#[test]
+fn opening_a_database_again_changes_nothing() {
+    let (_, sql) = store();
+    Store::open(sql.clone(), at(1)).unwrap();
+    assert_eq!(schema(&sql), SCHEMA);
+    let applied = sql.texts("select version || ' ' || applied_at from schema_migrations");
+    assert_eq!(applied, ACCOUNT.iter().map(|m| format!("{} {}", m.version, NOW.get())).collect::<Vec<_>>());
+}
+
+#[test]
+fn migrations_are_numbered_from_one_without_a_gap() {
+    for (wanted, migration) in (1..).zip(ACCOUNT) {
+        assert_eq!(migration.version, wanted);
+    }
+}
+
+#[test]
+fn a_migration_that_fails_leaves_the_database_as_it_was() {
+    const BROKEN: &[Migration] = &[
+        Migration { version: 1, sql: "create table kept (a text) strict" },
+        Migration { version: 2, sql: "create table half (a text) strict; create table kept (b text) strict" },
+    ];
+    let sql = Rusqlite::in_memory();
+    assert!(migrate(&sql, BROKEN, NOW).is_err());
+    assert_eq!(sql.texts("select name from sqlite_schema where name in ('kept', 'half')"), ["kept"]);
+    assert_eq!(sql.texts("select version from schema_migrations"), ["1"]);
+}

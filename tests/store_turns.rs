@@ -1,0 +1,181 @@
+//! Turns in storage: admission, the queue's order, the one end, the idempotency key.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
+
+mod support;
+
+use claude_agent_service::domain::{Failure, FailureCode, TurnStatus, Usage};
+use claude_agent_service::store::turns::TurnEnd;
+use support::{USAGE, admission, admit, agent_session, at, exchange, finish, session, store, turn};
+
+#[test]
+fn admission_stores_the_conversation_the_query_and_the_turn() {
+    let (store, _) = store();
+    let seq = admit(&store, &admission(1, "a", "What is 2+2?")).unwrap();
+    let conversation = store.conversation(&session("a")).unwrap().unwrap();
+    assert_eq!((conversation.title.as_str(), conversation.message_count), ("What is 2+2?", 1));
+    assert_eq!((conversation.created_at, conversation.last_accessed_at), (at(1_000), at(1_000)));
+    assert_eq!(conversation.message_bytes, 12);
+    assert_eq!(store.message_text(&session("a"), seq).unwrap().as_deref(), Some("What is 2+2?"));
+    let active = store.active_turns().unwrap();
+    assert_eq!(active.len(), 1);
+    assert_eq!((&active[0].turn_id, active[0].status), (&turn(1), TurnStatus::Running));
+}
+
+#[test]
+fn an_admission_that_fails_stores_nothing() {
+    let (store, sql) = store();
+    admit(&store, &admission(1, "a", "first")).unwrap();
+    // The same turn id again: its last statement fails.
+    assert!(admit(&store, &admission(1, "b", "second")).is_err());
+    assert_eq!((sql.count("conversations"), sql.count("messages"), sql.count("turns")), (1, 1, 1));
+}
+
+#[test]
+fn a_second_turn_keeps_the_conversations_title_and_creation() {
+    let (store, _) = store();
+    exchange(&store, 1, "a", "first", "one");
+    exchange(&store, 2, "a", "second", "two");
+    let conversation = store.conversation(&session("a")).unwrap().unwrap();
+    assert_eq!((conversation.title.as_str(), conversation.created_at), ("first", at(1_000)));
+    assert_eq!((conversation.message_count, conversation.message_bytes), (4, 17));
+}
+
+#[test]
+fn the_queue_is_first_come_first_served_across_conversations() {
+    let (store, _) = store();
+    for (n, session_id) in [(5, "a"), (3, "b"), (9, "a")] {
+        admit(&store, &support::Admission { starts: n == 5, ..admission(n, session_id, "x") }).unwrap();
+    }
+    let active = store.active_turns().unwrap();
+    let order: Vec<_> = active.iter().map(|turn| (turn.turn_id.clone(), turn.status)).collect();
+    let queued = TurnStatus::Queued;
+    assert_eq!(order, [(turn(5), TurnStatus::Running), (turn(3), queued), (turn(9), queued)]);
+}
+
+#[test]
+fn the_queue_stays_in_order_after_the_newest_turn_has_ended() {
+    let (store, _) = store();
+    admit(&store, &admission(1, "a", "x")).unwrap();
+    admit(&store, &admission(2, "b", "x")).unwrap();
+    finish(&store, &turn(2), "done", at(0)).unwrap();
+    admit(&store, &admission(3, "c", "x")).unwrap();
+    let order: Vec<_> = store.active_turns().unwrap().into_iter().map(|turn| turn.turn_id).collect();
+    assert_eq!(order, [turn(1), turn(3)]);
+}
+
+#[test]
+fn only_a_queued_turn_starts() {
+    let (store, _) = store();
+    admit(&store, &support::Admission { starts: false, ..admission(1, "a", "x") }).unwrap();
+    store.start_turn(&turn(1), at(2_000)).unwrap();
+    store.start_turn(&turn(1), at(9_000)).unwrap();
+    assert_eq!(store.turn(&turn(1)).unwrap().unwrap().started_at, Some(at(2_000)));
+    finish(&store, &turn(1), "done", at(3_000)).unwrap();
+    store.start_turn(&turn(1), at(9_000)).unwrap();
+    assert_eq!(store.turn(&turn(1)).unwrap().unwrap().status, TurnStatus::Completed);
+}
+
+#[test]
+fn a_finished_turn_reads_back_with_its_answer_and_usage() {
+    let (store, _) = store();
+    exchange(&store, 1, "a", "What is 2+2?", "4");
+    let read = store.turn(&turn(1)).unwrap().unwrap();
+    assert_eq!((read.status, read.response.as_deref()), (TurnStatus::Completed, Some("4")));
+    assert_eq!((read.usage, read.model.as_deref()), (Some(USAGE), Some("claude-test")));
+    assert_eq!((read.num_turns, read.duration_ms, read.error), (Some(1), Some(900), None));
+}
+
+#[test]
+fn the_end_of_a_turn_counts_in_its_conversation() {
+    let (store, _) = store();
+    exchange(&store, 1, "a", "q", "four");
+    exchange(&store, 2, "a", "q", "four");
+    let conversation = store.conversation(&session("a")).unwrap().unwrap();
+    assert_eq!(conversation.agent_session, Some(agent_session(1)));
+    assert_eq!(conversation.last_accessed_at, at(2_000));
+    let twice = Usage {
+        input_tokens: 20,
+        output_tokens: 10,
+        cache_read_input_tokens: 6,
+        cache_creation_input_tokens: 4,
+        cost_usd: 0.5,
+    };
+    assert_eq!(conversation.usage, twice);
+}
+
+#[test]
+fn a_turn_ends_once() {
+    let (store, sql) = store();
+    exchange(&store, 1, "a", "q", "first end");
+    assert!(!finish(&store, &turn(1), "second end", at(9_000)).unwrap());
+    assert_eq!(store.turn(&turn(1)).unwrap().unwrap().response.as_deref(), Some("first end"));
+    assert_eq!((sql.count("messages"), sql.count("transcripts")), (2, 1));
+}
+
+#[test]
+fn the_end_of_a_deleted_turn_stores_nothing() {
+    let (store, sql) = store();
+    admit(&store, &admission(1, "a", "q")).unwrap();
+    store.delete_conversation(&session("a")).unwrap();
+    assert!(!finish(&store, &turn(1), "too late", at(0)).unwrap());
+    assert_eq!((sql.count("conversations"), sql.count("messages"), sql.count("transcripts")), (0, 0, 0));
+}
+
+#[test]
+fn a_failed_turn_keeps_its_failure_and_has_no_answer() {
+    let (store, _) = store();
+    admit(&store, &admission(1, "a", "q")).unwrap();
+    let failure = Failure { retry_after_s: Some(7), ..Failure::new(FailureCode::ModelRateLimited, "slow down") };
+    let end = TurnEnd {
+        status: TurnStatus::Failed,
+        error: Some(&failure),
+        model: None,
+        usage: None,
+        num_turns: None,
+        duration_ms: None,
+        finished_at: at(5_000),
+    };
+    assert_eq!(store.end_turn(&turn(1), &end).unwrap(), Some((session("a"), 1)));
+    let read = store.turn(&turn(1)).unwrap().unwrap();
+    assert_eq!((read.status, read.error, read.response), (TurnStatus::Failed, Some(failure), None));
+}
+
+#[test]
+fn an_idempotency_key_finds_its_turn_and_the_hash_of_its_request() {
+    let (store, _) = store();
+    admit(&store, &support::Admission { key: Some(("key-1", "hash-1")), ..admission(1, "a", "q") }).unwrap();
+    admit(&store, &admission(2, "a", "q")).unwrap();
+    admit(&store, &admission(3, "a", "q")).unwrap();
+    assert_eq!(store.turn_by_key(&"key-1".parse().unwrap()).unwrap(), Some((turn(1), "hash-1".to_owned())));
+    assert_eq!(store.turn_by_key(&"key-2".parse().unwrap()).unwrap(), None);
+}
+
+#[test]
+fn an_idempotency_key_is_kept_as_long_as_its_turn() {
+    let (store, _) = store();
+    admit(&store, &support::Admission { key: Some(("key-1", "hash-1")), ..admission(1, "a", "q") }).unwrap();
+    finish(&store, &turn(1), "done", at(0)).unwrap();
+    assert!(store.turn_by_key(&"key-1".parse().unwrap()).unwrap().is_some());
+    store.delete_conversation(&session("a")).unwrap();
+    assert!(store.turn_by_key(&"key-1".parse().unwrap()).unwrap().is_none());
+}
+
+#[test]
+fn one_key_makes_one_turn() {
+    let (store, sql) = store();
+    let keyed = |n| support::Admission { key: Some(("key-1", "hash-1")), ..admission(n, "a", "q") };
+    admit(&store, &keyed(1)).unwrap();
+    assert!(admit(&store, &keyed(2)).is_err());
+    assert_eq!(sql.count("turns"), 1);
+}
+
+#[test]
+fn the_work_of_a_turn_is_its_query_until_it_ends() {
+    let (store, _) = store();
+    admit(&store, &admission(1, "a", "What is 2+2?")).unwrap();
+    store.set_frames_stored(&turn(1), 41).unwrap();
+    let work = store.turn_work(&turn(1)).unwrap().unwrap();
+    assert_eq!((work.prompt.as_str(), work.frames_stored), ("What is 2+2?", 41));
+    finish(&store, &turn(1), "4", at(0)).unwrap();
+    assert!(store.turn_work(&turn(1)).unwrap().is_none());
+}

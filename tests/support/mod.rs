@@ -1,0 +1,266 @@
+//! What the native store suites share: the store's port on rusqlite, and one turn's writes as an account makes them. Holds no test.
+#![allow(dead_code, reason = "each suite is a crate of its own and takes what it needs")]
+#![allow(clippy::unwrap_used, reason = "a suite that cannot go on stops")]
+
+use std::cell::Cell as Shared;
+use std::rc::Rc;
+
+use claude_agent_service::domain::{
+    AgentSession, IdempotencyKey, Message, Millis, RequestId, Role, SessionId, Title, TurnId, TurnOptions, TurnStatus,
+    Usage,
+};
+use claude_agent_service::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
+use claude_agent_service::store::turns::{NewTurn, TurnEnd};
+use claude_agent_service::store::{Store, StoreError};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Statement, ToSql, params_from_iter};
+use uuid::Uuid;
+
+/// The moment at which the suites begin.
+pub const NOW: Millis = Millis::new(1_795_330_108_184);
+
+/// SQLite on rusqlite. Clones speak to the same database.
+#[derive(Clone)]
+pub struct Rusqlite {
+    connection: Rc<Connection>,
+    depth: Rc<Shared<u32>>,
+    last: Rc<Shared<&'static str>>,
+}
+
+impl Rusqlite {
+    /// An empty database in memory, with foreign keys on as the platform has them.
+    pub fn in_memory() -> Self {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        connection.set_prepared_statement_cache_capacity(128);
+        Self { connection: Rc::new(connection), depth: Rc::default(), last: Rc::default() }
+    }
+
+    /// The first column of the first row of any statement, as text.
+    pub fn text(&self, statement: &str) -> String {
+        self.texts(statement).into_iter().next().unwrap_or_default()
+    }
+
+    /// The first column of every row of any statement, as text.
+    pub fn texts(&self, statement: &str) -> Vec<String> {
+        let mut statement = self.connection.prepare(statement).unwrap();
+        let rows = statement.query_map([], |row| Ok(as_text(row.get_ref(0)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> usize {
+        self.text(&format!("select count(*) from {table}")).parse().unwrap()
+    }
+
+    /// How SQLite carries out the statement that the store ran last, a line per step.
+    pub fn plan_of_last(&self) -> Vec<String> {
+        let mut statement = self.connection.prepare(&format!("explain query plan {}", self.last.get())).unwrap();
+        let unbound = vec![rusqlite::types::Null; statement.parameter_count()];
+        let rows = statement.query_map(params_from_iter(unbound), |row| row.get("detail")).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    /// Runs any statements.
+    pub fn run(&self, statements: &str) {
+        self.connection.execute_batch(statements).unwrap();
+    }
+}
+
+fn as_text(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "null".to_owned(),
+        ValueRef::Integer(integer) => integer.to_string(),
+        ValueRef::Real(real) => real.to_string(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+    }
+}
+
+struct Bound<'a>(&'a Value<'a>);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self.0 {
+            Value::Null => ValueRef::Null,
+            Value::Integer(integer) => ValueRef::Integer(integer),
+            Value::Real(real) => ValueRef::Real(real),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn sql_error(error: rusqlite::Error) -> SqlError {
+    SqlError(error.to_string())
+}
+
+fn rows(statement: &mut Statement<'_>, values: &[Value<'_>]) -> rusqlite::Result<Vec<Row>> {
+    let columns = statement.column_count();
+    let mut rows = statement.query(params_from_iter(values.iter().map(Bound)))?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cell = |index| {
+            Ok(match row.get_ref(index)? {
+                ValueRef::Null => Cell::Null,
+                ValueRef::Integer(integer) => Cell::Integer(integer),
+                ValueRef::Real(real) => Cell::Real(real),
+                text @ (ValueRef::Text(_) | ValueRef::Blob(_)) => Cell::Text(as_text(text)),
+            })
+        };
+        all.push(Row((0..columns).map(cell).collect::<rusqlite::Result<_>>()?));
+    }
+    Ok(all)
+}
+
+impl Sql for Rusqlite {
+    type Json = String;
+
+    fn query(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
+        self.last.set(statement);
+        let mut prepared = self.connection.prepare_cached(statement).map_err(sql_error)?;
+        rows(&mut prepared, values).map_err(sql_error)
+    }
+
+    fn document(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Document<String>>, SqlError> {
+        let document = |mut row: Row| Ok(Document { json: row.text(0)?, rows: row.integer(1)? });
+        self.query(statement, values)?.into_iter().next().map(document).transpose()
+    }
+
+    fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let depth = self.depth.get();
+        let run = |verb: &str| self.connection.execute_batch(&format!("{verb} level_{depth}")).map_err(sql_error);
+        run("savepoint")?;
+        self.depth.set(depth + 1);
+        let result = f();
+        self.depth.set(depth);
+        if result.is_err() {
+            run("rollback to")?;
+        }
+        run("release")?;
+        result
+    }
+
+    /// Rows of tables only; workerd counts those of indexes too, and the end-to-end tests pin its figure.
+    fn rows_written(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
+    fn database_bytes(&self) -> u64 {
+        let pages = "select page_count * page_size from pragma_page_count(), pragma_page_size()";
+        self.text(pages).parse().unwrap()
+    }
+}
+
+/// An account's empty store, and its database for a look inside.
+pub fn store() -> (Store<Rusqlite>, Rusqlite) {
+    let sql = Rusqlite::in_memory();
+    (Store::open(sql.clone(), NOW).unwrap(), sql)
+}
+
+/// The moment so many milliseconds after [`NOW`].
+pub fn at(ms: i64) -> Millis {
+    Millis::new(NOW.get() + ms)
+}
+
+/// A session id.
+pub fn session(id: &str) -> SessionId {
+    id.parse().unwrap()
+}
+
+/// The `n`-th turn's id.
+pub fn turn(n: u128) -> TurnId {
+    TurnId::new(Uuid::from_u128(n))
+}
+
+/// An SDK session's id.
+pub fn agent_session(n: u128) -> AgentSession {
+    Uuid::from_u128(n).to_string().parse().unwrap()
+}
+
+/// A turn to be admitted.
+pub struct Admission<'a> {
+    /// Its conversation.
+    pub session_id: &'a str,
+    /// Its id.
+    pub turn_id: TurnId,
+    /// Its query.
+    pub prompt: &'a str,
+    /// The caller's key and the request's hash.
+    pub key: Option<(&'a str, &'a str)>,
+    /// When.
+    pub now: Millis,
+    /// Whether it starts at once.
+    pub starts: bool,
+}
+
+/// The `n`-th turn, `n` seconds after [`NOW`], in that conversation; it starts at once.
+pub fn admission<'a>(n: u128, session_id: &'a str, prompt: &'a str) -> Admission<'a> {
+    let now = at(i64::try_from(n).unwrap() * 1_000);
+    Admission { session_id, turn_id: turn(n), prompt, key: None, now, starts: true }
+}
+
+/// Admits a turn as an account does, in one transaction. Returns the query's `seq`.
+pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, StoreError> {
+    let session_id = session(turn.session_id);
+    let key: Option<(IdempotencyKey, &str)> = turn.key.map(|(key, hash)| (key.parse().unwrap(), hash));
+    store.transaction(|| {
+        let ordinal = store.active_turns()?.last().map_or(0, |last| last.ordinal) + 1;
+        let title = Title::from_prompt(turn.prompt);
+        let seq = store.open_conversation(&session_id, &title, turn.prompt.len(), turn.now)?;
+        let turn_id = turn.turn_id.clone();
+        let content = turn.prompt.to_owned();
+        let query = Message { seq, turn_id, role: Role::User, content, timestamp: turn.now };
+        store.insert_message(&session_id, &query)?;
+        store.insert_turn(&NewTurn {
+            turn_id: &turn.turn_id,
+            session_id: &session_id,
+            seq,
+            ordinal,
+            request_id: &RequestId::new(Uuid::from_u128(7)),
+            idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
+            options: &TurnOptions::default(),
+            created_at: turn.now,
+            started_at: turn.starts.then_some(turn.now),
+        })?;
+        Ok(seq)
+    })
+}
+
+/// What a turn of the suites uses.
+pub const USAGE: Usage = Usage {
+    input_tokens: 10,
+    output_tokens: 5,
+    cache_read_input_tokens: 3,
+    cache_creation_input_tokens: 2,
+    cost_usd: 0.25,
+};
+
+/// Ends a turn with an answer as an account does, in one transaction. Returns whether it was still active.
+pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Millis) -> Result<bool, StoreError> {
+    let end = TurnEnd {
+        status: TurnStatus::Completed,
+        error: None,
+        model: Some("claude-test"),
+        usage: Some(USAGE),
+        num_turns: Some(1),
+        duration_ms: Some(900),
+        finished_at: now,
+    };
+    store.transaction(|| {
+        let Some((session_id, seq)) = store.end_turn(turn_id, &end)? else { return Ok(false) };
+        let content = answer.to_owned();
+        let answer = Message { seq: seq + 1, turn_id: turn_id.clone(), role: Role::Assistant, content, timestamp: now };
+        store.insert_message(&session_id, &answer)?;
+        store.append_transcript(&session_id, "{\"type\":\"user\"}\n")?;
+        let bytes = Some(answer.content.len());
+        store.close_turn_of_conversation(&session_id, Some(&agent_session(1)), bytes, USAGE, now)?;
+        Ok(true)
+    })
+}
+
+/// A whole turn: the `n`-th, `n` seconds after [`NOW`], answered at once.
+pub fn exchange(store: &Store<Rusqlite>, n: u128, session_id: &str, prompt: &str, answer: &str) {
+    let turn = admission(n, session_id, prompt);
+    admit(store, &turn).unwrap();
+    assert!(finish(store, &turn.turn_id, answer, turn.now).unwrap());
+}
