@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 /// The top-level modules, and those of the crate that each may name.
 const MAY_NAME: &[(&str, &[&str])] = &[
-    ("account", &["agent", "config", "digest", "domain", "store"]),
+    ("account", &["agent", "config", "digest", "domain", "log", "store"]),
     ("agent", &["domain"]),
     ("api", &["account", "config", "digest", "directory", "domain", "error", "store"]),
     ("config", &["domain"]),
     ("digest", &[]),
-    ("directory", &["config", "digest", "domain", "store"]),
+    ("directory", &["config", "digest", "domain", "log", "store"]),
     ("domain", &[]),
     ("error", &["domain"]),
     ("lib", &["account"]),
-    ("platform", &["account", "agent", "api", "config", "digest", "directory", "domain", "error", "store"]),
+    ("log", &["domain"]),
+    ("platform", &["account", "agent", "api", "config", "digest", "directory", "domain", "error", "log", "store"]),
     ("store", &["domain"]),
 ];
 
