@@ -10,7 +10,7 @@ use super::route::Route;
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
 use crate::digest;
-use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, IdempotencyKey, Millis, SessionId, Title, TurnOptions};
 use crate::error::{ApiError, Code};
 use crate::store::reads::Page;
 
@@ -35,6 +35,8 @@ pub struct Head<'a> {
     pub url: &'a str,
     /// Its headers, by lower-case name.
     pub header: &'a dyn Fn(&str) -> Option<String>,
+    /// When it came.
+    pub now: Millis,
 }
 
 /// What a request asks for.
@@ -69,7 +71,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         return Ok(Asked::Health);
     }
     let authorization = (head.header)("authorization");
-    let principal = authenticate(&config.auth, target.host, authorization.as_deref())?;
+    let principal = authenticate(&config.auth, target.host, authorization.as_deref(), head.now)?;
     let named = target.parameter("accountId").map(account).transpose()?;
     let about = |command| Ok(Asked::Command(principal.account(named.clone())?, command));
     match route {

@@ -62,7 +62,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     let (method, url) = (request.method(), request.url());
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
-    let asked = parse(&Head { method: &method, url: &url, header: &header }, &config);
+    let asked = parse(&Head { method: &method, url: &url, header: &header, now: host::now() }, &config);
     match asked {
         Ok(Asked::Health) => health_answer(&env, &config, &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
