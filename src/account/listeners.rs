@@ -54,6 +54,13 @@ pub enum EventKind {
     Ended(Rc<Turn>),
 }
 
+impl Event {
+    /// Whether it tells a part of the answer, which nobody hears twice.
+    fn is_part(&self) -> bool {
+        !matches!(self.kind, EventKind::Turn { .. } | EventKind::Ended(_))
+    }
+}
+
 impl EventKind {
     fn bytes(&self) -> usize {
         EVENT_OVERHEAD_BYTES
@@ -101,8 +108,10 @@ impl Listeners {
         }
         let (sender, live) = mpsc::channel(MAX_BUFFERED_EVENTS);
         self.followers.push_back(sender);
+        // It carries the id that the client has: cut again right after it, the client comes back to the same place.
+        let first = Event { id: EventId { n: after, ..first.id }, ..first };
         let missed = self.log.iter().filter(|event| event.id.n > after).cloned();
-        Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live) }
+        Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live), after }
     }
 
     /// The turn's end, when it comes.
@@ -117,6 +126,8 @@ impl Listeners {
 pub struct Subscription {
     missed: VecDeque<Rc<Event>>,
     live: Option<mpsc::Receiver<Rc<Event>>>,
+    /// The last event that the client has. An object that was rebuilt hears a turn's frames from the first again.
+    after: u64,
 }
 
 impl Subscription {
@@ -127,7 +138,7 @@ impl Subscription {
         let head = EventKind::Turn { session_id: turn.session_id.clone(), status: turn.status, position: 0 };
         let message = turn.response.clone().map(|text| event(LAST_EVENTS, EventKind::Message(text)));
         let end = event(LAST_EVENTS + 1, EventKind::Ended(Rc::clone(turn)));
-        Self { missed: [event(0, head)].into_iter().chain(message).chain([end]).collect(), live: None }
+        Self { missed: [event(0, head)].into_iter().chain(message).chain([end]).collect(), live: None, after: 0 }
     }
 }
 
@@ -141,14 +152,19 @@ impl Stream for Subscription {
         if let Some(event) = self.missed.pop_front() {
             return Poll::Ready(Some(event));
         }
+        let after = self.after;
         let Some(live) = self.live.as_mut() else { return Poll::Ready(None) };
-        let next = Pin::new(live).poll_next(cx);
-        if let Poll::Ready(Some(event)) = &next
-            && matches!(event.kind, EventKind::Ended(_))
-        {
-            self.live = None;
+        loop {
+            let next = Pin::new(&mut *live).poll_next(cx);
+            match &next {
+                Poll::Ready(Some(event)) if event.is_part() && event.id.n <= after => {}
+                Poll::Ready(Some(event)) if matches!(event.kind, EventKind::Ended(_)) => {
+                    self.live = None;
+                    return next;
+                }
+                _ => return next,
+            }
         }
-        next
     }
 }
 
@@ -191,7 +207,17 @@ mod tests {
         }
         let mut late = listeners.follow(first(), 3);
         listeners.publish(delta(6, "x"));
-        assert_eq!(numbers(&mut late), [0, 4, 5, 6]);
+        assert_eq!(numbers(&mut late), [3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn whoever_comes_back_to_a_rebuilt_object_hears_nothing_twice() {
+        let mut listeners = Listeners::default();
+        let mut back = listeners.follow(first(), 2);
+        for n in 1..=4 {
+            listeners.publish(delta(n, "x"));
+        }
+        assert_eq!(numbers(&mut back), [2, 3, 4]);
     }
 
     #[test]
