@@ -109,11 +109,17 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn props(this: &WorkerContext) -> JsValue;
 
-    /// A promise whose rejection is answered by `on_rejected`, which may return what the promise then is.
+    /// A promise whose rejection is answered, by Rust or by a function of JavaScript's own.
     #[wasm_bindgen(extends = Promise, js_name = Promise)]
-    pub type Answer;
+    pub type Rejectable;
     #[wasm_bindgen(method, js_name = catch)]
-    pub fn or_else(this: &Answer, on_rejected: &Closure<dyn FnMut(JsValue) -> Result<JsValue, JsValue>>) -> Promise;
+    pub fn or_else(this: &Rejectable, answer: &Closure<dyn FnMut(JsValue) -> Result<JsValue, JsValue>>) -> Promise;
+    #[wasm_bindgen(method, js_name = catch)]
+    pub fn or_else_call(this: &Rejectable, answer: &Function) -> Promise;
+
+    /// `Response.json`, as a value.
+    #[wasm_bindgen(thread_local_v2, js_namespace = Response, js_name = json)]
+    pub static RESPONSE_JSON: Function;
 
     /// The runtime's `fetch`.
     #[wasm_bindgen(catch, js_name = fetch)]
@@ -145,8 +151,8 @@ extern "C" {
     pub async fn write(this: &Writer, chunk: &Uint8Array) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub async fn close(this: &Writer) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    pub async fn abort(this: &Writer, reason: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter, js_name = abort)]
+    pub fn abort_function(this: &Writer) -> Function;
 
     /// A body's reader.
     pub type Reader;

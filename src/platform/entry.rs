@@ -7,7 +7,7 @@ use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
-use super::bindings::{Answer, Js, WorkerContext, thrown};
+use super::bindings::{Js, Rejectable, WorkerContext, thrown};
 use super::{gateway, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
@@ -55,9 +55,9 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
         }
     };
     if gateway::is_from_container(JsValue::from(context).unchecked_ref::<WorkerContext>()) {
-        return Ok(in_flight::promise(Some(request_id.clone()), async move {
+        return in_flight::promise(Some(request_id.clone()), async move {
             gateway::forward(request, &config, &request_id).await
-        }));
+        });
     }
     let (method, url) = (request.method(), request.url());
     let headers = request.headers();
@@ -66,7 +66,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     match asked {
         Ok(Asked::Health) => health_answer(&env, &config, &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
-        Ok(Asked::Query(head)) => Ok(in_flight::promise(Some(request_id.clone()), async move {
+        Ok(Asked::Query(head)) => in_flight::promise(Some(request_id.clone()), async move {
             let body = http::BodyReader::new(request.body())?.read_all(MAX_BODY_BYTES).await?;
             let command = body.ok_or_else(prompt_too_large).and_then(|body| head.with_body(&body));
             match command {
@@ -76,7 +76,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
                 }
                 Err(error) => http::refusal(&error, &request_id),
             }
-        })),
+        }),
         Err(error) => http::refusal(&error, &request_id),
     }
 }
@@ -84,7 +84,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
 /// Sends a command to its object and passes the response on.
 fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Command) -> Js<Promise> {
     let answer = stub::send(env, account_id, &Envelope { request_id, command })?;
-    Ok(UNREACHABLE.with(|unreachable| answer.unchecked_ref::<Answer>().or_else(unreachable)))
+    Ok(UNREACHABLE.with(|unreachable| answer.unchecked_ref::<Rejectable>().or_else(unreachable)))
 }
 
 /// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.

@@ -1,15 +1,13 @@
 //! HTTP in and out: bodies read with a bound, answers made into responses with as few copies as can be.
 
-use std::rc::Rc;
-
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use worker::js_sys::{Array, Uint8Array};
+use worker::js_sys::{Array, Function, JSON, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys;
 
-use super::bindings::{AnyResponse, IdentityTransformStream, Js, Readable, Reader, Writer};
-use super::host;
+use super::bindings::{AnyResponse, IdentityTransformStream, Js, RESPONSE_JSON, Readable, Reader, Writer};
+use super::{host, in_flight};
 use crate::account::listeners::Subscription;
 use crate::api::answer::{Answer, Body};
 use crate::api::sse;
@@ -18,18 +16,12 @@ use crate::error::ApiError;
 
 /// A response that carries an answer.
 pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
+    let init = init(&answer);
     let body = match answer.body {
         Body::Text(text) => JsValue::from_str(&text),
         Body::Document(json) => json,
         Body::Events(subscription) => events(subscription, request_id.clone())?,
     };
-    let headers: Array = std::iter::once(("content-type", answer.content_type.to_owned()))
-        .chain(answer.headers)
-        .map(|(name, value)| Array::of2(&name.into(), &value.into()))
-        .collect();
-    let init = web_sys::ResponseInit::new();
-    init.set_status(answer.status);
-    init.set_headers(&headers);
     AnyResponse::new(&body, &init).map(Into::into)
 }
 
@@ -38,11 +30,33 @@ pub fn refusal(error: &ApiError, request_id: &RequestId) -> Js {
     response(Answer::refusal(error, request_id), request_id)
 }
 
+/// A function of JavaScript's own that answers 500 `internal`, whatever becomes of this instance until it is called.
+pub fn internal_error(request_id: &RequestId) -> Js<Function> {
+    let answer = Answer::<JsValue>::refusal(&ApiError::internal(), request_id);
+    let Body::Text(text) = &answer.body else { return Err(JsValue::UNDEFINED) };
+    let problem = JSON::parse(text)?;
+    let init = init(&answer);
+    Ok(RESPONSE_JSON.with(|json| json.bind2(&JsValue::UNDEFINED, &problem, &init)).unchecked_into())
+}
+
+fn init(answer: &Answer<JsValue>) -> web_sys::ResponseInit {
+    let pair = |name: &str, value: &str| Array::of2(&name.into(), &value.into());
+    let headers: Array = std::iter::once(pair("content-type", answer.content_type))
+        .chain(answer.headers.iter().map(|(name, value)| pair(name, value)))
+        .collect();
+    let init = web_sys::ResponseInit::new();
+    init.set_status(answer.status);
+    init.set_headers(&headers);
+    init
+}
+
 /// A stream of server-sent events, with a comment line where nothing happens. It ends where its reader has left.
 fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
     let stream = IdentityTransformStream::new()?;
-    let writer = Rc::new(stream.writable().get_writer()?);
+    let writer = stream.writable().get_writer()?;
+    let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     host::spawn(async move {
+        let _cut = cut;
         loop {
             let next = select(subscription.next(), Box::pin(host::sleep(sse::HEARTBEAT))).await;
             let text = match next {

@@ -56,14 +56,14 @@ impl AccountObject {
         let (account, id) = (Rc::clone(&self.account), self.id.clone());
         match stub::from_url(&request.url()) {
             Some(envelope) => handle(&account, id, envelope?),
-            None => Ok(in_flight::promise(None, async move {
+            None => in_flight::promise(None, async move {
                 let envelope = stub::from_body(request).await?;
                 let handled = handle(&account, id, envelope)?;
                 match handled.dyn_into::<worker::js_sys::Promise>() {
                     Ok(promise) => worker::wasm_bindgen_futures::JsFuture::from(promise).await,
                     Err(response) => Ok(response),
                 }
-            })),
+            }),
         }
     }
 
@@ -85,7 +85,7 @@ fn handle(account: &Rc<ObjectAccount>, id: AccountId, envelope: Envelope) -> Js 
     match account.handle(envelope) {
         Ok(Handled::Now(reply)) => respond(Ok(reply), &id, &request_id),
         Ok(Handled::Later(reply)) => {
-            Ok(in_flight::promise(Some(request_id.clone()), async move { respond(reply.await, &id, &request_id) }))
+            in_flight::promise(Some(request_id.clone()), async move { respond(reply.await, &id, &request_id) })
         }
         Err(error) => respond(Err(error), &id, &request_id),
     }

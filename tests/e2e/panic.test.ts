@@ -2,44 +2,49 @@
  * A panic in the middle of everything: whoever waits is answered at once, and no turn is lost.
  */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { describe, test } from "node:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { problem } from "./client.ts";
 import { service } from "./support.ts";
 
 const WORKER = fileURLToPath(new URL("panic/worker.mjs", import.meta.url));
-const BUILT = fileURLToPath(new URL("../../build", import.meta.url));
-/** The turn's id is the second random value of a query: the first is the request's. */
-const AT_THE_TURN = "2";
-/** An answer at once, on a busy machine; a request that hangs would wait for its client to give up. */
+/** The turn's id is the second random value of a query that names its session: the first is the request's id. */
+const AT_THE_TURN = { "x-randomness-fails-at": "2" };
+/** An answer at once, on a busy machine; a request that hangs would wait until its client gives up. */
 const AT_ONCE_MS = 5_000;
-const RECOVERY_MS = 30_000;
 
-const running = service({ wranglerArgs: [WORKER, "--alias", `@built/index.js:${BUILT}/index.js`] });
+// wrangler.toml is that of the stack: without it, the one beside the script is taken.
+const running = service({ wranglerArgs: ["--config", "wrangler.toml", WORKER] });
 
 describe("a panic", { timeout: 120_000 }, () => {
+  let gate: string;
+  before(async () => {
+    gate = join(await mkdtemp(join(tmpdir(), "e2e-panic-")), "gate");
+  });
+  after(() => rm(join(gate, ".."), { recursive: true }));
+
   test("answers every request in flight with 500 internal at once, and takes no turn down with it", async () => {
-    const [waiting, panicking] = [running.newClient(), running.newClient()];
-    await waiting.query("[[say warm]]", { session_id: "s" });
-    const prompt = "[[hang]] [[say survived]]";
-    const answer = waiting.post("/query", { query: prompt, session_id: "s" });
-    await running.hanging(prompt);
+    const [waiting, breaking] = [running.newClient(), running.newClient()];
+    const prompt = `[[tool Bash {"command":"until [ -e ${gate} ]; do sleep 0.05; done; echo survived"}]]`;
+    const key = { "idempotency-key": "once" };
+    const turn = await waiting.start(prompt, { session_id: "s" }, key);
+    const events = await waiting.events("s");
+    await events.until((event) => event.event === "tool");
+    const answer = waiting.post(prompt, { session_id: "s" }, key);
+    await waiting.turn(turn.turn_id);
 
     const start = performance.now();
-    const broken = await panicking.post("/query", { query: "hello", session_id: "p" }, { "x-randomness-fails-at": AT_THE_TURN });
-    for (const response of [broken, await answer]) {
-      assert.equal(response.status, 500);
-      const problem = (await response.json()) as { code: string; request_id: string };
-      assert.equal(problem.code, "internal");
-      assert.equal(problem.request_id, response.headers.get("x-request-id"));
-    }
+    await problem(breaking.post("hello", { session_id: "s" }, AT_THE_TURN), 500, "internal");
+    await problem(answer, 500, "internal");
+    assert.equal(await events.until((event) => event.event === "done" || event.event === "error"), null, "the stream is cut");
     assert.ok(performance.now() - start < AT_ONCE_MS, "nobody hangs");
 
-    const ended = running.stack.waitForLog((line) => line.includes('"turn_ended"') && line.includes("completed") && line.includes(`"session_id":"s"`) && !line.includes("warm-up"), RECOVERY_MS);
-    running.model.control.release();
-    await ended;
-    await waiting.untilSaid("s", "assistant: survived", RECOVERY_MS);
-    assert.deepEqual(await waiting.said("s"), ["user: [[say warm]]", "assistant: warm", `user: ${prompt}`, "assistant: survived"]);
-    assert.equal((await panicking.query("What is 2+2?")).response, "4");
+    await writeFile(gate, "");
+    assert.equal((await waiting.ended(turn)).response, "survived");
+    assert.deepEqual(await waiting.said("s"), [`user: ${prompt}`, "assistant: survived"]);
+    assert.equal((await breaking.query("What is 2+2?", { session_id: "s" })).response, "4");
   });
 });

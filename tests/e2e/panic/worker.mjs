@@ -2,9 +2,9 @@
  * The built Worker in a world whose source of randomness can be made to fail: then Rust panics, as it would for a real reason.
  * A request with the header `x-randomness-fails-at: n` makes the n-th call after it fail. Nothing else is changed.
  */
-import Worker from "@built/index.js";
+import Worker from "../../../build/index.js";
 
-export { Account, Directory } from "@built/index.js";
+export { Account, Directory } from "../../../build/index.js";
 
 let callsLeft = 0;
 const getRandomValues = crypto.getRandomValues.bind(crypto);
