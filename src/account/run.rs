@@ -13,7 +13,7 @@ use super::listeners::{Event as Heard, EventKind};
 use super::progress::Progress;
 use super::turn::{Event, State, Stop, Todo, step};
 use super::{Account, AccountError, TurnEnd};
-use crate::agent::{AgentError, Container, Frames, TurnRequest};
+use crate::agent::{AgentError, Container, Frames, Readiness, TurnRequest};
 use crate::domain::frame::{FrameBody, TurnResult};
 use crate::domain::{
     AgentSession, EventId, Failure, FailureCode, Frame, Message, Millis, Role, Turn, TurnOptions, TurnStatus, Usage,
@@ -192,7 +192,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
     ) -> Result<Frames<C::Body>, SubmitError> {
         let asked_at = self.host.now();
         let busy = self.running.borrow().len() > 1;
-        if self.agent.ensure(busy).await.map_err(SubmitError::Start)? {
+        let readiness = self.agent.ensure(busy).await.map_err(SubmitError::Start)?;
+        if readiness == Readiness::Replaced {
+            self.log_turn_problem(turn, "container_died", &"it did not answer any more");
+        }
+        if readiness != Readiness::Ready {
             progress.cold_container = true;
             let instance = self.agent.instance();
             self.log(
@@ -243,13 +247,17 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             }
             match self.agent.attach(&turn.turn_id, after).await {
                 Ok(frames) => return Ok(frames),
-                Err(AgentError::UnknownTurn) => break,
+                Err(error @ AgentError::UnknownTurn) => {
+                    self.log_turn_problem(turn, "turn_unknown_to_container", &error);
+                    return Err(Event::Lost);
+                }
                 Err(error) => self.log_turn_problem(turn, "attach_failed", &error),
             }
             self.host.sleep(pause).await;
             pause *= 2;
         }
         self.agent.suspect();
+        self.log_turn_problem(turn, "container_died", &AgentError::Cut);
         Err(Event::Lost)
     }
 

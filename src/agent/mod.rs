@@ -80,6 +80,17 @@ struct AgentProblem {
     code: String,
 }
 
+/// What it took until the agent server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// Nothing: it does.
+    Ready,
+    /// The container was started.
+    Started,
+    /// The container that ran did not answer and was replaced.
+    Replaced,
+}
+
 /// The agent server in the account's container.
 pub struct Agent<C> {
     container: C,
@@ -99,16 +110,16 @@ impl<C: Container> Agent<C> {
         self.container.is_running()
     }
 
-    /// Makes sure that the agent server answers; concurrent callers share one start. Returns true where it was started anew.
+    /// Makes sure that the agent server answers; concurrent callers share one start.
     /// A server that drains is left to do so while it is `busy` with other turns.
     ///
     /// # Errors
     /// [`AgentError::Unreachable`] where it does not answer within [`START_LIMIT`]; the container is then destroyed.
     /// [`AgentError::Draining`] where it must be waited for.
-    pub async fn ensure(&self, busy: bool) -> Result<bool, AgentError> {
+    pub async fn ensure(&self, busy: bool) -> Result<Readiness, AgentError> {
         let _one_at_a_time = self.starting.lock().await;
         if self.ready.get() {
-            return Ok(false);
+            return Ok(Readiness::Ready);
         }
         let was_running = self.container.is_running();
         if was_running {
@@ -116,7 +127,7 @@ impl<C: Container> Agent<C> {
             match self.limited(CALL_LIMIT, self.health()).await {
                 Ok(()) => {
                     self.ready.set(true);
-                    return Ok(false);
+                    return Ok(Readiness::Ready);
                 }
                 Err(AgentError::Draining) if busy => return Err(AgentError::Draining),
                 Err(_) => self.container.destroy().await,
@@ -126,7 +137,7 @@ impl<C: Container> Agent<C> {
         if outcome.is_err() {
             self.container.destroy().await;
         }
-        outcome.map(|()| true)
+        outcome.map(|()| if was_running { Readiness::Replaced } else { Readiness::Started })
     }
 
     async fn start(&self) -> Result<(), AgentError> {
