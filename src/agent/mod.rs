@@ -96,13 +96,21 @@ pub struct Agent<C> {
     container: C,
     starting: Mutex<()>,
     ready: Cell<bool>,
+    /// Whether it was asked to stop: its silence is then no death.
+    stopped: Cell<bool>,
     instance: RefCell<Option<String>>,
 }
 
 impl<C: Container> Agent<C> {
     /// Speaks to what runs in `container`.
     pub fn new(container: C) -> Self {
-        Self { container, starting: Mutex::new(()), ready: Cell::new(false), instance: RefCell::new(None) }
+        Self {
+            container,
+            starting: Mutex::new(()),
+            ready: Cell::new(false),
+            stopped: Cell::new(false),
+            instance: RefCell::new(None),
+        }
     }
 
     /// Whether the platform says that the container runs; it learns of a death late.
@@ -137,7 +145,8 @@ impl<C: Container> Agent<C> {
         if outcome.is_err() {
             self.container.destroy().await;
         }
-        outcome.map(|()| if was_running { Readiness::Replaced } else { Readiness::Started })
+        let died = was_running && !self.stopped.replace(false);
+        outcome.map(|()| if died { Readiness::Replaced } else { Readiness::Started })
     }
 
     async fn start(&self) -> Result<(), AgentError> {
@@ -266,6 +275,7 @@ impl<C: Container> Agent<C> {
     /// Lets the container drain and stop (SIGTERM).
     pub fn stop(&self) {
         self.ready.set(false);
+        self.stopped.set(true);
         self.container.terminate();
     }
 

@@ -2,7 +2,8 @@
  * All topics that need no configuration of their own, on one stack: starting one costs seconds.
  * A topic's tests never depend on another's: each takes accounts of its own.
  */
-import { describe } from "node:test";
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
 import { service } from "./support.ts";
 import { cancelling } from "./topics/cancelling.ts";
 import { conversations } from "./topics/conversations.ts";
@@ -24,6 +25,9 @@ const topics = {
   health, smoke, query, conversations, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths, restarts,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
-const TOPIC_TIMEOUT_MS = 120_000;
+const TOPIC_TIMEOUT_MS = 180_000;
+
+// The first test waits for the stack, which may have to be built: that time is no topic's.
+test("the product starts", () => assert.match(running.url, /^http:/));
 
 for (const [name, topic] of Object.entries(topics)) describe(name, { timeout: TOPIC_TIMEOUT_MS }, () => topic(running));

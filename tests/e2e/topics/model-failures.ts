@@ -12,7 +12,6 @@ const FAILURES: [what: string, directive: string, status: number, code: string, 
   ["a credential without the right", "[[fail 403]]", 502, "model_auth_failed"],
   ["a request it does not take", "[[fail 400]]", 502, "model_failed"],
   ["a server error that stays", "[[fail 500]]", 502, "model_failed"],
-  ["an overload that stays", "[[fail 529]]", 502, "model_failed"],
   ["a stream that is cut each time", "[[cut]] [[words 9]]", 502, "model_failed"],
   ["a rate limit for a while", "[[fail 429 retry-after=1]]", 429, "model_rate_limited", /^[1-9]\d*$/],
   ["a rate limit for long", "[[fail 429 retry-after=70]]", 429, "model_rate_limited"],
@@ -63,7 +62,7 @@ export function modelFailures(service: Service): void {
   });
 
   test("the model's failure tells the caller nothing about the model's address or credential", async () => {
-    const { detail } = await problem(client.post("[[fail 401]] secretly"), 502, "model_auth_failed");
+    const { detail } = await problem(client.post("[[fail 403]] secretly"), 502, "model_auth_failed");
     assert.doesNotMatch(detail, /127\.0\.0\.1|model\.internal|sk-ant|placeholder/);
   });
 }
