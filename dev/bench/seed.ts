@@ -1,0 +1,35 @@
+/** Conversations written straight into an account's database, while nothing else has it open. */
+import { DatabaseSync } from "node:sqlite";
+
+/** In all of them alike: the first one's are read back. */
+export const MESSAGES_PER_CONVERSATION = 10;
+const CONTENT = "A sentence or two, as people and models write them: neither a word nor a page. ".repeat(2);
+const NEWEST_AGO_MS = 60_000;
+const APART_MS = 10;
+
+export function conversationId(n: number): string {
+  return `session_${String(n).padStart(12, "0")}`;
+}
+
+/** `messagesIn` says how many messages the n-th one has. */
+export function seed(file: string, conversations: number, messagesIn: (n: number) => number): void {
+  const database = new DatabaseSync(file);
+  const now = Date.now();
+  database.exec("pragma synchronous = off; begin");
+  const conversation = database.prepare(
+    `insert into conversations (session_id, title, created_at, last_accessed_at, message_count, message_bytes, next_seq)
+     values (?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const message = database.prepare("insert into messages (session_id, seq, turn_id, role, content, timestamp) values (?, ?, ?, ?, ?, ?)");
+  for (let n = 0; n < conversations; n++) {
+    const id = conversationId(n);
+    const at = now - NEWEST_AGO_MS - n * APART_MS;
+    const count = messagesIn(n);
+    conversation.run(id, `Conversation ${n} of many`, at, at, count, count * CONTENT.length, count + 1);
+    for (let seq = 1; seq <= count; seq++) {
+      message.run(id, seq, `turn_${n}_${Math.ceil(seq / 2)}`, seq % 2 === 1 ? "user" : "assistant", CONTENT, at);
+    }
+  }
+  database.exec("commit");
+  database.close();
+}

@@ -1,0 +1,92 @@
+/**
+ * Warm turns: a live conversation of the product beside a live process of the SDK alone, answers whole and streamed in turn;
+ * and what a turn is made of, by the clocks of those it passes through and by the processor time of their processes.
+ */
+import type { Client } from "./client.ts";
+import { median, ms, table, verdict } from "./figures.ts";
+import type { Pair, Target } from "./figures.ts";
+import type { Floor } from "./floor.ts";
+import { childrenOf, cpuMicros } from "./processes.ts";
+import { logged } from "./product.ts";
+import type { Product } from "./product.ts";
+
+const ROUNDS = 40;
+/** The first of a kind only warm up. */
+const WARM_UP = 3;
+/** Each round, on both sides. */
+const TURNS_A_ROUND = 2;
+const MAX_ROWS = 10;
+
+export async function warmTurns(product: Product, floor: Floor, client: Client, prompt: string): Promise<{ pairs: Pair[]; parts: string }> {
+  const whole: Pair = { name: "warm turn", product: [], floor: [], target: warmTarget };
+  const text: Pair = { name: "first text of a streamed warm turn", product: [], floor: [], target: firstTextTarget };
+  const parts = { outside: [] as number[], object: [] as number[], server: [] as number[], sdk: [] as number[] };
+  const { sessionId } = await client.query(prompt);
+  let meters: Meter[] = [];
+  let rows = { before: NaN, after: NaN };
+  for (let round = -WARM_UP; round < ROUNDS; round++) {
+    const ours = await client.query(prompt, sessionId);
+    const alone = await floor.turn(prompt);
+    const streamed = await client.stream(prompt, sessionId);
+    const again = await floor.turn(prompt);
+    const { server, object, container } = await logged(product, ours.turnId);
+    rows.after = Number((await logged(product, streamed.turnId)).object["rows_written"]);
+    if (round < 0) {
+      rows.before = rows.after;
+      meters = processes(product, floor, product.containerPid(container), Number(server["pid"]));
+      continue;
+    }
+    whole.product.push(ours.ms);
+    whole.floor.push(alone.ms, again.ms);
+    text.product.push(streamed.firstTextMs);
+    text.floor.push(alone.firstTextMs, again.firstTextMs);
+    parts.outside.push(ours.ms - Number(object["total_ms"]));
+    parts.object.push(Number(object["total_ms"]) - Number(server["ms"]));
+    parts.server.push(Number(server["ms"]) - Number(server["sdk_ms"]));
+    parts.sdk.push(Number(server["sdk_ms"]));
+  }
+  const turns = ROUNDS * TURNS_A_ROUND;
+  const written = (rows.after - rows.before) / turns;
+  const report = `turns: what a warm turn is made of, medians in ms
+
+${table(["", "ms"], [
+  ["client, HTTP and Worker", ms(median(parts.outside))],
+  ["object: SQLite, frames, the way to the container", ms(median(parts.object))],
+  ["agent server and its pipe to the CLI", ms(median(parts.server))],
+  ["the SDK's own duration_ms: CLI, gateway, model", ms(median(parts.sdk))],
+])}
+
+turns: processor time a warm turn, means in ms
+
+${table(["", "ms"], meters.map(({ name, read }) => [name, ms(read() / 1000 / turns)]))}
+
+turns: rows written a turn: ${written.toFixed(1)}  ${verdict({ text: `at most ${MAX_ROWS}`, met: written <= MAX_ROWS })}`;
+  return { pairs: [whole, text], parts: report };
+}
+
+function warmTarget(ours: number, alone: number): Target {
+  return { text: "≤ 1.4 × and ≤ + 25 ms", met: ours <= 1.4 * alone && ours <= alone + 25 };
+}
+
+function firstTextTarget(ours: number, alone: number): Target {
+  return { text: "≤ + 15 ms", met: ours <= alone + 15 };
+}
+
+/** The processor time of one process from here on, in microseconds. */
+type Meter = { name: string; read: () => number };
+
+function processes(product: Product, floor: Floor, server: number, cli: number): Meter[] {
+  const alone = childrenOf(floor.pid)[0] ?? 0;
+  const named: [string, number][] = [
+    ["product: workerd", product.workerd.pid],
+    ["product: agent server", server],
+    ["product: CLI", cli],
+    ["SDK alone: its Node program", floor.pid],
+    ["SDK alone: CLI", alone],
+    ["both: this program, with model, network and client", process.pid],
+  ];
+  return named.map(([name, pid]) => {
+    const before = cpuMicros(pid) ?? NaN;
+    return { name, read: () => (cpuMicros(pid) ?? NaN) - before };
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * One `workerd serve`: the built Worker, or any other module, alone on a port, with nothing of wrangler in front of it.
+ * Owns the process and its configuration; knows nothing of what is measured.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { eachLine } from "../lines.ts";
+import { ROOT } from "../tools.mjs";
+
+export type WorkerdOptions = {
+  /** A directory of its own: its configuration and, under `storage`, its objects' databases. */
+  directory: string;
+  /** The module's source; the built Worker with its objects by default. */
+  source?: string;
+  vars?: Record<string, string>;
+  /** The socket of the engine that runs the containers. */
+  engineSocket?: string;
+  onLine?: (line: string) => void;
+};
+
+export type Workerd = { url: string; port: number; pid: number; stop(): Promise<void> };
+
+/** The databases of a class's objects are in a directory of this name. */
+export const ACCOUNT_STORAGE = "account";
+const BINARY = join(ROOT, "node_modules/workerd/bin/workerd");
+const START_LIMIT_MS = 30_000;
+
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+  await mkdir(join(options.directory, "storage"), { recursive: true });
+  // A copy, which another build does not change.
+  if (options.source === undefined) await cp(join(ROOT, "build"), join(options.directory, "build"), { recursive: true });
+  const config = join(options.directory, "config.capnp");
+  await writeFile(config, await configText(options));
+  // An address without a port takes a free one, and the control descriptor says which.
+  const child = spawn(BINARY, ["serve", "--experimental", "--control-fd=3", config], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const said: string[] = [];
+  const hear = (line: string): void => {
+    if (said.length < 50) said.push(line);
+    options.onLine?.(line);
+  };
+  for (const stream of [child.stdout, child.stderr]) if (stream !== null) eachLine(stream, hear);
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
+  const exited = once(child, "exit").finally(() => process.off("exit", kill));
+
+  const port = await new Promise<number>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("workerd did not listen in time")), START_LIMIT_MS);
+    eachLine(child.stdio[3] as Readable, (line) => {
+      const event = JSON.parse(line) as { event: string; port?: number };
+      if (event.event !== "listen" || event.port === undefined) return;
+      clearTimeout(timer);
+      resolve(event.port);
+    });
+    exited.then(
+      () => reject(new Error(`workerd ended:\n${said.join("\n")}`)),
+      reject,
+    );
+  }).catch((error: unknown) => {
+    kill();
+    throw error;
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill("SIGTERM");
+      const timer = setTimeout(kill, START_LIMIT_MS);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function configText(options: WorkerdOptions): Promise<string> {
+  const wrangler = await readFile(join(ROOT, "wrangler.toml"), "utf8");
+  const date = /^compatibility_date = "(.+)"$/m.exec(wrangler)?.[1];
+  if (date === undefined) throw new Error("wrangler.toml has no compatibility_date");
+  const bindings = Object.entries(options.vars ?? {}).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+  const namespaces: string[] = [];
+  const modules: string[] = [];
+  if (options.source !== undefined) {
+    modules.push(`(name = "index.js", esModule = ${text(options.source)})`);
+  } else {
+    modules.push(`(name = "index.js", esModule = embed "build/index.js")`);
+    modules.push(`(name = "index_bg.wasm", wasm = embed "build/index_bg.wasm")`);
+    const container = options.engineSocket === undefined ? "" : `, container = (imageName = "agent")`;
+    namespaces.push(`(className = "Account", uniqueKey = ${text(ACCOUNT_STORAGE)}, enableSql = true${container})`);
+    namespaces.push(`(className = "Directory", uniqueKey = "directory", enableSql = true)`);
+    bindings.push(`(name = "ACCOUNTS", durableObjectNamespace = "Account")`, `(name = "DIRECTORY", durableObjectNamespace = "Directory")`);
+  }
+  const engine =
+    options.engineSocket === undefined
+      ? ""
+      : `containerEngine = (localDocker = (socketPath = ${text(`unix:${options.engineSocket}`)}, containerEgressInterceptorImage = "egress")),`;
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (
+      compatibilityDate = ${text(date)},
+      modules = [${modules.join(", ")}],
+      bindings = [${bindings.join(", ")}],
+      durableObjectNamespaces = [${namespaces.join(", ")}],
+      durableObjectStorage = (localDisk = "storage"),
+      ${engine}
+    )),
+    (name = "storage", disk = (path = ${text(join(options.directory, "storage"))}, writable = true)),
+    (name = "internet", network = (allow = ["public", "private"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+`;
+}
+
+/** Of ASCII alone, as everything here is, a Cap'n Proto text is a JSON string. */
+function text(value: string): string {
+  return JSON.stringify(value);
+}
