@@ -1,8 +1,9 @@
 /**
  * `npm run check`: everything that is checked without running the product: formatting, lints on the host and on wasm32,
- * types, and the size of the WASM. Runs all of it, shows what failed, and exits 1 if anything did.
+ * types, the size of the WASM, and a deployment's dry run. Runs all of it, shows what failed, and exits 1 if anything did.
  */
 import { join } from "node:path";
+import { dryRun } from "./dry-run.ts";
 import { run } from "./process.ts";
 import type { Outcome } from "./process.ts";
 import { buildEnvironment, ROOT, WASM_TARGET, wasmToolchain } from "./tools.mjs";
@@ -28,6 +29,7 @@ const checks: [name: string, check: () => Promise<Outcome>][] = [
   ["types, agent server", () => run(TSC, ["--noEmit", "-p", "container"], { quiet: true })],
   ["the Worker builds", () => run(process.execPath, [join(ROOT, "dev/build.mjs")], { quiet: true })],
   ["size of the WASM", checkSize],
+  ["wrangler deploy --dry-run", dryRun],
 ];
 
 async function checkSize(): Promise<Outcome> {
