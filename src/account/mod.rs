@@ -2,10 +2,12 @@
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
 pub mod command;
+mod finish;
 pub mod host;
 pub mod listeners;
 mod progress;
 mod run;
+mod submit;
 pub mod turn;
 pub mod wake;
 

@@ -1,18 +1,25 @@
 //! The model gateway's shell: sends a container's call on with the real credential, bodies as streams both ways.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
 use worker::js_sys::{Array, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys;
 
 use super::bindings::{self, Js, WorkerContext};
-use super::http;
+use super::{host, http};
 use crate::api::gateway::{credential_header, destination, passes};
 use crate::api::query::Target;
 use crate::config::Config;
 use crate::domain::RequestId;
 use crate::error::{ApiError, Code};
 use crate::log::{Level, Line};
+
+/// How long the model's API may take to its first byte: a little longer than the CLI waits for it (`API_TIMEOUT_MS`, 60 s).
+const HEADERS_LIMIT: Duration = Duration::from_secs(70);
 
 /// The prop by which a call is known to come out of a container. No request from outside has props.
 pub const GATEWAY_PROP: &str = "model_gateway";
@@ -48,15 +55,22 @@ pub async fn forward(request: web_sys::Request, config: &Config, request_id: &Re
     init.set_headers(&headers);
     init.set_redirect(web_sys::RequestRedirect::Manual);
     init.set_body(&request.body().map_or(JsValue::NULL, JsValue::from));
-    let sent = match bindings::fetch_outbound(&destination, &init) {
-        Ok(promise) => JsFuture::from(promise).await,
-        Err(error) => Err(error),
+    let abort = web_sys::AbortController::new()?;
+    init.set_signal(Some(&abort.signal()));
+    let call = async { JsFuture::from(bindings::fetch_outbound(&destination, &init)?).await };
+    let sent = match select(pin!(call), pin!(host::sleep(HEADERS_LIMIT))).await {
+        Either::Left((sent, _)) => sent,
+        // The caller may have left long ago: the runtime tells it only when something is sent.
+        Either::Right(_) => {
+            abort.abort();
+            Err(JsValue::from_str("the model's API sent no headers in time"))
+        }
     };
     sent.or_else(|error| {
         let why = bindings::thrown(&error);
         let line =
             Line { event: "model_unreachable", request_id: Some(request_id), error: Some(&why), ..Line::default() };
-        super::host::log(Level::Warn, &line);
+        host::log(Level::Warn, &line);
         http::refusal(&ApiError::new(Code::ModelFailed, "The model's API cannot be reached."), request_id)
     })
 }

@@ -1,0 +1,231 @@
+//! The end of a turn: stored in one transaction, told to everyone, logged, and cleaned up in the container.
+
+use std::rc::Rc;
+
+use super::host::Host;
+use super::listeners::{Event as Heard, EventKind};
+use super::progress::Progress;
+use super::turn::{Event, State, Stop, Todo, step};
+use super::{Account, AccountError, TurnEnd};
+use crate::agent::Container;
+use crate::domain::frame::TurnResult;
+use crate::domain::{
+    AgentSession, EventId, Failure, FailureCode, Message, Millis, RequestId, Role, Turn, TurnStatus, Usage,
+};
+use crate::log::{Level, Line};
+use crate::store::StoreError;
+use crate::store::sql::Sql;
+use crate::store::turns::ActiveTurn;
+
+/// How the work on a turn ended.
+pub struct Ending {
+    /// An end.
+    pub status: TurnStatus,
+    /// Why it did not complete.
+    pub code: Option<FailureCode>,
+    /// What the agent said, where it said anything.
+    pub result: Option<Box<TurnResult>>,
+}
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+    /// Stores the end of a turn, tells everyone, and lets the next one start.
+    pub(super) fn finish(
+        self: &Rc<Self>,
+        turn: &ActiveTurn,
+        progress: &Progress,
+        ending: &Ending,
+    ) -> Result<(), AccountError> {
+        let now = self.host.now();
+        let failure = ending.code.map(|code| failure(code, ending.result.as_deref()));
+        let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
+        let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
+        let end = TurnEnd {
+            status: ending.status,
+            error: failure.as_ref(),
+            model: ending.result.as_ref().and_then(|result| result.model.as_deref()),
+            usage,
+            num_turns: ending.result.as_ref().map(|result| result.num_turns),
+            duration_ms: ending.result.as_ref().map(|result| whole_ms(result.duration_ms)),
+            finished_at: now,
+        };
+        self.store.transaction(|| -> Result<(), StoreError> {
+            let Some((session_id, seq)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
+            if let Some(answer) = answer {
+                let message = Message {
+                    seq: seq + 1,
+                    turn_id: turn.turn_id.clone(),
+                    role: Role::Assistant,
+                    content: answer.text.clone(),
+                    timestamp: now,
+                };
+                self.store.insert_message(&session_id, &message)?;
+            }
+            self.store.append_transcript(&session_id, progress.waiting_transcript())?;
+            let answer_bytes = answer.map(|answer| answer.text.len());
+            let agent_session = progress.agent_session.as_ref();
+            self.store.close_turn_of_conversation(
+                &session_id,
+                agent_session,
+                answer_bytes,
+                usage.unwrap_or_default(),
+                now,
+            )
+        })?;
+        let stored = self.store.turn(&turn.turn_id)?;
+        self.clean_up_after(turn, progress, ending, stored.is_none());
+        let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
+        self.log_end(&ended, progress);
+        self.running.borrow_mut().remove(&turn.turn_id);
+        if self.running.borrow().is_empty() {
+            self.idle_since.set(Some(now));
+        }
+        self.tell_end(ended, progress.last_n + 1);
+        self.pump()?;
+        self.set_alarm()
+    }
+
+    /// Ends a turn that was still waiting.
+    pub(super) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
+        let (_, todo) = step(State::Queued, Event::Stop(Stop::Cancel));
+        let Todo::End(status, code) = todo else { return Ok(()) };
+        let failure = code.map(|code| failure(code, None));
+        let finished_at = self.host.now();
+        let end = TurnEnd {
+            status,
+            error: failure.as_ref(),
+            model: None,
+            usage: None,
+            num_turns: None,
+            duration_ms: None,
+            finished_at,
+        };
+        self.store.end_turn(&turn.turn_id, &end)?;
+        let ended = self.turn(&turn.turn_id)?;
+        self.log_end(&ended, &Progress::default());
+        self.tell_end(ended, 1);
+        Ok(())
+    }
+
+    fn tell_end(&self, turn: Turn, n: u64) {
+        let Some(mut listeners) = self.listeners.borrow_mut().remove(&turn.turn_id) else { return };
+        let id = EventId { turn_id: turn.turn_id.clone(), n };
+        listeners.publish(Heard { id, kind: EventKind::Ended(Rc::new(turn)) });
+    }
+
+    /// Lets the container forget what is stored, or what is gone.
+    fn clean_up_after(self: &Rc<Self>, turn: &ActiveTurn, progress: &Progress, ending: &Ending, deleted: bool) {
+        if ending.code == Some(FailureCode::ContainerUnavailable) {
+            return;
+        }
+        let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
+        // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
+        let at_work = ending.result.is_none() && ending.status != TurnStatus::Interrupted;
+        let forget_session = progress.agent_session.clone().filter(|_| deleted || at_work);
+        self.host.spawn(async move {
+            if at_work {
+                drop(account.agent.cancel(&turn_id).await);
+            }
+            if let Some(agent_session) = forget_session {
+                account.forget_session(&agent_session).await;
+            }
+            // What is not forgotten here is bounded there.
+            drop(account.agent.forget_turn(&turn_id).await);
+        });
+    }
+
+    pub(super) async fn forget_session(&self, agent_session: &AgentSession) {
+        if let Err(error) = self.agent.forget_session(agent_session).await {
+            let why = error.to_string();
+            self.log(Level::Warn, Line { event: "session_not_forgotten", error: Some(&why), ..Line::default() });
+        }
+    }
+
+    /// Storage failed: the turn stays as it is stored, and the alarm takes it up again.
+    pub(super) fn give_up(&self, turn: &ActiveTurn, error: &dyn std::fmt::Display) {
+        self.log_turn_problem(turn, "turn_not_stored", error);
+        self.running.borrow_mut().remove(&turn.turn_id);
+        self.listeners.borrow_mut().remove(&turn.turn_id);
+    }
+
+    pub(super) fn log_turn_problem(&self, turn: &ActiveTurn, event: &str, error: &dyn std::fmt::Display) {
+        let why = error.to_string();
+        let line = Line {
+            event,
+            turn_id: Some(&turn.turn_id),
+            session_id: Some(&turn.session_id),
+            error: Some(&why),
+            ..Line::default()
+        };
+        self.log(Level::Warn, line);
+    }
+
+    fn log_end(&self, turn: &Turn, progress: &Progress) {
+        let timing = turn.timing();
+        let usage = turn.usage.unwrap_or_default();
+        let level = if turn.error.is_some() { Level::Warn } else { Level::Info };
+        self.log(
+            level,
+            Line {
+                event: "turn_ended",
+                request_id: Some(&turn.request_id),
+                turn_id: Some(&turn.turn_id),
+                session_id: Some(&turn.session_id),
+                status: Some(turn.status),
+                code: turn.error.as_ref().map(|error| error.code),
+                queue_ms: timing.map(|timing| timing.queue_ms),
+                agent_ms: timing.map(|timing| timing.agent_ms),
+                total_ms: timing.map(|timing| timing.total_ms),
+                input_tokens: Some(usage.input_tokens),
+                output_tokens: Some(usage.output_tokens),
+                warm: Some(progress.warm),
+                cold_container: Some(progress.cold_container),
+                rows_written: Some(self.store.rows_written()),
+                ..Line::default()
+            },
+        );
+    }
+}
+
+/// The sentence that a failure tells its caller.
+fn failure(code: FailureCode, result: Option<&TurnResult>) -> Failure {
+    let told = result.and_then(|result| result.error.as_ref());
+    let sentence = match code {
+        FailureCode::TurnCancelled => "The turn was cancelled.",
+        FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
+        FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
+        FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
+        FailureCode::AgentFailed
+        | FailureCode::ModelAuthFailed
+        | FailureCode::ModelFailed
+        | FailureCode::ModelRateLimited => told
+            .map(|error| error.message.as_str())
+            .filter(|message| !message.is_empty())
+            .unwrap_or("No detail is known."),
+    };
+    let retry_after_s = told.and_then(|error| error.retry_after).map(|seconds| whole_ms(seconds.ceil()));
+    Failure { retry_after_s, ..Failure::new(code, sentence) }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+fn whole_ms(number: f64) -> u64 {
+    number.clamp(0.0, 9e15) as u64
+}
+
+/// What is told of a turn whose conversation was deleted under it.
+fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
+    Turn {
+        turn_id: turn.turn_id.clone(),
+        session_id: turn.session_id.clone(),
+        status: TurnStatus::Cancelled,
+        created_at: turn.started_at.unwrap_or(now),
+        started_at: turn.started_at,
+        finished_at: Some(now),
+        request_id: RequestId::new(uuid),
+        response: None,
+        error: Some(failure(FailureCode::TurnCancelled, None)),
+        model: None,
+        usage: None,
+        num_turns: None,
+        duration_ms: None,
+    }
+}

@@ -1,0 +1,176 @@
+//! How a turn gets into the container, and how its frames come out of it again after a cut.
+
+use std::time::Duration;
+
+use super::Account;
+use super::host::Host;
+use super::progress::Progress;
+use super::turn::Event;
+use crate::agent::{AgentError, Container, Frames, Readiness, TurnRequest};
+use crate::domain::TurnOptions;
+use crate::log::{Level, Line};
+use crate::store::StoreError;
+use crate::store::sql::Sql;
+use crate::store::turns::ActiveTurn;
+
+/// Tries to give a turn to a container that did not take it.
+const SUBMIT_TRIES: u32 = 3;
+/// Pause after the first try to attach; it doubles each time.
+const FIRST_ATTACH_PAUSE: Duration = Duration::from_millis(100);
+/// Pause between two questions whether a stopping container has stopped, and how often it is asked.
+const DRAIN_PAUSE: Duration = Duration::from_millis(250);
+const DRAIN_TRIES: u32 = 100;
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+    /// Gives the turn to the container, starting it and replaying the transcript where that is needed.
+    pub(super) async fn submit(&self, turn: &ActiveTurn, progress: &mut Progress) -> Result<Frames<C::Body>, Event> {
+        let (mut tries, mut drains) = (0, 0);
+        let mut replay = false;
+        loop {
+            let error = match self.try_submit(turn, replay, progress).await {
+                Ok(frames) => return Ok(frames),
+                Err(error) => error,
+            };
+            match error {
+                SubmitError::Agent(AgentError::TranscriptRequired) if !replay => replay = true,
+                SubmitError::Start(AgentError::Draining) | SubmitError::Agent(AgentError::Draining)
+                    if drains < DRAIN_TRIES =>
+                {
+                    drains += 1;
+                    self.host.sleep(DRAIN_PAUSE).await;
+                }
+                SubmitError::Start(error) => {
+                    self.log_turn_problem(turn, "container_start_failed", &error);
+                    return Err(Event::Unavailable);
+                }
+                SubmitError::Agent(error) if tries < SUBMIT_TRIES => {
+                    tries += 1;
+                    self.agent.suspect();
+                    self.log_turn_problem(turn, "submit_failed", &error);
+                }
+                SubmitError::Agent(error) => {
+                    self.log_turn_problem(turn, "submit_failed", &error);
+                    return Err(Event::Unavailable);
+                }
+                SubmitError::Gone => return Err(Event::Lost),
+                SubmitError::Store(error) => {
+                    self.log_turn_problem(turn, "submit_failed", &error);
+                    return Err(Event::Lost);
+                }
+            }
+        }
+    }
+
+    async fn try_submit(
+        &self,
+        turn: &ActiveTurn,
+        replay: bool,
+        progress: &mut Progress,
+    ) -> Result<Frames<C::Body>, SubmitError> {
+        let asked_at = self.host.now();
+        let busy = self.running.borrow().len() > 1;
+        let readiness = self.agent.ensure(busy).await.map_err(SubmitError::Start)?;
+        if readiness == Readiness::Replaced {
+            self.log_turn_problem(turn, "container_died", &"it did not answer any more");
+        }
+        if readiness != Readiness::Ready {
+            progress.cold_container = true;
+            let instance = self.agent.instance();
+            self.log(
+                Level::Info,
+                Line {
+                    event: "container_started",
+                    turn_id: Some(&turn.turn_id),
+                    total_ms: u64::try_from(self.host.now().since(asked_at).as_millis()).ok(),
+                    instance: instance.as_deref(),
+                    ..Line::default()
+                },
+            );
+        }
+        let work = self.store.turn_work(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
+        let conversation = self.store.conversation(&turn.session_id)?.ok_or(SubmitError::Gone)?;
+        // A conversation whose first turn left no transcript begins anew.
+        let stored = conversation.agent_session.is_some() && self.store.has_transcript(&turn.session_id)?;
+        let forgotten = replay || progress.cold_container;
+        let send_transcript = stored && forgotten;
+        let agent_session = conversation.agent_session.filter(|_| stored || !forgotten);
+        let transcript = if send_transcript { Some(self.store.transcript(&turn.session_id)?) } else { None };
+        let request = TurnRequest {
+            turn_id: &turn.turn_id,
+            agent_session: agent_session.as_ref(),
+            prompt: &work.prompt,
+            resume: agent_session.is_some(),
+            options: &self.with_defaults(work.options),
+            transcript: send_transcript,
+        };
+        Ok(self.agent.run(&request, transcript).await?)
+    }
+
+    fn with_defaults(&self, options: TurnOptions) -> TurnOptions {
+        let defaults = &self.config.turn_defaults;
+        TurnOptions {
+            model: options.model.or_else(|| defaults.model.clone()),
+            system_prompt: options.system_prompt.or_else(|| defaults.system_prompt.clone()),
+            max_turns: options.max_turns.or(defaults.max_turns),
+        }
+    }
+
+    /// The turn's frames after the `after`-th from a container that may have died.
+    pub(super) async fn attach(
+        &self,
+        turn: &ActiveTurn,
+        after: u64,
+        tries: u32,
+    ) -> Result<Frames<C::Body>, NotAttached> {
+        let mut pause = FIRST_ATTACH_PAUSE;
+        for _ in 0..tries {
+            if !self.agent.is_running() {
+                break;
+            }
+            match self.agent.attach(&turn.turn_id, after).await {
+                Ok(frames) => return Ok(frames),
+                Err(error @ AgentError::UnknownTurn) => {
+                    self.log_turn_problem(turn, "turn_unknown_to_container", &error);
+                    return Err(NotAttached::Unknown);
+                }
+                Err(error) => self.log_turn_problem(turn, "attach_failed", &error),
+            }
+            self.host.sleep(pause).await;
+            pause *= 2;
+        }
+        self.agent.suspect();
+        self.log_turn_problem(turn, "container_died", &AgentError::Cut);
+        Err(NotAttached::Dead)
+    }
+}
+
+/// Why there are no frames of a turn.
+pub enum NotAttached {
+    /// The container has no memory of it.
+    Unknown,
+    /// The container does not answer.
+    Dead,
+}
+
+enum SubmitError {
+    /// The container does not start.
+    Start(AgentError),
+    /// The agent did not take the turn.
+    Agent(AgentError),
+    /// The turn or its conversation was deleted.
+    Gone,
+    /// Storage failed.
+    Store(StoreError),
+}
+
+impl From<AgentError> for SubmitError {
+    fn from(error: AgentError) -> Self {
+        Self::Agent(error)
+    }
+}
+
+impl From<StoreError> for SubmitError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
