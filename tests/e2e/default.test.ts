@@ -14,6 +14,7 @@ import { input } from "./topics/input.ts";
 import { modelFailures } from "./topics/model-failures.ts";
 import { query } from "./topics/query.ts";
 import { queue } from "./topics/queue.ts";
+import { readme } from "./topics/readme.ts";
 import { restarts } from "./topics/restarts.ts";
 import { smoke } from "./topics/smoke.ts";
 import { streaming } from "./topics/streaming.ts";
@@ -22,7 +23,7 @@ import { turns } from "./topics/turns.ts";
 const running = service();
 
 const topics = {
-  health, smoke, query, conversations, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths, restarts,
+  health, smoke, query, conversations, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths, restarts, readme,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;
