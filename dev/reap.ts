@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** A process can fork while its siblings are killed, and takes a moment to die. */
 const MAX_ROUNDS = 100;
 const ROUND_MS = 10;
+const LOOK_MS = 100;
 
 /** Resolves when none of them runs any more. */
 export async function killProcesses(leader: number, mark: string): Promise<void> {
@@ -25,6 +26,12 @@ export async function killProcesses(leader: number, mark: string): Promise<void>
     if (dying.length === 0 && (process.platform === "linux" || !groupLives)) return;
     await sleep(ROUND_MS);
   }
+}
+
+/** Resolves when the marked ones have ended by themselves, or when they had long enough. On Linux only; elsewhere at once. */
+export async function processesEnd(mark: string, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while ((await markedProcesses(mark)).length > 0 && performance.now() < deadline) await sleep(LOOK_MS);
 }
 
 /** The part of `killProcesses` that works in an exit handler. Says whether there was someone to kill. */

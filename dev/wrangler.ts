@@ -7,7 +7,7 @@ import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { eachLine } from "./lines.ts";
-import { killGroupNow, killProcesses } from "./reap.ts";
+import { killGroupNow, killProcesses, processesEnd } from "./reap.ts";
 import { ROOT } from "./tools.mjs";
 
 export type WranglerOptions = {
@@ -107,6 +107,8 @@ export class Wrangler {
     const timer = setTimeout(() => this.killNow(), GRACE_MS);
     await this.#exited;
     clearTimeout(timer);
+    // What removes the containers outlives wrangler.
+    await processesEnd(this.#options.scratch, GRACE_MS);
     await this.kill();
   }
 

@@ -1,0 +1,109 @@
+/**
+ * A Docker Engine to test with: the one that answers, or Debian's, installed where it is missing and started with a directory and a
+ * socket of its own. Stops only what it started; the images that it holds make the next run quick.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { attempt, command, NotPossible, step } from "./command.ts";
+
+export type DockerEngine = {
+  /** For `docker` and everything that drives it. */
+  env: Record<string, string>;
+  /** Whether it was started here: then its images are this test's own. */
+  own: boolean;
+  stop(): Promise<void>;
+};
+
+const ANSWER_MS = 20_000;
+const INSTALL_MS = 180_000;
+const START_MS = 60_000;
+const STOP_MS = 30_000;
+const POLL_MS = 200;
+const DATA = "/var/lib/claude-agent-service-docker";
+const RUN = "/run/claude-agent-service-docker";
+const SOCKET = `${RUN}/docker.sock`;
+const LOG = `${RUN}/dockerd.log`;
+const PACKAGES = ["docker.io", "iptables", "debootstrap"];
+const LOG_LINES = 5;
+
+export async function dockerEngine(): Promise<DockerEngine> {
+  if ((await attempt("docker", ["info"], { timeoutMs: ANSWER_MS })) !== undefined) {
+    return { env: {}, own: false, stop: () => Promise.resolve() };
+  }
+  const missing = ["dockerd", "iptables", "debootstrap"].filter((program) => !isInstalled(program));
+  if (process.platform !== "linux") throw new NotPossible("no Docker Engine answers: start Docker");
+  if (process.getuid?.() !== 0) throw new NotPossible("no Docker Engine answers, and only root can start one: start Docker, or run this as root on Debian");
+  if (missing.length > 0) await install(missing);
+  return start();
+}
+
+async function install(missing: readonly string[]): Promise<void> {
+  if (!isInstalled("apt-get")) throw new NotPossible(`no Docker Engine answers, and without Debian's packages ${missing.join(" and ")} cannot be installed`);
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  try {
+    await step(`installing ${PACKAGES.join(", ")} from Debian's packages`, async () => {
+      await command("apt-get", ["update", "-qq"], { timeoutMs: INSTALL_MS, env });
+      await command("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...PACKAGES], { timeoutMs: INSTALL_MS, env });
+    });
+  } catch (error) {
+    throw new NotPossible(`Debian's packages cannot be installed: ${String(error)}`);
+  }
+}
+
+function isInstalled(program: string): boolean {
+  return ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"].some((directory) => existsSync(`${directory}/${program}`));
+}
+
+async function start(): Promise<DockerEngine> {
+  const env = { DOCKER_HOST: `unix://${SOCKET}`, WRANGLER_DOCKER_HOST: `unix://${SOCKET}` };
+  if ((await attempt("docker", ["info"], { timeoutMs: ANSWER_MS, env })) !== undefined) {
+    throw new NotPossible(`another run of this test uses the engine at ${SOCKET}`);
+  }
+  mkdirSync(RUN, { recursive: true });
+  rmSync(`${RUN}/docker.pid`, { force: true });
+  const log = openSync(LOG, "w");
+  const paths = ["--data-root", DATA, "--exec-root", `${RUN}/exec`, "--pidfile", `${RUN}/docker.pid`, "--host", `unix://${SOCKET}`];
+  const child = spawn("dockerd", paths, { detached: true, stdio: ["ignore", log, log] });
+  closeSync(log);
+  const kill = (): void => void child.kill("SIGTERM");
+  process.once("exit", kill);
+  try {
+    await step("starting dockerd", () => answers(child, env));
+  } catch (error) {
+    await stop(child);
+    process.off("exit", kill);
+    throw error;
+  }
+  return {
+    env,
+    own: true,
+    async stop() {
+      await stop(child);
+      process.off("exit", kill);
+    },
+  };
+}
+
+async function answers(child: ChildProcess, env: Record<string, string>): Promise<void> {
+  const deadline = performance.now() + START_MS;
+  while ((await attempt("docker", ["info"], { timeoutMs: ANSWER_MS, env })) === undefined) {
+    const ended = child.exitCode !== null || child.signalCode !== null;
+    if (ended || performance.now() > deadline) {
+      const said = readFileSync(LOG, "utf8").trim().split("\n").slice(-LOG_LINES).join("\n");
+      throw new NotPossible(`dockerd ${ended ? "ended" : `did not answer within ${START_MS / 1000} s`}; the end of ${LOG}:\n${said}`);
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+/** dockerd ends its containers and its containerd first. */
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+  await exited;
+  clearTimeout(timer);
+}

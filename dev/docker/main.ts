@@ -1,0 +1,47 @@
+/**
+ * `npm run test:docker`: the product in real containers: an engine, the images, the tests of dev/docker/test/, and nothing left running.
+ * Status 0: passed; 1: failed; 3: this machine cannot run it, which says nothing about the product.
+ */
+import { spawn } from "node:child_process";
+import { ROOT } from "../tools.mjs";
+import { NotPossible } from "./command.ts";
+import { dockerEngine } from "./engine.ts";
+import { prepareImages } from "./images.ts";
+
+const NOT_POSSIBLE = 3;
+/** Of one file of tests, with the start of wrangler. */
+const FILE_TIME_LIMIT_MS = 5 * 60_000;
+
+async function main(): Promise<boolean> {
+  const engine = await dockerEngine();
+  console.log(engine.own ? "docker: Debian's Docker Engine, started for this test" : "docker: the Docker Engine of this machine");
+  try {
+    const images = await prepareImages(engine);
+    return await runTests({ ...engine.env, ...images.env, DOCKER_TEST_IMAGE: images.product });
+  } finally {
+    await engine.stop();
+    if (engine.own) console.log("docker: dockerd is stopped; its images stay for the next run");
+  }
+}
+
+async function runTests(env: Record<string, string>): Promise<boolean> {
+  console.log("docker: the tests, in real containers");
+  const args = ["--test", "--test-reporter=spec", "--test-concurrency=1", `--test-timeout=${FILE_TIME_LIMIT_MS}`, "dev/docker/test/*.test.ts"];
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: "inherit", env: { ...process.env, ...env } });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code === 0));
+  });
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130));
+const started = performance.now();
+try {
+  const passed = await main();
+  console.log(`docker: ${passed ? "passed" : "FAILED"} in ${Math.round((performance.now() - started) / 1000)} s`);
+  process.exitCode = passed ? 0 : 1;
+} catch (error) {
+  const impossible = error instanceof NotPossible;
+  console.error(`docker: ${impossible ? `cannot be run here: ${error.message}` : String(error)}`);
+  process.exitCode = impossible ? NOT_POSSIBLE : 1;
+}

@@ -1,0 +1,120 @@
+/*
+ * The whole product on real containers: `ctx.container` through workerd and Docker, with the image as it is deployed.
+ * What the local engine cannot show: isolation, users, the network's walls. The rest is in tests/e2e/.
+ */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import type { Client } from "../../../tests/e2e/client.ts";
+import { SECRET, service } from "../../../tests/e2e/support.ts";
+import { attempt } from "../command.ts";
+import { containerWith, docker, until, workerdContainers } from "./support.ts";
+
+const IDLE_MS = 8_000;
+/** Above CONTAINER_IDLE, an alarm's delay and a container's stop. */
+const IDLE_STOP_MS = 60_000;
+const STOP_MS = 30_000;
+const TEST_MS = 120_000;
+
+const running = service({ containers: "docker", vars: { CONTAINER_IDLE: `${IDLE_MS}ms`, CONTAINER_INTERNET: "off" } });
+
+/** Runs after the product has stopped. */
+after(async () => {
+  await until("no container is left", STOP_MS, async () => ((await workerdContainers("running")).length === 0 ? true : undefined));
+});
+
+/** The output of a shell command of the account's agent. */
+async function shell(client: Client, command: string, session_id = "shell"): Promise<string> {
+  return (await client.query(`[[tool Bash ${JSON.stringify({ command })}]]`, { session_id })).response;
+}
+
+/** Leaves a file in the workspace of the account's agent, by which its container is known. */
+async function containerOf(client: Client): Promise<string> {
+  const file = `mark-${client.accountId}`;
+  await shell(client, `touch ${file}`);
+  return containerWith(file);
+}
+
+/** How the container ended; it may be removed as soon as it has. */
+function exitStatus(name: string): Promise<string | undefined> {
+  return attempt("docker", ["wait", name], { timeoutMs: IDLE_STOP_MS });
+}
+
+describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
+  test("a question is answered, and the next in the conversation knows it", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    assert.match((await client.query("What is 2+2?", { session_id: "sums" })).response, /4/);
+    assert.match((await client.query("repeat everything I said", { session_id: "sums" })).response, /What is 2\+2\?/);
+  });
+
+  test("a conversation goes on in a new container when its own is killed", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    await client.query("The word is pear.", { session_id: "mortal" });
+    const first = await containerOf(client);
+    const before = await docker("inspect", "--format", "{{.Id}}", first);
+    await docker("kill", first);
+    assert.match((await client.query("repeat everything I said", { session_id: "mortal" })).response, /The word is pear\./);
+    const after = await docker("inspect", "--format", "{{.Id}}", await containerOf(client));
+    assert.notEqual(after, before);
+  });
+
+  test("two accounts have two containers, and neither sees the other's files", { timeout: TEST_MS }, async () => {
+    const [one, other] = [running.newClient(), running.newClient()];
+    await shell(one, "echo pear > secret.txt; echo pear > /tmp/pear-secret.txt; echo pear > ~/pear-secret.txt");
+    assert.match(await shell(one, "find / -name '*secret.txt' -user node 2>/dev/null | wc -l"), /\b3\b/);
+    assert.match(await shell(other, "find / -name '*secret.txt' -user node 2>/dev/null | wc -l"), /\b0\b/);
+    assert.notEqual(await containerOf(one), await containerOf(other));
+  });
+
+  test("the agent is not root and sees no process of the machine", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    assert.match(await shell(client, "id -un; touch /etc/mine 2>&1"), /node[^]*Permission denied/);
+    assert.match(await shell(client, "cat /proc/1/comm"), /tini/);
+    assert.doesNotMatch(await shell(client, "ps -e -o args"), /workerd|dockerd/);
+  });
+
+  test("the credential is with the model and not in the container", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    const prompt = "[[say yes]] who pays?";
+    await client.query(prompt);
+    assert.equal(running.asked(prompt)[0]?.x_api_key, SECRET);
+    const name = await containerOf(client);
+    const seen = [
+      await docker("inspect", name),
+      await docker("inspect", `${name}-proxy`),
+      await docker("exec", name, "sh", "-c", "cat /proc/[0-9]*/environ | tr '\\0' '\\n'"),
+    ];
+    assert.match(seen.join("\n"), /ANTHROPIC_API_KEY=placeholder/);
+    assert.ok(!seen.join("\n").includes(SECRET));
+  });
+
+  test("with CONTAINER_INTERNET off the agent reaches the model and nothing else", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    const reach = (url: string): string => `curl -sS -m 5 -o /dev/null -w '%{http_code}' ${url}; echo " status $?"`;
+    assert.match(await shell(client, reach("http://model.internal/v1/nothing")), /404 status 0/);
+    for (const url of ["http://registry.npmjs.org/", "https://registry.npmjs.org/", "https://1.1.1.1/"]) {
+      assert.match(await shell(client, reach(url)), /000 status [1-9]/, url);
+    }
+  });
+
+  test("a container that is told to stop finishes its turn and ends with status 0", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    const name = await containerOf(client);
+    const prompt = "[[words 40]] [[delay 300]] last words";
+    const answer = client.query(prompt, { session_id: "drained" });
+    await until("the model is asked", STOP_MS, () => Promise.resolve(running.asked(prompt)[0]));
+    const status = exitStatus(name);
+    await docker("kill", "--signal", "TERM", name);
+    assert.match((await answer).response, /word1 .*word40/);
+    assert.equal(await status, "0");
+  });
+
+  test("an idle container stops by itself with status 0, and the next question starts another", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    await client.query("The word is plum.", { session_id: "idle" });
+    const name = await containerOf(client);
+    const start = performance.now();
+    assert.equal(await exitStatus(name), "0");
+    assert.ok(performance.now() - start > IDLE_MS / 2, "it stayed for a while");
+    assert.match((await client.query("repeat everything I said", { session_id: "idle" })).response, /The word is plum\./);
+  });
+});
