@@ -71,6 +71,7 @@ async function start(): Promise<DockerEngine> {
   process.once("exit", kill);
   try {
     await step("starting dockerd", () => answers(child, env));
+    await removeContainers(env);
   } catch (error) {
     await stop(child);
     process.off("exit", kill);
@@ -96,6 +97,12 @@ async function answers(child: ChildProcess, env: Record<string, string>): Promis
     }
     await sleep(POLL_MS);
   }
+}
+
+/** Of a run that was killed: dockerd starts them again. */
+async function removeContainers(env: Record<string, string>): Promise<void> {
+  const left = await command("docker", ["ps", "--all", "--quiet"], { timeoutMs: ANSWER_MS, env });
+  if (left !== "") await command("docker", ["rm", "--force", ...left.split("\n")], { timeoutMs: STOP_MS, env });
 }
 
 /** dockerd ends its containers and its containerd first. */

@@ -20,6 +20,7 @@ export type Images = {
 const HERE = join(ROOT, "dev/docker");
 const PRODUCT = "claude-agent-service:docker-test";
 const SIDECAR = "claude-agent-sidecar:docker-test";
+const WRANGLER_IMAGES = "cloudflare-dev/*";
 const DEBIAN = "bookworm";
 const MIRROR = "http://deb.debian.org/debian";
 const MADE_FROM = "claude-agent-service.made-from";
@@ -51,16 +52,24 @@ export async function prepareImages(engine: DockerEngine): Promise<Images> {
     env = { MINIFLARE_CONTAINER_EGRESS_IMAGE: SIDECAR };
   }
   // Debian's client has no buildx; the classic builder reaches the network as the machine does.
-  if (engine.own) env = { ...env, WRANGLER_DOCKER_BIN: join(HERE, "docker-cli"), WRANGLER_CI_OVERRIDE_NETWORK_MODE_HOST: "1" };
+  if (engine.own) env = { ...env, WRANGLER_DOCKER_BIN: join(HERE, "classic-docker"), WRANGLER_CI_OVERRIDE_NETWORK_MODE_HOST: "1" };
   await step("building the product's image", () => build(engine, PRODUCT, join(ROOT, "container"), []));
   return { product: PRODUCT, env };
+}
+
+/** In an engine of this test's own: what wrangler built goes, and what no image uses any more; the layers of the newest build stay. */
+export async function tidyImages({ own, env }: DockerEngine): Promise<void> {
+  if (!own) return;
+  const built = await command("docker", ["images", "--quiet", "--filter", `reference=${WRANGLER_IMAGES}`, "--format", "{{.Repository}}:{{.Tag}}"], { timeoutMs: QUICK_MS, env });
+  if (built !== "") await command("docker", ["rmi", ...built.split("\n")], { timeoutMs: QUICK_MS, env });
+  await command("docker", ["image", "prune", "--force"], { timeoutMs: QUICK_MS, env });
 }
 
 function build(engine: DockerEngine, tag: string, context: string, args: readonly string[]): Promise<string> {
   const builder: Record<string, string> = engine.own ? { DOCKER_BUILDKIT: "0" } : {};
   // As wrangler asks for it, or its own build would find no layer to reuse.
-  const command_ = ["docker", "build", "--platform", "linux/amd64", "--network", "host", "--tag", tag, ...args, context];
-  return command("nice", [...NICE, ...command_], { timeoutMs: BUILD_MS, env: { ...engine.env, ...builder } });
+  const flags = ["--platform", "linux/amd64", ...(engine.own ? ["--network", "host"] : []), "--tag", tag, ...args];
+  return command("nice", [...NICE, "docker", "build", ...flags, context], { timeoutMs: BUILD_MS, env: { ...engine.env, ...builder } });
 }
 
 /** Debian, the Node of this checkout's packages, npm, and the user that the official image has. */

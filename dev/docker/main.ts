@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { ROOT } from "../tools.mjs";
 import { NotPossible } from "./command.ts";
 import { dockerEngine } from "./engine.ts";
-import { prepareImages } from "./images.ts";
+import { prepareImages, tidyImages } from "./images.ts";
 
 const NOT_POSSIBLE = 3;
 /** Of one file of tests, with the start of wrangler. */
@@ -17,7 +17,9 @@ async function main(): Promise<boolean> {
   console.log(engine.own ? "docker: Debian's Docker Engine, started for this test" : "docker: the Docker Engine of this machine");
   try {
     const images = await prepareImages(engine);
-    return await runTests({ ...engine.env, ...images.env, DOCKER_TEST_IMAGE: images.product });
+    const passed = await runTests({ ...engine.env, ...images.env, DOCKER_TEST_IMAGE: images.product });
+    await tidyImages(engine);
+    return passed;
   } finally {
     await engine.stop();
     if (engine.own) console.log("docker: dockerd is stopped; its images stay for the next run");
