@@ -5,7 +5,7 @@ mod support;
 
 use claude_agent_service::store::Store;
 use claude_agent_service::store::conversations::ACCESS_RESOLUTION_MS;
-use claude_agent_service::store::reads::{Listing, Page};
+use claude_agent_service::store::reads::{Listing, MAX_DOCUMENT_CONVERSATIONS, Page};
 use serde_json::{Value, json};
 use support::{Rusqlite, admission, admit, agent_session, at, exchange, session, store, turn};
 
@@ -18,6 +18,10 @@ fn filled(n: u128) -> (Store<Rusqlite>, Rusqlite) {
     (store, sql)
 }
 
+fn skip(skip: u32) -> Page {
+    Page { after: None, skip }
+}
+
 fn ids(listing: &Listing<String>) -> Vec<String> {
     let list: Vec<Value> = serde_json::from_str(&listing.json).unwrap();
     list.iter().map(|conversation| conversation["session_id"].as_str().unwrap().to_owned()).collect()
@@ -27,13 +31,13 @@ fn ids(listing: &Listing<String>) -> Vec<String> {
 fn the_list_is_newest_access_first() {
     let (store, _) = filled(3);
     exchange(&store, 4, "c1", "again", "a");
-    assert_eq!(ids(&store.list(50, &Page::Offset(0)).unwrap()), ["c1", "c3", "c2"]);
+    assert_eq!(ids(&store.list(50, &skip(0)).unwrap()), ["c1", "c3", "c2"]);
 }
 
 #[test]
 fn a_listed_conversation_is_pinned() {
     let (store, _) = filled(1);
-    let list: Value = serde_json::from_str(&store.list(50, &Page::Offset(0)).unwrap().json).unwrap();
+    let list: Value = serde_json::from_str(&store.list(50, &skip(0)).unwrap().json).unwrap();
     assert_eq!(
         list,
         json!([{"session_id": "c1", "title": "q", "created_at": 1_795_330_109_184_i64,
@@ -43,48 +47,59 @@ fn a_listed_conversation_is_pinned() {
 
 #[test]
 fn an_empty_list_is_an_empty_array() {
-    let listing = store().0.list(50, &Page::Offset(0)).unwrap();
+    let listing = store().0.list(50, &skip(0)).unwrap();
     assert_eq!((listing.json.as_str(), listing.next), ("[]", None));
 }
 
 #[test]
 fn limit_and_offset_cut_the_list() {
     let (store, _) = filled(5);
-    assert_eq!(ids(&store.list(2, &Page::Offset(1)).unwrap()), ["c4", "c3"]);
-    assert_eq!(ids(&store.list(2, &Page::Offset(4)).unwrap()), ["c1"]);
-    assert_eq!(ids(&store.list(2, &Page::Offset(5)).unwrap()), Vec::<String>::new());
-    assert_eq!(ids(&store.list(2, &Page::Offset(u32::MAX)).unwrap()), Vec::<String>::new());
+    assert_eq!(ids(&store.list(2, &skip(1)).unwrap()), ["c4", "c3"]);
+    assert_eq!(ids(&store.list(2, &skip(4)).unwrap()), ["c1"]);
+    assert_eq!(ids(&store.list(2, &skip(5)).unwrap()), Vec::<String>::new());
+    assert_eq!(ids(&store.list(2, &skip(u32::MAX)).unwrap()), Vec::<String>::new());
 }
 
 #[test]
 fn the_pages_lead_through_the_whole_list_and_end() {
     let (store, _) = filled(5);
-    let (mut page, mut seen) = (Page::Offset(0), Vec::new());
+    let (mut page, mut seen) = (skip(0), Vec::new());
     for _ in 0..3 {
         let listing = store.list(2, &page).unwrap();
         seen.push(ids(&listing));
         let Some(next) = listing.next else { break };
-        page = Page::After(next);
+        page = next;
     }
     assert_eq!(seen, [vec!["c5", "c4"], vec!["c3", "c2"], vec!["c1"]]);
 }
 
 #[test]
+fn a_long_list_is_the_same_as_a_short_one() {
+    let limit = MAX_DOCUMENT_CONVERSATIONS;
+    let (store, _) = filled(u128::from(limit) + 1);
+    let (short, long) = (store.list(limit, &skip(0)).unwrap(), store.list(limit + 1, &skip(0)).unwrap());
+    assert_eq!(ids(&long).len(), limit as usize + 1);
+    let first = |listing: &Listing<String>| serde_json::from_str::<Vec<Value>>(&listing.json).unwrap()[..50].to_vec();
+    assert_eq!(first(&short), first(&long));
+    assert!(short.next.is_some() && long.next.is_none());
+}
+
+#[test]
 fn a_full_last_page_has_no_next() {
-    assert_eq!(filled(4).0.list(4, &Page::Offset(0)).unwrap().next, None);
-    assert_eq!(filled(4).0.list(2, &Page::Offset(2)).unwrap().next, None);
+    assert_eq!(filled(4).0.list(4, &skip(0)).unwrap().next, None);
+    assert_eq!(filled(4).0.list(2, &skip(2)).unwrap().next, None);
 }
 
 #[test]
 fn a_cursor_stays_right_while_conversations_come_and_go() {
     let (store, _) = filled(6);
-    let first = store.list(2, &Page::Offset(0)).unwrap();
+    let first = store.list(2, &skip(0)).unwrap();
     assert_eq!(ids(&first), ["c6", "c5"]);
     exchange(&store, 7, "c7", "new", "a");
     exchange(&store, 8, "c6", "touched", "a");
     store.delete_conversation(&session("c5")).unwrap();
     store.delete_conversation(&session("c4")).unwrap();
-    let second = store.list(2, &Page::After(first.next.unwrap())).unwrap();
+    let second = store.list(2, &first.next.unwrap()).unwrap();
     assert_eq!(ids(&second), ["c3", "c2"]);
 }
 
@@ -98,16 +113,16 @@ fn conversations_of_the_same_moment_are_neither_lost_nor_doubled_between_pages()
         )
         .unwrap();
     }
-    let first = store.list(2, &Page::Offset(0)).unwrap();
-    let second = store.list(2, &Page::After(first.next.clone().unwrap())).unwrap();
+    let first = store.list(2, &skip(0)).unwrap();
+    let second = store.list(2, &first.next.clone().unwrap()).unwrap();
     assert_eq!([ids(&first), ids(&second)], [["d", "c"], ["b", "a"]]);
 }
 
 #[test]
 fn a_page_is_read_along_the_index_without_sorting() {
     let (store, sql) = filled(2);
-    let after = store.list(1, &Page::Offset(0)).unwrap().next.unwrap();
-    for page in [Page::Offset(0), Page::After(after)] {
+    let after = store.list(1, &skip(0)).unwrap().next.unwrap();
+    for page in [skip(0), after] {
         store.list(50, &page).unwrap();
         let plan = sql.plan_of_last().join("\n");
         assert!(plan.contains("conversations_by_access"), "{plan}");

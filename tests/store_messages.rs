@@ -5,7 +5,7 @@ mod support;
 
 use claude_agent_service::domain::AccountId;
 use claude_agent_service::store::MAX_ROW_TEXT_BYTES;
-use claude_agent_service::store::messages::MAX_MESSAGES_PER_ANSWER;
+use claude_agent_service::store::messages::{MAX_MESSAGE_BYTES_PER_ANSWER, MAX_MESSAGES_PER_ANSWER, Messages};
 use claude_agent_service::store::reads::MAX_DOCUMENT_MESSAGE_BYTES;
 use serde_json::{Value, json};
 use support::{Rusqlite, admission, admit, exchange, finish, session, store, turn};
@@ -13,6 +13,10 @@ use support::{Rusqlite, admission, admit, exchange, finish, session, store, turn
 /// One message of 4.5 MB in two-byte characters: three rows and a rest.
 fn large() -> String {
     "é".repeat(MAX_ROW_TEXT_BYTES * 3 / 2 + 1)
+}
+
+fn contents(read: &Messages) -> Vec<&str> {
+    read.messages.iter().map(|message| message.content.as_str()).collect()
 }
 
 fn document(store: &claude_agent_service::store::Store<Rusqlite>, id: &str) -> Option<Value> {
@@ -27,9 +31,9 @@ fn a_message_larger_than_a_row_is_stored_in_parts_and_read_back_whole() {
     let seq = admit(&store, &admission(1, "a", &large())).unwrap();
     assert_eq!(sql.count("messages"), 4);
     assert_eq!(store.message_text(&session("a"), seq).unwrap(), Some(large()));
-    let messages = store.messages_before(&session("a"), i64::MAX).unwrap();
-    assert_eq!(messages.len(), 1);
-    assert_eq!(messages[0].content, large());
+    let read = store.messages_before(&session("a"), i64::MAX).unwrap();
+    assert_eq!(read.messages.len(), 1);
+    assert_eq!(read.messages[0].content, large());
 }
 
 #[test]
@@ -104,11 +108,55 @@ fn of_many_messages_the_newest_come_oldest_first() {
     }
     assert_eq!(document(&store, "a"), None);
     let newest = store.messages_before(&session("a"), i64::MAX).unwrap();
-    assert_eq!(newest.len(), 1_000);
-    assert_eq!((newest[0].content.as_str(), newest[999].content.as_str()), ("q2", "a501"));
-    let older = store.messages_before(&session("a"), newest[0].seq).unwrap();
-    let older: Vec<&str> = older.iter().map(|message| message.content.as_str()).collect();
-    assert_eq!(older, ["q1", "a1"]);
+    let (first, last) = (&newest.messages[0], newest.messages.last().unwrap());
+    assert_eq!((newest.messages.len(), newest.older), (1_000, true));
+    assert_eq!((first.content.as_str(), last.content.as_str()), ("q2", "a501"));
+    let rest = store.messages_before(&session("a"), first.seq).unwrap();
+    assert_eq!((contents(&rest), rest.older), (vec!["q1", "a1"], false));
+}
+
+#[test]
+fn a_thousand_messages_are_one_answer() {
+    let (store, _) = store();
+    for n in 1..=500 {
+        exchange(&store, n, "a", "q", "a");
+    }
+    let all = store.messages_before(&session("a"), i64::MAX).unwrap();
+    assert_eq!((all.messages.len(), all.older), (1_000, false));
+}
+
+#[test]
+fn an_answer_holds_no_more_bytes_than_it_may() {
+    let (store, _) = store();
+    let third = "x".repeat(usize::try_from(MAX_MESSAGE_BYTES_PER_ANSWER).unwrap() / 3);
+    for n in 1..=2 {
+        exchange(&store, n, "a", &third, &third);
+    }
+    let newest = store.messages_before(&session("a"), i64::MAX).unwrap();
+    let seqs: Vec<i64> = newest.messages.iter().map(|message| message.seq).collect();
+    assert_eq!((seqs, newest.older), (vec![2, 3, 4], true));
+    let rest = store.messages_before(&session("a"), 2).unwrap();
+    assert_eq!((rest.messages.len(), rest.older), (1, false));
+}
+
+#[test]
+fn a_message_larger_than_an_answer_comes_alone() {
+    let (store, _) = store();
+    let large = "x".repeat(usize::try_from(MAX_MESSAGE_BYTES_PER_ANSWER).unwrap() + 1);
+    exchange(&store, 1, "a", "q", &large);
+    let newest = store.messages_before(&session("a"), i64::MAX).unwrap();
+    assert_eq!((newest.messages.len(), newest.older), (1, true));
+    assert_eq!(newest.messages[0].content, large);
+    let rest = store.messages_before(&session("a"), newest.messages[0].seq).unwrap();
+    assert_eq!((contents(&rest), rest.older), (vec!["q"], false));
+}
+
+#[test]
+fn before_the_first_message_there_is_nothing() {
+    let (store, _) = store();
+    exchange(&store, 1, "a", "q", "a");
+    let none = store.messages_before(&session("a"), 1).unwrap();
+    assert_eq!((none.messages.len(), none.older), (0, false));
 }
 
 #[test]
@@ -118,8 +166,8 @@ fn a_turn_without_an_answer_leaves_the_order_as_it_is() {
     admit(&store, &admission(2, "a", "answered later")).unwrap();
     finish(&store, &turn(2), "second", support::at(3_000)).unwrap();
     finish(&store, &turn(1), "first", support::at(4_000)).unwrap();
-    let said: Vec<_> = store.messages_before(&session("a"), i64::MAX).unwrap().into_iter().map(|m| m.content).collect();
-    assert_eq!(said, ["unanswered", "first", "answered later", "second"]);
+    let all = store.messages_before(&session("a"), i64::MAX).unwrap();
+    assert_eq!(contents(&all), ["unanswered", "first", "answered later", "second"]);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::listeners::Subscription;
+use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Conversation, EventId, IdempotencyKey, Message, Position, RequestId, SessionId, Title, Turn, TurnId, TurnOptions,
+    Conversation, EventId, IdempotencyKey, MetadataPatch, RequestId, SessionId, Title, Turn, TurnId, TurnOptions, Words,
 };
 use crate::store::StoreError;
+use crate::store::messages::Messages;
 use crate::store::reads::Page;
 
 /// A command with the request that it came from.
@@ -30,11 +32,24 @@ pub enum Command {
         limit: u32,
         /// Which page.
         page: Page,
+        /// Those only whose title and messages hold these.
+        words: Option<Words>,
     },
     /// One conversation with its newest messages. Counts as an access.
     ReadConversation {
         /// Which.
         session_id: SessionId,
+        /// Only messages with a lower number; its document as it is where absent.
+        before: Option<i64>,
+    },
+    /// Change title and metadata. Counts as an access.
+    UpdateConversation {
+        /// Which.
+        session_id: SessionId,
+        /// Its title from now on; stays where absent.
+        title: Option<Title>,
+        /// The change of its metadata.
+        metadata: Option<MetadataPatch>,
     },
     /// The event stream of a conversation's current or latest turn.
     FollowConversation {
@@ -58,6 +73,8 @@ pub enum Command {
         /// Which.
         turn_id: TurnId,
     },
+    /// How much is stored.
+    StorageStats,
 }
 
 /// How the caller of a turn wants its answer.
@@ -99,16 +116,20 @@ pub enum Reply<J> {
         json: J,
         /// How many were asked for.
         limit: u32,
-        /// Where the next page starts, where there is one.
-        next: Option<Position>,
+        /// What was searched for.
+        words: Option<Words>,
+        /// The page after it, where there is one.
+        next: Option<Page>,
     },
-    /// A conversation that is too large for SQLite to write.
+    /// A conversation that SQLite did not write: it is too large, or only a part of it was asked for.
     Conversation {
         /// It.
         conversation: Box<Conversation>,
-        /// Its newest messages, oldest first.
-        messages: Vec<Message>,
+        /// Its newest messages, or the newest of those that were asked for.
+        messages: Messages,
     },
+    /// A conversation as it is after a change.
+    Updated(Box<Conversation>),
     /// A turn, as it stands.
     Turn(Box<Turn>),
     /// A turn that has ended, as the answer to its query.
@@ -153,6 +174,9 @@ pub enum AccountError {
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// There would be too much metadata.
+    #[error("metadata: {0}")]
+    Metadata(#[from] BadMetadata),
     /// The object lost the turn's end; the turn is not lost.
     #[error("the object did not see the end of the turn")]
     EndUnseen,

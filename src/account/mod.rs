@@ -2,6 +2,7 @@
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
 pub mod command;
+mod conversations;
 mod finish;
 pub mod host;
 pub mod listeners;
@@ -93,11 +94,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         let now = self.host.now();
         let reply = match envelope.command {
             Command::StartTurn(start) => return self.start_turn(&start, &envelope.request_id, now),
-            Command::ListConversations { limit, page } => {
-                let listing = self.store.list(limit, &page)?;
-                Reply::Listing { json: listing.json, limit, next: listing.next }
+            Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
+            Command::ReadConversation { session_id, before } => self.read_conversation(&session_id, before, now)?,
+            Command::UpdateConversation { session_id, title, metadata } => {
+                self.update_conversation(&session_id, title.as_ref(), metadata, now)?
             }
-            Command::ReadConversation { session_id } => self.read_conversation(&session_id, now)?,
             Command::FollowConversation { session_id, last_event_id } => {
                 let turn_id = self.turn_to_follow(&session_id, last_event_id.as_ref())?;
                 let after = last_event_id.filter(|id| id.turn_id == turn_id).map_or(0, |id| id.n);
@@ -109,6 +110,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             }
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
+            Command::StorageStats => self.storage_stats(now)?,
         };
         Ok(Handled::Now(reply))
     }
@@ -148,16 +150,6 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             }
         }
         Ok(())
-    }
-
-    fn read_conversation(&self, session_id: &SessionId, now: Millis) -> Result<Reply<S::Json>, AccountError> {
-        self.store.touch(session_id, now)?;
-        if let Some(json) = self.store.conversation_document(&self.id, session_id)? {
-            return Ok(Reply::Document(json));
-        }
-        let conversation = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
-        let messages = self.store.messages_before(session_id, i64::MAX)?;
-        Ok(Reply::Conversation { conversation: Box::new(conversation), messages })
     }
 
     fn start_turn(

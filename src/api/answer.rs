@@ -3,13 +3,15 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::cursor;
+use super::{cursor, links};
 use crate::account::command::{AccountError, Reply};
 use crate::account::listeners::Subscription;
+use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
     AccountId, Conversation, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus, Usage,
 };
 use crate::error::{ApiError, Code};
+use crate::store::messages::Messages;
 
 /// A body on its way out.
 pub enum Body<J> {
@@ -74,15 +76,24 @@ impl<J> Answer<J> {
     pub fn of(reply: Reply<J>, account_id: &AccountId, request_id: &RequestId) -> Self {
         match reply {
             Reply::Document(json) => Self::new(200, JSON, Body::Document(json), request_id),
-            Reply::Listing { json, limit, next } => {
+            Reply::Listing { json, limit, words, next } => {
                 let answer = Self::new(200, JSON, Body::Document(json), request_id);
-                match next {
-                    Some(next) => answer.with("link", next_link(account_id, limit, &cursor::encode(&next))),
+                match next.as_ref().and_then(cursor::encode) {
+                    Some(cursor) => answer.with("link", links::next(account_id, limit, words.as_ref(), &cursor)),
                     None => answer,
                 }
             }
             Reply::Conversation { conversation, messages } => {
-                Self::json(200, &conversation_json(account_id, &conversation, &messages), request_id)
+                let Messages { messages, older } = messages;
+                let body = ConversationJson::of(account_id, &conversation, Some(&messages));
+                let answer = Self::json(200, &body, request_id);
+                match messages.first().filter(|_| older) {
+                    Some(first) => answer.with("link", links::prev(account_id, &conversation.session_id, first.seq)),
+                    None => answer,
+                }
+            }
+            Reply::Updated(conversation) => {
+                Self::json(200, &ConversationJson::of(account_id, &conversation, None), request_id)
             }
             Reply::Turn(turn) => Self::json(200, &TurnJson::of(&turn), request_id),
             Reply::Answer { turn, replayed } => {
@@ -135,6 +146,7 @@ impl From<&AccountError> for ApiError {
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key came with another request before. Use a new one for each request.",
             ),
+            AccountError::Metadata(rule) => Self::parameter("metadata", &rule.to_string()),
             AccountError::EndUnseen | AccountError::Store(_) => Self::internal(),
         }
     }
@@ -255,37 +267,30 @@ struct ConversationJson<'a> {
     last_accessed_at: Millis,
     metadata: serde_json::Map<String, Value>,
     usage: Usage,
-    messages: Vec<MessageJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<Vec<MessageJson<'a>>>,
 }
 
-fn conversation_json<'a>(
-    account_id: &'a AccountId,
-    conversation: &'a Conversation,
-    messages: &'a [Message],
-) -> ConversationJson<'a> {
-    let mut metadata = conversation.metadata.clone();
-    metadata.insert("message_count".to_owned(), conversation.message_count.into());
-    let message = |message: &'a Message| MessageJson {
-        id: format!("msg_{}", message.seq),
-        turn_id: &message.turn_id,
-        role: message.role,
-        content: &message.content,
-        timestamp: message.timestamp,
-    };
-    ConversationJson {
-        session_id: &conversation.session_id,
-        account_id,
-        title: &conversation.title,
-        created_at: conversation.created_at,
-        last_accessed_at: conversation.last_accessed_at,
-        metadata,
-        usage: conversation.usage,
-        messages: messages.iter().map(message).collect(),
+impl<'a> ConversationJson<'a> {
+    fn of(account_id: &'a AccountId, conversation: &'a Conversation, messages: Option<&'a [Message]>) -> Self {
+        let mut metadata = conversation.metadata.clone();
+        metadata.insert(RESERVED_KEY.to_owned(), conversation.message_count.into());
+        let message = |message: &'a Message| MessageJson {
+            id: format!("msg_{}", message.seq),
+            turn_id: &message.turn_id,
+            role: message.role,
+            content: &message.content,
+            timestamp: message.timestamp,
+        };
+        Self {
+            session_id: &conversation.session_id,
+            account_id,
+            title: &conversation.title,
+            created_at: conversation.created_at,
+            last_accessed_at: conversation.last_accessed_at,
+            metadata,
+            usage: conversation.usage,
+            messages: messages.map(|messages| messages.iter().map(message).collect()),
+        }
     }
-}
-
-fn next_link(account_id: &AccountId, limit: u32, cursor: &str) -> String {
-    let encode = |text| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let (account, cursor) = (encode(account_id.as_str()), encode(cursor));
-    format!("</conversations?accountId={account}&limit={limit}&cursor={cursor}>; rel=\"next\"")
 }

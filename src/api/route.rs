@@ -16,6 +16,8 @@ pub enum Route {
     ListConversations,
     /// `GET /conversations/{id}`
     ReadConversation(SessionId),
+    /// `PATCH /conversations/{id}`
+    UpdateConversation(SessionId),
     /// `DELETE /conversations/{id}`
     DeleteConversation(SessionId),
     /// `POST /conversations/{id}/cancel`
@@ -24,6 +26,8 @@ pub enum Route {
     FollowConversation(SessionId),
     /// `GET /turns/{turn_id}`
     ReadTurn(TurnId),
+    /// `GET /storage-stats`
+    StorageStats,
 }
 
 impl Route {
@@ -39,12 +43,14 @@ impl Route {
             ["conversations"] => only(method, "GET", || Ok(Self::ListConversations)),
             ["conversations", id] if !id.is_empty() => match method {
                 "GET" => session(id).map(Self::ReadConversation),
+                "PATCH" => session(id).map(Self::UpdateConversation),
                 "DELETE" => session(id).map(Self::DeleteConversation),
-                _ => Err(method_not_allowed("GET, DELETE")),
+                _ => Err(method_not_allowed("GET, PATCH, DELETE")),
             },
             ["conversations", id, "cancel"] => only(method, "POST", || session(id).map(Self::CancelConversation)),
             ["conversations", id, "events"] => only(method, "GET", || session(id).map(Self::FollowConversation)),
             ["turns", id] if !id.is_empty() => only(method, "GET", || turn(id).map(Self::ReadTurn)),
+            ["storage-stats"] => only(method, "GET", || Ok(Self::StorageStats)),
             _ => Err(ApiError::not_found()),
         }
     }
@@ -60,13 +66,18 @@ fn method_not_allowed(allow: &'static str) -> ApiError {
 }
 
 fn session(segment: &str) -> Result<SessionId, ApiError> {
-    let text = percent_decode_str(segment).decode_utf8_lossy().into_owned();
-    text.try_into().map_err(|e: crate::domain::id::BadId| ApiError::new(Code::InvalidSessionId, e.to_string()))
+    decoded(segment)
+        .try_into()
+        .map_err(|e: crate::domain::id::BadId| ApiError::new(Code::InvalidSessionId, e.to_string()))
 }
 
 /// A turn id that is none names no turn.
 fn turn(segment: &str) -> Result<TurnId, ApiError> {
-    segment.parse().map_err(|_| ApiError::not_found())
+    decoded(segment).try_into().map_err(|_| ApiError::not_found())
+}
+
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -82,7 +93,14 @@ mod tests {
         let id: SessionId = "a.b_c:d-e".parse().unwrap();
         assert_eq!(Route::parse("GET", "/conversations/a.b_c:d-e"), Ok(Route::ReadConversation(id.clone())));
         assert_eq!(Route::parse("DELETE", "/conversations/a%2Eb%5fc%3Ad-e"), Ok(Route::DeleteConversation(id.clone())));
-        assert_eq!(Route::parse("POST", "/conversations/a.b_c%3ad-e/cancel"), Ok(Route::CancelConversation(id)));
+        assert_eq!(Route::parse("PATCH", "/conversations/a.b_c%3Ad%2de"), Ok(Route::UpdateConversation(id.clone())));
+        assert_eq!(
+            Route::parse("POST", "/conversations/a.b_c%3ad-e/cancel"),
+            Ok(Route::CancelConversation(id.clone()))
+        );
+        assert_eq!(Route::parse("GET", "/conversations/%61.b_c%3ad-e/events"), Ok(Route::FollowConversation(id)));
+        let turn: TurnId = "turn_0123456789abcdef0123456789abcdef".parse().unwrap();
+        assert_eq!(Route::parse("GET", "/turns/turn%5F0123456789abcdef0123456789abcdef"), Ok(Route::ReadTurn(turn)));
     }
 
     #[test]
@@ -96,7 +114,7 @@ mod tests {
     #[test]
     fn another_method_is_refused_with_those_that_are_allowed() {
         let refused = Route::parse("PUT", "/conversations/a").unwrap_err();
-        assert_eq!((refused.code, refused.allow), (Code::MethodNotAllowed, Some("GET, DELETE")));
+        assert_eq!((refused.code, refused.allow), (Code::MethodNotAllowed, Some("GET, PATCH, DELETE")));
         assert_eq!(code("GET", "/query"), Code::MethodNotAllowed);
         assert_eq!(code("POST", "/health"), Code::MethodNotAllowed);
     }

@@ -11,7 +11,7 @@ use super::bindings::{Js, Rejectable, WorkerContext, thrown};
 use super::{gateway, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
-use crate::api::request::{Asked, Head, MAX_BODY_BYTES, parse, prompt_too_large};
+use crate::api::request::{Asked, Head, parse};
 use crate::config::{BadConfig, Config};
 use crate::domain::{AccountId, RequestId};
 use crate::error::ApiError;
@@ -66,10 +66,9 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     match asked {
         Ok(Asked::Health) => health_answer(&env, &config, &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
-        Ok(Asked::Query(head)) => in_flight::promise(Some(request_id.clone()), async move {
-            let body = http::BodyReader::new(request.body())?.read_all(MAX_BODY_BYTES).await?;
-            let command = body.ok_or_else(prompt_too_large).and_then(|body| head.with_body(&body));
-            match command {
+        Ok(Asked::WithBody(pending)) => in_flight::promise(Some(request_id.clone()), async move {
+            let body = http::BodyReader::new(request.body())?.read_all(pending.max_body_bytes()).await?;
+            match pending.with_body(body.as_deref()) {
                 Ok((account_id, command)) => {
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await

@@ -110,6 +110,10 @@ impl Sql for ObjectSql {
         }
     }
 
+    fn json(&self, text: String) -> JsValue {
+        text.into()
+    }
+
     fn rows_written(&self) -> u64 {
         self.written.get()
     }

@@ -8,7 +8,7 @@ use worker::{Env, web_sys};
 use super::bindings::{Environment, Js};
 use super::http::BodyReader;
 use crate::account::command::Envelope;
-use crate::api::request::MAX_BODY_BYTES;
+use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::domain::AccountId;
 
 /// Longest command that goes in the URL, in bytes of JSON.

@@ -47,7 +47,9 @@ impl<S: Sql> Store<S> {
                 Value::Integer(bytes(prompt_bytes)),
             ],
         )?;
-        Ok(row.map_or(Ok(1), |row| row.integer(0))?)
+        let seq = row.map_or(Ok(1), |row| row.integer(0))?;
+        self.count(i64::from(seq == 1), 1);
+        Ok(seq)
     }
 
     /// Records the end of a turn in its conversation; `answer_bytes` where an answer was stored.
@@ -68,7 +70,7 @@ impl<S: Sql> Store<S> {
              cache_read_input_tokens = cache_read_input_tokens + ?8, \
              cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = cost_usd + ?10 \
              where session_id = ?1";
-        Ok(self.sql.execute(
+        self.sql.execute(
             CLOSE,
             &[
                 Value::Text(session_id.as_str()),
@@ -82,7 +84,9 @@ impl<S: Sql> Store<S> {
                 tokens(usage.cache_creation_input_tokens),
                 Value::Real(usage.cost_usd),
             ],
-        )?)
+        )?;
+        self.count(0, i64::from(answer_bytes.is_some()));
+        Ok(())
     }
 
     /// Counts as an access, unless one was recorded within [`ACCESS_RESOLUTION_MS`].
@@ -125,11 +129,13 @@ impl<S: Sql> Store<S> {
     /// SQLite's.
     pub fn delete_conversation(&self, session_id: &SessionId) -> Result<Option<AgentSession>, StoreError> {
         const TURNS: &str = "delete from turns where turn_id in (select turn_id from messages where session_id = ?1)";
-        const CONVERSATION: &str = "delete from conversations where session_id = ?1 returning agent_session";
+        const CONVERSATION: &str =
+            "delete from conversations where session_id = ?1 returning agent_session, message_count";
         let id = [Value::Text(session_id.as_str())];
         self.sql.execute(TURNS, &id)?;
-        let row = self.sql.first(CONVERSATION, &id)?;
-        row.map_or(Ok(None), |mut row| row.opt_text(0))?.map(agent_session).transpose()
+        let Some(mut row) = self.sql.first(CONVERSATION, &id)? else { return Ok(None) };
+        self.count(-1, -row.integer(1)?);
+        row.opt_text(0)?.map(agent_session).transpose()
     }
 }
 

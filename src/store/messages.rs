@@ -2,11 +2,21 @@
 
 use super::conversations::unreadable;
 use super::sql::{Sql, Value};
-use super::{Store, StoreError, pieces};
+use super::{MAX_ROW_TEXT_BYTES, Store, StoreError, pieces};
 use crate::domain::{Message, Millis, Role, SessionId, TurnId};
 
 /// Most messages that one answer holds: the newest.
 pub const MAX_MESSAGES_PER_ANSWER: u32 = 1_000;
+/// Most bytes of messages that one answer holds; a message that is larger comes alone. An answer is in memory twice.
+pub const MAX_MESSAGE_BYTES_PER_ANSWER: i64 = 16 * 1024 * 1024;
+
+/// Some of a conversation's messages.
+pub struct Messages {
+    /// They, oldest first.
+    pub messages: Vec<Message>,
+    /// Whether there are older ones.
+    pub older: bool,
+}
 
 impl<S: Sql> Store<S> {
     /// Stores a message at its `seq`.
@@ -50,16 +60,16 @@ impl<S: Sql> Store<S> {
         Ok(Some(text))
     }
 
-    /// The newest messages with a `seq` below `before`, oldest first, at most [`MAX_MESSAGES_PER_ANSWER`].
+    /// The newest messages with a `seq` below `before`, within the bounds of one answer.
     ///
     /// # Errors
     /// SQLite's, or an unreadable row.
-    pub fn messages_before(&self, session_id: &SessionId, before: i64) -> Result<Vec<Message>, StoreError> {
-        const NEWEST: &str = "select seq, part, turn_id, role, content, timestamp from messages \
-             where session_id = ?1 and seq < ?2 and seq >= coalesce((select seq from messages \
-             where session_id = ?1 and seq < ?2 and part = 0 order by seq desc limit 1 offset ?3), 0) order by seq, part";
-        let oldest_kept = Value::Integer(i64::from(MAX_MESSAGES_PER_ANSWER) - 1);
-        let rows = self.sql.query(NEWEST, &[Value::Text(session_id.as_str()), Value::Integer(before), oldest_kept])?;
+    pub fn messages_before(&self, session_id: &SessionId, before: i64) -> Result<Messages, StoreError> {
+        const FROM: &str = "select seq, part, turn_id, role, content, timestamp from messages \
+             where session_id = ?1 and seq < ?2 and seq > ?3 order by seq, part";
+        let id = Value::Text(session_id.as_str());
+        let too_old = self.newest_left_out(session_id, before)?;
+        let rows = self.sql.query(FROM, &[id, Value::Integer(before), Value::Integer(too_old)])?;
         let mut messages: Vec<Message> = Vec::new();
         for mut row in rows {
             let (seq, content) = (row.integer(0)?, row.text(4)?);
@@ -78,7 +88,27 @@ impl<S: Sql> Store<S> {
                 timestamp: Millis::new(row.integer(5)?),
             });
         }
-        Ok(messages)
+        Ok(Messages { messages, older: too_old > 0 })
+    }
+
+    /// The newest message below `before` that one answer does not hold any more; 0 where it holds them all.
+    fn newest_left_out(&self, session_id: &SessionId, before: i64) -> Result<i64, StoreError> {
+        // What an answer holds, one more, and the further parts of its messages: each part but a message's last fills a row.
+        #[expect(clippy::cast_possible_wrap, reason = "a megabyte and a half")]
+        const ROWS: i64 = MAX_MESSAGES_PER_ANSWER as i64 + 2 + MAX_MESSAGE_BYTES_PER_ANSWER / MAX_ROW_TEXT_BYTES as i64;
+        const LEFT_OUT: &str = "select seq from (select seq, max(seq) over () as newest, \
+             sum(part = 0) over newest_first as messages, sum(size) over newest_first as bytes \
+             from (select seq, part, octet_length(content) as size from messages where session_id = ?1 and seq < ?2 \
+             order by seq desc, part desc limit ?3) window newest_first as (order by seq desc, part desc)) \
+             where seq < newest and (messages > ?4 or bytes > ?5) order by seq desc limit 1";
+        let values = [
+            Value::Text(session_id.as_str()),
+            Value::Integer(before),
+            Value::Integer(ROWS),
+            Value::Integer(i64::from(MAX_MESSAGES_PER_ANSWER)),
+            Value::Integer(MAX_MESSAGE_BYTES_PER_ANSWER),
+        ];
+        Ok(self.sql.first(LEFT_OUT, &values)?.map_or(Ok(0), |row| row.integer(0))?)
     }
 
     /// The turn of the conversation's newest query.

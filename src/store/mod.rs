@@ -6,9 +6,13 @@ pub mod messages;
 pub mod reads;
 pub mod retention;
 pub mod schema;
+pub mod search;
 pub mod sql;
+pub mod stats;
 pub mod transcripts;
 pub mod turns;
+
+use std::cell::Cell;
 
 use sql::{Sql, SqlError, Value};
 
@@ -36,6 +40,8 @@ pub enum StoreError {
 /// An account's database.
 pub struct Store<S> {
     sql: S,
+    /// What `stats` counted, kept up to date by what is written since; none where it must be counted anew.
+    totals: Cell<Option<stats::Totals>>,
 }
 
 impl<S: Sql> Store<S> {
@@ -45,7 +51,7 @@ impl<S: Sql> Store<S> {
     /// Where a migration fails; the database is then as it was.
     pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
         schema::migrate(&sql, schema::ACCOUNT, now)?;
-        Ok(Self { sql })
+        Ok(Self { sql, totals: Cell::new(None) })
     }
 
     /// Runs `f` as one transaction: committed on `Ok`, rolled back on `Err`. It must not await.
@@ -53,7 +59,11 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// What `f` returned, or the failure to commit.
     pub fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.sql.transaction(f)
+        let result = self.sql.transaction(f);
+        if result.is_err() {
+            self.forget_totals();
+        }
+        result
     }
 
     /// Rows written since the object came into memory, as SQLite's cursors count them.

@@ -2,7 +2,7 @@
 //! A document is a blob, so that it can go into a response without being decoded.
 
 use super::conversations::{session_id, unreadable};
-use super::sql::{Document, Sql, Value};
+use super::sql::{Document, Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::{AccountId, Millis, Position, SessionId};
 
@@ -10,85 +10,109 @@ use crate::domain::{AccountId, Millis, Position, SessionId};
 /// pass 2 MB on the platform, and escaping can make six bytes of one.
 pub const MAX_DOCUMENT_MESSAGE_BYTES: u64 = 256 * 1024;
 
+/// Most conversations that SQLite writes as one list, for the same reason: a conversation's title and metadata take up to 39 KB.
+/// Longer lists are joined from one text per conversation.
+pub const MAX_DOCUMENT_CONVERSATIONS: u32 = 50;
+/// Above every moment that is stored, and exact in workerd.
+const BEFORE_ALL: i64 = (1 << 53) - 1;
+
 /// Which page of the list.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Page {
-    /// So many from the newest are left out.
-    Offset(u32),
-    /// It starts after this place.
-    After(Position),
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Page {
+    /// It starts after this place; at the newest conversation where absent.
+    pub after: Option<Position>,
+    /// So many are left out from there.
+    pub skip: u32,
+}
+
+impl Page {
+    /// The place that it starts after, as the two values that statements compare with.
+    pub(super) fn start(&self) -> [Value<'_>; 2] {
+        match &self.after {
+            Some(Position { last_accessed_at, session_id }) => {
+                [Value::Integer(last_accessed_at.get()), Value::Text(session_id.as_str())]
+            }
+            None => [Value::Integer(BEFORE_ALL), Value::Text("")],
+        }
+    }
 }
 
 /// One page of the list.
 pub struct Listing<J> {
     /// A JSON array, newest access first.
     pub json: J,
-    /// The place of its last conversation, where more follow.
-    pub next: Option<Position>,
+    /// The page after it, where there is one.
+    pub next: Option<Page>,
 }
 
-macro_rules! listing {
-    ($from:literal) => {
-        concat!(
-            "select cast(json_group_array(json_object('session_id', session_id, 'title', title, 'created_at', created_at, ",
-            "'last_accessed_at', last_accessed_at, 'metadata', json_set(metadata, '$.message_count', message_count))) as blob), ",
-            "count(*) from (select * from conversations ",
-            $from,
-            " order by last_accessed_at desc, session_id desc limit ?1 offset ?2)"
-        )
+macro_rules! listed {
+    () => {
+        "json_object('session_id', session_id, 'title', title, 'created_at', created_at, \
+         'last_accessed_at', last_accessed_at, 'metadata', json_set(metadata, '$.message_count', message_count))"
     };
 }
+pub(super) use listed;
 
-macro_rules! positions {
-    ($from:literal) => {
+macro_rules! page {
+    ($columns:literal) => {
         concat!(
-            "select last_accessed_at, session_id from conversations ",
-            $from,
-            " order by last_accessed_at desc, session_id desc limit 2 offset ?1 + ?2 - 1"
+            "(select ",
+            $columns,
+            " from conversations where (last_accessed_at, session_id) < (?3, ?4) \
+             order by last_accessed_at desc, session_id desc limit ?1 offset ?2)"
         )
     };
 }
 
 impl<S: Sql> Store<S> {
-    /// One page of the conversations, newest access first.
+    /// One page of the conversations, newest access first, at most `limit` of them.
     ///
     /// # Errors
     /// SQLite's.
     pub fn list(&self, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
-        const LIST: &str = listing!("");
-        const LIST_AFTER: &str = listing!("where (last_accessed_at, session_id) < (?3, ?4)");
-        const NEXT: &str = positions!("");
-        const NEXT_AFTER: &str = positions!("where (last_accessed_at, session_id) < (?3, ?4)");
-        let limit = Value::Integer(i64::from(limit));
-        match page {
-            Page::Offset(offset) => self.page(LIST, NEXT, &[limit, Value::Integer(i64::from(*offset))]),
-            Page::After(position) => {
-                let at = Value::Integer(position.last_accessed_at.get());
-                let values = [limit, Value::Integer(0), at, Value::Text(position.session_id.as_str())];
-                self.page(LIST_AFTER, NEXT_AFTER, &values)
-            }
+        const AS_ONE: &str =
+            concat!("select cast(json_group_array(", listed!(), ") as blob), count(*) from ", page!("*"));
+        const ONE_BY_ONE: &str = concat!("select ", listed!(), " from ", page!("*"));
+        let [ms, id] = page.start();
+        let values = [Value::Integer(i64::from(limit)), Value::Integer(i64::from(page.skip)), ms, id];
+        let Document { json, rows } = if limit <= MAX_DOCUMENT_CONVERSATIONS {
+            self.sql.document(AS_ONE, &values)?.ok_or_else(|| unreadable("list", &"no row"))?
+        } else {
+            self.joined(ONE_BY_ONE, &values)?
+        };
+        let next = if rows == i64::from(limit) { self.next_page(&values)? } else { None };
+        Ok(Listing { json, next })
+    }
+
+    /// The page after a full one: none where the full one was the last.
+    fn next_page(&self, values: &[Value<'_>; 4]) -> Result<Option<Page>, StoreError> {
+        const ENDS: &str = "select last_accessed_at, session_id from conversations \
+             where (last_accessed_at, session_id) < (?3, ?4) \
+             order by last_accessed_at desc, session_id desc limit 2 offset ?1 + ?2 - 1";
+        let mut ends = self.sql.query(ENDS, values)?;
+        match ends.as_mut_slice() {
+            [last, _] => Ok(Some(Page { after: Some(position(last)?), skip: 0 })),
+            _ => Ok(None),
         }
     }
 
-    fn page(
+    /// A JSON array of the texts that a statement's rows are.
+    pub(super) fn joined(
         &self,
-        list: &'static str,
-        next: &'static str,
+        statement: &'static str,
         values: &[Value<'_>],
-    ) -> Result<Listing<S::Json>, StoreError> {
-        let Some(Document { json, rows }) = self.sql.document(list, values)? else {
-            return Err(unreadable("list", &"no row"));
-        };
-        let full = matches!(values.first(), Some(Value::Integer(limit)) if *limit == rows);
-        let mut ends = if full { self.sql.query(next, values)? } else { Vec::new() };
-        let next = match ends.as_mut_slice() {
-            [end, _] => {
-                Some(Position { last_accessed_at: Millis::new(end.integer(0)?), session_id: session_id(end.text(1)?)? })
+    ) -> Result<Document<S::Json>, StoreError> {
+        let rows = self.sql.query(statement, values)?;
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let mut array = String::from("[");
+        for mut row in rows {
+            if array.len() > 1 {
+                array.push(',');
             }
-            _ => None,
-        };
-        Ok(Listing { json, next })
+            array.push_str(&row.text(0)?);
+        }
+        array.push(']');
+        Ok(Document { json: self.sql.json(array), rows: count })
     }
 
     /// One conversation with its messages, where SQLite may write it; else none: see [`MAX_DOCUMENT_MESSAGE_BYTES`].
@@ -120,4 +144,9 @@ impl<S: Sql> Store<S> {
         )?;
         Ok(document.map(|document| document.json))
     }
+}
+
+/// A place in the list: the moment in the first column, the id in the second.
+pub(super) fn position(row: &mut Row) -> Result<Position, StoreError> {
+    Ok(Position { last_accessed_at: Millis::new(row.integer(0)?), session_id: session_id(row.text(1)?)? })
 }

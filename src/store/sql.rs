@@ -150,6 +150,9 @@ pub trait Sql {
     /// What `f` returned, or the failure to commit.
     fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E>;
 
+    /// A JSON text that SQLite did not make.
+    fn json(&self, text: String) -> Self::Json;
+
     /// Rows written by all statements so far.
     fn rows_written(&self) -> u64;
 

@@ -1,0 +1,60 @@
+//! What an account answers about its conversations without its container: lists, reads, changes and counts.
+
+use super::Account;
+use super::command::{AccountError, Reply};
+use super::host::Host;
+use crate::agent::Container;
+use crate::domain::{MetadataPatch, Millis, SessionId, Title, Words};
+use crate::store::reads::Page;
+use crate::store::sql::Sql;
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+    pub(super) fn list_conversations(
+        &self,
+        limit: u32,
+        page: &Page,
+        words: Option<Words>,
+    ) -> Result<Reply<S::Json>, AccountError> {
+        let listing = match &words {
+            Some(words) => self.store.search(words, limit, page)?,
+            None => self.store.list(limit, page)?,
+        };
+        Ok(Reply::Listing { json: listing.json, limit, words, next: listing.next })
+    }
+
+    pub(super) fn read_conversation(
+        &self,
+        session_id: &SessionId,
+        before: Option<i64>,
+        now: Millis,
+    ) -> Result<Reply<S::Json>, AccountError> {
+        self.store.touch(session_id, now)?;
+        if before.is_none()
+            && let Some(json) = self.store.conversation_document(&self.id, session_id)?
+        {
+            return Ok(Reply::Document(json));
+        }
+        let conversation = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
+        let messages = self.store.messages_before(session_id, before.unwrap_or(i64::MAX))?;
+        Ok(Reply::Conversation { conversation: Box::new(conversation), messages })
+    }
+
+    /// No await lies between the read and the write that depends on it.
+    pub(super) fn update_conversation(
+        &self,
+        session_id: &SessionId,
+        title: Option<&Title>,
+        metadata: Option<MetadataPatch>,
+        now: Millis,
+    ) -> Result<Reply<S::Json>, AccountError> {
+        let before = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
+        let metadata = metadata.map(|patch| patch.apply(before.metadata)).transpose()?;
+        self.store.update_conversation(session_id, title, metadata.as_deref(), now)?;
+        let after = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
+        Ok(Reply::Updated(Box::new(after)))
+    }
+
+    pub(super) fn storage_stats(&self, now: Millis) -> Result<Reply<S::Json>, AccountError> {
+        Ok(Reply::Document(self.store.storage_stats(self.config.retention, now)?))
+    }
+}

@@ -1,0 +1,72 @@
+//! How much is stored. The totals are counted once, when somebody first asks, and then kept in memory by every statement that
+//! changes them: asking costs the same with 100 conversations and 100,000, and a turn writes no row for it.
+
+use std::time::Duration;
+
+use super::conversations::unreadable;
+use super::sql::{Sql, Value};
+use super::{Store, StoreError};
+use crate::domain::Millis;
+use crate::domain::time::DAY;
+
+/// Conversations of the account and their messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Totals {
+    conversations: i64,
+    messages: i64,
+}
+
+impl<S: Sql> Store<S> {
+    /// The answer of `GET /storage-stats`. Age is counted from the last access, as retention counts it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn storage_stats(&self, retention: Duration, now: Millis) -> Result<S::Json, StoreError> {
+        const STATS: &str = "select cast(json_object('total_conversations', cast(?1 as integer), \
+             'oldest_conversation_age_days', (select round(max(?4 - last_accessed_at, 0) / 86400000.0, 6) \
+             from conversations order by last_accessed_at limit 1), \
+             'conversations_ready_to_purge', (select count(*) from conversations where last_accessed_at < ?5 \
+             and session_id not in (select session_id from turns where finished_at is null)), \
+             'retention_policy_days', cast(?6 as integer), 'total_messages', cast(?2 as integer), \
+             'database_bytes', cast(?3 as integer)) as blob), 1";
+        let totals = self.totals()?;
+        let retention_days = i64::try_from(retention.as_secs() / DAY.as_secs()).unwrap_or(i64::MAX);
+        let document = self.sql.document(
+            STATS,
+            &[
+                Value::Integer(totals.conversations),
+                Value::Integer(totals.messages),
+                Value::Integer(i64::try_from(self.sql.database_bytes()).unwrap_or(i64::MAX)),
+                Value::Integer(now.get()),
+                Value::Integer(now.minus(retention).get()),
+                Value::Integer(retention_days),
+            ],
+        )?;
+        document.map(|document| document.json).ok_or_else(|| unreadable("stats", &"no row"))
+    }
+
+    fn totals(&self) -> Result<Totals, StoreError> {
+        const COUNT: &str = "select count(*), coalesce(sum(message_count), 0) from conversations";
+        if let Some(totals) = self.totals.get() {
+            return Ok(totals);
+        }
+        let row = self.sql.first(COUNT, &[])?.ok_or_else(|| unreadable("totals", &"no row"))?;
+        let totals = Totals { conversations: row.integer(0)?, messages: row.integer(1)? };
+        self.totals.set(Some(totals));
+        Ok(totals)
+    }
+
+    /// So many conversations and messages more. Where the transaction around it fails, the totals are counted anew.
+    pub(super) fn count(&self, conversations: i64, messages: i64) {
+        let more = |totals: Totals| Totals {
+            conversations: totals.conversations + conversations,
+            messages: totals.messages + messages,
+        };
+        self.totals.set(self.totals.get().map(more));
+    }
+
+    /// Something that is not counted one by one has changed the totals.
+    pub(super) fn forget_totals(&self) {
+        self.totals.set(None);
+    }
+}
