@@ -22,14 +22,17 @@ pub struct BadMetadata(&'static str);
 
 /// A checked change of metadata: a text sets its key, null removes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
-pub struct MetadataPatch(Option<Map<String, Value>>);
+pub struct MetadataPatch {
+    /// Whether what was there before goes.
+    clears: bool,
+    entries: Map<String, Value>,
+}
 
 impl TryFrom<Value> for MetadataPatch {
     type Error = BadMetadata;
     fn try_from(patch: Value) -> Result<Self, BadMetadata> {
         let entries = match patch {
-            Value::Null => return Ok(Self(None)),
+            Value::Null => return Ok(Self { clears: true, entries: Map::new() }),
             Value::Object(entries) => entries,
             _ => return Err(BadMetadata("an object, or null to remove all of it")),
         };
@@ -49,13 +52,7 @@ impl TryFrom<Value> for MetadataPatch {
                 return Err(BadMetadata("a value is a string of at most 512 characters, or null to remove its key"));
             }
         }
-        Ok(Self(Some(entries)))
-    }
-}
-
-impl From<MetadataPatch> for Value {
-    fn from(patch: MetadataPatch) -> Self {
-        patch.0.map_or(Self::Null, Self::Object)
+        Ok(Self { clears: false, entries })
     }
 }
 
@@ -65,17 +62,12 @@ impl MetadataPatch {
     /// # Errors
     /// Where there would be too much of it.
     pub fn apply(self, before: Map<String, Value>) -> Result<String, BadMetadata> {
-        let mut metadata = before;
-        match self.0 {
-            None => metadata.clear(),
-            Some(entries) => {
-                for (key, value) in entries {
-                    if value.is_null() {
-                        metadata.remove(&key);
-                    } else {
-                        metadata.insert(key, value);
-                    }
-                }
+        let mut metadata = if self.clears { Map::new() } else { before };
+        for (key, value) in self.entries {
+            if value.is_null() {
+                metadata.remove(&key);
+            } else {
+                metadata.insert(key, value);
             }
         }
         if metadata.len() > MAX_METADATA_KEYS {
@@ -148,10 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_survives_the_round_trip() {
-        for patch in [json!(null), json!({"a": "1", "b": null})] {
-            let read: MetadataPatch = serde_json::from_value(patch.clone()).unwrap();
-            assert_eq!(serde_json::to_value(read).unwrap(), patch);
+    fn a_patch_survives_the_way_to_its_object() {
+        for patch in [json!(null), json!({}), json!({"a": "1", "b": null})] {
+            let patch = Some(MetadataPatch::try_from(patch).unwrap());
+            let sent = serde_json::to_string(&patch).unwrap();
+            assert_eq!(serde_json::from_str::<Option<MetadataPatch>>(&sent).unwrap(), patch);
         }
     }
 }

@@ -53,10 +53,21 @@ export type StoredMessage = { id: string; turn_id: string; role: "user" | "assis
 export type Conversation = {
   session_id: string;
   account_id: string;
+  title: string;
   created_at: number;
   last_accessed_at: number;
   metadata: Record<string, unknown> & { message_count: number };
+  usage: Usage;
   messages: StoredMessage[];
+};
+
+export type StorageStats = {
+  total_conversations: number;
+  oldest_conversation_age_days: number | null;
+  conversations_ready_to_purge: number;
+  retention_policy_days: number;
+  total_messages: number;
+  database_bytes: number;
 };
 
 export type QueryFields = {
@@ -71,28 +82,44 @@ export type Headers = Record<string, string>;
 
 let accounts = 0;
 
+/** The id of an account that nobody used before. */
+export const newAccountId = (): string => `e2e-${process.pid}-${(accounts += 1)}`;
+
 /** One account's user. A new one speaks for an account that nobody used before. */
 export class Client {
   readonly url: string;
   readonly accountId: string;
+  readonly #headers: Headers;
 
-  constructor(url: string, accountId = `e2e-${process.pid}-${(accounts += 1)}`) {
+  /** `headers` go with every request: a key or a token. */
+  constructor(url: string, accountId = newAccountId(), headers: Headers = {}) {
     this.url = url;
     this.accountId = accountId;
+    this.#headers = headers;
   }
 
   /** Sends a request with the account in the query string. */
   request(method: string, path: string, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
+    return fetch(this.#named(path), { method, headers: { ...this.#headers, ...headers }, ...(signal === undefined ? {} : { signal }) });
+  }
+
+  /** PATCH /conversations/{id} as it is: whatever it answers. */
+  patch(sessionId: string, change: unknown, headers: Headers = { "content-type": "application/json" }): Promise<Response> {
+    const body = typeof change === "string" ? change : JSON.stringify(change);
+    return fetch(this.#named(`/conversations/${sessionId}`), { method: "PATCH", headers: { ...this.#headers, ...headers }, body });
+  }
+
+  #named(path: string): URL {
     const url = new URL(path, this.url);
-    url.searchParams.set("accountId", this.accountId);
-    return fetch(url, { method, headers, ...(signal === undefined ? {} : { signal }) });
+    if (!url.searchParams.has("accountId")) url.searchParams.set("accountId", this.accountId);
+    return url;
   }
 
   /** POST /query as it is: whatever it answers. */
   post(query: string, fields: QueryFields = {}, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
     return fetch(`${this.url}/query`, {
       method: "POST",
-      headers: { "content-type": "application/json", ...headers },
+      headers: { "content-type": "application/json", ...this.#headers, ...headers },
       body: JSON.stringify({ query, accountId: this.accountId, ...fields }),
       ...(signal === undefined ? {} : { signal }),
     });
@@ -134,6 +161,17 @@ export class Client {
     return json<Conversation>(await this.request("GET", `/conversations/${sessionId}`), 200);
   }
 
+  /** GET /conversations: one page, and where the next one is. */
+  async page(path = "/conversations"): Promise<{ ids: string[]; next: string | undefined }> {
+    const response = await this.request("GET", path);
+    const next = link(response, "next");
+    return { ids: (await json<Conversation[]>(response, 200)).map((conversation) => conversation.session_id), next };
+  }
+
+  async stats(): Promise<StorageStats> {
+    return json<StorageStats>(await this.request("GET", "/storage-stats"), 200);
+  }
+
   /** What was said in a conversation, `role: content` each. */
   async said(sessionId: string): Promise<string[]> {
     const { messages } = await this.conversation(sessionId);
@@ -144,6 +182,11 @@ export class Client {
     const response = await this.request("POST", `/conversations/${sessionId}/cancel`);
     return (await json<{ cancelled: number }>(response, 200)).cancelled;
   }
+}
+
+/** Where an answer's `Link` header with that relation leads. */
+export function link(response: Response, rel: "next" | "prev"): string | undefined {
+  return new RegExp(`<([^>]+)>; rel="${rel}"`).exec(response.headers.get("link") ?? "")?.[1];
 }
 
 /** The body of an answer that must have this status. */

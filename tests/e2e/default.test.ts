@@ -6,12 +6,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { service } from "./support.ts";
 import { cancelling } from "./topics/cancelling.ts";
+import { changes } from "./topics/changes.ts";
 import { conversations } from "./topics/conversations.ts";
 import { credential } from "./topics/credential.ts";
 import { deaths } from "./topics/deaths.ts";
 import { health } from "./topics/health.ts";
 import { input } from "./topics/input.ts";
 import { modelFailures } from "./topics/model-failures.ts";
+import { pages } from "./topics/pages.ts";
 import { query } from "./topics/query.ts";
 import { queue } from "./topics/queue.ts";
 import { readme } from "./topics/readme.ts";
@@ -23,7 +25,7 @@ import { turns } from "./topics/turns.ts";
 const running = service();
 
 const topics = {
-  health, smoke, query, conversations, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths, restarts, readme,
+  health, smoke, query, conversations, pages, changes, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths, restarts, readme,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;
