@@ -136,9 +136,16 @@ async function stream(
       deltas += 1;
     }
     if (response.destroyed) return;
-    if (!response.write(encode(event))) await Promise.race([once(response, "drain"), once(response, "close")]);
+    if (!response.write(encode(event))) await drained(response);
   }
   response.end();
+}
+
+/** Waits until the reader has caught up or left, and listens no longer. */
+async function drained(response: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  const either = ["drain", "close"].map((event) => once(response, event, { signal: over.signal }));
+  await Promise.race(either).finally(() => over.abort());
 }
 
 /** Destroys the connection after what was written has left. */
