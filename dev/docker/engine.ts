@@ -4,8 +4,9 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isRunning } from "../reap.ts";
 import { attempt, command, NotPossible, step } from "./command.ts";
 
 export type DockerEngine = {
@@ -25,6 +26,8 @@ const DATA = "/var/lib/claude-agent-service-docker";
 const RUN = "/run/claude-agent-service-docker";
 const SOCKET = `${RUN}/docker.sock`;
 const LOG = `${RUN}/dockerd.log`;
+const PID = `${RUN}/docker.pid`;
+const OWNER = `${RUN}/owner.pid`;
 const PACKAGES = ["docker.io", "iptables", "debootstrap"];
 const LOG_LINES = 5;
 
@@ -58,13 +61,10 @@ function isInstalled(program: string): boolean {
 
 async function start(): Promise<DockerEngine> {
   const env = { DOCKER_HOST: `unix://${SOCKET}`, WRANGLER_DOCKER_HOST: `unix://${SOCKET}` };
-  if ((await attempt("docker", ["info"], { timeoutMs: ANSWER_MS, env })) !== undefined) {
-    throw new NotPossible(`another run of this test uses the engine at ${SOCKET}`);
-  }
   mkdirSync(RUN, { recursive: true });
-  rmSync(`${RUN}/docker.pid`, { force: true });
+  await takeOver();
   const log = openSync(LOG, "w");
-  const paths = ["--data-root", DATA, "--exec-root", `${RUN}/exec`, "--pidfile", `${RUN}/docker.pid`, "--host", `unix://${SOCKET}`];
+  const paths = ["--data-root", DATA, "--exec-root", `${RUN}/exec`, "--pidfile", PID, "--host", `unix://${SOCKET}`];
   const child = spawn("dockerd", paths, { detached: true, stdio: ["ignore", log, log] });
   closeSync(log);
   const kill = (): void => void child.kill("SIGTERM");
@@ -85,6 +85,33 @@ async function start(): Promise<DockerEngine> {
       process.off("exit", kill);
     },
   };
+}
+
+/** One run at a time uses the directory; an engine whose run was killed makes way. */
+async function takeOver(): Promise<void> {
+  const owner = pidIn(OWNER);
+  if (owner !== undefined && (await isRunning(owner))) throw new NotPossible(`another run of this test, process ${owner}, uses ${DATA}`);
+  const left = pidIn(PID);
+  const deadline = performance.now() + STOP_MS;
+  while (left !== undefined && isDockerd(left) && performance.now() < deadline) {
+    process.kill(left, "SIGTERM");
+    await sleep(POLL_MS * 5);
+  }
+  rmSync(PID, { force: true });
+  writeFileSync(OWNER, String(process.pid));
+}
+
+function pidIn(file: string): number | undefined {
+  return existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
+}
+
+/** A number in a file may since belong to another program. */
+function isDockerd(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd";
+  } catch {
+    return false;
+  }
 }
 
 async function answers(child: ChildProcess, env: Record<string, string>): Promise<void> {
@@ -113,4 +140,5 @@ async function stop(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
   await exited;
   clearTimeout(timer);
+  rmSync(OWNER, { force: true });
 }

@@ -31,6 +31,7 @@ const SLIM = {
   "etc/dpkg/dpkg.cfg.d/slim": ["doc", "info", "locale", "man"].map((directory) => `path-exclude /usr/share/${directory}/*\n`).join(""),
   "etc/apt/apt.conf.d/clean": 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };\n',
 };
+const PUBLIC_DNS = "8.8.8.8";
 const QUICK_MS = 30_000;
 const PULL_MS = 300_000;
 const DEBOOTSTRAP_MS = 300_000;
@@ -120,7 +121,7 @@ async function makeBase(engine: DockerEngine, name: string): Promise<void> {
   }
 }
 
-/** The machine's own: it answers where the public ones may not be reached. */
+/** The machine's own answers where the public ones may not be reached; one on loopback cannot be reached from a container. */
 function nameServer(): string {
-  return getServers().find((server) => isIPv4(server)) ?? "";
+  return getServers().find((server) => isIPv4(server) && !server.startsWith("127.")) ?? PUBLIC_DNS;
 }

@@ -29,10 +29,16 @@ async function main(): Promise<boolean> {
 async function runTests(env: Record<string, string>): Promise<boolean> {
   console.log("docker: the tests, in real containers");
   const args = ["--test", "--test-reporter=spec", "--test-concurrency=1", `--test-timeout=${FILE_TIME_LIMIT_MS}`, "dev/docker/test/*.test.ts"];
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: "inherit", env: { ...process.env, ...env } });
+  // A group of its own, which ends with this process whichever signal ends it.
+  const child = spawn(process.execPath, args, { cwd: ROOT, detached: true, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...env } });
+  const end = (): void => void (child.pid !== undefined && process.kill(-child.pid, "SIGTERM"));
+  process.once("exit", end);
   return new Promise((resolve, reject) => {
     child.once("error", reject);
-    child.once("exit", (code) => resolve(code === 0));
+    child.once("exit", (code) => {
+      process.off("exit", end);
+      resolve(code === 0);
+    });
   });
 }
 
