@@ -2,6 +2,21 @@
 
 use sha2::{Digest, Sha256};
 
+/// Bytes of the digest that stands for an account in the log.
+const ACCOUNT_BYTES: usize = 6;
+
+/// What stands for an account in the log.
+#[must_use]
+pub fn account(account_id: &str) -> String {
+    hex(account_id, ACCOUNT_BYTES)
+}
+
+/// The first eight bytes of the digest of `text` as a number, the first byte the highest.
+#[must_use]
+pub fn number(text: &str) -> u64 {
+    Sha256::digest(text).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 /// The first `bytes` bytes of the digest of `text`, in lower-case hexadecimal.
 #[must_use]
 pub fn hex(text: &str, bytes: usize) -> String {
@@ -16,5 +31,6 @@ mod tests {
     fn a_digest_is_sha_256_in_hexadecimal() {
         assert_eq!(super::hex("abc", 4), "ba7816bf");
         assert_eq!(super::hex("", 99).len(), 64);
+        assert_eq!(super::number("abc"), 0xba78_16bf_8f01_cfea);
     }
 }

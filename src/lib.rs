@@ -9,6 +9,7 @@ pub mod agent;
 pub mod api;
 pub mod config;
 pub mod digest;
+pub mod directory;
 pub mod domain;
 pub mod error;
 pub mod log;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::{FailureCode, RequestId, SessionId, TurnId, TurnStatus};
+use crate::domain::{FailureCode, PurgeRun, RequestId, SessionId, TurnId, TurnStatus};
 
 /// How loud a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,21 @@ pub struct Line<'a> {
     /// The agent server's own id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<&'a str>,
+    /// Conversations that a purge deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<u64>,
+    /// Things that went wrong in a purge; each has a line of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<u64>,
+    /// Whether a purge goes on with the next alarm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more: Option<bool>,
+    /// Whether nothing was left of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emptied: Option<bool>,
+    /// The purge run, as one shard knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<&'a PurgeRun>,
     /// What went wrong, in the words of whoever said it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,

@@ -165,12 +165,3 @@ fn deleting_takes_messages_turns_and_transcript_along() {
 fn deleting_what_is_not_there_is_no_error() {
     assert_eq!(store().0.delete_conversation(&session("nowhere")).unwrap(), None);
 }
-
-#[test]
-fn due_is_what_was_not_touched_since_the_cutoff_and_does_not_run() {
-    let (store, _) = filled(3);
-    admit(&store, &admission(4, "c1", "still running")).unwrap();
-    assert_eq!(store.due_conversations(at(3_000)).unwrap(), [session("c2")]);
-    assert_eq!(store.due_conversations(at(1_000)).unwrap(), []);
-    assert_eq!(store.oldest_access().unwrap(), Some(at(1_000)));
-}

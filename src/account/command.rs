@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::listeners::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Conversation, EventId, IdempotencyKey, MetadataPatch, RequestId, SessionId, Title, Turn, TurnId, TurnOptions, Words,
+    Conversation, EventId, IdempotencyKey, MetadataPatch, RequestId, SessionId, Title, Turn, TurnId, TurnOptions,
+    Visit, Words,
 };
 use crate::store::StoreError;
 use crate::store::messages::Messages;
@@ -75,6 +76,10 @@ pub enum Command {
     },
     /// How much is stored.
     StorageStats,
+    /// Delete what is due.
+    Purge,
+    /// The same for the directory, which wants to know what is left.
+    Visit,
 }
 
 /// How the caller of a turn wants its answer.
@@ -157,6 +162,10 @@ pub enum Reply<J> {
     Deleted,
     /// So many turns were ended or asked to end.
     Cancelled(usize),
+    /// What was due is gone.
+    Purged(Visit),
+    /// The answer to a visit of the directory.
+    Visited(Visit),
 }
 
 /// Why a command was not carried out.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::host::Host;
+use super::host::{Host, Registry};
 use super::listeners::{Event as Heard, EventKind};
 use super::progress::Progress;
 use super::turn::{Event, State, Stop, Todo, step};
@@ -27,7 +27,7 @@ pub struct Ending {
     pub result: Option<Box<TurnResult>>,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Stores the end of a turn, tells everyone, and lets the next one start.
     pub(super) fn finish(
         self: &Rc<Self>,

@@ -1,11 +1,11 @@
-//! The port to the runtime: clock, randomness, tasks, the alarm and the log.
+//! The ports to the runtime: clock, randomness, tasks, the alarm and the log; and to the directory of accounts.
 
 use std::future::Future;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::Millis;
+use crate::domain::{AccountId, Millis};
 use crate::log::{Level, Line};
 
 /// What an object's use cases need of the runtime.
@@ -27,4 +27,19 @@ pub trait Host: 'static {
 
     /// Writes one line of the log.
     fn log(&self, level: Level, line: &Line<'_>);
+}
+
+/// The directory did not take an account in. The detail is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotRegistered(pub String);
+
+/// The directory of accounts, as an account sees it.
+pub trait Registry: 'static {
+    /// Takes the account in, of which no conversation was last accessed before `oldest_access_at`.
+    fn register(
+        &self,
+        account_id: &AccountId,
+        oldest_access_at: Millis,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static;
 }

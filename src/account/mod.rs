@@ -7,6 +7,7 @@ mod finish;
 pub mod host;
 pub mod listeners;
 mod progress;
+mod purge;
 mod run;
 mod submit;
 pub mod turn;
@@ -19,9 +20,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use futures_channel::mpsc;
+use futures_util::lock::Mutex;
 
 use command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
-use host::Host;
+use host::{Host, Registry};
 use listeners::{Listeners, Subscription, announcement};
 use turn::Stop;
 
@@ -34,15 +36,15 @@ use crate::store::Store;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, NewTurn, TurnEnd};
 
-/// Bytes of the digest that stands for an account in the log.
-const LOG_ID_BYTES: usize = 6;
+/// What comes later.
+pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
 
-/// A reply that is there, or one that comes with the end of a turn.
+/// A reply that is there, or one that comes with the end of a turn or a purge.
 pub enum Handled<J> {
     /// It is there.
     Now(Reply<J>),
     /// It comes.
-    Later(Pin<Box<dyn Future<Output = Result<Reply<J>, AccountError>>>>),
+    Later(Later<Reply<J>>),
 }
 
 /// A turn that the container has.
@@ -64,12 +66,16 @@ pub struct Account<S, C, H> {
     awake: Cell<bool>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
+    purge: Cell<wake::Purge>,
+    purge_lock: Mutex<()>,
+    cleared: Cell<bool>,
+    registering: Cell<bool>,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// The account whose database `store` is and whose container `agent` speaks to.
     pub fn new(id: AccountId, store: Store<S>, agent: Agent<C>, host: H, config: Config) -> Self {
-        let log_id = digest::hex(id.as_str(), LOG_ID_BYTES);
+        let log_id = digest::account(id.as_str());
         Self {
             id,
             log_id,
@@ -82,6 +88,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             awake: Cell::new(false),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
+            purge: Cell::default(),
+            purge_lock: Mutex::new(()),
+            cleared: Cell::new(false),
+            registering: Cell::new(false),
         }
     }
 
@@ -111,15 +121,24 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
             Command::StorageStats => self.storage_stats(now)?,
+            Command::Purge => {
+                let purge = Rc::clone(self).purge();
+                return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Purged(purge.await?)) })));
+            }
+            Command::Visit => {
+                let purge = Rc::clone(self).purge();
+                return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
+            }
         };
         Ok(Handled::Now(reply))
     }
 
-    /// What the object's alarm does: looks after the turns, stops an idle container, and sets the next alarm.
+    /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory where that is still to do,
+    /// and sets the next alarm. What comes later, where something does, is a purge of what is due.
     ///
     /// # Errors
     /// SQLite's; the platform then calls again.
-    pub fn alarm(self: &Rc<Self>) -> Result<(), AccountError> {
+    pub fn alarm(self: &Rc<Self>) -> Result<Option<Later<()>>, AccountError> {
         self.alarm.set(None);
         self.wake_up()?;
         self.pump()?;
@@ -135,12 +154,19 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
             }
             self.store.set_container_idle_since(self.idle_since.get())?;
         }
+        self.register_soon()?;
+        let purge = self.purge_by_alarm(now)?;
         self.set_alarm()?;
-        Ok(())
+        Ok(purge)
     }
 
-    /// Takes up the turns that were running when the object lost its memory.
+    /// Makes a cleared storage usable, and takes up the turns that were running when the object lost its memory.
+    /// Comes before every use of the storage in an event or after an await that the storage may have been cleared in.
     fn wake_up(self: &Rc<Self>) -> Result<(), AccountError> {
+        if self.cleared.get() {
+            self.store.reopen(self.host.now())?;
+            self.cleared.set(false);
+        }
         if self.awake.replace(true) {
             return Ok(());
         }
@@ -162,6 +188,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
         if !replayed {
             self.pump()?;
+            self.register_soon()?;
             self.set_alarm()?;
         }
         match answer {
@@ -311,15 +338,24 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
 
     fn set_alarm(&self) -> Result<(), AccountError> {
         let now = self.host.now();
-        let turn_active = !self.running.borrow().is_empty() || !self.store.active_turns()?.is_empty();
-        let reasons = wake::Reasons { turn_active, container_idle_since: self.idle_since.get() };
-        if let Some(at) = wake::next_wake(reasons, self.config.container_idle, now)
+        let reasons = wake::Reasons {
+            turn_active: !self.running.borrow().is_empty() || !self.store.active_turns()?.is_empty(),
+            container_idle_since: self.idle_since.get(),
+            unregistered: self.store.unregistered_since()?.is_some(),
+            purge: self.purge.get(),
+            oldest_access: self.store.oldest_access()?,
+        };
+        if let Some(at) = wake::next_wake(reasons, self.wake_limits(), now)
             && wake::must_set(self.alarm.get(), at, now)
         {
             self.alarm.set(Some(at));
             self.host.set_alarm(at);
         }
         Ok(())
+    }
+
+    fn wake_limits(&self) -> wake::Limits {
+        wake::Limits { container_idle: self.config.container_idle, retention: self.config.retention }
     }
 
     fn log(&self, level: Level, line: Line<'_>) {

@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 
 use super::Account;
 use super::finish::Ending;
-use super::host::Host;
+use super::host::{Host, Registry};
 use super::listeners::{Event as Heard, EventKind};
 use super::progress::Progress;
 use super::submit::NotAttached;
@@ -38,7 +38,7 @@ pub enum Begin {
     Attach,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Runs a turn to its stored end.
     pub(super) async fn run(self: Rc<Self>, turn: ActiveTurn, begin: Begin, mut stops: mpsc::UnboundedReceiver<Stop>) {
         let frames_stored = match self.store.turn_work(&turn.turn_id) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Account;
-use super::host::Host;
+use super::host::{Host, Registry};
 use super::progress::Progress;
 use super::turn::Event;
 use crate::agent::{AgentError, Container, Frames, Readiness, TurnRequest};
@@ -21,7 +21,7 @@ const FIRST_ATTACH_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN_PAUSE: Duration = Duration::from_millis(250);
 const DRAIN_TRIES: u32 = 100;
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Gives the turn to the container, starting it and replaying the transcript where that is needed.
     pub(super) async fn submit(&self, turn: &ActiveTurn, progress: &mut Progress) -> Result<Frames<C::Body>, Event> {
         let (mut tries, mut drains) = (0, 0);

@@ -3,9 +3,28 @@
 use std::time::Duration;
 
 use crate::domain::Millis;
+use crate::domain::time::DAY;
 
-/// How soon an object looks again after a turn that it runs, so that a turn outlives the object's memory.
+/// How soon an object looks again after work that it does, so that the work outlives the object's memory.
 pub const WATCH: Duration = Duration::from_secs(10);
+/// Pause before the directory is told again of an account that it did not take in.
+pub const REGISTER_RETRY: Duration = Duration::from_mins(1);
+/// How much later than the directory's visit an account looks by itself after what is due.
+pub const BACKSTOP_SLACK: Duration = DAY.saturating_mul(2);
+/// Pause before an account looks again after what was due and could not be deleted.
+pub const BACKSTOP_RETRY: Duration = Duration::from_hours(1);
+
+/// Where a purge stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purge {
+    /// None is going on.
+    #[default]
+    None,
+    /// It runs in memory.
+    Running,
+    /// Its time was over before its work was.
+    Paused,
+}
 
 /// Why an object may have to wake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,14 +33,45 @@ pub struct Reasons {
     pub turn_active: bool,
     /// The container runs and no turn has run in it since then.
     pub container_idle_since: Option<Millis>,
+    /// There are conversations, and the directory does not know of them.
+    pub unregistered: bool,
+    /// Where a purge stands.
+    pub purge: Purge,
+    /// The oldest last access of all conversations.
+    pub oldest_access: Option<Millis>,
+}
+
+/// The operator's times that wakes depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `CONTAINER_IDLE`.
+    pub container_idle: Duration,
+    /// `RETENTION_DAYS`.
+    pub retention: Duration,
+}
+
+impl Limits {
+    /// When an account whose oldest access that is looks by itself after what is due.
+    #[must_use]
+    pub fn backstop(&self, oldest_access: Millis) -> Millis {
+        oldest_access.plus(self.retention).plus(BACKSTOP_SLACK)
+    }
 }
 
 /// The moment of the earliest reason; none where there is no reason.
 #[must_use]
-pub fn next_wake(reasons: Reasons, container_idle: Duration, now: Millis) -> Option<Millis> {
+pub fn next_wake(reasons: Reasons, limits: Limits, now: Millis) -> Option<Millis> {
     let watch = reasons.turn_active.then(|| now.plus(WATCH));
-    let idle = reasons.container_idle_since.map(|since| since.plus(container_idle));
-    [watch, idle].into_iter().flatten().min()
+    let idle = reasons.container_idle_since.map(|since| since.plus(limits.container_idle));
+    let register = reasons.unregistered.then(|| now.plus(REGISTER_RETRY));
+    let purge = match reasons.purge {
+        Purge::None => None,
+        Purge::Running => Some(now.plus(WATCH)),
+        Purge::Paused => Some(now),
+    };
+    // What could not be deleted is due for ever: without the pause the object would never sleep.
+    let backstop = reasons.oldest_access.map(|oldest| limits.backstop(oldest).max(now.plus(BACKSTOP_RETRY)));
+    [watch, idle, register, purge, backstop].into_iter().flatten().min()
 }
 
 /// Whether the alarm must be set: one that is set and comes no later will look again by itself.
@@ -33,21 +83,43 @@ pub fn must_set(set: Option<Millis>, wanted: Millis, now: Millis) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const IDLE: Duration = Duration::from_mins(20);
-    const NOW: Millis = Millis::new(1_000_000);
+    const LIMITS: Limits = Limits { container_idle: IDLE, retention: DAY.saturating_mul(30) };
+    const NOW: Millis = Millis::new(1_795_330_108_184);
 
-    #[test]
-    fn an_account_without_a_reason_does_not_wake() {
-        assert_eq!(next_wake(Reasons::default(), IDLE, NOW), None);
+    fn wake(reasons: Reasons) -> Option<Millis> {
+        next_wake(reasons, LIMITS, NOW)
     }
 
     #[test]
-    fn the_earliest_reason_decides() {
-        let idle = Reasons { container_idle_since: Some(NOW), ..Reasons::default() };
-        assert_eq!(next_wake(idle, IDLE, NOW), Some(NOW.plus(IDLE)));
-        let both = Reasons { turn_active: true, ..idle };
-        assert_eq!(next_wake(both, IDLE, NOW), Some(NOW.plus(WATCH)));
+    fn an_account_without_a_reason_does_not_wake() {
+        assert_eq!(wake(Reasons::default()), None);
+    }
+
+    #[test]
+    fn each_reason_has_its_time() {
+        let none = Reasons::default();
+        assert_eq!(wake(Reasons { turn_active: true, ..none }), Some(NOW.plus(WATCH)));
+        assert_eq!(wake(Reasons { container_idle_since: Some(NOW), ..none }), Some(NOW.plus(IDLE)));
+        assert_eq!(wake(Reasons { unregistered: true, ..none }), Some(NOW.plus(REGISTER_RETRY)));
+        assert_eq!(wake(Reasons { purge: Purge::Running, ..none }), Some(NOW.plus(WATCH)));
+        assert_eq!(wake(Reasons { purge: Purge::Paused, ..none }), Some(NOW));
+    }
+
+    #[test]
+    fn an_idle_account_wakes_two_days_after_its_oldest_conversation_is_due() {
+        let idle = Reasons { oldest_access: Some(NOW), ..Reasons::default() };
+        assert_eq!(wake(idle), Some(NOW.plus(32 * DAY)));
+        let a_month_later = NOW.plus(31 * DAY);
+        assert_eq!(next_wake(idle, LIMITS, a_month_later), Some(NOW.plus(32 * DAY)), "the time does not move");
+    }
+
+    #[test]
+    fn what_is_long_due_and_stays_is_looked_at_once_an_hour() {
+        let stuck = Reasons { oldest_access: Some(NOW.minus(90 * DAY)), ..Reasons::default() };
+        assert_eq!(wake(stuck), Some(NOW.plus(BACKSTOP_RETRY)));
     }
 
     #[test]
@@ -57,5 +129,45 @@ mod tests {
         assert!(!must_set(Some(NOW.plus(WATCH)), later, NOW));
         assert!(must_set(Some(later), NOW.plus(WATCH), NOW));
         assert!(must_set(Some(NOW), later, NOW), "an alarm of the past is not set");
+    }
+
+    fn moment() -> impl Strategy<Value = Millis> {
+        (-100_i64..=100).prop_map(|days| Millis::new(NOW.get() + days * 86_400_000))
+    }
+
+    fn reasons() -> impl Strategy<Value = Reasons> {
+        let purge = prop_oneof![Just(Purge::None), Just(Purge::Running), Just(Purge::Paused)];
+        (any::<bool>(), prop::option::of(moment()), any::<bool>(), purge, prop::option::of(moment())).prop_map(
+            |(turn_active, container_idle_since, unregistered, purge, oldest_access)| Reasons {
+                turn_active,
+                container_idle_since,
+                unregistered,
+                purge,
+                oldest_access,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn one_more_reason_never_puts_off_a_wake(reasons in reasons()) {
+            let all = wake(reasons);
+            let fewer = [
+                Reasons { turn_active: false, ..reasons },
+                Reasons { container_idle_since: None, ..reasons },
+                Reasons { unregistered: false, ..reasons },
+                Reasons { purge: Purge::None, ..reasons },
+                Reasons { oldest_access: None, ..reasons },
+            ];
+            for at in fewer.into_iter().filter_map(wake) {
+                prop_assert!(all.is_some_and(|all| all <= at));
+            }
+        }
+
+        #[test]
+        fn an_account_with_nothing_but_conversations_sleeps_for_an_hour_at_least(oldest in moment()) {
+            let at = wake(Reasons { oldest_access: Some(oldest), ..Reasons::default() });
+            prop_assert!(at >= Some(NOW.plus(BACKSTOP_RETRY)));
+        }
     }
 }

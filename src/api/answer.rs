@@ -8,7 +8,7 @@ use crate::account::command::{AccountError, Reply};
 use crate::account::listeners::Subscription;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
-    AccountId, Conversation, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus, Usage,
+    AccountId, Conversation, Message, Millis, RequestId, Role, RunId, SessionId, Turn, TurnId, TurnStatus, Usage,
 };
 use crate::error::{ApiError, Code};
 use crate::store::messages::Messages;
@@ -43,10 +43,18 @@ impl<J> Answer<J> {
         Self { status, content_type, headers, body }
     }
 
-    pub(super) fn json(status: u16, value: &impl Serialize, request_id: &RequestId) -> Self {
+    /// An answer whose body is `value`.
+    #[must_use]
+    pub fn json(status: u16, value: &impl Serialize, request_id: &RequestId) -> Self {
         // What is serialised here are structs and maps with text keys: that does not fail.
         let text = serde_json::to_string(value).unwrap_or_default();
         Self::new(status, JSON, Body::Text(text), request_id)
+    }
+
+    /// The answer that tells of a started purge run.
+    #[must_use]
+    pub fn run_started(run_id: &RunId, request_id: &RequestId) -> Self {
+        Self::json(202, &RunStartedJson { run_id }, request_id)
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -115,6 +123,10 @@ impl<J> Answer<J> {
                 let answer = Self::new(200, "text/event-stream", Body::Events(subscription), request_id);
                 if replayed { answer.with("idempotent-replayed", "true") } else { answer }
             }
+            Reply::Purged(visit) => {
+                Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }, request_id)
+            }
+            Reply::Visited(visit) => Self::json(200, &visit, request_id),
             Reply::Deleted => Self::json(200, &SuccessJson { success: true, cancelled: None }, request_id),
             Reply::Cancelled(count) => {
                 Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }, request_id)
@@ -173,6 +185,17 @@ pub fn outcome(turn: &Turn) -> Result<DoneJson<'_>, ApiError> {
         num_turns: turn.num_turns,
         duration_ms: turn.duration_ms,
     })
+}
+
+#[derive(Serialize)]
+struct RunStartedJson<'a> {
+    run_id: &'a RunId,
+}
+
+#[derive(Serialize)]
+struct PurgedJson {
+    deleted: u64,
+    errors: u64,
 }
 
 /// The answer to a query.

@@ -39,6 +39,10 @@ pub enum Asked {
     Command(AccountId, Command),
     /// What is known when its body is read.
     WithBody(Pending),
+    /// `POST /purge-runs`, by the operator.
+    StartPurgeRun,
+    /// `GET /purge-runs`, by the operator.
+    ListPurgeRuns,
 }
 
 /// A request whose body is yet to be read.
@@ -110,6 +114,9 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         }
         Route::ReadTurn(turn_id) => about(Command::ReadTurn { turn_id }),
         Route::StorageStats => about(Command::StorageStats),
+        Route::Purge => about(Command::Purge),
+        Route::StartPurgeRun => principal.operator().map(|()| Asked::StartPurgeRun),
+        Route::ListPurgeRuns => principal.operator().map(|()| Asked::ListPurgeRuns),
     }
 }
 

@@ -28,6 +28,12 @@ pub enum Route {
     ReadTurn(TurnId),
     /// `GET /storage-stats`
     StorageStats,
+    /// `POST /purge`
+    Purge,
+    /// `POST /purge-runs`
+    StartPurgeRun,
+    /// `GET /purge-runs`
+    ListPurgeRuns,
 }
 
 impl Route {
@@ -51,6 +57,12 @@ impl Route {
             ["conversations", id, "events"] => only(method, "GET", || session(id).map(Self::FollowConversation)),
             ["turns", id] if !id.is_empty() => only(method, "GET", || turn(id).map(Self::ReadTurn)),
             ["storage-stats"] => only(method, "GET", || Ok(Self::StorageStats)),
+            ["purge"] => only(method, "POST", || Ok(Self::Purge)),
+            ["purge-runs"] => match method {
+                "GET" => Ok(Self::ListPurgeRuns),
+                "POST" => Ok(Self::StartPurgeRun),
+                _ => Err(method_not_allowed("GET, POST")),
+            },
             _ => Err(ApiError::not_found()),
         }
     }
@@ -117,6 +129,14 @@ mod tests {
         assert_eq!((refused.code, refused.allow), (Code::MethodNotAllowed, Some("GET, PATCH, DELETE")));
         assert_eq!(code("GET", "/query"), Code::MethodNotAllowed);
         assert_eq!(code("POST", "/health"), Code::MethodNotAllowed);
+    }
+
+    #[test]
+    fn purges_have_their_routes() {
+        assert_eq!(Route::parse("POST", "/purge"), Ok(Route::Purge));
+        assert_eq!(Route::parse("POST", "/purge-runs"), Ok(Route::StartPurgeRun));
+        assert_eq!(Route::parse("GET", "/purge-runs"), Ok(Route::ListPurgeRuns));
+        assert_eq!(Route::parse("DELETE", "/purge-runs").unwrap_err().allow, Some("GET, POST"));
     }
 
     #[test]

@@ -113,6 +113,13 @@ text_id!(
     "a request id is req_ and 32 hexadecimal digits"
 );
 
+text_id!(
+    /// Names one purge run: `run_` and 32 hexadecimal digits, ordered by time.
+    RunId,
+    |s| s.strip_prefix("run_").is_some_and(|hex| hex.len() == 32),
+    "a run id is run_ and 32 hexadecimal digits"
+);
+
 impl AccountId {
     /// The account of a request that names none.
     #[must_use]
@@ -144,6 +151,14 @@ impl RequestId {
     #[must_use]
     pub fn new(random: Uuid) -> Self {
         Self(format!("req_{}", random.simple()))
+    }
+}
+
+impl RunId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("run_{}", random.simple()))
     }
 }
 

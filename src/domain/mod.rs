@@ -5,14 +5,16 @@ pub mod conversation;
 pub mod frame;
 pub mod id;
 pub mod metadata;
+pub mod purge;
 pub mod search;
 pub mod time;
 pub mod turn;
 
 pub use conversation::{Conversation, Message, Position, Role, Title};
 pub use frame::Frame;
-pub use id::{AccountId, AgentSession, EventId, IdempotencyKey, RequestId, SessionId, TurnId};
+pub use id::{AccountId, AgentSession, EventId, IdempotencyKey, RequestId, RunId, SessionId, TurnId};
 pub use metadata::MetadataPatch;
+pub use purge::{PurgeRun, Trigger, Visit};
 pub use search::Words;
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Timing, Turn, TurnOptions, TurnStatus, Usage};

@@ -17,6 +17,8 @@ extern "C" {
     pub fn transaction_sync(this: &Storage, closure: &mut dyn FnMut() -> Js<()>) -> Js<()>;
     #[wasm_bindgen(method, getter)]
     pub fn sql(this: &Storage) -> Sql;
+    #[wasm_bindgen(method, catch, js_name = deleteAll)]
+    pub fn delete_all(this: &Storage) -> Js<Promise>;
     #[wasm_bindgen(method, catch, js_name = setAlarm)]
     pub fn set_alarm(this: &Storage, at_ms: f64) -> Js<Promise>;
 
@@ -90,6 +92,8 @@ extern "C" {
     pub type Environment;
     #[wasm_bindgen(method, getter, js_name = ACCOUNTS)]
     pub fn accounts(this: &Environment) -> Namespace;
+    #[wasm_bindgen(method, getter, js_name = DIRECTORY)]
+    pub fn directory(this: &Environment) -> Namespace;
 
     /// A namespace of Durable Objects.
     pub type Namespace;

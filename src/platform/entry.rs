@@ -8,7 +8,7 @@ use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
 use super::bindings::{Js, Rejectable, WorkerContext, thrown};
-use super::{gateway, host, http, in_flight, stub};
+use super::{directory, gateway, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
 use crate::api::request::{Asked, Head, parse};
@@ -76,6 +76,12 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
                 Err(error) => http::refusal(&error, &request_id),
             }
         }),
+        Ok(Asked::StartPurgeRun) => in_flight::promise(Some(request_id.clone()), async move {
+            directory::start_run(&env, &config, &request_id).await
+        }),
+        Ok(Asked::ListPurgeRuns) => in_flight::promise(Some(request_id.clone()), async move {
+            directory::list_runs(&env, &config, &request_id).await
+        }),
         Err(error) => http::refusal(&error, &request_id),
     }
 }
@@ -103,6 +109,6 @@ fn health_answer(env: &Env, config: &Config, request_id: &RequestId) -> Js {
 }
 
 #[worker::event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, _env: Env, _context: ScheduleContext) {
-    host::log(Level::Info, &Line { event: "cron", ..Line::default() });
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    directory::start_by_cron(&env).await;
 }

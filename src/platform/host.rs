@@ -5,12 +5,16 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use uuid::{NoContext, Timestamp, Uuid};
-use worker::js_sys::Date;
+use worker::Env;
+use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use super::bindings::{self, ObjectContext};
-use crate::account::host::Host;
-use crate::domain::Millis;
+use super::bindings::{self, Js, ObjectContext};
+use super::stub;
+use crate::account::host::{Host, NotRegistered, Registry};
+use crate::directory::command::Command;
+use crate::directory::shards::shard_of;
+use crate::domain::{AccountId, Millis};
 use crate::log::{Level, Line};
 
 /// The time.
@@ -47,15 +51,38 @@ pub fn log(level: Level, line: &Line<'_>) {
     }
 }
 
-/// A Durable Object's runtime.
+/// Waits for a promise that nobody else waits for, and logs its failure as `event`.
+pub fn settle(event: &'static str, promise: Js<Promise>) {
+    spawn(async move {
+        let result = match promise {
+            Ok(promise) => JsFuture::from(promise).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            let why = bindings::thrown(&error);
+            log(Level::Error, &Line { event, error: Some(&why), ..Line::default() });
+        }
+    });
+}
+
+/// Sets an object's one alarm.
+pub fn set_alarm(context: &ObjectContext, at: Millis) {
+    #[expect(clippy::cast_precision_loss, reason = "whole milliseconds below 2^53")]
+    let at_ms = at.get() as f64;
+    settle("alarm_not_set", context.storage().set_alarm(at_ms));
+}
+
+/// An account's runtime.
 pub struct ObjectHost {
     context: ObjectContext,
+    env: Env,
+    shards: u32,
 }
 
 impl ObjectHost {
-    /// The runtime of the object whose context it is.
-    pub fn new(context: ObjectContext) -> Self {
-        Self { context }
+    /// The runtime of the object whose context and environment these are.
+    pub fn new(context: ObjectContext, env: Env, shards: u32) -> Self {
+        Self { context, env, shards }
     }
 }
 
@@ -77,21 +104,26 @@ impl Host for ObjectHost {
     }
 
     fn set_alarm(&self, at: Millis) {
-        #[expect(clippy::cast_precision_loss, reason = "whole milliseconds below 2^53")]
-        let set = self.context.storage().set_alarm(at.get() as f64);
-        spawn(async move {
-            let result = match set {
-                Ok(promise) => JsFuture::from(promise).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = result {
-                let why = bindings::thrown(&error);
-                log(Level::Error, &Line { event: "alarm_not_set", error: Some(&why), ..Line::default() });
-            }
-        });
+        set_alarm(&self.context, at);
     }
 
     fn log(&self, level: Level, line: &Line<'_>) {
         log(level, line);
+    }
+}
+
+impl Registry for ObjectHost {
+    fn register(
+        &self,
+        account_id: &AccountId,
+        oldest_access_at: Millis,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        let shard = shard_of(account_id, self.shards);
+        let command = Command::Register { account_id: account_id.clone(), oldest_access_at };
+        let env = self.env.clone();
+        async move {
+            let answer = stub::ask_shard(&env, shard, &command).await;
+            answer.map(drop).map_err(|error| NotRegistered(error.0))
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod container;
+mod directory;
 mod entry;
 mod gateway;
 mod host;

@@ -1,4 +1,4 @@
-//! The Durable Object classes: they decode a command, delegate it and encode the reply.
+//! The account's Durable Object class: it decodes a command, delegates it and encodes the reply.
 
 use std::rc::Rc;
 
@@ -35,7 +35,6 @@ impl AccountObject {
     /// # Errors
     /// Where the configuration or the database is unusable.
     #[wasm_bindgen(constructor)]
-    #[expect(clippy::needless_pass_by_value, reason = "it is what JavaScript gives")]
     pub fn new(state: worker_sys::DurableObjectState, env: Env) -> Js<AccountObject> {
         let context: ObjectContext = JsValue::from(state).unchecked_into();
         let config = entry::config(&env).map_err(|e| JsValue::from_str(&e.to_string()))?;
@@ -43,8 +42,9 @@ impl AccountObject {
         let id = AccountId::try_from(name).map_err(|e| JsValue::from_str(&e.to_string()))?;
         let store = Store::open(ObjectSql::new(context.storage()), host::now())
             .map_err(|e| JsValue::from_str(&e.to_string()))?;
-        let agent = Agent::new(ObjectContainer::new(context.clone(), &config));
-        let account = Rc::new(Account::new(id.clone(), store, agent, ObjectHost::new(context), config));
+        let host = ObjectHost::new(context.clone(), env, config.directory_shards);
+        let agent = Agent::new(ObjectContainer::new(context, &config));
+        let account = Rc::new(Account::new(id.clone(), store, agent, host, config));
         Ok(Self { id, account })
     }
 
@@ -72,12 +72,20 @@ impl AccountObject {
     /// # Errors
     /// Where storage failed; the platform calls again.
     pub fn alarm(&self) -> Js {
-        self.account.alarm().map(|()| JsValue::UNDEFINED).map_err(|error| {
-            let why = error.to_string();
-            host::log(Level::Error, &Line { event: "alarm_failed", error: Some(&why), ..Line::default() });
-            JsValue::from_str("alarm failed")
-        })
+        match self.account.alarm() {
+            Ok(None) => Ok(JsValue::UNDEFINED),
+            Ok(Some(purge)) => in_flight::promise(None, async move {
+                purge.await.map(|()| JsValue::UNDEFINED).map_err(|error| alarm_failed(&error))
+            }),
+            Err(error) => Err(alarm_failed(&error)),
+        }
     }
+}
+
+fn alarm_failed(error: &AccountError) -> JsValue {
+    let why = error.to_string();
+    host::log(Level::Error, &Line { event: "alarm_failed", error: Some(&why), ..Line::default() });
+    JsValue::from_str("alarm failed")
 }
 
 fn handle(account: &Rc<ObjectAccount>, id: AccountId, envelope: Envelope) -> Js {
@@ -109,17 +117,4 @@ fn respond(reply: Result<Reply<JsValue>, AccountError>, id: &AccountId, request_
         }
     };
     http::response(answer, request_id)
-}
-
-/// One shard of the directory of accounts.
-#[wasm_bindgen(js_name = Directory)]
-pub struct DirectoryObject {}
-
-#[wasm_bindgen(js_class = Directory)]
-impl DirectoryObject {
-    /// Opens the shard.
-    #[wasm_bindgen(constructor)]
-    pub fn new(_state: worker_sys::DurableObjectState, _env: Env) -> DirectoryObject {
-        Self {}
-    }
 }

@@ -6,6 +6,7 @@ use worker::js_sys::{Array, JsString};
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings::{Cursor, Js, Sql as JsSql, Storage, thrown};
+use super::host;
 use crate::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 
 /// SQLite of one object.
@@ -112,6 +113,13 @@ impl Sql for ObjectSql {
 
     fn json(&self, text: String) -> JsValue {
         text.into()
+    }
+
+    fn erase(&self) -> Result<(), SqlError> {
+        // The storage is empty when the call returns; the promise is that of its confirmation.
+        let confirmed = self.storage.delete_all().map_err(sql_error)?;
+        host::settle("storage_not_cleared", Ok(confirmed));
+        Ok(())
     }
 
     fn rows_written(&self) -> u64 {

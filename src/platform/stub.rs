@@ -1,15 +1,21 @@
-//! A command on its way from a Worker to an account's object: in the URL where it is small, which is the cheapest way there, else in the body.
+//! A command on its way to an account's object or to a shard of the directory: in the URL where it is small, which is the cheapest way
+//! there, else in the body.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::de::DeserializeOwned;
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, web_sys};
 
-use super::bindings::{Environment, Js};
+use super::bindings::{Environment, Js, thrown};
+use super::host;
 use super::http::BodyReader;
-use crate::account::command::Envelope;
+use crate::account::command::{Command, Envelope};
 use crate::api::start_turn::MAX_BODY_BYTES;
-use crate::domain::AccountId;
+use crate::directory;
+use crate::directory::port::Unreachable;
+use crate::domain::{AccountId, RequestId, Visit};
 
 /// Longest command that goes in the URL, in bytes of JSON.
 const MAX_URL_COMMAND_BYTES: usize = 1_024;
@@ -28,8 +34,46 @@ pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promis
     stub.fetch(URL, &init)
 }
 
+/// Lets an account delete what is due, and reads what it tells.
+pub async fn visit(env: &Env, account_id: &AccountId) -> Result<Visit, Unreachable> {
+    let envelope = Envelope { request_id: RequestId::new(host::uuid()), command: Command::Visit };
+    read(send(env, account_id, &envelope)).await
+}
+
+/// Sends a command to a shard of the directory and reads its reply.
+pub async fn ask_shard(
+    env: &Env,
+    shard: u32,
+    command: &directory::command::Command,
+) -> Result<directory::command::Reply, Unreachable> {
+    let sent = serde_json::to_string(command).map_err(|e| JsValue::from_str(&e.to_string())).and_then(|json| {
+        let stub = env.unchecked_ref::<Environment>().directory().get_by_name(&format!("shard-{shard}"))?;
+        stub.fetch_url(&format!("{URL}{}", utf8_percent_encode(&json, NON_ALPHANUMERIC)))
+    });
+    read(sent).await
+}
+
+/// Reads an object's answer, which is JSON where all went well.
+async fn read<T: DeserializeOwned>(sent: Js<Promise>) -> Result<T, Unreachable> {
+    let text = text_of(sent).await?;
+    serde_json::from_str(&text).map_err(|e| Unreachable(e.to_string()))
+}
+
+async fn text_of(sent: Js<Promise>) -> Result<String, Unreachable> {
+    let answered = async {
+        let response: web_sys::Response = JsFuture::from(sent?).await?.unchecked_into();
+        let text = JsFuture::from(response.text()?).await?;
+        Ok((response.status(), text.as_string().unwrap_or_default()))
+    };
+    match answered.await {
+        Ok((200, text)) => Ok(text),
+        Ok((status, _)) => Err(Unreachable(format!("the object answered {status}"))),
+        Err(error) => Err(Unreachable(thrown(&error))),
+    }
+}
+
 /// Reads a command out of the URL; none where it is in the body.
-pub fn from_url(url: &str) -> Option<Js<Envelope>> {
+pub fn from_url<T: DeserializeOwned>(url: &str) -> Option<Js<T>> {
     let (_, encoded) = url.split_once('?')?;
     if encoded.is_empty() {
         return None;
@@ -43,6 +87,6 @@ pub async fn from_body(request: web_sys::Request) -> Js<Envelope> {
     parse(std::str::from_utf8(&body).unwrap_or_default())
 }
 
-fn parse(json: &str) -> Js<Envelope> {
+fn parse<T: DeserializeOwned>(json: &str) -> Js<T> {
     serde_json::from_str(json).map_err(|e| JsValue::from_str(&e.to_string()))
 }

@@ -2,6 +2,7 @@
 //! no decision is: the callers decide, inside [`Store::transaction`] where more than one statement must hold together.
 
 pub mod conversations;
+pub mod directory;
 pub mod messages;
 pub mod reads;
 pub mod retention;
@@ -66,6 +67,23 @@ impl<S: Sql> Store<S> {
         result
     }
 
+    /// Clears the whole storage: every table, and the object's alarm. Nothing may be asked of it before [`Store::reopen`].
+    ///
+    /// # Errors
+    /// SQLite's; then nothing is cleared.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        self.forget_totals();
+        Ok(self.sql.erase()?)
+    }
+
+    /// Makes a cleared storage usable again.
+    ///
+    /// # Errors
+    /// Where a migration fails.
+    pub fn reopen(&self, now: Millis) -> Result<(), StoreError> {
+        Ok(schema::migrate(&self.sql, schema::ACCOUNT, now)?)
+    }
+
     /// Rows written since the object came into memory, as SQLite's cursors count them.
     pub fn rows_written(&self) -> u64 {
         self.sql.rows_written()
@@ -82,6 +100,26 @@ impl<S: Sql> Store<S> {
             self.sql.execute(REMEMBER, &[Value::Text(account_id.as_str())])?;
         }
         Ok(())
+    }
+
+    /// The oldest last access of an account that the directory does not know; none where it knows it, or there is nothing to know.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn unregistered_since(&self) -> Result<Option<Millis>, StoreError> {
+        const SINCE: &str = "select (select last_accessed_at from conversations order by last_accessed_at limit 1) \
+             from account where id = 1 and registered = 0";
+        let row = self.sql.first(SINCE, &[])?;
+        Ok(row.map_or(Ok(None), |row| row.opt_integer(0))?.map(Millis::new))
+    }
+
+    /// Records whether the directory knows the account.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_registered(&self, registered: bool) -> Result<(), StoreError> {
+        const SET: &str = "update account set registered = ?1 where id = 1 and registered is not ?1";
+        Ok(self.sql.execute(SET, &[Value::Integer(i64::from(registered))])?)
     }
 
     /// Since when the container has been idle, as far as an alarm has recorded it.

@@ -1,25 +1,52 @@
-//! What is due: the conversations that nobody touched for longer than they are kept.
+//! What is due: the conversations that nobody touched for longer than they are kept, and their deletion in batches.
 
-use super::conversations::session_id;
+use super::conversations::{agent_session, unreadable};
 use super::sql::{Sql, Value};
 use super::{Store, StoreError};
-use crate::domain::{Millis, SessionId};
+use crate::domain::{AgentSession, Millis};
 
 /// Most conversations that one transaction of a purge deletes.
 pub const PURGE_BATCH: u32 = 200;
 
+/// What one transaction of a purge deleted.
+pub struct PurgedBatch {
+    /// How many conversations.
+    pub conversations: u32,
+    /// The SDK's sessions of those that had one.
+    pub agent_sessions: Vec<AgentSession>,
+}
+
 impl<S: Sql> Store<S> {
-    /// The first [`PURGE_BATCH`] conversations whose last access lies before `cutoff`, oldest first,
-    /// those with a queued or running turn left out.
+    /// Deletes the first [`PURGE_BATCH`] conversations whose last access lies before `cutoff`, oldest first, with their messages,
+    /// turns and transcripts; those with a queued or running turn are left. Belongs into a transaction.
     ///
     /// # Errors
     /// SQLite's, or an unreadable row.
-    pub fn due_conversations(&self, cutoff: Millis) -> Result<Vec<SessionId>, StoreError> {
+    pub fn purge_batch(&self, cutoff: Millis) -> Result<PurgedBatch, StoreError> {
         const DUE: &str = "select session_id from conversations where last_accessed_at < ?1 \
              and session_id not in (select session_id from turns where finished_at is null) \
              order by last_accessed_at, session_id limit ?2";
-        let values = [Value::Integer(cutoff.get()), Value::Integer(i64::from(PURGE_BATCH))];
-        self.sql.query(DUE, &values)?.into_iter().map(|mut row| session_id(row.text(0)?)).collect()
+        // A list of ids is one bound value: the platform binds a hundred at most.
+        const TURNS: &str = "delete from turns where turn_id in \
+             (select turn_id from messages where session_id in (select value from json_each(?1)))";
+        const CONVERSATIONS: &str = "delete from conversations where session_id in (select value from json_each(?1)) returning agent_session, message_count";
+        let mut due = Vec::new();
+        for mut row in self.sql.query(DUE, &[Value::Integer(cutoff.get()), Value::Integer(i64::from(PURGE_BATCH))])? {
+            due.push(row.text(0)?);
+        }
+        if due.is_empty() {
+            return Ok(PurgedBatch { conversations: 0, agent_sessions: Vec::new() });
+        }
+        let ids = serde_json::to_string(&due).map_err(|e| unreadable("session_id", &e))?;
+        self.sql.execute(TURNS, &[Value::Text(&ids)])?;
+        let rows = self.sql.query(CONVERSATIONS, &[Value::Text(&ids)])?;
+        let conversations = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        let mut agent_sessions = Vec::new();
+        for mut row in rows {
+            self.count(-1, -row.integer(1)?);
+            agent_sessions.extend(row.opt_text(0)?.map(agent_session).transpose()?);
+        }
+        Ok(PurgedBatch { conversations, agent_sessions })
     }
 
     /// The oldest last access of all conversations; none where there is no conversation.

@@ -14,6 +14,9 @@ pub struct Migration {
 /// The schema of an account's database.
 pub const ACCOUNT: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_account.sql") }];
 
+/// The schema of a directory shard's database.
+pub const DIRECTORY: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") }];
+
 const CREATE: &str =
     "create table if not exists schema_migrations (version integer primary key, applied_at integer not null) strict";
 const APPLIED: &str = "select coalesce(max(version), 0) from schema_migrations";

@@ -153,6 +153,12 @@ pub trait Sql {
     /// A JSON text that SQLite did not make.
     fn json(&self, text: String) -> Self::Json;
 
+    /// Clears the whole storage of the object, its alarm included. Must not be called in a transaction.
+    ///
+    /// # Errors
+    /// The platform's refusal.
+    fn erase(&self) -> Result<(), SqlError>;
+
     /// Rows written by all statements so far.
     fn rows_written(&self) -> u64;
 

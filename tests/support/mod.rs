@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each suite is a crate of its own and takes what it needs")]
 #![allow(clippy::unwrap_used, reason = "a suite that cannot go on stops")]
 
+pub mod runtime;
+
 use std::cell::Cell as Shared;
 use std::rc::Rc;
 
@@ -142,6 +144,14 @@ impl Sql for Rusqlite {
 
     fn json(&self, text: String) -> String {
         text
+    }
+
+    fn erase(&self) -> Result<(), SqlError> {
+        let drop_all = self.texts("select 'drop table ' || name from sqlite_schema where type = 'table'").join(";");
+        let keys = |on: bool| self.connection.pragma_update(None, "foreign_keys", on).map_err(sql_error);
+        keys(false)?;
+        self.connection.execute_batch(&drop_all).map_err(sql_error)?;
+        keys(true)
     }
 
     /// Rows of tables only; workerd counts those of indexes too, and the end-to-end tests pin its figure.

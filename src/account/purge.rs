@@ -1,0 +1,182 @@
+//! Retention of one account: deletes what is due in batches that let reads in between, clears the storage of an account that is
+//! left empty, and makes the account known to the directory. Conversations with a queued or running turn are left.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::command::AccountError;
+use super::host::{Host, Registry};
+use super::wake::Purge;
+use super::{Account, Later};
+use crate::agent::Container;
+use crate::domain::{AgentSession, Millis, Visit};
+use crate::log::{Level, Line};
+use crate::store::retention::PURGE_BATCH;
+use crate::store::sql::Sql;
+
+/// How long one command or alarm purges; the next alarm goes on with what is left. The platform grants 30 s of CPU to each.
+pub const PURGE_SLICE: Duration = Duration::from_secs(15);
+/// Sessions that the container is asked to forget at once.
+const FORGET_AT_ONCE: usize = 8;
+
+/// What one slice did.
+#[derive(Default)]
+struct Slice {
+    deleted: u64,
+    errors: u64,
+    more: bool,
+    emptied: bool,
+    oldest_access: Option<Millis>,
+}
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+    /// Deletes what is due for up to [`PURGE_SLICE`]. One slice runs at a time; a second waits and finds what the first left.
+    ///
+    /// # Errors
+    /// SQLite's, where not even the rest can be told.
+    pub(super) async fn purge(self: Rc<Self>) -> Result<Visit, AccountError> {
+        let _one_at_a_time = self.purge_lock.lock().await;
+        let began = self.host.now();
+        self.purge.set(Purge::Running);
+        let outcome = self.purge_slice(began).await.and_then(|slice| self.end_slice(slice));
+        let paused = matches!(&outcome, Ok(slice) if slice.more);
+        self.purge.set(if paused { Purge::Paused } else { Purge::None });
+        let slice = outcome?;
+        if slice.deleted > 0 || slice.errors > 0 || slice.emptied {
+            self.log_slice(&slice, began);
+        }
+        if !slice.emptied {
+            if self.idle_since.get().is_none() && self.running.borrow().is_empty() && self.agent.is_running() {
+                // The object was rebuilt for this purge: the alarm that is replaced now may be the idle container's.
+                self.idle_since.set(Some(self.store.container_idle_since()?.unwrap_or(began)));
+            }
+            self.set_alarm()?;
+        }
+        Ok(Visit { deleted: slice.deleted, errors: slice.errors, oldest_access_at: slice.oldest_access })
+    }
+
+    /// What an alarm has to purge, as a task of that alarm; none where nothing is due or it is being done.
+    pub(super) fn purge_by_alarm(self: &Rc<Self>, now: Millis) -> Result<Option<Later<()>>, AccountError> {
+        let Some(oldest) = self.store.oldest_access()? else { return Ok(None) };
+        if oldest >= self.cutoff(now) || self.purge.get() == Purge::Running {
+            return Ok(None);
+        }
+        if self.wake_limits().backstop(oldest) <= now {
+            // No visit came in time: the directory has lost the account.
+            self.store.set_registered(false)?;
+            self.register_soon()?;
+        }
+        let account = Rc::clone(self);
+        Ok(Some(Box::pin(async move { account.purge().await.map(drop) })))
+    }
+
+    async fn purge_slice(&self, began: Millis) -> Result<Slice, AccountError> {
+        let mut slice = Slice::default();
+        loop {
+            let cutoff = self.cutoff(self.host.now());
+            let batch = match self.store.transaction(|| self.store.purge_batch(cutoff)) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    slice.errors += 1;
+                    self.log_failure(Level::Error, "purge_failed", &error);
+                    return Ok(slice);
+                }
+            };
+            slice.deleted += u64::from(batch.conversations);
+            slice.errors += self.forget_sessions(batch.agent_sessions).await;
+            if batch.conversations < PURGE_BATCH {
+                return Ok(slice);
+            }
+            if self.host.now().since(began) >= PURGE_SLICE {
+                slice.more = true;
+                return Ok(slice);
+            }
+            self.set_alarm()?;
+            self.host.sleep(Duration::ZERO).await;
+        }
+    }
+
+    /// Lets a running container forget what was deleted; returns how often it did not.
+    async fn forget_sessions(&self, agent_sessions: Vec<AgentSession>) -> u64 {
+        if agent_sessions.is_empty() || !self.agent.is_running() {
+            return 0;
+        }
+        let forget = |session: AgentSession| async move { self.agent.forget_session(&session).await };
+        let outcomes: Vec<_> =
+            stream::iter(agent_sessions).map(forget).buffer_unordered(FORGET_AT_ONCE).collect().await;
+        let mut failed = 0;
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            failed += 1;
+            if failed == 1 {
+                self.log_failure(Level::Warn, "sessions_not_forgotten", &error);
+            }
+        }
+        failed
+    }
+
+    /// Looks at what is left after the last await of a slice, and clears the storage where that is nothing.
+    fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
+        slice.oldest_access = self.store.oldest_access()?;
+        if slice.oldest_access.is_some() {
+            return Ok(slice);
+        }
+        if self.running.borrow().is_empty() {
+            // Its container holds nothing but what was deleted.
+            self.agent.stop();
+            self.idle_since.set(None);
+            self.store.clear()?;
+            self.alarm.set(None);
+            self.cleared.set(true);
+            slice.emptied = true;
+        } else {
+            // A turn of a deleted conversation is about to end. The directory forgets the account all the same.
+            self.store.set_registered(false)?;
+        }
+        Ok(slice)
+    }
+
+    fn cutoff(&self, now: Millis) -> Millis {
+        now.minus(self.config.retention)
+    }
+
+    /// Tells the directory of this account where it does not know it; nobody waits for that. Where it fails, the alarm tries again.
+    pub(super) fn register_soon(self: &Rc<Self>) -> Result<(), AccountError> {
+        if self.registering.get() {
+            return Ok(());
+        }
+        let Some(oldest) = self.store.unregistered_since()? else { return Ok(()) };
+        self.registering.set(true);
+        let account = Rc::clone(self);
+        self.host.spawn(async move {
+            let answer = account.host.register(&account.id, oldest).await;
+            account.registering.set(false);
+            if let Err(error) = answer {
+                account.log_failure(Level::Warn, "not_registered", &error);
+            } else if let Err(error) = account.wake_up().and_then(|()| Ok(account.store.set_registered(true)?)) {
+                account.log_failure(Level::Error, "registration_not_stored", &error);
+            }
+        });
+        Ok(())
+    }
+
+    fn log_slice(&self, slice: &Slice, began: Millis) {
+        let line = Line {
+            event: "account_purged",
+            deleted: Some(slice.deleted),
+            errors: Some(slice.errors),
+            more: Some(slice.more),
+            emptied: Some(slice.emptied),
+            total_ms: u64::try_from(self.host.now().since(began).as_millis()).ok(),
+            ..Line::default()
+        };
+        self.log(if slice.errors > 0 { Level::Warn } else { Level::Info }, line);
+    }
+
+    fn log_failure(&self, level: Level, event: &str, error: &dyn std::fmt::Display) {
+        let why = error.to_string();
+        self.log(level, Line { event, error: Some(&why), ..Line::default() });
+    }
+}

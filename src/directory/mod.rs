@@ -1,0 +1,187 @@
+//! The use cases of one shard of the directory: it knows the accounts, and goes through those that are due, page by page, by alarm.
+//! It never opens an account that is not due, and never depends on how many there are.
+
+pub mod command;
+pub mod port;
+pub mod shards;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::{StreamExt, stream};
+
+use command::{Command, DirectoryError, Reply};
+use port::{Host, Unreachable};
+
+use crate::digest;
+use crate::domain::{Millis, RunId, Trigger, Visit};
+use crate::log::{Level, Line};
+use crate::store::directory::{DirectoryEntry, DirectoryStore, OpenRun};
+use crate::store::sql::Sql;
+
+/// Accounts that are visited at once: the platform lets an object wait for six answers.
+pub const VISITS_AT_ONCE: usize = 6;
+/// Accounts between two places that a run saves. A shard that is reset visits at most so many again.
+pub const PAGE: u32 = 30;
+/// Tries to visit an account, and the pause after the first; it doubles.
+pub const VISIT_TRIES: u32 = 3;
+const VISIT_PAUSE: Duration = Duration::from_millis(500);
+/// How long an account may take to answer: a slice of its purge, and the wait for one that runs already.
+const VISIT_LIMIT: Duration = Duration::from_mins(1);
+/// How long one alarm goes on; the next goes on with what is left.
+pub const RUN_SLICE: Duration = Duration::from_secs(10);
+/// When a shard looks again after a run whose alarm was lost.
+pub const RUN_WATCH: Duration = Duration::from_secs(15);
+/// Pause before a run goes on whose storage failed.
+const STORAGE_RETRY: Duration = Duration::from_mins(1);
+
+/// One shard.
+pub struct Directory<S, H> {
+    store: DirectoryStore<S>,
+    host: H,
+    retention: Duration,
+}
+
+impl<S: Sql + 'static, H: Host> Directory<S, H> {
+    /// The shard whose database `store` is.
+    pub fn new(store: DirectoryStore<S>, host: H, retention: Duration) -> Self {
+        Self { store, host, retention }
+    }
+
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn handle(&self, command: Command) -> Result<Reply, DirectoryError> {
+        match command {
+            Command::Register { account_id, oldest_access_at } => {
+                self.store.register(&account_id, oldest_access_at)?;
+                Ok(Reply::Registered)
+            }
+            Command::StartRun { run_id, trigger } => self.start_run(run_id, trigger).map(Reply::Running),
+            Command::ListRuns => Ok(Reply::Runs(self.store.runs()?)),
+        }
+    }
+
+    /// Starts a run, or joins the one that goes on; the alarm does its work.
+    fn start_run(&self, run_id: RunId, trigger: Trigger) -> Result<RunId, DirectoryError> {
+        let now = self.host.now();
+        let running = self.store.transaction(|| -> Result<RunId, DirectoryError> {
+            if let Some(open) = self.store.open_run()? {
+                return Ok(open.run.run_id);
+            }
+            let cutoff = now.minus(self.retention);
+            let mut open = OpenRun::new(run_id, trigger, now, cutoff);
+            open.run.accounts_due = self.store.count_due(cutoff)?;
+            self.store.save_run(&open)?;
+            self.store.forget_old_runs()?;
+            Ok(open.run.run_id)
+        })?;
+        self.host.set_alarm(now);
+        Ok(running)
+    }
+
+    /// What the shard's alarm does: goes on with the run for up to [`RUN_SLICE`].
+    pub async fn alarm(self: Rc<Self>) {
+        let began = self.host.now();
+        let next = match self.go_on(began).await {
+            Ok(true) => Some(self.host.now()),
+            Ok(false) => None,
+            Err(error) => {
+                let why = error.to_string();
+                self.host.log(Level::Error, &Line { event: "purge_run_stalled", error: Some(&why), ..Line::default() });
+                Some(self.host.now().plus(STORAGE_RETRY))
+            }
+        };
+        if let Some(at) = next {
+            self.host.set_alarm(at);
+        }
+    }
+
+    /// Visits page after page; returns whether there is more to do.
+    async fn go_on(&self, began: Millis) -> Result<bool, DirectoryError> {
+        let Some(mut open) = self.store.open_run()? else { return Ok(false) };
+        self.host.set_alarm(began.plus(RUN_WATCH));
+        while self.host.now().since(began) < RUN_SLICE {
+            let page = self.store.next_due(&open, PAGE)?;
+            let visits: Vec<_> = stream::iter(page)
+                .map(|entry| async { (self.visit(&entry).await, entry) })
+                .buffer_unordered(VISITS_AT_ONCE)
+                .collect()
+                .await;
+            if self.record(&mut open, visits)? {
+                self.log_end(&open);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Stores what a page of visits gave, and the run's new place; returns whether the run has ended with it.
+    fn record(&self, open: &mut OpenRun, visits: Vec<(Option<Visit>, DirectoryEntry)>) -> Result<bool, DirectoryError> {
+        let is_last = visits.len() < PAGE as usize;
+        self.store.transaction(|| -> Result<(), DirectoryError> {
+            for (visit, entry) in visits {
+                match visit {
+                    Some(visit) => {
+                        let due = visit.oldest_access_at.is_some_and(|oldest| oldest < open.cutoff);
+                        if due && visit.errors > 0 {
+                            open.run.accounts_failed += 1;
+                        } else {
+                            open.run.accounts_done += 1;
+                        }
+                        open.run.conversations_deleted += visit.deleted;
+                        match visit.oldest_access_at {
+                            None => self.store.drop_account(&entry)?,
+                            // What is left over by then is the account's own alarm's; the next run looks at it.
+                            Some(_) if due => {}
+                            Some(oldest) => self.store.move_account(&entry, oldest)?,
+                        }
+                    }
+                    None => open.run.accounts_failed += 1,
+                }
+                let place = (entry.oldest_access_at, entry.account_id.into());
+                if place > open.passed {
+                    open.passed = place;
+                }
+            }
+            open.run.finished_at = is_last.then(|| self.host.now());
+            Ok(self.store.save_run(open)?)
+        })?;
+        Ok(is_last)
+    }
+
+    /// Visits an account until it answers; none where it does not.
+    async fn visit(&self, entry: &DirectoryEntry) -> Option<Visit> {
+        let mut pause = VISIT_PAUSE;
+        let mut last = Unreachable(String::new());
+        for again in (0..VISIT_TRIES).rev() {
+            let answer = Box::pin(self.host.visit(&entry.account_id));
+            match select(answer, Box::pin(self.host.sleep(VISIT_LIMIT))).await {
+                Either::Left((Ok(visit), _)) => return Some(visit),
+                Either::Left((Err(error), _)) => last = error,
+                Either::Right(_) => last = Unreachable("no answer in time".to_owned()),
+            }
+            if again > 0 {
+                self.host.sleep(pause).await;
+                pause *= 2;
+            }
+        }
+        let (account, why) = (digest::account(entry.account_id.as_str()), last.to_string());
+        let line = Line { event: "visit_failed", account: Some(&account), error: Some(&why), ..Line::default() };
+        self.host.log(Level::Warn, &line);
+        None
+    }
+
+    fn log_end(&self, open: &OpenRun) {
+        let run = &open.run;
+        let line = Line {
+            event: "purge_run_ended",
+            run: Some(run),
+            total_ms: u64::try_from(self.host.now().since(run.started_at).as_millis()).ok(),
+            ..Line::default()
+        };
+        self.host.log(if run.accounts_failed > 0 { Level::Warn } else { Level::Info }, &line);
+    }
+}

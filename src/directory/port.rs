@@ -1,0 +1,40 @@
+//! The ports of the directory: the runtime and the accounts as a shard sees them, and the shards as a Worker sees them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::command::{Command, Reply};
+use crate::domain::{AccountId, Millis, Visit};
+use crate::log::{Level, Line};
+
+/// Another object did not answer, or not as it should. The detail is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreachable(pub String);
+
+/// What a shard needs of the runtime.
+pub trait Host: 'static {
+    /// The time.
+    fn now(&self) -> Millis;
+
+    /// Waits.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()>;
+
+    /// Sets the shard's one alarm, in place of the one that was set.
+    fn set_alarm(&self, at: Millis);
+
+    /// Writes one line of the log.
+    fn log(&self, level: Level, line: &Line<'_>);
+
+    /// Lets an account delete what is due, and tell what is left.
+    fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<Visit, Unreachable>>;
+}
+
+/// The shards, as a Worker sees them.
+pub trait Shards {
+    /// Sends a command to a shard.
+    fn ask(&self, shard: u32, command: &Command) -> impl Future<Output = Result<Reply, Unreachable>>;
+
+    /// Waits.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()>;
+}

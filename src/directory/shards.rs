@@ -1,0 +1,212 @@
+//! All shards as one directory: which shard an account is in, how a run is started on every shard, and the runs of all shards as one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+
+use super::VISITS_AT_ONCE;
+use super::command::{Command, DirectoryError, Reply};
+use super::port::{Shards, Unreachable};
+use crate::digest;
+use crate::domain::{AccountId, PurgeRun, RunId, Trigger};
+
+/// Tries to reach a shard, and the pause between two.
+pub const SHARD_TRIES: u32 = 3;
+const SHARD_PAUSE: Duration = Duration::from_millis(500);
+/// Runs that an operator is told.
+pub const RUNS_LISTED: usize = 30;
+
+/// The shard of an account, below `shards`. Stable: an account is looked for where it was registered.
+#[must_use]
+pub fn shard_of(account_id: &AccountId, shards: u32) -> u32 {
+    u32::try_from(digest::number(account_id.as_str()) % u64::from(shards.max(1))).unwrap_or(0)
+}
+
+/// Starts a run on every shard, or joins the one that goes on there. Returns the new run's id where it is one on any shard,
+/// else that of the run that was joined.
+///
+/// # Errors
+/// The last shard that could not be reached. The others run; to start again joins them.
+pub async fn start_run(
+    port: &impl Shards,
+    shards: u32,
+    run_id: RunId,
+    trigger: Trigger,
+) -> Result<RunId, DirectoryError> {
+    let replies = ask_all(port, shards, &Command::StartRun { run_id: run_id.clone(), trigger }).await?;
+    let joined = replies.into_iter().filter_map(|reply| match reply {
+        Reply::Running(id) => Some(id),
+        Reply::Registered | Reply::Runs(_) => None,
+    });
+    // Ids are ordered by time, and the new one is the newest.
+    Ok(joined.max().unwrap_or(run_id))
+}
+
+/// The last runs over all shards, newest first.
+///
+/// # Errors
+/// The last shard that could not be reached.
+pub async fn list_runs(port: &impl Shards, shards: u32) -> Result<Vec<PurgeRun>, DirectoryError> {
+    let replies = ask_all(port, shards, &Command::ListRuns).await?;
+    Ok(merge(replies.into_iter().flat_map(|reply| match reply {
+        Reply::Runs(runs) => runs,
+        Reply::Registered | Reply::Running(_) => Vec::new(),
+    })))
+}
+
+async fn ask_all(port: &impl Shards, shards: u32, command: &Command) -> Result<Vec<Reply>, DirectoryError> {
+    let replies: Vec<_> =
+        stream::iter(0..shards).map(|shard| ask(port, shard, command)).buffer_unordered(VISITS_AT_ONCE).collect().await;
+    replies.into_iter().collect()
+}
+
+async fn ask(port: &impl Shards, shard: u32, command: &Command) -> Result<Reply, DirectoryError> {
+    let mut last = Unreachable(String::new());
+    for again in (0..SHARD_TRIES).rev() {
+        match port.ask(shard, command).await {
+            Ok(reply) => return Ok(reply),
+            Err(error) => last = error,
+        }
+        if again > 0 {
+            port.sleep(SHARD_PAUSE).await;
+        }
+    }
+    Err(DirectoryError::Shard { shard, error: last.0 })
+}
+
+/// One run of each id: it started with its first shard, and has ended when all its shards have.
+fn merge(parts: impl Iterator<Item = PurgeRun>) -> Vec<PurgeRun> {
+    let mut runs: BTreeMap<RunId, PurgeRun> = BTreeMap::new();
+    for part in parts {
+        match runs.get_mut(&part.run_id) {
+            None => drop(runs.insert(part.run_id.clone(), part)),
+            Some(run) => {
+                run.started_at = run.started_at.min(part.started_at);
+                run.finished_at = run.finished_at.zip(part.finished_at).map(|(a, b)| a.max(b));
+                run.accounts_due += part.accounts_due;
+                run.accounts_done += part.accounts_done;
+                run.accounts_failed += part.accounts_failed;
+                run.conversations_deleted += part.conversations_deleted;
+            }
+        }
+    }
+    runs.into_values().rev().take(RUNS_LISTED).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use futures_util::FutureExt;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::Millis;
+
+    fn run(id: u128, started_at: i64, finished_at: Option<i64>, due: u64) -> PurgeRun {
+        PurgeRun {
+            run_id: RunId::new(Uuid::from_u128(id)),
+            trigger: Trigger::Cron,
+            started_at: Millis::new(started_at),
+            finished_at: finished_at.map(Millis::new),
+            accounts_due: due,
+            accounts_done: due,
+            accounts_failed: 1,
+            conversations_deleted: 10 * due,
+        }
+    }
+
+    /// Shards that answer what a function says, and the calls that were made.
+    struct Fake<F>(F, RefCell<Vec<u32>>);
+
+    impl<F: Fn(u32, usize) -> Result<Reply, Unreachable>> Shards for Fake<F> {
+        async fn ask(&self, shard: u32, _command: &Command) -> Result<Reply, Unreachable> {
+            self.1.borrow_mut().push(shard);
+            let calls = self.1.borrow().iter().filter(|called| **called == shard).count();
+            self.0(shard, calls)
+        }
+
+        async fn sleep(&self, _time: Duration) {}
+    }
+
+    fn start(answer: impl Fn(u32, usize) -> Result<Reply, Unreachable>) -> (Result<RunId, DirectoryError>, Vec<u32>) {
+        let fake = Fake(answer, RefCell::default());
+        let id = RunId::new(Uuid::from_u128(7));
+        let started = start_run(&fake, 3, id, Trigger::Cron).now_or_never().unwrap();
+        (started, fake.1.into_inner())
+    }
+
+    fn id(n: u128) -> RunId {
+        RunId::new(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn the_shard_of_an_account_is_pinned() {
+        let shard = |account: &str, shards| shard_of(&account.parse().unwrap(), shards);
+        assert_eq!(["default", "a", "b", "Zoë"].map(|account| shard(account, 8)), [5, 2, 2, 0]);
+        assert_eq!(shard("default", 1_024), 125);
+    }
+
+    #[test]
+    fn accounts_are_spread_evenly_over_the_shards() {
+        let mut counts = [0_u32; 8];
+        for n in 0..8_000 {
+            let shard = shard_of(&format!("account-{n}").parse().unwrap(), 8);
+            counts[usize::try_from(shard).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (880..=1_120).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_run_is_started_on_every_shard() {
+        let (started, mut asked) = start(|_, _| Ok(Reply::Running(id(7))));
+        assert_eq!(started.unwrap(), id(7));
+        asked.sort_unstable();
+        assert_eq!(asked, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_everywhere_is_joined_and_told() {
+        assert_eq!(start(|_, _| Ok(Reply::Running(id(5)))).0.unwrap(), id(5));
+    }
+
+    #[test]
+    fn a_run_that_is_new_on_one_shard_is_told_as_new() {
+        let (started, _) = start(|shard, _| Ok(Reply::Running(id(if shard == 1 { 7 } else { 5 }))));
+        assert_eq!(started.unwrap(), id(7));
+    }
+
+    #[test]
+    fn a_shard_that_answers_late_is_started_all_the_same() {
+        let (started, asked) = start(|shard, calls| {
+            if shard == 2 && calls < 3 { Err(Unreachable("busy".to_owned())) } else { Ok(Reply::Running(id(7))) }
+        });
+        assert_eq!((started.unwrap(), asked.len()), (id(7), 5));
+    }
+
+    #[test]
+    fn a_shard_that_never_answers_is_named_and_keeps_none_of_the_others() {
+        let (started, mut asked) =
+            start(|shard, _| if shard == 0 { Err(Unreachable("gone".to_owned())) } else { Ok(Reply::Running(id(7))) });
+        assert_eq!(started.unwrap_err().to_string(), "shard 0: gone");
+        asked.sort_unstable();
+        assert_eq!(asked, [0, 0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn the_parts_of_a_run_add_up_newest_run_first() {
+        let merged = merge([run(1, 5, Some(9), 2), run(2, 20, None, 1), run(1, 4, Some(12), 3)].into_iter());
+        assert_eq!(merged.len(), 2);
+        assert_eq!(merged.first().map(|run| (run.started_at.get(), run.finished_at)), Some((20, None)));
+        let whole = merged.last().unwrap();
+        assert_eq!((whole.started_at.get(), whole.finished_at), (4, Some(Millis::new(12))));
+        assert_eq!((whole.accounts_due, whole.accounts_failed, whole.conversations_deleted), (5, 2, 50));
+    }
+
+    #[test]
+    fn a_run_has_not_ended_while_a_shard_is_at_it() {
+        let merged = merge([run(1, 5, Some(9), 2), run(1, 4, None, 3)].into_iter());
+        assert_eq!(merged.first().map(|run| run.finished_at), Some(None));
+    }
+}
