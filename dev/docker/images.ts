@@ -49,7 +49,7 @@ export async function prepareImages(engine: DockerEngine): Promise<Images> {
   if (pulled === undefined) {
     console.log(`docker: no registry answers for ${base}: making it, and a sidecar, from Debian's and npm's packages`);
     await makeBase(engine, base);
-    await step("building the sidecar's image", () => build(engine, SIDECAR, join(HERE, "sidecar"), ["--build-arg", `UPSTREAM_DNS=${nameServer()}`]));
+    await step("building the sidecar's image", () => buildSidecar(engine));
     env = { MINIFLARE_CONTAINER_EGRESS_IMAGE: SIDECAR };
   }
   // Debian's client has no buildx; the classic builder reaches the network as the machine does.
@@ -64,6 +64,18 @@ export async function tidyImages({ own, env }: DockerEngine): Promise<void> {
   const built = await command("docker", ["images", "--quiet", "--filter", `reference=${WRANGLER_IMAGES}`, "--format", "{{.Repository}}:{{.Tag}}"], { timeoutMs: QUICK_MS, env });
   if (built !== "") await command("docker", ["rmi", ...built.split("\n")], { timeoutMs: QUICK_MS, env });
   await command("docker", ["image", "prune", "--force"], { timeoutMs: QUICK_MS, env });
+}
+
+async function buildSidecar(engine: DockerEngine): Promise<void> {
+  const context = mkdtempSync(join(tmpdir(), "agent-sidecar-"));
+  try {
+    copyFileSync(join(HERE, "sidecar/Dockerfile"), join(context, "Dockerfile"));
+    const flags = ["--bundle", "--platform=node", "--format=esm", "--log-level=warning", `--outfile=${join(context, "main.mjs")}`];
+    await command(join(ROOT, "node_modules/.bin/esbuild"), [join(HERE, "sidecar/main.ts"), ...flags], { timeoutMs: QUICK_MS });
+    await build(engine, SIDECAR, context, ["--build-arg", `UPSTREAM_DNS=${nameServer()}`]);
+  } finally {
+    rmSync(context, { recursive: true, force: true });
+  }
 }
 
 function build(engine: DockerEngine, tag: string, context: string, args: readonly string[]): Promise<string> {

@@ -23,12 +23,6 @@ const names = new Set<string>();
 let internet = false;
 const egress = new Egress(Number(values["http-egress-port"] ?? 0));
 
-await applyRules(internet);
-becomeSidecar();
-const dns = serveDns(DNS_PORT, { upstream: process.env["UPSTREAM_DNS"] ?? "", intercepts: (name) => names.has(name), internet: () => internet });
-const outgoing = egress.listen(EGRESS_PORT);
-await Promise.all([once(dns, "listening"), once(outgoing, "listening")]);
-
 const control = createServer((req, res) => {
   serveControl(req, res).catch((error: unknown) => {
     console.error(String(error));
@@ -38,10 +32,20 @@ const control = createServer((req, res) => {
 control.on("connect", (req: IncomingMessage, socket: Socket, head: Buffer) => ingress(req, socket, head));
 // A turn's frames may be silent for as long as a turn may last.
 control.requestTimeout = control.timeout = 0;
+// First of all: workerd gives a sidecar that refuses connections two seconds, and one that is slow to answer twenty.
 control.listen(INGRESS_PORT, "0.0.0.0");
 await once(control, "listening");
-console.log(`listening; workerd is ${WORKERD_HOST}:${egress.port}`);
+const ready = prepare();
 process.on("SIGTERM", () => process.exit(0));
+
+async function prepare(): Promise<void> {
+  await applyRules(internet);
+  becomeSidecar();
+  const dns = serveDns(DNS_PORT, { upstream: process.env["UPSTREAM_DNS"] ?? "", intercepts: (name) => names.has(name), internet: () => internet });
+  const outgoing = egress.listen(EGRESS_PORT);
+  await Promise.all([once(dns, "listening"), once(outgoing, "listening")]);
+  console.log(`ready; workerd is ${WORKERD_HOST}:${egress.port}`);
+}
 
 /** A field that is not sent stays as it was. */
 async function serveControl(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -50,6 +54,7 @@ async function serveControl(req: IncomingMessage, res: ServerResponse): Promise<
     body += chunk;
     if (body.length > MAX_CONTROL_BODY_CHARS) throw new Error("the body is too long");
   }
+  await ready;
   if (req.method === "PUT" && req.url === "/egress") {
     const rules = JSON.parse(body) as Rules;
     if (rules.port !== undefined) egress.port = rules.port;
