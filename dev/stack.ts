@@ -43,8 +43,13 @@ export type Stack = {
   logs: string[];
   /** The first line that fits, among those that came and those that come. */
   waitForLog(predicate: (line: string) => boolean, timeoutMs: number): Promise<string>;
-  /** The Worker and all its objects die at once and start again on the same port and storage; containers live on. */
-  restartWorker(): Promise<void>;
+  /** Where the objects' storage is, but for the checkout's own. */
+  state: string | undefined;
+  /**
+   * The Worker and all its objects die at once and start again on the same port and storage; containers live on.
+   * `meanwhile` is called when they are dead.
+   */
+  restartWorker(meanwhile?: () => void | Promise<void>): Promise<void>;
   /** Resolves when the wrangler that serves now has ended, for whatever reason. */
   ended(): Promise<void>;
   stop(): Promise<void>;
@@ -124,8 +129,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       logs: log.lines,
       ended: () => wrangler.exited,
       waitForLog: (predicate, timeoutMs) => log.waitFor(predicate, timeoutMs),
-      async restartWorker() {
+      state: persistTo,
+      async restartWorker(meanwhile) {
         await wrangler.kill();
+        await meanwhile?.();
         ({ wrangler, port } = await Wrangler.start(wranglerOptions(port)));
         await answers(url);
       },

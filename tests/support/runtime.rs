@@ -99,5 +99,5 @@ pub fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T
 /// Polls a future to its end.
 pub fn drive<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
-    (0..MAX_POLLS).find_map(|_| poll(future.as_mut())).expect("the future ends")
+    (0..MAX_POLLS).find_map(|_| poll(future.as_mut())).unwrap()
 }
