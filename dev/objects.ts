@@ -1,36 +1,60 @@
 /**
- * The objects' databases as workerd keeps them on disk: one SQLite file an object, named by the object's id.
+ * The objects' databases as workerd keeps them on disk: a directory for each class, one SQLite file in it for each object.
  * Tests and benchmarks move time by writing the past into their rows, while no workerd serves them.
  */
 import { createHash, createHmac } from "node:crypto";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-const WORKER = "claude-agent-service";
 /** Bytes of an object's id that are its name's; the rest proves them. */
 const NAME_BYTES = 16;
 
-export type ObjectClass = "Account" | "Directory";
+/** The objects of one class. Its directory has the name that workerd knows the class by. */
+export class Objects {
+  readonly #directory: string;
 
-/** workerd's idFromName. */
-function objectId(namespace: string, name: string): string {
-  const key = createHash("sha256").update(namespace).digest();
-  const mac = (data: string | Buffer): Buffer => createHmac("sha256", key).update(data).digest().subarray(0, NAME_BYTES);
-  const base = mac(name);
-  return Buffer.concat([base, mac(base)]).toString("hex");
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** Those of a class of this Worker, under the directory that wrangler persists to. */
+  static ofStack(state: string, objectClass: "Account" | "Directory"): Objects {
+    return new Objects(join(state, "v3/do", `claude-agent-service-${objectClass}`));
+  }
+
+  /** Opens an object's database and closes it when `use` has returned. The object must exist. */
+  open<T>(name: string, use: (database: DatabaseSync) => T): T {
+    const file = join(this.#directory, `${this.#id(name)}.sqlite`);
+    if (!existsSync(file)) throw new Error(`the object ${name} has no database at ${file}`);
+    return withDatabase(file, use);
+  }
+
+  /** Takes an object's alarm away: it wakes when it is asked something, and not before. */
+  forgetAlarm(name: string): void {
+    withDatabase(join(this.#directory, "metadata.sqlite"), (database) => {
+      database.prepare("delete from _cf_ALARM where actor_id = ?").run(this.#id(name));
+    });
+  }
+
+  /** When an object's alarm is due, in milliseconds since the epoch. */
+  alarm(name: string): number | undefined {
+    return withDatabase(join(this.#directory, "metadata.sqlite"), (database) => {
+      const row = database.prepare("select scheduled_time / 1000000 as ms from _cf_ALARM where actor_id = ?").get(this.#id(name));
+      return row === undefined ? undefined : Number(row["ms"]);
+    });
+  }
+
+  /** workerd's idFromName. */
+  #id(name: string): string {
+    const key = createHash("sha256").update(basename(this.#directory)).digest();
+    const mac = (data: string | Buffer): Buffer => createHmac("sha256", key).update(data).digest().subarray(0, NAME_BYTES);
+    const base = mac(name);
+    return Buffer.concat([base, mac(base)]).toString("hex");
+  }
 }
 
-/** The file of the object's database, under the directory that wrangler persists to. */
-export function databaseFile(state: string, objectClass: ObjectClass, name: string): string {
-  const namespace = `${WORKER}-${objectClass}`;
-  return join(state, "v3/do", namespace, `${objectId(namespace, name)}.sqlite`);
-}
-
-/** Opens an object's database and closes it when `use` has returned. The object must exist. */
-export function withDatabase<T>(state: string, objectClass: ObjectClass, name: string, use: (database: DatabaseSync) => T): T {
-  const file = databaseFile(state, objectClass, name);
-  if (!existsSync(file)) throw new Error(`the object ${objectClass} ${name} has no database at ${file}`);
+function withDatabase<T>(file: string, use: (database: DatabaseSync) => T): T {
   const database = new DatabaseSync(file);
   try {
     return use(database);
@@ -39,30 +63,7 @@ export function withDatabase<T>(state: string, objectClass: ObjectClass, name: s
   }
 }
 
-/** Takes an object's alarm away: it wakes when it is asked something, and not before. */
-export function forgetAlarm(state: string, objectClass: ObjectClass, name: string): void {
-  const namespace = `${WORKER}-${objectClass}`;
-  const database = new DatabaseSync(join(state, "v3/do", namespace, "metadata.sqlite"));
-  try {
-    database.prepare("delete from _cf_ALARM where actor_id = ?").run(objectId(namespace, name));
-  } finally {
-    database.close();
-  }
-}
-
-/** When an object's alarm is due, in milliseconds since the epoch. */
-export function alarmOf(state: string, objectClass: ObjectClass, name: string): number | undefined {
-  const namespace = `${WORKER}-${objectClass}`;
-  const database = new DatabaseSync(join(state, "v3/do", namespace, "metadata.sqlite"));
-  try {
-    const row = database.prepare("select scheduled_time / 1000000 as ms from _cf_ALARM where actor_id = ?").get(objectId(namespace, name));
-    return row === undefined ? undefined : Number(row["ms"]);
-  } finally {
-    database.close();
-  }
-}
-
-/** The shard of an account, as src/directory/shards.rs has it. */
-export function shardOf(accountId: string, shards: number): number {
-  return Number(createHash("sha256").update(accountId).digest().readBigUInt64BE() % BigInt(shards));
+/** The name of the directory shard that an account is in, as src/directory/shards.rs has it. */
+export function shardOf(accountId: string, shards: number): string {
+  return `shard-${createHash("sha256").update(accountId).digest().readBigUInt64BE() % BigInt(shards)}`;
 }

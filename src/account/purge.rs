@@ -169,6 +169,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             errors: Some(slice.errors),
             more: Some(slice.more),
             emptied: Some(slice.emptied),
+            rows_written: Some(self.store.rows_written()),
             total_ms: u64::try_from(self.host.now().since(began).as_millis()).ok(),
             ..Line::default()
         };

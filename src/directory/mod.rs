@@ -179,6 +179,7 @@ impl<S: Sql + 'static, H: Host> Directory<S, H> {
         let line = Line {
             event: "purge_run_ended",
             run: Some(run),
+            rows_written: Some(self.store.rows_written()),
             total_ms: u64::try_from(self.host.now().since(run.started_at).as_millis()).ok(),
             ..Line::default()
         };

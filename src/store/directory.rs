@@ -81,6 +81,11 @@ impl<S: Sql> DirectoryStore<S> {
         self.sql.transaction(f)
     }
 
+    /// Rows written since the shard came into memory, as SQLite's cursors count them.
+    pub fn rows_written(&self) -> u64 {
+        self.sql.rows_written()
+    }
+
     /// Takes an account in. One that is known keeps its lower bound where that is lower.
     ///
     /// # Errors

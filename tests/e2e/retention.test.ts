@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { before, describe, test } from "node:test";
-import { alarmOf, forgetAlarm, shardOf, withDatabase } from "../../dev/objects.ts";
+import { Objects, shardOf } from "../../dev/objects.ts";
 import { json, problem } from "./client.ts";
 import type { Client } from "./client.ts";
 import { service } from "./support.ts";
@@ -32,9 +32,9 @@ type PurgeRun = {
 };
 
 const running = service();
-const state = (): string => {
+const objects = (objectClass: "Account" | "Directory"): Objects => {
   assert.ok(running.stack.state);
-  return running.stack.state;
+  return Objects.ofStack(running.stack.state, objectClass);
 };
 
 const runs = async (): Promise<PurgeRun[]> => json(await fetch(`${running.url}/purge-runs`), 200);
@@ -71,9 +71,9 @@ async function account(...sessions: string[]): Promise<Client> {
  */
 function age(client: Client, days: number, ...sessions: string[]): void {
   const at = Date.now() - days * DAY_MS;
-  forgetAlarm(state(), "Account", client.accountId);
+  objects("Account").forgetAlarm(client.accountId);
   writeAge(client, days, ...sessions);
-  withDatabase(state(), "Directory", `shard-${shardOf(client.accountId, SHARDS)}`, (database) => {
+  objects("Directory").open(shardOf(client.accountId, SHARDS), (database) => {
     const update = database.prepare("update accounts set oldest_access_at = min(oldest_access_at, ?) where account_id = ?");
     assert.equal(update.run(at, client.accountId).changes, 1, "the directory knows the account");
   });
@@ -81,7 +81,7 @@ function age(client: Client, days: number, ...sessions: string[]): void {
 
 function writeAge(client: Client, days: number, ...sessions: string[]): void {
   const at = Date.now() - days * DAY_MS;
-  withDatabase(state(), "Account", client.accountId, (database) => {
+  objects("Account").open(client.accountId, (database) => {
     const update = database.prepare("update conversations set last_accessed_at = ? where session_id = ?");
     for (const session of sessions) assert.equal(update.run(at, session).changes, 1, `${session} is stored`);
   });
@@ -92,16 +92,29 @@ const ids = async (client: Client): Promise<string[]> => {
   return list.map(({ session_id }) => session_id).sort();
 };
 
+/** Writes conversations into an account that was only asked for its list, and the account into the directory. */
+function write(client: Client, ...sessions: string[]): void {
+  const now = Date.now();
+  objects("Account").open(client.accountId, (database) => {
+    database.prepare("insert into account (id, account_id, registered) values (1, ?, 1)").run(client.accountId);
+    const conversation = database.prepare("insert into conversations (session_id, title, created_at, last_accessed_at) values (?, '', ?, ?)");
+    for (const session of sessions) conversation.run(session, now, now);
+  });
+  objects("Directory").open(shardOf(client.accountId, SHARDS), (database) => {
+    database.prepare("insert into accounts (account_id, oldest_access_at) values (?, ?)").run(client.accountId, now);
+  });
+}
+
 /** What an account's rows say, whoever looks: a request would wake the object. */
 function stored(client: Client, table: string): number {
-  return withDatabase(state(), "Account", client.accountId, (database) => {
+  return objects("Account").open(client.accountId, (database) => {
     const known = database.prepare("select 1 from sqlite_schema where name = ?").get(table);
     return known === undefined ? 0 : Number(database.prepare(`select count(*) as n from ${table}`).get()?.["n"]);
   });
 }
 
 function inDirectory(client: Client): boolean {
-  return withDatabase(state(), "Directory", `shard-${shardOf(client.accountId, SHARDS)}`, (database) => {
+  return objects("Directory").open(shardOf(client.accountId, SHARDS), (database) => {
     return database.prepare("select 1 from accounts where account_id = ?").get(client.accountId) !== undefined;
   });
 }
@@ -139,7 +152,7 @@ describe("the purge of one account", () => {
 describe("the alarm of an account", () => {
   test("purges what is due without anybody asking", async () => {
     const client = await account("old", "new");
-    const alarm = (): number => alarmOf(state(), "Account", client.accountId) ?? Number.NaN;
+    const alarm = (): number => objects("Account").alarm(client.accountId) ?? Number.NaN;
     const purged = running.stack.waitForLog((line) => line.includes("account_purged") && line.includes(log(client)), ALARM_TIMEOUT_MS);
     await running.stack.restartWorker(() => {
       assert.ok(alarm() <= Date.now() + ALARM_TIMEOUT_MS, "it looks after its container");
@@ -232,14 +245,21 @@ describe("a purge run", () => {
 });
 
 describe("a purge run that is killed in the middle", () => {
-  const COUNT = 12;
+  const COUNT = 60;
   const clients: Client[] = [];
   let runId: string;
 
   before(async () => {
-    for (let n = 0; n < COUNT; n += 1) clients.push(await account("old", "new"));
+    for (let n = 0; n < COUNT; n += 1) {
+      const client = running.newClient();
+      assert.deepEqual(await ids(client), []);
+      clients.push(client);
+    }
     await running.stack.restartWorker(() => {
-      for (const client of clients) age(client, RETENTION_DAYS + 1, "old");
+      for (const client of clients) {
+        write(client, "old", "new");
+        age(client, RETENTION_DAYS + 1, "old");
+      }
     });
     runId = await start();
     await running.stack.restartWorker();
