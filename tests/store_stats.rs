@@ -77,13 +77,15 @@ fn the_totals_follow_every_write() {
     let (store, sql) = store();
     let counted = || [sql.count("conversations"), sql.count("messages")].map(|n| i64::try_from(n).unwrap());
     assert_eq!(totals(&store), [0, 0]);
-    let steps: [(&str, &dyn Fn()); 6] = [
+    let steps: [(&str, &dyn Fn()); 8] = [
         ("a new conversation", &|| exchange(&store, 1, "a", "q", "a")),
         ("a second turn", &|| exchange(&store, 2, "a", "q", "a")),
         ("a turn that waits", &|| assert_eq!(admit(&store, &admission(3, "b", "q")).unwrap(), 1)),
         ("its end", &|| assert!(finish(&store, &turn(3), "a", at(0)).unwrap())),
         ("a deletion", &|| drop(store.delete_conversation(&session("a")).unwrap())),
         ("a deletion of nothing", &|| drop(store.delete_conversation(&session("a")).unwrap())),
+        ("a third conversation", &|| exchange(&store, 4, "c", "q", "a")),
+        ("a purge", &|| assert_eq!(store.purge_batch(at(3_500)).unwrap().conversations, 1)),
     ];
     for (what, step) in steps {
         step();

@@ -55,15 +55,6 @@ pub enum Pending {
 }
 
 impl Pending {
-    /// Longest body that is read, in bytes.
-    #[must_use]
-    pub const fn max_body_bytes(&self) -> usize {
-        match self {
-            Self::Query(_) => super::start_turn::MAX_BODY_BYTES,
-            Self::Update(_) => super::update::MAX_BODY_BYTES,
-        }
-    }
-
     /// Parses the body, none being one that is longer than it may be, and makes the command of it.
     ///
     /// # Errors

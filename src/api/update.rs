@@ -8,8 +8,8 @@ use crate::account::command::Command;
 use crate::domain::{AccountId, MetadataPatch, SessionId, Title};
 use crate::error::{ApiError, Code};
 
-/// Longest body, in bytes: metadata and title at their largest, each character escaped to twelve bytes, and room for keys to remove.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Longest change, in bytes: metadata and title at their largest, each character escaped to twelve bytes, and room for keys to remove.
+pub const MAX_CHANGE_BYTES: usize = 256 * 1024;
 
 /// A change without its body.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ impl UpdateHead {
     /// # Errors
     /// The refusals of the contract.
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
-        let body = body.ok_or_else(|| ApiError::new(Code::InvalidJson, "A change has at most 262144 bytes."))?;
+        let too_large = || ApiError::new(Code::InvalidJson, "A change has at most 262144 bytes.");
+        let body = body.filter(|body| body.len() <= MAX_CHANGE_BYTES).ok_or_else(too_large)?;
         let mut body = json_object(body)?;
         let mut field = |name: &str| body.get_mut(name).map(Value::take);
         let account_id = self.principal.account(named_account(field("accountId"), self.named)?)?;

@@ -12,6 +12,7 @@ use super::{directory, gateway, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
 use crate::api::request::{Asked, Head, parse};
+use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::config::{BadConfig, Config};
 use crate::domain::{AccountId, RequestId};
 use crate::error::ApiError;
@@ -67,7 +68,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
         Ok(Asked::Health) => health_answer(&env, &config, &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => in_flight::promise(Some(request_id.clone()), async move {
-            let body = http::BodyReader::new(request.body())?.read_all(pending.max_body_bytes()).await?;
+            let body = http::BodyReader::new(request.body())?.read_all(MAX_BODY_BYTES).await?;
             match pending.with_body(body.as_deref()) {
                 Ok((account_id, command)) => {
                     let answer = send(&env, &account_id, request_id, command)?;

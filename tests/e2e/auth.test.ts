@@ -25,6 +25,9 @@ const ROUTES: [method: string, path: string][] = [
   ["GET", "/conversations/a/events"],
   ["GET", "/turns/turn_0123456789abcdef0123456789abcdef"],
   ["GET", "/storage-stats"],
+  ["POST", "/purge"],
+  ["POST", "/purge-runs"],
+  ["GET", "/purge-runs"],
 ];
 
 const list = (authorization?: string, query = ""): Promise<Response> =>
@@ -100,6 +103,12 @@ describe("tokens", { timeout: 60_000 }, () => {
   test("a token that names another account is refused", async () => {
     const { detail } = await problem(list(`Bearer ${tokenFor("acme")}`, "?accountId=other"), 403, "wrong_account");
     assert.doesNotMatch(detail, /acme/);
+  });
+
+  test("a token does not get at the operator's routes, and a key does", async () => {
+    const call = (method: string, authorization: string): Promise<Response> => fetch(`${running.url}/purge-runs`, { method, headers: { authorization } });
+    for (const method of ["GET", "POST"]) await problem(call(method, `Bearer ${tokenFor("acme")}`), 403, "operator_only");
+    assert.ok(Array.isArray(await json(await call("GET", `Bearer ${KEYS[0]}`), 200)));
   });
 
   test("a token that names its own account is not", async () => {

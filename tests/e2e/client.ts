@@ -3,6 +3,7 @@
  * Knows no container, no model and no log; asserts only what it must to go on.
  */
 import assert from "node:assert/strict";
+import { CODES } from "./codes.ts";
 import { EventStream } from "./event-stream.ts";
 
 export type Usage = {
@@ -203,7 +204,7 @@ export async function problem(answer: Response | Promise<Response>, status: numb
   assert.match(response.headers.get("content-type") ?? "", /^application\/problem\+json/);
   assert.deepEqual(Object.keys(body).sort(), ["code", "detail", "error", "request_id", "status", "title", "type"]);
   assert.equal(body.code, code, body.detail);
-  assert.equal(body.status, status);
+  assert.deepEqual([body.type, [body.status, body.title]], ["about:blank", CODES[code]]);
   assert.equal(body.error, body.detail);
   assert.equal(body.request_id, response.headers.get("x-request-id"));
   return body;

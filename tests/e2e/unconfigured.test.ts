@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { request } from "node:http";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { json, problem } from "./client.ts";
 import { service } from "./support.ts";
@@ -20,19 +21,26 @@ test("health says that there is no credential", async () => {
   assert.deepEqual([health["status"], health["hasToken"]], ["healthy", false]);
 });
 
-test("without configured authentication only requests to this machine's own name get in", async () => {
+/** GET /conversations by that Host header, which fetch does not let through. */
+const listBy = (host: string): Promise<Response> =>
+  new Promise((resolve, reject) => {
+    const { port } = new URL(running.url);
+    request({ host: "127.0.0.1", port, path: "/conversations", headers: { host } }, (message) => {
+      const headers = Object.entries(message.headers).map(([name, value]): [string, string] => [name, String(value)]);
+      text(message).then((body) => resolve(new Response(body, { status: message.statusCode ?? 0, headers })), reject);
+    })
+      .on("error", reject)
+      .end();
+  });
+
+test("without configured authentication requests to this machine's own name get in", async () => {
   const { port } = new URL(running.url);
-  const status = (host: string): Promise<number | undefined> =>
-    new Promise((resolve, reject) => {
-      request({ host: "127.0.0.1", port, path: "/conversations", headers: { host } }, (response) => {
-        response.resume();
-        resolve(response.statusCode);
-      })
-        .on("error", reject)
-        .end();
-    });
-  assert.deepEqual(
-    [await status(`localhost:${port}`), await status(`127.0.0.1:${port}`), await status("agents.example.com")],
-    [200, 200, 403],
-  );
+  for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`]) assert.equal((await listBy(host)).status, 200, host);
+});
+
+test("requests to any other name do not, and are told the ways to configure it", async () => {
+  for (const host of ["agents.example.com", "localhost.example.com", "10.0.0.1"]) {
+    const { detail } = await problem(listBy(host), 403, "auth_not_configured");
+    assert.match(detail, /API_KEYS.*JWT_SECRET.*AUTH = "none"/);
+  }
 });

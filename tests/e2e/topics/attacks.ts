@@ -52,6 +52,7 @@ export function attacks(service: Service, headersOf: (account: string) => Header
       { method: "GET", path: `/conversations/${session}/events`, headers: { "last-event-id": `${turnId}:0` } },
       { method: "POST", path: `/conversations/${session}/cancel` },
       { method: "DELETE", path: `/conversations/${session}` },
+      { method: "POST", path: "/purge" },
       ...[{ title: "taken" }, { title: "taken", accountId: victimId }, { metadata: null }].map((change) => ({
         method: "PATCH",
         path: `/conversations/${session}`,

@@ -7,6 +7,9 @@ import { json, problem } from "../client.ts";
 import type { Client } from "../client.ts";
 import type { Service } from "../support.ts";
 
+/** A row written costs a thousand that are read. */
+const MAX_ROWS_A_TURN = 10;
+
 export function turns(service: Service): void {
   let client: Client;
   before(async () => {
@@ -132,5 +135,21 @@ export function turns(service: Service): void {
     );
     for (const name of ["queue_ms", "agent_ms", "total_ms", "input_tokens", "output_tokens"]) assert.equal(typeof fields[name], "number", name);
     assert.ok(!line.includes("secret-mark") && !line.includes(client.accountId), line);
+  });
+
+  test("a turn writes at most ten rows, those of indexes included", async () => {
+    const session_id = "rows-counted";
+    const writer = service.newClient();
+    const written: number[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const { turn_id } = await writer.query("[[say ok]]", { session_id });
+      const line = await service.stack.waitForLog((line) => line.includes(turn_id) && line.includes('"turn_ended"'), 5_000);
+      written.push((JSON.parse(line.slice(line.indexOf("{"))) as { rows_written: number }).rows_written);
+    }
+    // The first turn makes the account and the conversation as well.
+    for (const [n, now] of written.entries()) {
+      if (n >= 2) assert.ok(now - (written[n - 1] ?? 0) <= MAX_ROWS_A_TURN, written.join(", "));
+    }
+    assert.ok((written[3] ?? 0) > (written[2] ?? 0), "rows are counted");
   });
 }

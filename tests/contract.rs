@@ -1,0 +1,43 @@
+//! The codes of the public contract against the end-to-end tests: their table is the source's, and each code is provoked by a test.
+#![allow(clippy::unwrap_used, reason = "a suite that cannot go on stops")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use claude_agent_service::error::Code;
+
+fn end_to_end() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e")
+}
+
+/// The texts of the end-to-end tests that provoke codes: the table itself and the fuzz, which takes what comes, are none.
+fn tests() -> Vec<String> {
+    let topics = fs::read_dir(end_to_end().join("topics")).unwrap();
+    let files = fs::read_dir(end_to_end()).unwrap().chain(topics).map(|entry| entry.unwrap().path());
+    let provoke = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        path.is_file() && !["codes.ts", "fuzz.test.ts"].contains(&name)
+    };
+    files.filter(provoke).map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+#[test]
+fn the_end_to_end_tests_know_every_code_as_it_is() {
+    let table = fs::read_to_string(end_to_end().join("codes.ts")).unwrap();
+    let entries: Vec<&str> = table.lines().filter(|line| line.starts_with("  ")).map(str::trim).collect();
+    let source: Vec<String> =
+        Code::ALL.iter().map(|code| format!("{}: [{}, \"{}\"],", code.as_str(), code.status(), code.title())).collect();
+    assert_eq!(entries, source);
+}
+
+#[test]
+fn every_code_is_provoked_by_an_end_to_end_test() {
+    let tests = tests();
+    let quoted = |code: &Code| format!("\"{}\"", code.as_str());
+    let missing: Vec<&str> = Code::ALL
+        .iter()
+        .filter(|code| !tests.iter().any(|text| text.contains(&quoted(code))))
+        .map(|code| code.as_str())
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}

@@ -1,0 +1,30 @@
+/*
+ * Every code of the contract with its status and its title, as clients see them. tests/contract.rs holds them against the source.
+ */
+export const CODES: Readonly<Record<string, readonly [status: number, title: string]>> = {
+  invalid_json: [400, "The body is not the JSON it should be"],
+  no_prompt: [400, "No prompt"],
+  invalid_account: [400, "Not an account id"],
+  invalid_session_id: [400, "Not a session id"],
+  invalid_parameter: [400, "A parameter is out of range"],
+  unauthorized: [401, "Not authenticated"],
+  wrong_account: [403, "Not your account"],
+  operator_only: [403, "For operators"],
+  auth_not_configured: [403, "Authentication is not configured"],
+  not_found: [404, "Not found"],
+  method_not_allowed: [405, "Method not allowed"],
+  turn_cancelled: [409, "The turn was cancelled"],
+  prompt_too_large: [413, "The prompt is too large"],
+  unsupported_media_type: [415, "Not JSON"],
+  idempotency_key_reused: [422, "The idempotency key was used for another request"],
+  queue_full: [429, "Too many turns are waiting"],
+  model_rate_limited: [429, "The model asks for fewer requests"],
+  internal: [500, "Internal error"],
+  token_not_set: [500, "No model credential is configured"],
+  agent_failed: [502, "The agent failed"],
+  model_auth_failed: [502, "The model refused the credential"],
+  model_failed: [502, "The model failed"],
+  container_unavailable: [503, "No container"],
+  turn_interrupted: [503, "The turn was interrupted"],
+  turn_timeout: [504, "The turn took too long"],
+};
