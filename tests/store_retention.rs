@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use claude_agent_service::store::retention::PURGE_BATCH;
 use support::{admission, admit, agent_session, at, exchange, session, store};
@@ -105,47 +105,4 @@ fn an_account_is_unregistered_from_its_first_conversation_to_its_registration() 
     assert_eq!(store.unregistered_since().unwrap(), None);
     store.set_registered(false).unwrap();
     assert_eq!(store.unregistered_since().unwrap(), Some(at(2_000)));
-}
-
-/// `cargo test --release --test store_retention -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn a_purge_of_100_000_conversations_takes_the_same_time_for_each_batch() {
-    let (store, sql) = store();
-    sql.run(
-        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000)
-         insert into conversations (session_id, title, created_at, last_accessed_at, message_count, next_seq)
-         select 'session_' || (i * 7919 % 100000), 'title', i, i, 4, 5 from n;
-         insert into messages (session_id, seq, turn_id, role, content, timestamp)
-         select session_id, seq, 'turn_' || session_id || '_' || (seq / 3), 'user', hex(zeroblob(200)), 0
-         from conversations, (select 1 as seq union select 2 union select 3 union select 4);
-         insert into turns (turn_id, session_id, seq, ordinal, status, request_id, created_at, finished_at)
-         select distinct turn_id, session_id, 1, 1, 'completed', 'req', 0, 1 from messages;
-         insert into transcripts select session_id, 1, hex(zeroblob(1000)) from conversations;",
-    );
-    assert_eq!(
-        ["conversations", "messages", "turns", "transcripts"].map(|t| sql.count(t)),
-        [100_000, 400_000, 200_000, 100_000]
-    );
-    let mut thousand = Vec::new();
-    let mut slowest = 0;
-    for n in 0..500 {
-        let begun = Instant::now();
-        assert_eq!(store.transaction(|| store.purge_batch(at(0))).unwrap().conversations, PURGE_BATCH);
-        let us = begun.elapsed().as_micros();
-        slowest = slowest.max(us);
-        if n % 5 == 0 {
-            thousand.push(0);
-        }
-        *thousand.last_mut().unwrap() += us;
-    }
-    let rows = ["conversations", "messages", "turns", "transcripts"].map(|t| sql.count(t));
-    let all: u128 = thousand.iter().sum();
-    println!(
-        "{} ms; per 1,000 µs, first {:?}, last {:?}; slowest batch {slowest} µs",
-        all / 1_000,
-        &thousand[..3],
-        &thousand[97..]
-    );
-    assert_eq!(rows, [0; 4]);
 }
