@@ -23,7 +23,7 @@ export function inImage(...args: [program: string, ...args: string[]]): Promise<
 }
 
 /** The names of the running containers that workerd made: the product's own, without their sidecars. */
-export async function containers(): Promise<string[]> {
+async function containers(): Promise<string[]> {
   return (await workerdContainers("running")).filter((name) => !name.endsWith("-proxy"));
 }
 
