@@ -5,6 +5,7 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ROOT } from "../tools.mjs";
 import { best, table, verdict } from "./figures.ts";
 import { load } from "./load.ts";
 import { cpuMicros } from "./processes.ts";
@@ -18,14 +19,17 @@ const CONNECTIONS = 8;
 const SMALL = 100;
 const LARGE = 100_000;
 const MAX_GROWTH = 1.3;
-const CONSTANT = `export default { fetch() { return new Response("ok"); } };`;
+const CONSTANT = join(ROOT, "dev/bench/javascript-constant.js");
+const LIKE = join(ROOT, "dev/bench/javascript-like.js");
 
 type Case = {
   name: string;
   path: string;
   on: Workerd;
-  /** At least this share of the floor's speed. */
+  /** At least this share of the constant's speed. */
   target?: number;
+  /** The case that does the like in JavaScript. */
+  like?: string;
   /** The case that this one must not be much slower than. */
   grownFrom?: string;
   cpuUs: number[];
@@ -34,19 +38,19 @@ type Case = {
 
 export async function run(): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), "agent-bench-"));
+  const running: Workerd[] = [];
+  const start = async (starting: Promise<Workerd>): Promise<Workerd> => {
+    const workerd = await starting;
+    running.push(workerd);
+    return workerd;
+  };
   try {
-    const floor = await startWorkerd({ directory: join(scratch, "floor"), source: CONSTANT });
-    try {
-      const product = await startSeeded(join(scratch, "product"));
-      try {
-        await measure(floor, product);
-      } finally {
-        await product.stop();
-      }
-    } finally {
-      await floor.stop();
-    }
+    const constant = await start(startWorkerd({ directory: join(scratch, "constant"), module: CONSTANT }));
+    const javascript = await start(startWorkerd({ directory: join(scratch, "javascript"), module: LIKE }));
+    const product = await start(startSeeded(join(scratch, "product")));
+    await measure(constant, javascript, product);
   } finally {
+    for (const workerd of running) await workerd.stop();
     await rm(scratch, { recursive: true, force: true });
   }
 }
@@ -77,18 +81,23 @@ async function databases(directory: string): Promise<string[]> {
   return files.filter((file) => file.endsWith(".sqlite") && file !== "metadata.sqlite").map((file) => join(storage, file));
 }
 
-async function measure(floor: Workerd, product: Workerd): Promise<void> {
+async function measure(constant: Workerd, javascript: Workerd, product: Workerd): Promise<void> {
   const one = `conversations/${conversationId(0)}`;
   const of = (name: string, path: string, more: Partial<Case>): Case => ({ name, path, on: product, cpuUs: [], perSecond: [], ...more });
+  const [throughObject, jsHealth, jsList] = ["JS: a constant of an object", "JS: health", "JS: list of 50"];
+  const [list, conversation, stats] = ["list of 50", `conversation of ${MESSAGES_PER_CONVERSATION}`, "storage-stats"];
   const wanted: Case[] = [
-    of("a constant, JavaScript", "/", { on: floor }),
-    of("health", "/health", { target: 0.85 }),
-    of("list of 50", "/conversations?accountId=small", { target: 0.27 }),
-    of(`conversation of ${MESSAGES_PER_CONVERSATION}`, `/${one}?accountId=small`, { target: 0.3 }),
-    of("storage-stats", "/storage-stats?accountId=small", { target: 0.4 }),
-    of(`list of 50, of ${LARGE}`, "/conversations?accountId=large", { grownFrom: "list of 50" }),
-    of(`conversation of ${MESSAGES_PER_CONVERSATION}, of ${LARGE}`, `/${one}?accountId=large`, { grownFrom: `conversation of ${MESSAGES_PER_CONVERSATION}` }),
-    of(`storage-stats, of ${LARGE}`, "/storage-stats?accountId=large", { grownFrom: "storage-stats" }),
+    of("JS: a constant", "/", { on: constant }),
+    of(jsHealth, "/health", { on: javascript }),
+    of(throughObject, "/constant", { on: javascript }),
+    of(jsList, "/list", { on: javascript }),
+    of("health", "/health", { target: 0.85, like: jsHealth }),
+    of(list, "/conversations?accountId=small", { target: 0.27, like: jsList }),
+    of(conversation, `/${one}?accountId=small`, { target: 0.3, like: throughObject }),
+    of(stats, "/storage-stats?accountId=small", { target: 0.4, like: throughObject }),
+    of(`${list}, of ${LARGE}`, "/conversations?accountId=large", { grownFrom: list }),
+    of(`${conversation}, of ${LARGE}`, `/${one}?accountId=large`, { grownFrom: conversation }),
+    of(`${stats}, of ${LARGE}`, "/storage-stats?accountId=large", { grownFrom: stats }),
   ];
   const cases: Case[] = [];
   for (const wish of wanted) {
@@ -114,23 +123,31 @@ async function sample(of: Case, counts: boolean): Promise<void> {
 }
 
 function report(cases: Case[]): void {
-  const floor = cases[0];
+  const [floor] = cases;
   if (floor === undefined) throw new Error("the floor did not answer");
+  const named = (name: string | undefined): Case | undefined => cases.find((each) => each.name === name);
   const rows = cases.map((each) => {
-    const base = cases.find(({ name }) => name === each.grownFrom) ?? floor;
-    const byRate = speed(each) / speed(base);
-    const byCpu = cost(base) / cost(each);
-    const ratio = Number.isFinite(byCpu) ? byCpu : byRate;
+    const [like, small] = [named(each.like), named(each.grownFrom)];
     let target = "";
-    if (each.target !== undefined) target = verdict({ text: `≥ ${each.target.toFixed(2)}`, met: ratio >= each.target });
-    if (each.grownFrom !== undefined) target = verdict({ text: `${(1 / ratio).toFixed(2)} × at most ${MAX_GROWTH}`, met: 1 / ratio <= MAX_GROWTH });
-    return [each.name, cost(each).toFixed(0), speed(each).toFixed(0), byCpu.toFixed(2), byRate.toFixed(2), target];
+    if (each.target !== undefined) target = verdict({ text: `≥ ${each.target.toFixed(2)} of the constant`, met: ratio(each, floor) >= each.target });
+    if (small !== undefined) {
+      const growth = 1 / ratio(each, small);
+      target = verdict({ text: `${growth.toFixed(2)} × of ${SMALL}, ≤ ${MAX_GROWTH}`, met: growth <= MAX_GROWTH });
+    }
+    const likeRatio = like === undefined ? "" : ratio(each, like).toFixed(2);
+    return [each.name, cost(each).toFixed(0), speed(each).toFixed(0), ratio(each, floor).toFixed(2), likeRatio, target];
   });
   console.log(`
-reads: best of ${ROUNDS} rounds of ${REQUESTS_A_ROUND} requests over ${CONNECTIONS} connections. The ratio is speed against the constant, by workerd's
-processor time (by the requests a second where the system does not tell); of the last rows, against the account of ${SMALL}.
+reads: best of ${ROUNDS} rounds of ${REQUESTS_A_ROUND} requests over ${CONNECTIONS} connections. A ratio is of speed, by workerd's processor
+time (by requests a second where the system does not tell): to the constant, and to JavaScript that does the like.
 
-${table(["", "µs CPU", "requests/s", "ratio", "by rate", "target"], rows)}`);
+${table(["", "µs CPU", "requests/s", "constant", "the like", "target"], rows)}`);
+}
+
+/** How fast the one is beside the other. */
+function ratio(of: Case, to: Case): number {
+  const byCpu = cost(to) / cost(of);
+  return Number.isFinite(byCpu) ? byCpu : speed(of) / speed(to);
 }
 
 function cost(of: Case): number {

@@ -13,8 +13,8 @@ import { ROOT } from "../tools.mjs";
 export type WorkerdOptions = {
   /** A directory of its own: its configuration and, under `storage`, its objects' databases. */
   directory: string;
-  /** The module's source; the built Worker with its objects by default. */
-  source?: string;
+  /** A module with a class of objects called Account, in place of the built Worker. */
+  module?: string;
   vars?: Record<string, string>;
   /** The socket of the engine that runs the containers. */
   engineSocket?: string;
@@ -31,7 +31,8 @@ const START_LIMIT_MS = 30_000;
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   await mkdir(join(options.directory, "storage"), { recursive: true });
   // A copy, which another build does not change.
-  if (options.source === undefined) await cp(join(ROOT, "build"), join(options.directory, "build"), { recursive: true });
+  if (options.module === undefined) await cp(join(ROOT, "build"), join(options.directory, "build"), { recursive: true });
+  else await cp(options.module, join(options.directory, "build/index.js"));
   const config = join(options.directory, "config.capnp");
   await writeFile(config, await configText(options));
   // An address without a port takes a free one, and the control descriptor says which.
@@ -79,18 +80,15 @@ async function configText(options: WorkerdOptions): Promise<string> {
   const wrangler = await readFile(join(ROOT, "wrangler.toml"), "utf8");
   const date = /^compatibility_date = "(.+)"$/m.exec(wrangler)?.[1];
   if (date === undefined) throw new Error("wrangler.toml has no compatibility_date");
+  const container = options.engineSocket === undefined ? "" : `, container = (imageName = "agent")`;
   const bindings = Object.entries(options.vars ?? {}).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
-  const namespaces: string[] = [];
-  const modules: string[] = [];
-  if (options.source !== undefined) {
-    modules.push(`(name = "index.js", esModule = ${text(options.source)})`);
-  } else {
-    modules.push(`(name = "index.js", esModule = embed "build/index.js")`);
+  const namespaces = [`(className = "Account", uniqueKey = ${text(ACCOUNT_STORAGE)}, enableSql = true${container})`];
+  bindings.push(`(name = "ACCOUNTS", durableObjectNamespace = "Account")`);
+  const modules = [`(name = "index.js", esModule = embed "build/index.js")`];
+  if (options.module === undefined) {
     modules.push(`(name = "index_bg.wasm", wasm = embed "build/index_bg.wasm")`);
-    const container = options.engineSocket === undefined ? "" : `, container = (imageName = "agent")`;
-    namespaces.push(`(className = "Account", uniqueKey = ${text(ACCOUNT_STORAGE)}, enableSql = true${container})`);
     namespaces.push(`(className = "Directory", uniqueKey = "directory", enableSql = true)`);
-    bindings.push(`(name = "ACCOUNTS", durableObjectNamespace = "Account")`, `(name = "DIRECTORY", durableObjectNamespace = "Directory")`);
+    bindings.push(`(name = "DIRECTORY", durableObjectNamespace = "Directory")`);
   }
   const engine =
     options.engineSocket === undefined
