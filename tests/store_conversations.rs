@@ -3,6 +3,8 @@
 
 mod support;
 
+use claude_agent_service::domain::MetadataPatch;
+use claude_agent_service::domain::metadata::{MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::conversations::ACCESS_RESOLUTION_MS;
 use claude_agent_service::store::reads::{Listing, MAX_DOCUMENT_CONVERSATIONS, Page};
@@ -82,6 +84,20 @@ fn a_long_list_is_the_same_as_a_short_one() {
     let first = |listing: &Listing<String>| serde_json::from_str::<Vec<Value>>(&listing.json).unwrap()[..50].to_vec();
     assert_eq!(first(&short), first(&long));
     assert!(short.next.is_some() && long.next.is_none());
+}
+
+#[test]
+fn a_list_of_any_length_is_made_within_the_platforms_limit_of_a_row() {
+    let (store, sql) = filled(200);
+    let metadata: serde_json::Map<String, Value> = (0..MAX_METADATA_KEYS)
+        .map(|n| (format!("{n:064}"), json!("\u{1f600}".repeat(MAX_METADATA_VALUE_CHARS))))
+        .collect();
+    let full = MetadataPatch::try_from(Value::Object(metadata)).unwrap().apply(serde_json::Map::new()).unwrap();
+    let title = "\u{1f600}".repeat(200);
+    sql.run(&format!("update conversations set metadata = '{full}', title = '{title}'"));
+    for limit in [MAX_DOCUMENT_CONVERSATIONS, 200] {
+        assert_eq!(ids(&store.list(limit, &skip(0)).unwrap()).len(), limit as usize);
+    }
 }
 
 #[test]

@@ -126,6 +126,18 @@ fn a_thousand_messages_are_one_answer() {
 }
 
 #[test]
+fn a_message_of_several_rows_counts_once() {
+    let (store, sql) = store();
+    for n in 1..=499 {
+        exchange(&store, n, "a", "q", "a");
+    }
+    exchange(&store, 500, "a", &large(), "a");
+    assert_eq!(sql.count("messages"), 1_003);
+    let all = store.messages_before(&session("a"), i64::MAX).unwrap();
+    assert_eq!((all.messages.len(), all.older), (1_000, false));
+}
+
+#[test]
 fn an_answer_holds_no_more_bytes_than_it_may() {
     let (store, _) = store();
     let third = "x".repeat(usize::try_from(MAX_MESSAGE_BYTES_PER_ANSWER).unwrap() / 3);

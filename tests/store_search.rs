@@ -114,13 +114,14 @@ fn a_page_of_a_search_scans_a_bounded_number_of_bytes_and_the_next_goes_on() {
 #[test]
 fn a_page_of_a_search_scans_a_bounded_number_of_conversations_and_skips_over_its_end() {
     let (store, sql) = store();
-    // One more than a page scans; every second one matches.
+    // Three more than a page scans; every second one matches.
     sql.run(&format!(
-        "with recursive n(n) as (select 1 union all select n + 1 from n where n <= {MAX_SCANNED_CONVERSATIONS}) \
+        "with recursive n(n) as (select 1 union all select n + 1 from n where n <= {MAX_SCANNED_CONVERSATIONS} + 2) \
          insert into conversations (session_id, title, created_at, last_accessed_at) \
          select 'c' || n, iif(n % 2, 'odd', 'even'), n, n from n"
     ));
-    let skip = MAX_SCANNED_CONVERSATIONS / 2;
+    // One more than match in the first page: it is the first that the second page leaves out.
+    let skip = MAX_SCANNED_CONVERSATIONS / 2 + 1;
     let first = page(&store, "odd", 50, &Page { after: None, skip });
     assert_eq!(ids(&first), Vec::<String>::new());
     let second = page(&store, "odd", 50, first.next.as_ref().unwrap());

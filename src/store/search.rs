@@ -10,8 +10,9 @@ use crate::domain::{Position, Words};
 
 /// Most conversations that one page scans.
 pub const MAX_SCANNED_CONVERSATIONS: u32 = 10_000;
-/// Most bytes of messages that one page scans; a conversation that is larger is scanned whole.
-pub const MAX_SCANNED_BYTES: i64 = 32 * 1024 * 1024;
+/// Most bytes of messages that one page scans; a conversation that is larger is scanned whole. A search holds up the account's other
+/// requests: about a tenth of a second for one word, some seconds at worst (eight words of many letters, all of them late).
+pub const MAX_SCANNED_BYTES: i64 = 8 * 1024 * 1024;
 
 /// Bound values of [`MATCHES`] before those of the letters.
 const FIRST_FOLD: usize = 6;

@@ -14,6 +14,7 @@ use claude_agent_service::domain::{
 use claude_agent_service::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 use claude_agent_service::store::turns::{NewTurn, TurnEnd};
 use claude_agent_service::store::{Store, StoreError};
+use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, ToSql, params_from_iter};
 use uuid::Uuid;
@@ -30,10 +31,19 @@ pub struct Rusqlite {
 }
 
 impl Rusqlite {
-    /// An empty database in memory, with foreign keys on as the platform has them.
+    /// An empty database in memory, with foreign keys on and with the limits that the platform has: those of a row, of bound
+    /// values, of patterns and of an expression's depth.
     pub fn in_memory() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "foreign_keys", true).unwrap();
+        for (limit, at_most) in [
+            (Limit::SQLITE_LIMIT_LENGTH, 2_000_000),
+            (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
+            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
+            (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
+        ] {
+            connection.set_limit(limit, at_most).unwrap();
+        }
         connection.set_prepared_statement_cache_capacity(128);
         Self { connection: Rc::new(connection), depth: Rc::default(), last: Rc::default() }
     }
