@@ -20,11 +20,14 @@ use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, TurnOpti
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::reads::Page;
+use claude_agent_service::store::retention::PURGE_BATCH;
 use serde_json::json;
 use support::runtime::{Runtime, drive, poll};
 use support::{Rusqlite, admission, admit, at, exchange};
 use uuid::Uuid;
 
+/// Conversations of one batch.
+const BATCH: u128 = PURGE_BATCH as u128;
 const RETENTION: Duration = DAY.saturating_mul(30);
 
 #[derive(Clone)]
@@ -244,15 +247,15 @@ fn a_visit_tells_the_oldest_access_of_what_is_left() {
 
 #[test]
 fn a_purge_lets_reads_in_between_its_batches() {
-    let fixture = Fixture::new(250).when_due(at(900_000));
+    let fixture = Fixture::new(BATCH + 5).when_due(at(900_000));
     let mut purge = pin!(fixture.send(Command::Purge));
     assert!(poll(purge.as_mut()).is_none(), "it yields after its first batch");
-    assert_eq!(fixture.list().matches("session_id").count(), 50);
+    assert_eq!(fixture.list().matches("session_id").count(), 5);
 }
 
 #[test]
 fn an_object_that_is_reset_in_the_middle_of_a_purge_goes_on_by_its_alarm() {
-    let mut fixture = Fixture::new(250).when_due(at(900_000));
+    let mut fixture = Fixture::new(BATCH + 5).when_due(at(900_000));
     assert!(poll(pin!(fixture.send(Command::Purge))).is_none());
     assert_eq!(fixture.sleeps_until(), Some(fixture.world.now().plus(WATCH)));
     fixture.reset();
@@ -262,9 +265,9 @@ fn an_object_that_is_reset_in_the_middle_of_a_purge_goes_on_by_its_alarm() {
 
 #[test]
 fn a_purge_stops_when_its_time_is_over_and_goes_on_at_once_by_alarm() {
-    let fixture = Fixture::new(650).when_due(at(900_000));
+    let fixture = Fixture::new(3 * BATCH + 5).when_due(at(900_000));
     fixture.world.runtime.least_wait.set(Duration::from_secs(8));
-    assert_eq!(fixture.purge(), (600, 0));
+    assert_eq!(fixture.purge(), (3 * u64::from(PURGE_BATCH), 0));
     assert_eq!(fixture.sleeps_until(), Some(fixture.world.now()));
     fixture.alarm();
     assert_eq!(fixture.tables(), [""; 0]);
@@ -274,14 +277,25 @@ fn a_purge_stops_when_its_time_is_over_and_goes_on_at_once_by_alarm() {
 
 #[test]
 fn two_purges_at_once_delete_everything_once() {
-    let fixture = Fixture::new(250).when_due(at(250_000));
+    let fixture = Fixture::new(2 * BATCH).when_due(at(2_000 * i64::from(PURGE_BATCH)));
     let (mut first, mut second) = (pin!(fixture.send(Command::Visit)), pin!(fixture.send(Command::Visit)));
     assert!(poll(first.as_mut()).is_none() && poll(second.as_mut()).is_none());
     let deleted = [drive(first), drive(second)].map(|reply| match reply {
         Reply::Visited(visit) => visit.deleted,
         _ => 0,
     });
-    assert_eq!((deleted, fixture.left().len()), ([249, 0], 1));
+    assert_eq!((deleted, fixture.left().len()), ([2 * u64::from(PURGE_BATCH) - 1, 0], 1));
+}
+
+#[test]
+fn a_purge_that_waited_for_one_that_cleared_the_account_finds_nothing() {
+    let fixture = Fixture::new(2 * BATCH).when_due(at(900_000));
+    let (mut first, mut second) = (pin!(fixture.send(Command::Visit)), pin!(fixture.send(Command::Visit)));
+    assert!(poll(first.as_mut()).is_none() && poll(second.as_mut()).is_none());
+    drive(first);
+    let Reply::Visited(visit) = drive(second) else { unreachable!() };
+    assert_eq!(visit, Visit { deleted: 0, errors: 0, oldest_access_at: None });
+    assert_eq!(fixture.tables(), [""; 0]);
 }
 
 #[test]

@@ -8,7 +8,8 @@ export function best(values: readonly number[]): number {
   return Math.min(...values);
 }
 
-function quantile(values: readonly number[], share: number): number {
+/** `share` of the values are at most this. */
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const place = (sorted.length - 1) * share;
   const low = sorted[Math.floor(place)] ?? NaN;

@@ -25,6 +25,7 @@ export type Workerd = { url: string; port: number; pid: number; stop(): Promise<
 
 /** The databases of a class's objects are in a directory of this name. */
 export const ACCOUNT_STORAGE = "account";
+export const DIRECTORY_STORAGE = "directory";
 const BINARY = join(ROOT, "node_modules/workerd/bin/workerd");
 const START_LIMIT_MS = 30_000;
 
@@ -87,7 +88,7 @@ async function configText(options: WorkerdOptions): Promise<string> {
   const modules = [`(name = "index.js", esModule = embed "build/index.js")`];
   if (options.module === undefined) {
     modules.push(`(name = "index_bg.wasm", wasm = embed "build/index_bg.wasm")`);
-    namespaces.push(`(className = "Directory", uniqueKey = "directory", enableSql = true)`);
+    namespaces.push(`(className = "Directory", uniqueKey = ${text(DIRECTORY_STORAGE)}, enableSql = true)`);
     bindings.push(`(name = "DIRECTORY", durableObjectNamespace = "Directory")`);
   }
   const engine =

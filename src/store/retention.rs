@@ -5,8 +5,9 @@ use super::sql::{Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::{AgentSession, Millis};
 
-/// Most conversations that one transaction of a purge deletes.
-pub const PURGE_BATCH: u32 = 200;
+/// Most conversations that one transaction of a purge deletes. A read that comes meanwhile waits for it: `npm run bench -- purge`
+/// measures how long.
+pub const PURGE_BATCH: u32 = 50;
 
 /// What one transaction of a purge deleted.
 pub struct PurgedBatch {
