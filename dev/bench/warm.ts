@@ -58,7 +58,7 @@ ${table(["", "ms"], [
 
 turns: processor time a warm turn, means in ms
 
-${table(["", "ms"], meters.map(({ name, read }) => [name, ms(read() / 1000 / turns)]))}
+${processorTable(meters, turns)}
 
 turns: rows written a turn: ${written.toFixed(1)}  ${verdict({ text: `at most ${MAX_ROWS}`, met: written <= MAX_ROWS })}`;
   return { pairs: [whole, text], parts: report };
@@ -73,20 +73,32 @@ function firstTextTarget(ours: number, alone: number): Target {
 }
 
 /** The processor time of one process from here on, in microseconds. */
-type Meter = { name: string; read: () => number };
+type Meter = { of: "product" | "SDK alone" | "both"; name: string; read: () => number };
+
+function processorTable(meters: readonly Meter[], turns: number): string {
+  const used = meters.map((meter) => ({ ...meter, ms: meter.read() / 1000 / turns }));
+  const sum = (of: Meter["of"]): number => used.filter((each) => each.of === of).reduce((all, each) => all + each.ms, 0);
+  const [ours, alone] = [sum("product"), sum("SDK alone")];
+  return table(["", "ms"], [
+    ...used.map((each) => [`${each.of}: ${each.name}`, ms(each.ms)]),
+    ["product, together", ms(ours)],
+    ["SDK alone, together", ms(alone)],
+    ["ratio, whatever else the machine does", (ours / alone).toFixed(2)],
+  ]);
+}
 
 function processes(product: Product, floor: Floor, server: number, cli: number): Meter[] {
   const alone = childrenOf(floor.pid)[0] ?? 0;
-  const named: [string, number][] = [
-    ["product: workerd", product.workerd.pid],
-    ["product: agent server", server],
-    ["product: CLI", cli],
-    ["SDK alone: its Node program", floor.pid],
-    ["SDK alone: CLI", alone],
-    ["both: this program, with model, network and client", process.pid],
+  const known: [Meter["of"], string, number][] = [
+    ["product", "workerd", product.workerd.pid],
+    ["product", "agent server", server],
+    ["product", "CLI", cli],
+    ["SDK alone", "its Node program", floor.pid],
+    ["SDK alone", "CLI", alone],
+    ["both", "this program, with model, network and client", process.pid],
   ];
-  return named.map(([name, pid]) => {
+  return known.map(([of, name, pid]) => {
     const before = cpuMicros(pid) ?? NaN;
-    return { name, read: () => (cpuMicros(pid) ?? NaN) - before };
+    return { of, name, read: () => (cpuMicros(pid) ?? NaN) - before };
   });
 }
