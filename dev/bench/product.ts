@@ -39,6 +39,7 @@ export class Product {
       const workerd = await startWorkerd({
         directory,
         engineSocket: engine.socket,
+        inspected: true,
         vars: { MODEL_API_URL: model.url, ANTHROPIC_API_KEY: "stand-in" },
         onLine: events.hear,
       });

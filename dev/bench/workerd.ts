@@ -18,10 +18,12 @@ export type WorkerdOptions = {
   vars?: Record<string, string>;
   /** The socket of the engine that runs the containers. */
   engineSocket?: string;
+  /** Listens for an inspector; that costs a little. */
+  inspected?: boolean;
   onLine?: (line: string) => void;
 };
 
-export type Workerd = { url: string; port: number; pid: number; stop(): Promise<void> };
+export type Workerd = { url: string; port: number; pid: number; inspector: string | undefined; stop(): Promise<void> };
 
 /** The databases of a class's objects are in a directory of this name. */
 export const ACCOUNT_STORAGE = "account";
@@ -37,7 +39,9 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const config = join(options.directory, "config.capnp");
   await writeFile(config, await configText(options));
   // An address without a port takes a free one, and the control descriptor says which.
-  const child = spawn(BINARY, ["serve", "--experimental", "--control-fd=3", config], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const inspected = options.inspected === true;
+  const args = ["serve", "--experimental", "--control-fd=3", ...(inspected ? ["--inspector-addr=127.0.0.1:0"] : []), config];
+  const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const said: string[] = [];
   const hear = (line: string): void => {
     if (said.length < 50) said.push(line);
@@ -48,13 +52,16 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   process.once("exit", kill);
   const exited = once(child, "exit").finally(() => process.off("exit", kill));
 
-  const port = await new Promise<number>((resolve, reject) => {
+  const { port, inspectorPort } = await new Promise<{ port: number; inspectorPort: number | undefined }>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("workerd did not listen in time")), START_LIMIT_MS);
+    const ports: Record<string, number> = {};
     eachLine(child.stdio[3] as Readable, (line) => {
-      const event = JSON.parse(line) as { event: string; port?: number };
-      if (event.event !== "listen" || event.port === undefined) return;
+      const { event, port } = JSON.parse(line) as { event: string; port: number };
+      ports[event] = port;
+      const { listen, "listen-inspector": inspectorPort } = ports;
+      if (listen === undefined || (inspected && inspectorPort === undefined)) return;
       clearTimeout(timer);
-      resolve(event.port);
+      resolve({ port: listen, inspectorPort });
     });
     exited.then(
       () => reject(new Error(`workerd ended:\n${said.join("\n")}`)),
@@ -68,6 +75,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     url: `http://127.0.0.1:${port}`,
     port,
     pid: child.pid ?? 0,
+    inspector: inspectorPort === undefined ? undefined : `ws://127.0.0.1:${inspectorPort}/main`,
     async stop() {
       child.kill("SIGTERM");
       const timer = setTimeout(kill, START_LIMIT_MS);
