@@ -39,7 +39,7 @@ export function badTokens(account: string): Record<string, string> {
     "no end": signed(without("exp")),
     "an end that has come": signed({ ...right, exp: nowS() - 1 }),
     "an end that is a text": signed({ ...right, exp: String(nowS() + 600) }),
-    "a time that has not come": signed({ ...right, nbf: nowS() + 60 }),
+    "a time that has not come": signed({ ...right, nbf: nowS() + 3600 }),
     "another secret": signed(right, undefined, "another secret of more than thirty-two bytes"),
     "no signature": `${header}.${payload}.`,
     "a signature cut short": `${header}.${payload}.${signature.slice(0, -4)}`,
