@@ -483,6 +483,16 @@ fn a_registration_that_failed_is_tried_again_by_the_alarm() {
 }
 
 #[test]
+fn a_cleared_account_sets_its_alarm_anew() {
+    let fixture = Fixture::new(BATCH + 5).when_due(at(900_000));
+    fixture.purge();
+    // As the platform does when it clears the storage.
+    fixture.world.runtime.alarm.set(None);
+    start_turn(&fixture);
+    assert_eq!(fixture.sleeps_until(), Some(fixture.world.now().plus(WATCH)));
+}
+
+#[test]
 fn a_cleared_account_registers_again_with_its_next_conversation() {
     let fixture = Fixture::new(1).when_due(at(9_000));
     fixture.purge();
