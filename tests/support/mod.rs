@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each suite is a crate of its own and takes what it needs")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a suite that cannot go on stops")]
 
+pub mod account;
 pub mod runtime;
 
 use std::cell::Cell as Shared;
