@@ -54,6 +54,7 @@ export class AgentProcess {
   #turn: Turn | undefined;
   #interrupting: Promise<void> | undefined;
   #gone = false;
+  #exited = false;
   #closing: Promise<void> | undefined;
   readonly #end = Promise.withResolvers<void>();
   /** It is up and has said so; rejects with `ProcessGone` where it never comes up. */
@@ -79,7 +80,7 @@ export class AgentProcess {
   }
 
   get alive(): boolean {
-    return !this.#gone && this.#closing === undefined;
+    return !this.#gone && !this.#exited && this.#closing === undefined;
   }
 
   /**
@@ -206,6 +207,7 @@ export class AgentProcess {
     this.#config = config;
     if (!this.alive && child.pid !== undefined) killGroup(child.pid);
     child.once("exit", (code, signal) => {
+      this.#exited = true;
       setTimeout(() => this.#over(`it exited with ${signal ?? code}`), DRAIN_LIMIT_MS);
     });
     child.once("error", (error) => this.#over(reason(error)));
@@ -213,7 +215,7 @@ export class AgentProcess {
 
   async #close(limitMs: number): Promise<void> {
     this.#input.end();
-    const exited = this.#exited();
+    const exited = this.#exit();
     if (limitMs > 0) await Promise.race([exited, sleep(limitMs, undefined, { ref: false })]);
     if (this.pid !== undefined) killGroup(this.pid);
     await exited;
@@ -221,7 +223,7 @@ export class AgentProcess {
     await this.ended;
   }
 
-  async #exited(): Promise<void> {
+  async #exit(): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     await new Promise<void>((resolve) => child.once("exit", () => resolve()));

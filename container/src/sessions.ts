@@ -79,6 +79,14 @@ export class Sessions {
     return this.#claimed(session, () => this.#prepare(session, wanted, signal), signal);
   }
 
+  /** A new process for a conversation that is leased and whose process is gone. Rejects as `lease` does, and the lease is over then. */
+  restart(session: Session, options: TurnOptions, signal: AbortSignal): Promise<Lease> {
+    return this.#claimed(session, async () => {
+      await session.start(options, signal);
+      return { session, warm: false };
+    }, signal);
+  }
+
   /** Ready for its next turn from now on. */
   release(session: Session, options: TurnOptions): void {
     session.busy = false;

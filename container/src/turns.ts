@@ -60,6 +60,9 @@ export class Turn {
   }
 }
 
+/** The process was dead, and had done nothing of the turn. Where it was a warm one, it died unnoticed while it was idle. */
+class NotReached extends ProcessGone {}
+
 export class Turns {
   readonly #turns = new Map<string, Turn>();
   readonly #sessions: Sessions;
@@ -106,7 +109,18 @@ export class Turns {
     let result: ResultFrame;
     try {
       lease = await this.#sessions.lease(request, turn.signal);
-      result = turn.signal.aborted ? endedEarly(turn, mapper) : await this.#runOn(lease, turn, request, mapper);
+      discard(request.transcript);
+      turn.session = lease.session.id;
+      turn.emit({ type: "started", agent_session: turn.session, instance: this.#instance, warm: lease.warm });
+      try {
+        result = await this.#runOn(lease, turn, request, mapper);
+      } catch (error) {
+        if (!(error instanceof NotReached && lease.warm)) throw error;
+        const { session } = lease;
+        lease = undefined;
+        lease = await this.#sessions.restart(session, request.options, turn.signal);
+        result = await this.#runOn(lease, turn, request, mapper);
+      }
     } catch (error) {
       result = endedBadly(turn, mapper, error);
     }
@@ -132,26 +146,33 @@ export class Turns {
     });
   }
 
-  async #runOn({ session, warm }: Lease, turn: Turn, request: TurnRequest, mapper: TurnMapper): Promise<ResultFrame> {
+  async #runOn({ session }: Lease, turn: Turn, request: TurnRequest, mapper: TurnMapper): Promise<ResultFrame> {
+    if (turn.signal.aborted) return endedEarly(turn, mapper);
     const process = session.process;
-    if (process === undefined) throw new ProcessGone("it ended before the turn began");
-    turn.session = session.id;
-    discard(request.transcript);
-    turn.emit({ type: "started", agent_session: session.id, instance: this.#instance, warm });
+    if (process === undefined) throw new NotReached("it ended before the turn began");
+    let reached = false;
     session.attach((subpath, entries) => {
+      reached = true;
       mapper.flush();
       turn.emit({ type: "transcript", ...(subpath === null ? {} : { subpath }), entries });
     });
+    // What had waited is not of this turn.
+    reached = false;
     let answering = false;
     const onMessage = (message: SDKMessage): void => {
+      reached = true;
       mapper.message(message);
       // From here on the model is at work and the processor free: time to start the next spare.
       if (answering || message.type !== "stream_event") return;
       answering = true;
       this.#sessions.ensureSpare();
     };
-    const result = mapper.result(await process.run(request.prompt, { model: request.options.model, signal: turn.signal, onMessage }));
-    return turn.stopped === undefined ? result : { ...result, status: "failed", error: turn.stopped };
+    try {
+      const result = mapper.result(await process.run(request.prompt, { model: request.options.model, signal: turn.signal, onMessage }));
+      return turn.stopped === undefined ? result : { ...result, status: "failed", error: turn.stopped };
+    } catch (error) {
+      throw error instanceof ProcessGone && !reached ? new NotReached(error.message) : error;
+    }
   }
 
   #forgetOldest(): void {

@@ -79,6 +79,23 @@ describe("a CLI that dies under a turn", () => {
   });
 });
 
+test("a CLI that died while it was idle is not noticed by the next turn", async () => {
+  const agent = await startAgent(model);
+  try {
+    await agent.processesReady();
+    const before = await agent.turn({ prompt: "I said this before" });
+    const pid = Number(await agent.pidOf(before));
+    // Stopped first, so that the server does not hear of its death before the turn comes.
+    process.kill(agent.child.pid as number, "SIGSTOP");
+    process.kill(pid, "SIGKILL");
+    const next = agent.turn({ agent_session: before.session, resume: true, prompt: "repeat everything I said" });
+    process.kill(agent.child.pid as number, "SIGCONT");
+    assert.match((await next).result.text, /I said this before/);
+  } finally {
+    await agent.stop();
+  }
+});
+
 test("a CLI that hangs is killed when its turn is cancelled, and the conversation goes on", async () => {
   const agent = await startAgent(model);
   try {

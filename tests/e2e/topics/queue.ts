@@ -32,12 +32,12 @@ export function queue(service: Service): void {
 
   test("turns of one conversation are answered in order, each knowing those before", async () => {
     const session_id = "in-order";
-    const answers = await Promise.all([
-      client.start("[[say a]] first", { session_id }),
-      client.start("[[say b]] second", { session_id }),
-      client.query("repeat everything I said", { session_id }),
-    ]);
-    assert.equal(answers[2].response, "[[say a]] first\n[[say b]] second");
+    await client.start("[[hang]] first", { session_id });
+    await service.hanging("[[hang]] first");
+    await client.start("[[say b]] second", { session_id });
+    const third = client.query("repeat everything I said", { session_id });
+    service.model.control.release();
+    assert.equal((await third).response, "[[hang]] first\n[[say b]] second");
   });
 
   test("accounts run side by side", async () => {
