@@ -59,8 +59,8 @@ export const MAX_TURN_FRAME_BYTES = 32 * 1024 * 1024;
 
 type Kept = { n: number; line: string; bytes: number; type: Frame["type"] };
 
-/** Reads frames: called whenever there may be more. */
-export type Reader = { wake(): void };
+/** Reads frames: called whenever there is one more. */
+export type Reader = { wake(type: Frame["type"]): void };
 
 export class FrameLog {
   #frames: Kept[] = [];
@@ -97,7 +97,7 @@ export class FrameLog {
     this.#bytes += bytes;
     if (frame.type === "message") this.#lastMessage = n;
     if (frame.type === "end") this.#ended = true;
-    for (const reader of this.#readers) reader.wake();
+    for (const reader of this.#readers) reader.wake(frame.type);
     if (this.#bytes > this.#maxBytes) this.#forget();
   }
 

@@ -11,6 +11,10 @@ import type { Turn, Turns } from "./turns.ts";
 
 /** Longer than its caller keeps an idle connection: the caller closes first, and no request meets a closing one. */
 const KEEP_ALIVE_MS = 10 * 60_000;
+/** Transcript frames wait so long for others to go with: their reader only keeps them for the turn's end. */
+const TRANSCRIPT_WAIT_MS = 25;
+/** Frames that go together make a piece of about this length at most. */
+const MAX_PIECE_CHARS = 64 * 1024;
 
 export type Facts = { instance: string; sdkVersion: string; draining(): boolean };
 type App = { sessions: Sessions; turns: Turns; facts: Facts };
@@ -95,29 +99,53 @@ async function deleteSession({ sessions, turns }: App, id: string, response: Ser
   send(response, 200, { deleted: true });
 }
 
-/** Frames go out as they come, no faster than they are read: a slow reader waits in the log, not in a buffer. */
+/**
+ * Frames go out as they come, no faster than they are read: a slow reader waits in the log, not in a buffer.
+ * Those of one moment go together: each piece that arrives costs the reader far more than its bytes.
+ */
 function streamFrames(response: ServerResponse, turn: Turn, after: number): void {
   response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
-  response.flushHeaders();
   const { frames } = turn;
   let read = after;
   let full = false;
-  const wake = (): void => {
+  let soon: NodeJS.Immediate | undefined;
+  let later: NodeJS.Timeout | undefined;
+  const write = (): void => {
+    clearImmediate(soon);
+    clearTimeout(later);
+    soon = later = undefined;
     while (!full) {
-      const frame = frames.next(read);
-      if (frame === undefined) break;
-      read = frame.n;
-      full = !response.write(frame.line);
+      let text = "";
+      for (let frame = frames.next(read); frame !== undefined; frame = frames.next(read)) {
+        read = frame.n;
+        text += frame.line;
+        if (text.length > MAX_PIECE_CHARS) break;
+      }
+      if (text === "") break;
+      full = !response.write(text);
     }
     if (frames.ended && frames.next(read) === undefined) response.end();
   };
-  const unsubscribe = frames.subscribe({ wake });
+  const unsubscribe = frames.subscribe({
+    wake(type) {
+      if (type === "transcript") later ??= setTimeout(write, TRANSCRIPT_WAIT_MS);
+      else soon ??= setImmediate(write);
+    },
+  });
   response.on("drain", () => {
     full = false;
-    wake();
+    write();
   });
-  response.once("close", unsubscribe);
-  wake();
+  response.once("close", () => {
+    unsubscribe();
+    clearImmediate(soon);
+    clearTimeout(later);
+  });
+  // A turn on a live process starts at once: its first frame goes with the headers.
+  soon = setImmediate(() => {
+    write();
+    response.flushHeaders();
+  });
 }
 
 function turnOf({ turns }: App, id = ""): Turn {

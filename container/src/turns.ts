@@ -11,7 +11,7 @@ import { ProcessGone } from "./process.ts";
 import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
 import type { Lease, Sessions, Wanted } from "./sessions.ts";
 
-/** Finished turns whose frames are kept until they are deleted, at most; the oldest go first. */
+/** Finished turns whose frames are kept until they are deleted or their conversation has its next turn, at most; the oldest go first. */
 export const MAX_FINISHED_TURNS = 64;
 const MAX_FINISHED_BYTES = 64 * 1024 * 1024;
 /** The caller has its own, shorter limit; this one is for a caller that is gone. */
@@ -83,6 +83,7 @@ export class Turns {
 
   /** The caller has made sure, in this tick, that the conversation can be had. */
   start(request: TurnRequest): Turn {
+    if (request.session !== null) this.#forgetEndedOf(request.session);
     const turn = new Turn(request.turn_id, request.session);
     this.#turns.set(turn.id, turn);
     this.#run(turn, request).catch((error: unknown) => log("turn_broken", { turn: turn.id, reason: reason(error) }));
@@ -173,6 +174,11 @@ export class Turns {
     } catch (error) {
       throw error instanceof ProcessGone && !reached ? new NotReached(error.message) : error;
     }
+  }
+
+  /** A conversation's next turn says that its caller has stored those before. */
+  #forgetEndedOf(session: string): void {
+    for (const turn of this.#turns.values()) if (turn.session === session && turn.frames.ended) this.#turns.delete(turn.id);
   }
 
   #forgetOldest(): void {

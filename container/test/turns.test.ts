@@ -117,6 +117,12 @@ describe("turns", () => {
     assert.equal(model.control.requests().length, 1);
   });
 
+  test("a conversation's next turn forgets the one before", async () => {
+    const first = await agent.turn(asked("[[say one]]"));
+    await agent.turn({ agent_session: first.session, resume: true, prompt: "[[say two]]" });
+    assert.equal((await agent.call("GET", `/turns/${first.id}`)).status, 404);
+  });
+
   test("attaching after the n-th frame gives those that follow", async () => {
     const turn_id = nextTurnId();
     const whole = await agent.turn({ turn_id, ...asked("[[words 40]] [[delay 10]]") });

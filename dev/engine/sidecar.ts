@@ -3,8 +3,8 @@
  * and egress from the program through HTTP_PROXY. workerd decides about every outgoing request; this file only carries bytes.
  * Limit: what does not go through the proxy (a raw socket, a client that ignores HTTP_PROXY) is neither intercepted nor refused.
  */
-import { createServer, request } from "node:http";
-import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
+import { Agent, createServer, request } from "node:http";
+import type { ClientRequest, ClientRequestArgs, IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -14,6 +14,9 @@ const MAX_CONTROL_BODY_BYTES = 64 * 1024;
 /** A workerd that restarts is away for seconds, and then names a new port: what goes out meanwhile waits, and is not refused. */
 const WORKERD_AWAY_MS = 20_000;
 const WORKERD_RETRY_MS = 100;
+/** Tunnels to a Worker that stay open for the program's next request, and for how long. */
+const MAX_KEPT_TUNNELS = 8;
+const KEPT_TUNNEL_MS = 10_000;
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"];
 
 type Egress = { port: number; internet: boolean };
@@ -26,6 +29,7 @@ export class Sidecar {
   readonly #control: Server;
   readonly #proxy: Server;
   readonly #sockets = new Set<Duplex>();
+  readonly #tunnels = new Tunnels();
   #egress: Egress = { port: 0, internet: false };
   #stopped = false;
 
@@ -56,6 +60,7 @@ export class Sidecar {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const socket of this.#sockets) socket.destroy();
+    this.#tunnels.destroy();
     await Promise.all([close(this.#control), close(this.#proxy)]);
   }
 
@@ -96,32 +101,16 @@ export class Sidecar {
     if (req.url === undefined || !URL.canParse(req.url)) return void res.writeHead(400).end("this is a proxy\n");
     const url = new URL(req.url);
     const port = Number(url.port || 80);
+    const headers = { ...endToEnd(req.headers), host: url.host };
+    const options = { host: url.hostname, port, method: req.method, path: url.pathname + url.search, headers };
+    if (this.#tunnels.hasFree(url.hostname, port)) return passOn(req, res, request({ ...options, agent: this.#tunnels }));
     const route = await this.#route(url.hostname, port);
     // The program may have given up meanwhile: then nobody is left to end what would start now.
     if (res.closed) return void (route.kind === "worker" && route.socket.destroy());
     if (route.kind === "refused") return void res.writeHead(403).end(`${route.why}\n`);
     if (route.kind === "away") return void res.writeHead(502).end("workerd cannot be reached\n");
-    const options = { method: req.method, path: url.pathname + url.search, headers: { ...endToEnd(req.headers), host: url.host } };
-    const onward =
-      route.kind === "worker"
-        ? request({ ...options, createConnection: () => route.socket })
-        : request({ ...options, host: url.hostname, port, agent: false });
-    onward.once("response", (answer) => {
-      res.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers));
-      res.flushHeaders();
-      answer.on("error", () => res.destroy());
-      answer.pipe(res);
-      // An answer that was cut must look cut to the program too, never like a short one.
-      answer.once("close", () => {
-        if (!answer.complete) res.destroy();
-      });
-    });
-    onward.on("error", () => {
-      if (res.headersSent) res.destroy();
-      else res.writeHead(502).end();
-    });
-    res.once("close", () => onward.destroy());
-    req.pipe(onward);
+    if (route.kind === "direct") return passOn(req, res, request({ ...options, agent: false }));
+    passOn(req, res, request({ ...options, agent: this.#tunnels, createConnection: () => route.socket }));
   }
 
   /** HTTPS leaves the container as it is, where the internet may be reached at all. */
@@ -194,6 +183,41 @@ export class Sidecar {
       from.pipe(to);
     }
     if (head.length > 0) b.write(head);
+  }
+}
+
+/** Carries a request onward and its answer back, as they come. */
+function passOn(req: IncomingMessage, res: ServerResponse, onward: ClientRequest): void {
+  onward.once("response", (answer) => {
+    res.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers));
+    res.flushHeaders();
+    answer.on("error", () => res.destroy());
+    answer.pipe(res);
+    // An answer that was cut must look cut to the program too, never like a short one.
+    answer.once("close", () => {
+      if (!answer.complete) res.destroy();
+    });
+  });
+  onward.on("error", () => {
+    if (res.headersSent) res.destroy();
+    else res.writeHead(502).end();
+  });
+  res.once("close", () => onward.destroy());
+  req.pipe(onward);
+}
+
+/** The tunnels that stay open: a request takes a free one to its host, or brings its own. */
+class Tunnels extends Agent {
+  constructor() {
+    super({ keepAlive: true, maxFreeSockets: MAX_KEPT_TUNNELS, timeout: KEPT_TUNNEL_MS });
+  }
+
+  hasFree(host: string, port: number): boolean {
+    return this.freeSockets[this.getName({ host, port })]?.some((socket) => !socket.destroyed) ?? false;
+  }
+
+  override createConnection(options: ClientRequestArgs, onCreate: (error: Error | null, socket: Duplex) => void): Duplex | null | undefined {
+    return options.createConnection?.(options, onCreate);
   }
 }
 

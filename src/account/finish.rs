@@ -112,20 +112,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         listeners.publish(Heard { id, kind: EventKind::Ended(Rc::new(turn)) });
     }
 
-    /// Lets the container forget what is stored, or what is gone.
+    /// Lets the container forget what nobody may ask for any more. A turn that ended by itself it forgets with the conversation's next.
     fn clean_up_after(self: &Rc<Self>, turn: &ActiveTurn, progress: &Progress, ending: &Ending, deleted: bool) {
-        if ending.code == Some(FailureCode::ContainerUnavailable) {
+        // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
+        let at_work = ending.result.is_none() && ending.status != TurnStatus::Interrupted;
+        if !(deleted || at_work) || ending.code == Some(FailureCode::ContainerUnavailable) {
             return;
         }
         let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
-        // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
-        let at_work = ending.result.is_none() && ending.status != TurnStatus::Interrupted;
-        let forget_session = progress.agent_session.clone().filter(|_| deleted || at_work);
+        let agent_session = progress.agent_session.clone();
         self.host.spawn(async move {
             if at_work {
                 drop(account.agent.cancel(&turn_id).await);
             }
-            if let Some(agent_session) = forget_session {
+            if let Some(agent_session) = agent_session {
                 account.forget_session(&agent_session).await;
             }
             // What is not forgotten here is bounded there.

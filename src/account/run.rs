@@ -120,6 +120,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     Ok(None) => {}
                     Ok(Some(result)) => {
                         let code = result.error.as_ref().map(|error| error.code);
+                        let account = Rc::clone(self);
+                        self.host.spawn(async move { account.agent.read_out(frames).await });
                         return (Event::Result(result.status, code), Some(result));
                     }
                     Err(error) => {

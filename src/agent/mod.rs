@@ -22,6 +22,8 @@ use crate::domain::{AgentSession, TurnId, TurnOptions};
 pub const START_LIMIT: Duration = Duration::from_secs(25);
 /// How long a call that only tells the agent server something may take, and a question after its health.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// How long the end of a stream is waited for after its last frame.
+const READ_OUT_LIMIT: Duration = Duration::from_secs(1);
 /// Pause between two questions after its health while it starts.
 const START_POLL: Duration = Duration::from_millis(100);
 /// Longest error body that is read of the agent server.
@@ -233,6 +235,12 @@ impl<C: Container> Agent<C> {
             }
             (status, code) => AgentError::Protocol(format!("the agent server answered {status} {code}")),
         })
+    }
+
+    /// Reads a stream of which nothing more is wanted to its end: its connection then carries the next call.
+    pub async fn read_out(&self, mut frames: Frames<C::Body>) {
+        let end = async { while frames.next().await.is_ok() {} };
+        select(pin!(end), pin!(self.container.sleep(READ_OUT_LIMIT))).await;
     }
 
     /// Asks that a turn be ended; its `result` frame tells when it is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use worker::js_sys::{Array, Reflect};
-use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys;
 
@@ -40,14 +40,11 @@ pub async fn forward(request: web_sys::Request, config: &Config, request_id: &Re
         Ok(ready) => ready,
         Err(error) => return http::refusal(&error, request_id),
     };
-    let headers = web_sys::Headers::new()?;
-    for entry in request.headers().entries() {
-        let entry: Array = entry?.unchecked_into();
-        let (name, value) =
-            (entry.get(0).as_string().unwrap_or_default(), entry.get(1).as_string().unwrap_or_default());
-        if passes(&name) {
-            headers.append(&name, &value)?;
-        }
+    let headers = web_sys::Headers::new_with_headers(&request.headers())?;
+    // One text with all names crosses from JavaScript, not each by itself.
+    let names = Array::from(&headers.keys()).join(",").as_string().unwrap_or_default();
+    for name in names.split(',').filter(|name| !passes(name)) {
+        headers.delete(name)?;
     }
     headers.set(name, &value)?;
     let init = web_sys::RequestInit::new();
