@@ -58,6 +58,12 @@ pub fn passes(name: &str) -> bool {
     !DROPPED.contains(&name.as_str()) && !name.starts_with("cf-") && !name.starts_with("x-forwarded-")
 }
 
+/// Whether the agent may have an answer of this status. A redirect would lead it, with what was said, past the gateway.
+#[must_use]
+pub const fn passes_back(status: u16) -> bool {
+    !matches!(status, 300..=399)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +95,12 @@ mod tests {
         for name in ["anthropic-version", "anthropic-beta", "content-type", "user-agent", "x-stainless-lang"] {
             assert!(passes(name), "{name}");
         }
+    }
+
+    #[test]
+    fn only_redirects_stay_here() {
+        assert!([200, 400, 429, 500, 529].into_iter().all(passes_back));
+        assert!(![300, 301, 302, 303, 307, 308].into_iter().any(passes_back));
     }
 
     #[test]

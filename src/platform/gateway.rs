@@ -11,7 +11,7 @@ use worker::web_sys;
 
 use super::bindings::{self, Js, WorkerContext};
 use super::{host, http};
-use crate::api::gateway::{credential_header, destination, passes};
+use crate::api::gateway::{credential_header, destination, passes, passes_back};
 use crate::api::query::Target;
 use crate::config::Config;
 use crate::domain::RequestId;
@@ -66,11 +66,11 @@ pub async fn forward(request: web_sys::Request, config: &Config, request_id: &Re
             Err(JsValue::from_str("the model's API sent no headers in time"))
         }
     };
-    sent.or_else(|error| {
-        let why = bindings::thrown(&error);
-        let line =
-            Line { event: "model_unreachable", request_id: Some(request_id), error: Some(&why), ..Line::default() };
-        host::log(Level::Warn, &line);
-        http::refusal(&ApiError::new(Code::ModelFailed, "The model's API cannot be reached."), request_id)
-    })
+    let (event, why) = match sent {
+        Ok(answer) if passes_back(answer.unchecked_ref::<web_sys::Response>().status()) => return Ok(answer),
+        Ok(_) => ("model_redirects", "MODEL_API_URL answers with a redirect".to_owned()),
+        Err(error) => ("model_unreachable", bindings::thrown(&error)),
+    };
+    host::log(Level::Warn, &Line { event, request_id: Some(request_id), error: Some(&why), ..Line::default() });
+    http::refusal(&ApiError::new(Code::ModelFailed, "The model's API cannot be reached."), request_id)
 }
