@@ -15,9 +15,11 @@ import { SECRET } from "../support.ts";
 import type { Service } from "../support.ts";
 import { Outbound, statusLine } from "../upstream.ts";
 import type { Upstream } from "../upstream.ts";
+import { bash } from "./isolation.ts";
 
 const MESSAGES = "http://model.internal/v1/messages";
 const STOLEN = "sk-ant-stolen";
+const LOG_MS = 20_000;
 /** Many times what any hop between the two ends could hold back unnoticed. */
 const LARGE_BYTES = 24 * 1024 * 1024;
 const CHUNK = Buffer.alloc(64 * 1024, "a");
@@ -208,6 +210,25 @@ export function gateway(service: Service, upstream: Upstream): void {
     }
     assert.equal(followed, 0);
   });
+
+  test("the log's line of a turn says how many calls of the model it took", async () => {
+    const { turn_id } = await client.query(`${bash("true")} ${bash("true")} [[say done]]`);
+    assert.equal((await turnLine(turn_id)).model_calls, 3);
+  });
+
+  test("the calls of a turn that is cancelled are counted too", async () => {
+    const session_id = "counted";
+    const prompt = `${bash("true")} [[hang-midway]] [[words 9]]`;
+    const { turn_id } = await client.start(prompt, { session_id });
+    await service.hanging(prompt);
+    await client.cancel(session_id);
+    assert.equal((await turnLine(turn_id)).model_calls, 2);
+  });
+
+  async function turnLine(turnId: string): Promise<{ model_calls?: number }> {
+    const line = await service.stack.waitForLog((text) => text.includes('"turn_ended"') && text.includes(turnId), LOG_MS);
+    return JSON.parse(line.slice(line.indexOf("{"), line.lastIndexOf("}") + 1)) as { model_calls?: number };
+  }
 
   test("a host that is not the model's is refused where CONTAINER_INTERNET is off", async () => {
     const site = createServer((_req, res) => void res.end("a site"));
