@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::listeners::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Conversation, EventId, IdempotencyKey, MetadataPatch, RequestId, SessionId, Title, Turn, TurnId, TurnOptions,
-    Visit, Words,
+    AgentSession, Conversation, EventId, IdempotencyKey, MetadataPatch, RequestId, SessionId, Title, Turn, TurnId,
+    TurnOptions, Visit, Words,
 };
 use crate::store::StoreError;
 use crate::store::messages::Messages;
@@ -80,6 +80,19 @@ pub enum Command {
     Purge,
     /// The same for the directory, which wants to know what is left.
     Visit,
+    /// The model's API has answered a call of the container.
+    NoteModelCall(ModelCall),
+}
+
+/// A call of the model, as the gateway saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelCall {
+    /// The SDK's session that made it, as the container says.
+    pub agent_session: Option<AgentSession>,
+    /// What the model's API answered.
+    pub status: u16,
+    /// The seconds that it asked to wait.
+    pub retry_after_s: Option<u64>,
 }
 
 /// How the caller of a turn wants its answer.
@@ -166,6 +179,8 @@ pub enum Reply<J> {
     Purged(Visit),
     /// The answer to a visit of the directory.
     Visited(Visit),
+    /// It is known now.
+    Noted,
 }
 
 /// Why a command was not carried out.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::host::{Host, Registry};
 use super::listeners::{Event as Heard, EventKind};
+use super::model_calls::ModelCalls;
 use super::progress::Progress;
 use super::turn::{Event, State, Stop, Todo, step};
 use super::{Account, AccountError, TurnEnd};
@@ -36,7 +37,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         ending: &Ending,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
-        let failure = ending.code.map(|code| failure(code, ending.result.as_deref()));
+        let calls = self.running.borrow().get(&turn.turn_id).map(|running| running.model_calls).unwrap_or_default();
+        let failure = ending.code.map(|code| failure(code, ending.result.as_deref(), calls));
         let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
         let end = TurnEnd {
@@ -74,7 +76,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let stored = self.store.turn(&turn.turn_id)?;
         self.clean_up_after(turn, progress, ending, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
-        self.log_end(&ended, progress);
+        self.log_end(&ended, progress, calls);
         self.running.borrow_mut().remove(&turn.turn_id);
         if self.running.borrow().is_empty() {
             self.idle_since.set(Some(now));
@@ -88,7 +90,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub(super) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
         let (_, todo) = step(State::Queued, Event::Stop(Stop::Cancel));
         let Todo::End(status, code) = todo else { return Ok(()) };
-        let failure = code.map(|code| failure(code, None));
+        let failure = code.map(|code| failure(code, None, ModelCalls::default()));
         let finished_at = self.host.now();
         let end = TurnEnd {
             status,
@@ -101,7 +103,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         };
         self.store.end_turn(&turn.turn_id, &end)?;
         let ended = self.turn(&turn.turn_id)?;
-        self.log_end(&ended, &Progress::default());
+        self.log_end(&ended, &Progress::default(), ModelCalls::default());
         self.tell_end(ended, 1);
         Ok(())
     }
@@ -159,7 +161,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.log(Level::Warn, line);
     }
 
-    fn log_end(&self, turn: &Turn, progress: &Progress) {
+    fn log_end(&self, turn: &Turn, progress: &Progress, calls: ModelCalls) {
         let timing = turn.timing();
         let usage = turn.usage.unwrap_or_default();
         let level = if turn.error.is_some() { Level::Warn } else { Level::Info };
@@ -177,6 +179,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 total_ms: timing.map(|timing| timing.total_ms),
                 input_tokens: Some(usage.input_tokens),
                 output_tokens: Some(usage.output_tokens),
+                model_calls: Some(calls.count),
                 warm: Some(progress.warm),
                 cold_container: Some(progress.cold_container),
                 rows_written: Some(self.store.rows_written()),
@@ -187,7 +190,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 }
 
 /// The sentence that a failure tells its caller.
-fn failure(code: FailureCode, result: Option<&TurnResult>) -> Failure {
+fn failure(code: FailureCode, result: Option<&TurnResult>, calls: ModelCalls) -> Failure {
     let told = result.and_then(|result| result.error.as_ref());
     let sentence = match code {
         FailureCode::TurnCancelled => "The turn was cancelled.",
@@ -203,7 +206,8 @@ fn failure(code: FailureCode, result: Option<&TurnResult>) -> Failure {
             .unwrap_or("No detail is known."),
     };
     let retry_after_s = told.and_then(|error| error.retry_after).map(|seconds| whole_ms(seconds.ceil()));
-    Failure { retry_after_s, ..Failure::new(code, sentence) }
+    let asked_to_wait = calls.retry_after_s.filter(|_| code == FailureCode::ModelRateLimited);
+    Failure { retry_after_s: asked_to_wait.or(retry_after_s), ..Failure::new(code, sentence) }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
@@ -222,7 +226,7 @@ fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
         finished_at: Some(now),
         request_id: RequestId::new(uuid),
         response: None,
-        error: Some(failure(FailureCode::TurnCancelled, None)),
+        error: Some(failure(FailureCode::TurnCancelled, None, ModelCalls::default())),
         model: None,
         usage: None,
         num_turns: None,

@@ -6,6 +6,7 @@ mod conversations;
 mod finish;
 pub mod host;
 pub mod listeners;
+mod model_calls;
 mod progress;
 mod purge;
 mod run;
@@ -25,12 +26,15 @@ use futures_util::lock::Mutex;
 use command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use host::{Host, Registry};
 use listeners::{Listeners, Subscription, announcement};
+use model_calls::ModelCalls;
 use turn::Stop;
 
 use crate::agent::{Agent, Container};
 use crate::config::Config;
 use crate::digest;
-use crate::domain::{AccountId, EventId, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{
+    AccountId, AgentSession, EventId, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus,
+};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
@@ -50,6 +54,9 @@ pub enum Handled<J> {
 /// A turn that the container has.
 struct Running {
     session_id: SessionId,
+    /// From when the container has said it.
+    agent_session: Option<AgentSession>,
+    model_calls: ModelCalls,
     stop: mpsc::UnboundedSender<Stop>,
 }
 
@@ -128,6 +135,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             Command::Visit => {
                 let purge = Rc::clone(self).purge();
                 return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
+            }
+            Command::NoteModelCall(call) => {
+                self.note_model_call(&call);
+                Reply::Noted
             }
         };
         Ok(Handled::Now(reply))
@@ -270,7 +281,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     fn launch(self: &Rc<Self>, turn: ActiveTurn, begin: run::Begin) {
         let (stop, stops) = mpsc::unbounded();
-        let running = Running { session_id: turn.session_id.clone(), stop };
+        let session_id = turn.session_id.clone();
+        let running = Running { session_id, agent_session: None, model_calls: ModelCalls::default(), stop };
         self.running.borrow_mut().insert(turn.turn_id.clone(), running);
         let mut listeners = self.listeners.borrow_mut();
         let event = announcement(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);

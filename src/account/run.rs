@@ -151,6 +151,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress.last_n = n;
         let kind = match frame.body {
             FrameBody::Started(started) => {
+                if let Some(running) = self.running.borrow_mut().get_mut(&turn.turn_id) {
+                    running.agent_session = Some(started.agent_session.clone());
+                }
                 progress.started(started);
                 return Ok(None);
             }

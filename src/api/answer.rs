@@ -127,7 +127,9 @@ impl<J> Answer<J> {
                 Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }, request_id)
             }
             Reply::Visited(visit) => Self::json(200, &visit, request_id),
-            Reply::Deleted => Self::json(200, &SuccessJson { success: true, cancelled: None }, request_id),
+            Reply::Deleted | Reply::Noted => {
+                Self::json(200, &SuccessJson { success: true, cancelled: None }, request_id)
+            }
             Reply::Cancelled(count) => {
                 Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }, request_id)
             }

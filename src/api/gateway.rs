@@ -1,6 +1,7 @@
 //! The model gateway: what a call that comes out of a container becomes on its way to the model's API.
 //! Only interception reaches it; the credential is put in here and is nowhere else.
 
+use crate::account::command::ModelCall;
 use crate::config::{Config, Credential};
 use crate::error::{ApiError, Code};
 
@@ -58,6 +59,28 @@ pub fn passes(name: &str) -> bool {
     !DROPPED.contains(&name.as_str()) && !name.starts_with("cf-") && !name.starts_with("x-forwarded-")
 }
 
+/// The header by which the CLI names its session in each call.
+const SESSION_HEADER: &str = "x-claude-code-session-id";
+
+/// What the account is told of a call: `asked` and `told` look into the headers of the call and of its answer.
+pub fn model_call(
+    status: u16,
+    asked: impl Fn(&str) -> Option<String>,
+    told: impl Fn(&str) -> Option<String>,
+) -> ModelCall {
+    ModelCall {
+        agent_session: asked(SESSION_HEADER).and_then(|id| id.try_into().ok()),
+        status,
+        retry_after_s: told("retry-after").and_then(|seconds| seconds.trim().parse().ok()),
+    }
+}
+
+/// Whether the agent may have an answer of this status. A redirect would lead it, with what was said, past the gateway.
+#[must_use]
+pub const fn passes_back(status: u16) -> bool {
+    !matches!(status, 300..=399)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +112,21 @@ mod tests {
         for name in ["anthropic-version", "anthropic-beta", "content-type", "user-agent", "x-stainless-lang"] {
             assert!(passes(name), "{name}");
         }
+    }
+
+    #[test]
+    fn only_redirects_stay_here() {
+        assert!([200, 400, 429, 500, 529].into_iter().all(passes_back));
+        assert!(![300, 301, 302, 303, 307, 308].into_iter().any(passes_back));
+    }
+
+    #[test]
+    fn the_account_is_told_what_the_headers_say_and_nothing_that_is_malformed() {
+        let session = "0f1b1d9c-6a55-4f0e-9a53-0d9b1b9f2b11";
+        let call = model_call(429, |_| Some(session.to_owned()), |_| Some("61".to_owned()));
+        assert_eq!((call.agent_session.unwrap().as_str(), call.status, call.retry_after_s), (session, 429, Some(61)));
+        let odd = model_call(200, |_| Some("me".to_owned()), |_| Some("Wed, 21 Oct 2026 07:28:00 GMT".to_owned()));
+        assert_eq!(odd, ModelCall { agent_session: None, status: 200, retry_after_s: None });
     }
 
     #[test]

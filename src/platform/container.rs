@@ -63,7 +63,8 @@ impl ObjectContainer {
         if self.intercepted.replace(true) {
             return Ok(());
         }
-        let props = object(&[(GATEWAY_PROP, &JsValue::TRUE)])?;
+        let account = self.context.id().name().unwrap_or_default();
+        let props = object(&[(GATEWAY_PROP, &JsValue::from_str(&account))])?;
         let gateway = self.context.exports().default(&object(&[("props", &props)])?)?;
         container.intercept_outbound_http(MODEL_HOST, &gateway).await.inspect_err(|_| self.intercepted.set(false))?;
         Ok(())

@@ -55,9 +55,11 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
             return http::refusal(&ApiError { detail: error.to_string(), ..ApiError::internal() }, &request_id);
         }
     };
-    if gateway::is_from_container(JsValue::from(context).unchecked_ref::<WorkerContext>()) {
+    let context: WorkerContext = JsValue::from(context).unchecked_into();
+    if let Some(account_id) = gateway::calling_account(&context) {
         return in_flight::promise(Some(request_id.clone()), async move {
-            gateway::forward(request, &config, &request_id).await
+            let call = gateway::Call { request, account_id, request_id };
+            gateway::forward(call, &config, &env, &context).await
         });
     }
     let (method, url) = (request.method(), request.url());

@@ -7,38 +7,51 @@ use futures_util::future::{Either, select};
 use worker::js_sys::{Array, Reflect};
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::web_sys;
+use worker::{Env, web_sys};
 
 use super::bindings::{self, Js, WorkerContext};
-use super::{host, http};
-use crate::api::gateway::{credential_header, destination, passes};
+use super::{host, http, stub};
+use crate::account::command::{Command, Envelope};
+use crate::api::gateway::{credential_header, destination, model_call, passes, passes_back};
 use crate::api::query::Target;
 use crate::config::Config;
-use crate::domain::RequestId;
+use crate::domain::{AccountId, RequestId};
 use crate::error::{ApiError, Code};
 use crate::log::{Level, Line};
 
 /// How long the model's API may take to its first byte: a little longer than the CLI waits for it (`API_TIMEOUT_MS`, 60 s).
 const HEADERS_LIMIT: Duration = Duration::from_secs(70);
 
-/// The prop by which a call is known to come out of a container. No request from outside has props.
+/// The prop that says whose container a call comes out of. No request from outside has props.
 pub const GATEWAY_PROP: &str = "model_gateway";
 
-/// Whether a call comes out of a container.
-pub fn is_from_container(context: &WorkerContext) -> bool {
+/// The account whose container makes this call; none for a request from outside.
+pub fn calling_account(context: &WorkerContext) -> Option<AccountId> {
     let props = context.props();
-    props.is_object() && Reflect::get(&props, &GATEWAY_PROP.into()).is_ok_and(|value| value.is_truthy())
+    let name = props.is_object().then(|| Reflect::get(&props, &GATEWAY_PROP.into()).ok()?.as_string())??;
+    AccountId::try_from(name).ok()
 }
 
-/// Sends a container's call to the model's API; the answer is passed back as it is.
-pub async fn forward(request: web_sys::Request, config: &Config, request_id: &RequestId) -> Js {
+/// A container's call of the model.
+pub struct Call {
+    /// As it came.
+    pub request: web_sys::Request,
+    /// Whose container it came out of.
+    pub account_id: AccountId,
+    /// What it is called in the log.
+    pub request_id: RequestId,
+}
+
+/// Sends a container's call to the model's API; the answer is passed back as it is, and its account is told of it.
+pub async fn forward(call: Call, config: &Config, env: &Env, context: &WorkerContext) -> Js {
+    let Call { request, account_id, request_id } = call;
     let url = request.url();
     let target = Target::of(&url);
     let ready = destination(config, &request.method(), target.path, target.query)
         .and_then(|destination| Ok((destination, credential_header(config)?)));
     let (destination, (name, value)) = match ready {
         Ok(ready) => ready,
-        Err(error) => return http::refusal(&error, request_id),
+        Err(error) => return http::refusal(&error, &request_id),
     };
     let headers = web_sys::Headers::new_with_headers(&request.headers())?;
     // One text with all names crosses from JavaScript, not each by itself.
@@ -63,11 +76,26 @@ pub async fn forward(request: web_sys::Request, config: &Config, request_id: &Re
             Err(JsValue::from_str("the model's API sent no headers in time"))
         }
     };
-    sent.or_else(|error| {
-        let why = bindings::thrown(&error);
-        let line =
-            Line { event: "model_unreachable", request_id: Some(request_id), error: Some(&why), ..Line::default() };
-        host::log(Level::Warn, &line);
-        http::refusal(&ApiError::new(Code::ModelFailed, "The model's API cannot be reached."), request_id)
-    })
+    let (event, why) = match sent {
+        Ok(answer) => {
+            let answer: web_sys::Response = answer.unchecked_into();
+            let asked = |name: &str| request.headers().get(name).ok().flatten();
+            let told = |name: &str| answer.headers().get(name).ok().flatten();
+            let command = Command::NoteModelCall(model_call(answer.status(), asked, told));
+            let noted = stub::send(env, &account_id, &Envelope { request_id: request_id.clone(), command })?;
+            if answer.ok() {
+                context.wait_until(&noted)?;
+            } else {
+                // The refusal may end the turn: what it asks for is there before.
+                drop(JsFuture::from(noted).await);
+            }
+            if passes_back(answer.status()) {
+                return Ok(answer.into());
+            }
+            ("model_redirects", "MODEL_API_URL answers with a redirect".to_owned())
+        }
+        Err(error) => ("model_unreachable", bindings::thrown(&error)),
+    };
+    host::log(Level::Warn, &Line { event, request_id: Some(&request_id), error: Some(&why), ..Line::default() });
+    http::refusal(&ApiError::new(Code::ModelFailed, "The model's API cannot be reached."), &request_id)
 }

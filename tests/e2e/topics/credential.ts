@@ -3,7 +3,6 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { problem } from "../client.ts";
 import type { Client } from "../client.ts";
 import { SECRET } from "../support.ts";
 import type { Service } from "../support.ts";
@@ -16,6 +15,8 @@ const SEARCHES = {
   "its environment": "env",
   "the environment of the CLI that runs it": "tr '\\\\0' '\\\\n' < /proc/$PPID/environ",
   "the CLI's command line": "tr '\\\\0' ' ' < /proc/$PPID/cmdline",
+  "what the gateway answers": "curl -si -x $http_proxy -H 'content-type: application/json' -d '{}' http://model.internal/v1/messages",
+  "what the gateway refuses": "curl -si -x $http_proxy http://model.internal/",
   "the files of its home": "grep -rs . \\\"$HOME\\\" \\\"$CLAUDE_CONFIG_DIR\\\" | head -c 100000; echo end",
 };
 
@@ -47,19 +48,6 @@ export function credential(service: Service): void {
     const { response } = await client.query('[[tool Bash {"command":"env"}]]');
     assert.match(response, /^ANTHROPIC_BASE_URL=http:\/\/model\.internal$/m);
     assert.doesNotMatch(response, /E2E_HOST_MARK/);
-  });
-
-  test("through the gateway the agent reaches the model's own paths and no others", async () => {
-    const command = "curl -s -o /dev/null -w %{http_code} -x $http_proxy http://model.internal/control/requests";
-    const { response } = await client.query(`[[tool Bash {"command":"${command}"}]]`);
-    assert.match(response, /^40[34]$/);
-  });
-
-  test("nobody outside a container reaches the gateway", async () => {
-    for (const headers of [{}, { host: "model.internal" }, { "x-forwarded-host": "model.internal" }]) {
-      const response = await fetch(`${service.url}/v1/messages`, { method: "POST", headers, body: "{}" });
-      await problem(response, 404, "not_found");
-    }
   });
 
   test("no log line holds the credential or what was said", () => {

@@ -5,14 +5,13 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { problem } from "../client.ts";
 import type { Client } from "../client.ts";
-import { descendantsOf, gone, isAlive } from "../processes.ts";
+import { descendantsOf, gone, isAlive, serverAndCli } from "../processes.ts";
 import type { Service } from "../support.ts";
 
 /** The contract: a turn whose container died has ended within five seconds of the death. */
 const DEATH_MS = 5_000;
 /** An agent server without a turn stops about at once. */
 const EXIT_MS = 10_000;
-const ANCESTORS = "p=$$; while [ $p -gt 1 ]; do echo $p; p=$(cut -d' ' -f4 /proc/$p/stat); done";
 const SAID = "[[say noted]] The word is pear.";
 
 export function deaths(service: Service): void {
@@ -23,15 +22,7 @@ export function deaths(service: Service): void {
     await client.query(SAID, { session_id });
   });
 
-  /** The process ids of a conversation's CLI and of its account's agent server. */
-  async function processes(): Promise<{ cli: number; server: number }> {
-    const { response } = await client.query(`[[tool Bash {"command":"${ANCESTORS}"}]]`, { session_id });
-    const ancestors = response.split("\n").map(Number);
-    const servers = service.stack.engine?.containers().map((container) => container.pid) ?? [];
-    const at = ancestors.findIndex((pid) => servers.includes(pid));
-    assert.ok(at > 0, `no container among ${ancestors.join(" ")}`);
-    return { cli: ancestors[at - 1] as number, server: ancestors[at] as number };
-  }
+  const processes = (): Promise<{ cli: number; server: number }> => serverAndCli(client, service, session_id);
 
   /** Starts a turn that hangs, kills the process under it, and expects the turn to end as interrupted. */
   async function killUnderTurn(victim: number, prompt: string): Promise<void> {

@@ -14,7 +14,7 @@ const FAILURES: [what: string, directive: string, status: number, code: string, 
   ["a server error that stays", "[[fail 500]]", 502, "model_failed"],
   ["a stream that is cut each time", "[[cut]] [[words 9]]", 502, "model_failed"],
   ["a rate limit for a while", "[[fail 429 retry-after=1]]", 429, "model_rate_limited", /^[1-9]\d*$/],
-  ["a rate limit for long", "[[fail 429 retry-after=70]]", 429, "model_rate_limited"],
+  ["a rate limit for long", "[[fail 429 retry-after=70]]", 429, "model_rate_limited", /^70$/],
 ];
 
 export function modelFailures(service: Service): void {
