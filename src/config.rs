@@ -1,8 +1,12 @@
 //! The operator's vars and secrets, parsed once into a value. It reads no environment itself.
 
+pub mod agent;
+
+use std::rc::Rc;
 use std::time::Duration;
 
-use crate::domain::TurnOptions;
+use agent::AgentPolicy;
+
 use crate::domain::time::{DAY, parse_duration};
 
 /// The credential of the model's API. It prints as its kind only.
@@ -67,7 +71,7 @@ pub const MAX_ACCOUNT_CONCURRENCY: u32 = 8;
 pub const MAX_DIRECTORY_SHARDS: u32 = 1_024;
 
 /// Everything that the operator may set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`; both set: the API key.
     pub credential: Option<Credential>,
@@ -91,8 +95,8 @@ pub struct Config {
     pub retention: Duration,
     /// `DIRECTORY_SHARDS`: objects over which the directory is split.
     pub directory_shards: u32,
-    /// `MODEL`, `SYSTEM_PROMPT`, `MAX_TURNS`: what a turn runs with where its caller says nothing.
-    pub turn_defaults: TurnOptions,
+    /// `MODEL`, `SYSTEM_PROMPT`, `ALLOWED_TOOLS` and the like: what turns run with, and what their callers may ask for.
+    pub agent: Rc<AgentPolicy>,
 }
 
 /// A var that is not what it must be. Names the var, never its value.
@@ -126,14 +130,7 @@ impl Config {
         if !(model_api_url.starts_with("https://") || model_api_url.starts_with("http://")) {
             return Err(BadConfig { name: "MODEL_API_URL", rule: "a URL that starts with https:// or http://" });
         }
-        let on_off = |name, default| match get(name).as_deref() {
-            None => Ok(default),
-            Some("on") => Ok(true),
-            Some("off") => Ok(false),
-            Some(_) => Err(BadConfig { name, rule: "on or off" }),
-        };
         let warm = whole("WARM_SESSIONS", 0, 1..=64, "a number from 1 to 64")?;
-        let max_turns = whole("MAX_TURNS", 0, 1..=1_000, "a number from 1 to 1000")?;
         Ok(Self {
             credential,
             model_api_url: model_api_url.trim_end_matches('/').to_owned(),
@@ -142,20 +139,25 @@ impl Config {
             max_queued_turns: whole("MAX_QUEUED_TURNS", 32, 1..=1_000, "a number from 1 to 1000")?,
             turn_timeout: duration("TURN_TIMEOUT", Duration::from_mins(10))?,
             container_idle: duration("CONTAINER_IDLE", Duration::from_mins(20))?,
-            container_internet: on_off("CONTAINER_INTERNET", true)?,
+            container_internet: on_off(&get, "CONTAINER_INTERNET", true)?,
             warm_sessions: (warm > 0).then_some(warm),
             retention: whole("RETENTION_DAYS", 30, 1..=36_500, "a number of days from 1 to 36500")? * DAY,
             directory_shards: whole("DIRECTORY_SHARDS", 8, 1..=MAX_DIRECTORY_SHARDS, "a number from 1 to 1024")?,
-            turn_defaults: TurnOptions {
-                model: get("MODEL"),
-                system_prompt: get("SYSTEM_PROMPT"),
-                max_turns: (max_turns > 0).then_some(max_turns),
-            },
+            agent: Rc::new(AgentPolicy::parse(&get)?),
         })
     }
 }
 
-fn auth(get: &impl Fn(&str) -> Option<String>) -> Result<Auth, BadConfig> {
+fn on_off(get: &dyn Fn(&str) -> Option<String>, name: &'static str, default: bool) -> Result<bool, BadConfig> {
+    match get(name).as_deref() {
+        None => Ok(default),
+        Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(_) => Err(BadConfig { name, rule: "on or off" }),
+    }
+}
+
+fn auth(get: &dyn Fn(&str) -> Option<String>) -> Result<Auth, BadConfig> {
     let open = match get("AUTH").as_deref() {
         None => false,
         Some("none") => true,
@@ -212,7 +214,6 @@ mod tests {
             ("JWT_SECRET", "short-secret"),
             ("AUTH", "basic"),
             ("WARM_SESSIONS", "-3"),
-            ("MAX_TURNS", "endless"),
         ] {
             let error = config(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains(value), "{error}");

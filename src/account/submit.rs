@@ -7,7 +7,6 @@ use super::host::{Host, Registry};
 use super::progress::Progress;
 use super::turn::Event;
 use crate::agent::{AgentError, Container, Frames, Readiness, TurnRequest};
-use crate::domain::TurnOptions;
 use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
@@ -100,19 +99,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             agent_session: agent_session.as_ref(),
             prompt: &work.prompt,
             resume: agent_session.is_some(),
-            options: &self.with_defaults(work.options),
+            options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,
         };
         Ok(self.agent.run(&request, transcript).await?)
-    }
-
-    fn with_defaults(&self, options: TurnOptions) -> TurnOptions {
-        let defaults = &self.config.turn_defaults;
-        TurnOptions {
-            model: options.model.or_else(|| defaults.model.clone()),
-            system_prompt: options.system_prompt.or_else(|| defaults.system_prompt.clone()),
-            max_turns: options.max_turns.or(defaults.max_turns),
-        }
     }
 
     /// The turn's frames after the `after`-th from a container that may have died.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use frames::Frames;
 pub use port::{Answer, Body, Call, Container, ContainerError, Method};
 
-use crate::domain::{AgentSession, TurnId, TurnOptions};
+use crate::domain::{AgentSession, RunOptions, TurnId};
 
 /// How long a container may take from its start to its first healthy answer; a client hears of it within 30 s.
 pub const START_LIMIT: Duration = Duration::from_secs(25);
@@ -53,7 +53,7 @@ pub enum AgentError {
 }
 
 /// The first line of `POST /turns`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct TurnRequest<'a> {
     /// The turn.
     pub turn_id: &'a TurnId,
@@ -63,8 +63,8 @@ pub struct TurnRequest<'a> {
     pub prompt: &'a str,
     /// Whether `agent_session` is an existing conversation.
     pub resume: bool,
-    /// What was asked of the agent.
-    pub options: &'a TurnOptions,
+    /// What it runs with.
+    pub options: RunOptions<'a>,
     /// Whether the stored transcript follows.
     pub transcript: bool,
 }

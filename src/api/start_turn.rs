@@ -1,11 +1,14 @@
 //! `POST /query`: a turn to be started.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::auth::Principal;
 use super::request::{Head, json_object, named_account, need_json, text_field};
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
+use crate::config::agent::{AgentPolicy, is_model};
 use crate::digest;
 use crate::domain::id::BadId;
 use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
@@ -19,8 +22,6 @@ pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
 pub const MAX_SYSTEM_PROMPT_BYTES: usize = 64 * 1024;
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
-const MAX_MODEL_BYTES: usize = 128;
-const MAX_TURNS_RANGE: std::ops::RangeInclusive<u64> = 1..=1_000;
 
 /// A query without its body.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub struct QueryHead {
     wants_events: bool,
     respond_async: bool,
     idempotency_key: Option<IdempotencyKey>,
+    policy: Rc<AgentPolicy>,
 }
 
 impl QueryHead {
@@ -62,7 +64,8 @@ impl QueryHead {
         let idempotency_key = (head.header)("idempotency-key")
             .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
             .transpose()?;
-        Ok(Self { principal, named, wants_events: accepts_events, respond_async, idempotency_key })
+        let policy = Rc::clone(&config.agent);
+        Ok(Self { principal, named, wants_events: accepts_events, respond_async, idempotency_key, policy })
     }
 
     /// Parses the body and makes the command of it.
@@ -84,7 +87,7 @@ impl QueryHead {
         if prompt.len() > MAX_PROMPT_BYTES {
             return Err(prompt_too_large());
         }
-        let options = options(field("model"), field("system_prompt"), field("max_turns"))?;
+        let options = options(&self.policy, field("model"), field("system_prompt"), field("max_turns"))?;
         let streams = match field("stream") {
             None | Some(Value::Null) => self.wants_events,
             Some(Value::Bool(stream)) => stream,
@@ -107,25 +110,38 @@ fn prompt_too_large() -> ApiError {
     ApiError::new(Code::PromptTooLarge, "A prompt has at most 1 MiB (1048576 bytes of UTF-8).")
 }
 
+/// What the caller asks of the agent, where it is well formed and the operator allows it.
 fn options(
+    policy: &AgentPolicy,
     model: Option<Value>,
     system_prompt: Option<Value>,
     max_turns: Option<Value>,
 ) -> Result<TurnOptions, ApiError> {
     let model = text_field("model", model)?;
-    if model.as_ref().is_some_and(|model| model.is_empty() || model.len() > MAX_MODEL_BYTES || !model.is_ascii()) {
-        return Err(ApiError::parameter("model", "the name of a model, at most 128 ASCII characters"));
+    if let Some(model) = &model {
+        if !is_model(model) {
+            return Err(ApiError::parameter("model", "the name of a model, at most 128 ASCII characters"));
+        }
+        if !policy.allows_model(model) {
+            return Err(ApiError::parameter("model", &format!("one of {}", policy.allowed_models().join(", "))));
+        }
     }
     let system_prompt = text_field("system_prompt", system_prompt)?;
-    if system_prompt.as_ref().is_some_and(|prompt| prompt.len() > MAX_SYSTEM_PROMPT_BYTES) {
-        return Err(ApiError::parameter("system_prompt", "at most 65536 bytes"));
+    if let Some(prompt) = &system_prompt {
+        if !policy.allows_system_prompt() {
+            return Err(ApiError::parameter("system_prompt", "none; this service has its own"));
+        }
+        if prompt.len() > MAX_SYSTEM_PROMPT_BYTES {
+            return Err(ApiError::parameter("system_prompt", "at most 65536 bytes"));
+        }
     }
     let max_turns = match max_turns {
         None | Some(Value::Null) => None,
         Some(value) => {
-            let turns = value.as_u64().filter(|turns| MAX_TURNS_RANGE.contains(turns));
-            let turns = turns.and_then(|turns| u32::try_from(turns).ok());
-            Some(turns.ok_or_else(|| ApiError::parameter("max_turns", "a whole number from 1 to 1000"))?)
+            let most = policy.most_turns();
+            let turns = value.as_u64().and_then(|turns| u32::try_from(turns).ok());
+            let turns = turns.filter(|turns| (1..=most).contains(turns));
+            Some(turns.ok_or_else(|| ApiError::parameter("max_turns", &format!("a whole number from 1 to {most}")))?)
         }
     };
     Ok(TurnOptions { model, system_prompt, max_turns })
@@ -135,4 +151,84 @@ fn options(
 fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
     let what = serde_json::to_string(&(session_id, prompt, options)).unwrap_or_default();
     digest::hex(&what, REQUEST_HASH_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Asked, parse};
+    use super::*;
+    use crate::domain::Millis;
+
+    /// What a query with these fields asks of the agent, where the operator has set these vars.
+    fn asked(vars: &[(&str, &str)], fields: &str) -> Result<TurnOptions, ApiError> {
+        let fixed = [("ANTHROPIC_API_KEY", "k"), ("AUTH", "none")];
+        let var = |name: &str| fixed.iter().chain(vars).find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let config = Config::parse(var).unwrap();
+        let header = |name: &str| (name == "content-type").then(|| "application/json".to_owned());
+        let head = Head { method: "POST", url: "https://a.example/query", header: &header, now: Millis::new(0) };
+        let Asked::WithBody(pending) = parse(&head, &config)? else { unreachable!() };
+        let body = format!("{{\"query\":\"hello\",{fields}}}");
+        let (_, Command::StartTurn(start)) = pending.with_body(Some(body.as_bytes()))? else { unreachable!() };
+        Ok(start.options)
+    }
+
+    fn refusal(vars: &[(&str, &str)], fields: &str) -> String {
+        let error = asked(vars, fields).unwrap_err();
+        assert_eq!(error.code, Code::InvalidParameter);
+        error.detail
+    }
+
+    #[test]
+    fn what_a_caller_may_ask_for_is_taken_as_it_is() {
+        let options = asked(&[], r#""model":"m","system_prompt":"Be brief.","max_turns":1000"#).unwrap();
+        let expected = TurnOptions {
+            model: Some("m".to_owned()),
+            system_prompt: Some("Be brief.".to_owned()),
+            max_turns: Some(1_000),
+        };
+        assert_eq!(options, expected);
+    }
+
+    #[test]
+    fn nothing_of_the_operators_is_in_what_is_stored() {
+        let vars = [
+            ("MODEL", "m"),
+            ("SYSTEM_PROMPT", "Be brief."),
+            ("MAX_TURNS", "7"),
+            ("MCP_SERVERS", r#"{"a":{"command":"x"}}"#),
+        ];
+        assert_eq!(asked(&vars, r#""model":null,"stream":false"#).unwrap(), TurnOptions::default());
+    }
+
+    #[test]
+    fn a_model_outside_the_operators_list_is_refused_and_told_the_list() {
+        let vars = [("ALLOWED_MODELS", "m1,m2")];
+        assert!(asked(&vars, r#""model":"m2""#).is_ok());
+        assert_eq!(refusal(&vars, r#""model":"m3""#), "model: one of m1, m2");
+    }
+
+    #[test]
+    fn more_turns_than_the_operator_gives_are_refused() {
+        let vars = [("MAX_TURNS", "7")];
+        assert!(asked(&vars, r#""max_turns":7"#).is_ok());
+        assert_eq!(refusal(&vars, r#""max_turns":8"#), "max_turns: a whole number from 1 to 7");
+        assert_eq!(refusal(&[], r#""max_turns":1001"#), "max_turns: a whole number from 1 to 1000");
+    }
+
+    #[test]
+    fn a_system_prompt_is_refused_where_the_operator_has_one_and_does_not_give_it_up() {
+        let fields = r#""system_prompt":"mine""#;
+        for name in ["SYSTEM_PROMPT", "SYSTEM_PROMPT_APPEND"] {
+            assert_eq!(refusal(&[(name, "a")], fields), "system_prompt: none; this service has its own");
+            assert!(asked(&[(name, "a"), ("ALLOW_SYSTEM_PROMPT", "on")], fields).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused() {
+        for model in ["", "two words", "modèle", &"m".repeat(129)] {
+            let rule = "model: the name of a model, at most 128 ASCII characters";
+            assert_eq!(refusal(&[], &format!("\"model\":\"{model}\"")), rule);
+        }
+    }
 }

@@ -93,20 +93,6 @@ impl Failure {
     }
 }
 
-/// What the caller or the operator asked of the agent for one turn.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TurnOptions {
-    /// The model's name; the operator's or the SDK's default where absent.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub model: Option<String>,
-    /// Takes the place of the system prompt.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub system_prompt: Option<String>,
-    /// Most model calls of the turn.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub max_turns: Option<u32>,
-}
-
 /// Tokens and cost of one turn alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

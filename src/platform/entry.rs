@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use worker::js_sys::{Promise, Reflect};
+use worker::js_sys::{JSON, Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
@@ -34,9 +34,14 @@ fn start() {
 /// The first that is wrong.
 pub fn config(env: &Env) -> Result<Config, BadConfig> {
     CONFIG.with(|config| {
-        let read = |name: &str| Reflect::get(env, &name.into()).ok().and_then(|value| value.as_string());
-        config.get_or_init(|| Config::parse(read)).clone()
+        config.get_or_init(|| Config::parse(|name| var(env, name))).clone()
     })
+}
+
+/// A var as a text: one that `wrangler.toml` writes as a number, a boolean or a table is its JSON.
+fn var(env: &Env, name: &str) -> Option<String> {
+    let value = Reflect::get(env, &name.into()).ok()?;
+    value.as_string().or_else(|| JSON::stringify(&value).ok()?.as_string())
 }
 
 /// Answers a request of the public, or a container's call of the model.
