@@ -20,6 +20,8 @@ export type StackOptions = {
   port?: number;
   persistTo?: string;
   vars?: Record<string, string>;
+  /** Lines at the end of a snapshot's wrangler.toml: vars that are no texts. */
+  toml?: string;
   secrets?: Record<string, string>;
   wranglerArgs?: string[];
   /** A running stand-in, one of the stack's own (the default), or none: then the model is the one that the secrets are for. */
@@ -98,7 +100,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       if (!CREDENTIALS.some((name) => name in secrets || name in vars)) secrets["ANTHROPIC_API_KEY"] = PLACEHOLDER_KEY;
     }
     // A snapshot has its secrets in a file of its own; the checkout's .dev.vars belongs to whoever wrote it.
-    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets);
+    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets, options.toml ?? "");
     if (options.watch === true) Object.assign(vars, secrets);
     const persistTo = options.persistTo ?? (options.watch === true ? undefined : join(scratch, "state"));
     // Of its own: wrangler's processes are known by it, and those of the containers must live on when they die.
@@ -154,14 +156,14 @@ function engineEnvironment(engine: Engine): Record<string, string> {
 }
 
 /** A directory with the built Worker and its configuration, without the build step: later changes of the checkout don't reach it. */
-async function snapshot(scratch: string, secrets: Record<string, string>): Promise<string> {
+async function snapshot(scratch: string, secrets: Record<string, string>, toml: string): Promise<string> {
   const config = await readFile(join(ROOT, "wrangler.toml"), "utf8");
   const withoutBuild = config.replace(/^\[build\]\n(?:(?!\[).*\n)*/m, "");
   const absolute = withoutBuild.replace(/^image = "\.\//m, `image = "${ROOT}/`);
   if (withoutBuild === config || absolute === withoutBuild) throw new Error("wrangler.toml has no [build] table or no image of this checkout");
   const directory = join(scratch, "worker");
   await cp(join(ROOT, "build"), join(directory, "build"), { recursive: true });
-  await writeFile(join(directory, "wrangler.toml"), absolute);
+  await writeFile(join(directory, "wrangler.toml"), `${absolute}\n${toml}\n`);
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`);
   await writeFile(join(directory, ".dev.vars"), lines.join(""), { mode: 0o600 });
   return directory;

@@ -9,6 +9,7 @@ import type { Failure } from "./script.ts";
 export const MAX_LOGGED_REQUESTS = 1_000;
 export const MAX_LOGGED_TEXTS = 200;
 export const MAX_LOGGED_TEXT_CHARS = 4_096;
+export const MAX_LOGGED_SYSTEM_CHARS = 16_384;
 export const MAX_RULES = 64;
 
 /** A request as the log shows it. Field names are those of GET /control/requests. */
@@ -21,6 +22,8 @@ export type LoggedRequest = {
   x_api_key: string | null;
   authorization: string | null;
   message_count: number;
+  /** The system prompt, cut at MAX_LOGGED_SYSTEM_CHARS. */
+  system: string;
   /** What the user said, oldest first: the newest MAX_LOGGED_TEXTS, each cut at MAX_LOGGED_TEXT_CHARS. */
   user_texts: string[];
   tool_names: string[];
@@ -93,6 +96,7 @@ export class Control {
       x_api_key: headers.xApiKey,
       authorization: headers.authorization,
       message_count: request.messageCount,
+      system: request.system.slice(0, MAX_LOGGED_SYSTEM_CHARS),
       user_texts: request.userTexts.slice(-MAX_LOGGED_TEXTS).map((text) => text.slice(0, MAX_LOGGED_TEXT_CHARS)),
       tool_names: request.toolNames,
       state: "open",

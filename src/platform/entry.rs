@@ -33,9 +33,7 @@ fn start() {
 /// # Errors
 /// The first that is wrong.
 pub fn config(env: &Env) -> Result<Config, BadConfig> {
-    CONFIG.with(|config| {
-        config.get_or_init(|| Config::parse(|name| var(env, name))).clone()
-    })
+    CONFIG.with(|config| config.get_or_init(|| Config::parse(|name| var(env, name))).clone())
 }
 
 /// A var as a text: one that `wrangler.toml` writes as a number, a boolean or a table is its JSON.

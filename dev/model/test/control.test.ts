@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { MAX_LOGGED_REQUESTS } from "../control.ts";
+import { MAX_LOGGED_REQUESTS, MAX_LOGGED_SYSTEM_CHARS } from "../control.ts";
 import { answerTo, post, userSays, withModel } from "./support.ts";
 
 test("the log shows a request's credential, model, messages and what the user said", () =>
@@ -23,12 +23,22 @@ test("the log shows a request's credential, model, messages and what the user sa
       x_api_key: "placeholder",
       authorization: null,
       message_count: 3,
+      system: "",
       user_texts: ["one", "two"],
       tool_names: [],
       state: "answered",
       aborted: false,
       status: 200,
     });
+  }));
+
+test("the log shows a request's system prompt, cut at its bound", () =>
+  withModel(async (model) => {
+    const system = [{ type: "text", text: "Be brief." }, { type: "text", text: "x".repeat(MAX_LOGGED_SYSTEM_CHARS) }];
+    await answerTo(model, { ...userSays("one"), system });
+    const logged = model.control.requests()[0]?.system ?? "";
+    assert.match(logged, /^Be brief\.\nxxx/);
+    assert.equal(logged.length, MAX_LOGGED_SYSTEM_CHARS);
   }));
 
 test("the log is empty after it was cleared", () =>
