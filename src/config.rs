@@ -67,6 +67,8 @@ impl Auth {
 pub const MIN_JWT_SECRET_BYTES: usize = 32;
 /// Most turns of one account that run at once; each takes a process of the container.
 pub const MAX_ACCOUNT_CONCURRENCY: u32 = 8;
+/// Most live processes in one container: more do not fit the largest instance.
+pub const MAX_WARM_SESSIONS: u32 = 64;
 /// Most shards of the directory.
 pub const MAX_DIRECTORY_SHARDS: u32 = 1_024;
 
@@ -90,7 +92,7 @@ pub struct Config {
     /// `CONTAINER_INTERNET`: whether the agent reaches the rest of the internet.
     pub container_internet: bool,
     /// `WARM_SESSIONS`: live processes kept in one container.
-    pub warm_sessions: Option<u32>,
+    pub warm_sessions: u32,
     /// `RETENTION_DAYS`: how long an untouched conversation is kept.
     pub retention: Duration,
     /// `DIRECTORY_SHARDS`: objects over which the directory is split.
@@ -130,7 +132,6 @@ impl Config {
         if !(model_api_url.starts_with("https://") || model_api_url.starts_with("http://")) {
             return Err(BadConfig { name: "MODEL_API_URL", rule: "a URL that starts with https:// or http://" });
         }
-        let warm = whole("WARM_SESSIONS", 0, 1..=64, "a number from 1 to 64")?;
         Ok(Self {
             credential,
             model_api_url: model_api_url.trim_end_matches('/').to_owned(),
@@ -140,7 +141,7 @@ impl Config {
             turn_timeout: duration("TURN_TIMEOUT", Duration::from_mins(10))?,
             container_idle: duration("CONTAINER_IDLE", Duration::from_mins(20))?,
             container_internet: on_off(&get, "CONTAINER_INTERNET", true)?,
-            warm_sessions: (warm > 0).then_some(warm),
+            warm_sessions: whole("WARM_SESSIONS", 16, 1..=MAX_WARM_SESSIONS, "a number from 1 to 64")?,
             retention: whole("RETENTION_DAYS", 30, 1..=36_500, "a number of days from 1 to 36500")? * DAY,
             directory_shards: whole("DIRECTORY_SHARDS", 8, 1..=MAX_DIRECTORY_SHARDS, "a number from 1 to 1024")?,
             agent: Rc::new(AgentPolicy::parse(&get)?),

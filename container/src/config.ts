@@ -48,6 +48,8 @@ const CLI_SETTINGS: Record<string, string> = {
   CLAUDE_CODE_DISABLE_AUTO_MEMORY: "1",
   CLAUDE_CODE_MAX_RETRIES: "3",
   API_TIMEOUT_MS: "60000",
+  // A tool server that hangs holds up every start of a process; left alone, the CLI waits three times as long.
+  MCP_TIMEOUT: "10000",
   CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS: "60000",
 };
 

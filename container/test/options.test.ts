@@ -13,6 +13,9 @@ import type { Model } from "../../dev/model/server.ts";
 import { startAgent } from "./harness.ts";
 import type { Agent } from "./harness.ts";
 
+/** Far below the 40 s that the CLI waits of its own accord. */
+const SILENT_SERVER_LIMIT_MS = 15_000;
+
 type Recorded = { system?: { text: string }[]; tools?: { name: string }[] };
 
 /** Passes requests on to the model and keeps their bodies. */
@@ -135,4 +138,25 @@ describe("options", () => {
     assert.match(turn.result.text, /--strict-mcp-config/);
     assert.equal(turn.result.text.split("t0ken-of-the-tool").length, 2, "the token is in the tool's answer alone");
   });
+});
+
+test("an MCP server that never answers is left out, and its turn goes on", async () => {
+  const model = await startModel();
+  const silent = createServer(() => {});
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const agent = await startAgent(model, { MCP_TIMEOUT: "500" });
+  try {
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/mcp`;
+    const begun = performance.now();
+    const turn = await agent.turn({ prompt: "[[tool mcp__silent__ping {}]] [[say on]]", options: { mcp_servers: { silent: { type: "http", url } } } });
+    assert.deepEqual([turn.result.status, turn.result.text], ["completed", "on"]);
+    assert.ok(performance.now() - begun < SILENT_SERVER_LIMIT_MS, `${Math.round(performance.now() - begun)} ms`);
+  } finally {
+    await agent.stop();
+    await model.close();
+    silent.closeAllConnections();
+    silent.close();
+    await once(silent, "close");
+  }
 });

@@ -41,9 +41,11 @@ impl ObjectContainer {
             Some(Credential::OauthToken(_)) => "CLAUDE_CODE_OAUTH_TOKEN",
             Some(Credential::ApiKey(_)) | None => "ANTHROPIC_API_KEY",
         };
-        let mut environment =
-            vec![("ANTHROPIC_BASE_URL", format!("http://{MODEL_HOST}")), (placeholder, "placeholder".to_owned())];
-        environment.extend(config.warm_sessions.map(|count| ("WARM_SESSIONS", count.to_string())));
+        let environment = vec![
+            ("ANTHROPIC_BASE_URL", format!("http://{MODEL_HOST}")),
+            (placeholder, "placeholder".to_owned()),
+            ("WARM_SESSIONS", config.warm_sessions.to_string()),
+        ];
         Self {
             container: context.container(),
             context,
