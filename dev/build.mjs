@@ -3,20 +3,30 @@
  * wrangler calls it before `dev` and `deploy`; `npm run build` calls it by hand.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
-import { buildEnvironment, cargoTools, ROOT, wasmToolchain, WORKER_BUILD_VERSION } from "./tools.mjs";
+import { buildEnvironment, cargoTools, ROOT, WASM_TARGET, wasmToolchain } from "./tools.mjs";
 
 const WASM = join(ROOT, "build/index_bg.wasm");
-const OUTPUTS = [join(ROOT, "build/index.js"), WASM];
+const SCRIPT = join(ROOT, "build/index.js");
 const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "dev/build.mjs"];
-const SMALL = join(ROOT, "build/index_bg.small.wasm");
-const WASM_OPT = join(ROOT, "node_modules/binaryen/bin/wasm-opt");
+/** The JavaScript around Rust, which is bundled with what wasm-bindgen makes, here called `rust`. */
+const SHELL = join(ROOT, "src/platform/worker.js");
+const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
+const COMPILED = join(TARGET, WASM_TARGET, "release/claude_agent_service.wasm");
+/** What wasm-bindgen makes of it: `index.js` and `index_bg.wasm`. */
+const BOUND = join(TARGET, "worker");
+const BINDGEN_OPTIONS = [
+  ...["--target", "module", "--no-typescript", "--out-name", "index", "--out-dir", BOUND],
+  // The shell restarts an instance that panicked.
+  ...["--experimental-reset-state-function", "--force-enable-abort-handler"],
+];
+const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", `--alias:rust=${join(BOUND, "index.js")}`];
 /**
- * For the size that counts, the gzipped one: without the functions' names (a panic tells its file and line without them), which
- * worker-build's own pass keeps, so Cargo.toml switches that off; and without inlining functions of one caller, which makes the code
- * shorter but, gzipped, 6 % longer. The features are those that rustc and wasm-bindgen use.
+ * For the size that counts, the gzipped one: without the functions' names (a panic tells its file and line without them); and without
+ * inlining functions of one caller, which makes the code shorter but, gzipped, 6 % longer. The features are those that rustc and
+ * wasm-bindgen use.
  */
 const OPTIMISE = [
   ...["-Os", "--one-caller-inline-max-function-size", "0"],
@@ -39,7 +49,7 @@ function changedAt(path) {
 
 function isFresh() {
   const newestInput = Math.max(...INPUTS.map((input) => changedAt(join(ROOT, input))));
-  return OUTPUTS.every((file) => changedAt(file) > newestInput);
+  return [SCRIPT, WASM].every((file) => changedAt(file) > newestInput);
 }
 
 /** @returns {{rawBytes: number, gzippedBytes: number}} */
@@ -57,24 +67,46 @@ function kilobytes(bytes) {
 function build() {
   if (isFresh()) return;
   const toolchain = wasmToolchain();
-  const { workerBuild } = cargoTools();
-  if (toolchain === undefined || !existsSync(workerBuild.bin)) {
-    return fail(`worker-build ${WORKER_BUILD_VERSION} or the wasm32 target is missing: run \`npm run setup\``);
+  const { wasmBindgen } = cargoTools();
+  if (toolchain === undefined || !existsSync(wasmBindgen.bin)) {
+    return fail(`${wasmBindgen.crate} ${wasmBindgen.version} or the wasm32 target is missing: run \`npm run setup\``);
   }
   const started = Date.now();
   console.log("build: compiling the Worker to WebAssembly (about a minute the first time)");
-  const { status, error } = spawnSync(workerBuild.bin, ["--release"], { cwd: ROOT, env: buildEnvironment(toolchain), stdio: "inherit" });
-  if (error !== undefined) return fail(`worker-build did not start: ${error.message}`);
-  if (status !== 0) return fail("worker-build failed; what it said is above");
-  const optimised = spawnSync(process.execPath, [WASM_OPT, ...OPTIMISE, WASM, "-o", SMALL], { cwd: ROOT, stdio: "inherit" });
-  if (optimised.status !== 0) {
-    // What is not optimised must not pass for fresh.
-    rmSync(WASM, { force: true });
-    return fail("wasm-opt failed; what it said is above");
-  }
-  renameSync(SMALL, WASM);
+  const bin = join(ROOT, "node_modules/.bin");
+  const env = buildEnvironment(toolchain);
+  const made =
+    step(env, "cargo", ["build", "--locked", "--release", "--lib", "--target", WASM_TARGET]) &&
+    step(env, wasmBindgen.bin, [...BINDGEN_OPTIONS, COMPILED]) &&
+    importPlainly(join(BOUND, "index.js")) &&
+    step(env, join(bin, "esbuild"), [...BUNDLE_OPTIONS, `--outfile=${SCRIPT}`, SHELL]) &&
+    step(env, join(bin, "wasm-opt"), [...OPTIMISE, join(BOUND, "index_bg.wasm"), "-o", WASM]);
+  // What is half made must not pass for fresh.
+  if (!made) return rmSync(WASM, { force: true });
   const { rawBytes, gzippedBytes } = wasmSize();
   console.log(`build: ${((Date.now() - started) / 1000).toFixed(1)} s, WASM ${kilobytes(rawBytes)}, ${kilobytes(gzippedBytes)} gzipped`);
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} command
+ * @param {string[]} args
+ */
+function step(env, command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: ROOT, env, stdio: "inherit" });
+  const name = basename(command);
+  if (error !== undefined) fail(`${name} did not start: ${error.message}`);
+  else if (status !== 0) fail(`${name} failed; what it said is above`);
+  return status === 0;
+}
+
+/**
+ * A module of WASM is imported without the keyword `source`, which the runtime does not know.
+ * @param {string} file
+ */
+function importPlainly(file) {
+  writeFileSync(file, readFileSync(file, "utf8").replace("import source ", "import "));
+  return true;
 }
 
 /** @param {string} sentence */

@@ -1,5 +1,5 @@
 /**
- * Brings a fresh clone to where it builds and runs: npm packages, the wasm32 target, worker-build and wasm-bindgen.
+ * Brings a fresh clone to where it builds and runs: npm packages, the wasm32 target, wasm-bindgen.
  * Silent and quick where nothing is to do; says what it does where it takes long, and what is missing where it cannot go on.
  * Runs on Node 20 without a dependency. Installs nothing outside the checkout, the tools' cache and, on Debian as root, apt's packages.
  */

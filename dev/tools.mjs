@@ -10,7 +10,6 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 export const WASM_TARGET = "wasm32-unknown-unknown";
-export const WORKER_BUILD_VERSION = "0.8.7";
 
 /** rustup's name for the system's own Rust, where its standard library for wasm32 was built by set-up. */
 export const DEBIAN_TOOLCHAIN = "debian";
@@ -26,7 +25,6 @@ const TOOLS_DIRECTORY = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cac
  */
 export function cargoTools() {
   return {
-    workerBuild: cargoTool({ crate: "worker-build", program: "worker-build", version: WORKER_BUILD_VERSION, locked: true, minutes: 4 }),
     wasmBindgen: cargoTool({ crate: "wasm-bindgen-cli", program: "wasm-bindgen", version: lockedVersion("wasm-bindgen"), locked: false, minutes: 3 }),
   };
 }
@@ -63,16 +61,12 @@ export function hasWasmLibrary(sysroot) {
 }
 
 /**
- * The environment in which cargo and worker-build find the wasm32 target and worker-build finds its helpers.
+ * The environment in which cargo finds the wasm32 target.
  * @param {"default" | "debian"} toolchain
  */
 export function buildEnvironment(toolchain) {
-  const npmBin = join(ROOT, "node_modules/.bin");
   return {
     ...process.env,
-    WASM_BINDGEN_BIN: cargoTools().wasmBindgen.bin,
-    ESBUILD_BIN: join(npmBin, "esbuild"),
-    WASM_OPT_BIN: join(npmBin, "wasm-opt"),
     ...(toolchain === "debian" && {
       RUSTUP_TOOLCHAIN: DEBIAN_TOOLCHAIN,
       CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: DEBIAN_WASM_LINKER,

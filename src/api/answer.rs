@@ -29,32 +29,33 @@ pub struct Answer<J> {
     pub status: u16,
     /// Its media type.
     pub content_type: &'static str,
-    /// Its other headers.
+    /// Its headers besides `content-type`, and besides `cache-control` and `x-request-id`, which every answer has.
     pub headers: Vec<(&'static str, String)>,
     /// Its body.
     pub body: Body<J>,
 }
 
 const JSON: &str = "application/json";
+/// `Cache-Control` of every answer: each is of one account, or of one moment.
+pub const CACHE_CONTROL: &str = "no-store";
 
 impl<J> Answer<J> {
-    fn new(status: u16, content_type: &'static str, body: Body<J>, request_id: &RequestId) -> Self {
-        let headers = vec![("x-request-id", request_id.to_string()), ("cache-control", "no-store".to_owned())];
-        Self { status, content_type, headers, body }
+    fn new(status: u16, content_type: &'static str, body: Body<J>) -> Self {
+        Self { status, content_type, headers: Vec::new(), body }
     }
 
     /// An answer whose body is `value`.
     #[must_use]
-    pub fn json(status: u16, value: &impl Serialize, request_id: &RequestId) -> Self {
+    pub fn json(status: u16, value: &impl Serialize) -> Self {
         // What is serialised here are structs and maps with text keys: that does not fail.
         let text = serde_json::to_string(value).unwrap_or_default();
-        Self::new(status, JSON, Body::Text(text), request_id)
+        Self::new(status, JSON, Body::Text(text))
     }
 
     /// The answer that tells of a started purge run.
     #[must_use]
-    pub fn run_started(run_id: &RunId, request_id: &RequestId) -> Self {
-        Self::json(202, &RunStartedJson { run_id }, request_id)
+    pub fn run_started(run_id: &RunId) -> Self {
+        Self::json(202, &RunStartedJson { run_id })
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -65,7 +66,7 @@ impl<J> Answer<J> {
     /// A refusal as a problem document.
     #[must_use]
     pub fn refusal(error: &ApiError, request_id: &RequestId) -> Self {
-        let mut answer = Self::json(error.code.status(), &error.problem(request_id), request_id);
+        let mut answer = Self::json(error.code.status(), &error.problem(request_id));
         answer.content_type = "application/problem+json";
         if let Some(seconds) = error.retry_after_s {
             answer = answer.with("retry-after", seconds.to_string());
@@ -83,9 +84,9 @@ impl<J> Answer<J> {
     #[must_use]
     pub fn of(reply: Reply<J>, account_id: &AccountId, request_id: &RequestId) -> Self {
         match reply {
-            Reply::Document(json) => Self::new(200, JSON, Body::Document(json), request_id),
+            Reply::Document(json) => Self::new(200, JSON, Body::Document(json)),
             Reply::Listing { json, limit, words, next } => {
-                let answer = Self::new(200, JSON, Body::Document(json), request_id);
+                let answer = Self::new(200, JSON, Body::Document(json));
                 match next.as_ref().and_then(cursor::encode) {
                     Some(cursor) => answer.with("link", links::next(account_id, limit, words.as_ref(), &cursor)),
                     None => answer,
@@ -94,19 +95,17 @@ impl<J> Answer<J> {
             Reply::Conversation { conversation, messages } => {
                 let Messages { messages, older } = messages;
                 let body = ConversationJson::of(account_id, &conversation, Some(&messages));
-                let answer = Self::json(200, &body, request_id);
+                let answer = Self::json(200, &body);
                 match messages.first().filter(|_| older) {
                     Some(first) => answer.with("link", links::prev(account_id, &conversation.session_id, first.seq)),
                     None => answer,
                 }
             }
-            Reply::Updated(conversation) => {
-                Self::json(200, &ConversationJson::of(account_id, &conversation, None), request_id)
-            }
-            Reply::Turn(turn) => Self::json(200, &TurnJson::of(&turn), request_id),
+            Reply::Updated(conversation) => Self::json(200, &ConversationJson::of(account_id, &conversation, None)),
+            Reply::Turn(turn) => Self::json(200, &TurnJson::of(&turn)),
             Reply::Answer { turn, replayed } => {
                 let answer = match outcome(&turn) {
-                    Ok(done) => Self::json(200, &done, request_id),
+                    Ok(done) => Self::json(200, &done),
                     Err(error) => Self::refusal(&error, request_id),
                 };
                 answer.of_turn(&turn, replayed)
@@ -114,25 +113,19 @@ impl<J> Answer<J> {
             Reply::Accepted { turn, replayed } => {
                 let (turn_id, session_id, status) = (&turn.turn_id, &turn.session_id, turn.status);
                 let accepted = AcceptedJson { turn_id, session_id, status };
-                Self::json(202, &accepted, request_id)
+                Self::json(202, &accepted)
                     .with("location", format!("/turns/{turn_id}"))
                     .with("preference-applied", "respond-async")
                     .of_turn(&turn, replayed)
             }
             Reply::Events { subscription, replayed } => {
-                let answer = Self::new(200, "text/event-stream", Body::Events(subscription), request_id);
+                let answer = Self::new(200, "text/event-stream", Body::Events(subscription));
                 if replayed { answer.with("idempotent-replayed", "true") } else { answer }
             }
-            Reply::Purged(visit) => {
-                Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }, request_id)
-            }
-            Reply::Visited(visit) => Self::json(200, &visit, request_id),
-            Reply::Deleted | Reply::Noted => {
-                Self::json(200, &SuccessJson { success: true, cancelled: None }, request_id)
-            }
-            Reply::Cancelled(count) => {
-                Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }, request_id)
-            }
+            Reply::Purged(visit) => Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }),
+            Reply::Visited(visit) => Self::json(200, &visit),
+            Reply::Deleted | Reply::Noted => Self::json(200, &SuccessJson { success: true, cancelled: None }),
+            Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
     }
 

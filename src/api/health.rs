@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use crate::config::Config;
-use crate::domain::{Millis, RequestId};
+use crate::domain::Millis;
 
 /// The answer of a deployment with this configuration.
 #[must_use]
-pub fn answer<J>(config: &Config, has_container: bool, now: Millis, request_id: &RequestId) -> Answer<J> {
+pub fn answer<J>(config: &Config, has_container: bool, now: Millis) -> Answer<J> {
     let body = HealthJson {
         status: "healthy",
         has_token: config.credential.is_some(),
@@ -17,7 +17,7 @@ pub fn answer<J>(config: &Config, has_container: bool, now: Millis, request_id: 
         timestamp: now.to_iso(),
         version: env!("CARGO_PKG_VERSION"),
     };
-    Answer::json(200, &body, request_id)
+    Answer::json(200, &body)
 }
 
 #[derive(Serialize)]

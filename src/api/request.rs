@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::auth::authenticate;
+use super::auth::{asks, authenticate};
 use super::cursor;
 use super::query::Target;
 use super::route::Route;
@@ -77,7 +77,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     if route == Route::Health {
         return Ok(Asked::Health);
     }
-    let authorization = (head.header)("authorization");
+    let authorization = asks(&config.auth).then(|| (head.header)("authorization")).flatten();
     let principal = authenticate(&config.auth, target.host, authorization.as_deref(), head.now)?;
     let named = target.parameter("accountId").map(account).transpose()?;
     let about = |command| Ok(Asked::Command(principal.account(named.clone())?, command));

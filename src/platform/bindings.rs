@@ -1,6 +1,6 @@
 //! JavaScript APIs of the Workers runtime that `worker` 0.8.7 does not wrap, or wraps without catching what they throw.
 
-use worker::js_sys::{self, Array, Function, Object, Promise, Reflect, Uint8Array};
+use worker::js_sys::{self, Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::web_sys;
@@ -123,19 +123,13 @@ extern "C" {
     #[wasm_bindgen(method, js_name = catch)]
     pub fn or_else_call(this: &Rejectable, answer: &Function) -> Promise;
 
-    /// `Response.json`, as a value.
-    #[wasm_bindgen(thread_local_v2, js_namespace = Response, js_name = json)]
-    pub static RESPONSE_JSON: Function;
-
     /// The runtime's `fetch`.
     #[wasm_bindgen(catch, js_name = fetch)]
     pub fn fetch_outbound(url: &str, init: &web_sys::RequestInit) -> Js<Promise>;
 
-    /// `Response`, whose body is passed on as it is.
-    #[wasm_bindgen(extends = web_sys::Response, js_name = Response)]
-    pub type AnyResponse;
-    #[wasm_bindgen(constructor, catch, js_class = "Response")]
-    pub fn new(body: &JsValue, init: &web_sys::ResponseInit) -> Js<AnyResponse>;
+    /// The runtime's `crypto.getRandomValues`.
+    #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
+    pub fn fill_with_random(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
 
     /// `TransformStream` that passes bytes on as they are.
     pub type IdentityTransformStream;
@@ -188,6 +182,29 @@ extern "C" {
 
     #[wasm_bindgen(js_name = setTimeout)]
     pub fn set_timeout(closure: &Function, ms: f64) -> JsValue;
+}
+
+// One call for what would take a call each: a request's head, a response with its headers.
+#[wasm_bindgen(inline_js = "
+export const head = (request) => request.method + ' ' + request.url;
+export const respond = (body, status, type, cache, id) =>
+  new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-request-id': id } });
+export const responder = (...answer) => () => respond(...answer);
+")]
+extern "C" {
+    /// Method and URL of a request, with a space in between.
+    pub fn head(request: &web_sys::Request) -> String;
+    /// A response with the headers that every answer has: `content-type`, `cache-control`, `x-request-id`.
+    #[wasm_bindgen(catch)]
+    pub fn respond(
+        body: &JsValue,
+        status: u16,
+        content_type: &JsString,
+        cache: &JsString,
+        id: &str,
+    ) -> Js<web_sys::Response>;
+    /// A function that makes such a response, and is nothing of Rust's.
+    pub fn responder(body: &JsValue, status: u16, content_type: &JsString, cache: &JsString, id: &str) -> Function;
 }
 
 /// A plain JavaScript object.

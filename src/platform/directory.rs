@@ -47,8 +47,8 @@ impl DirectoryObject {
     #[expect(clippy::needless_pass_by_value, reason = "it is what JavaScript gives")]
     pub fn fetch(&self, request: web_sys::Request) -> Js {
         let command = stub::from_url::<Command>(&request.url()).ok_or(JsValue::UNDEFINED)??;
-        let request_id = RequestId::new(host::uuid());
-        let answer = self.directory.handle(command).map(|reply| Answer::json(200, &reply, &request_id));
+        let request_id = host::request_id(host::now());
+        let answer = self.directory.handle(command).map(|reply| Answer::json(200, &reply));
         http::response(answer.unwrap_or_else(|error| failed(&error, &request_id)), &request_id)
     }
 
@@ -107,7 +107,7 @@ impl Shards for AllShards<'_> {
 
 /// Starts a purge run for the cron.
 pub async fn start_by_cron(env: &Env) {
-    let request_id = RequestId::new(host::uuid());
+    let request_id = host::request_id(host::now());
     match entry::config(env) {
         Ok(config) => {
             if let Err(error) = start(env, &config, Trigger::Cron).await {
@@ -129,14 +129,14 @@ async fn start(env: &Env, config: &Config, trigger: Trigger) -> Result<RunId, Di
 /// Answers `POST /purge-runs`.
 pub async fn start_run(env: &Env, config: &Config, request_id: &RequestId) -> Js {
     let started = start(env, config, Trigger::Operator).await;
-    let answer = started.map(|run_id| Answer::run_started(&run_id, request_id));
+    let answer = started.map(|run_id| Answer::run_started(&run_id));
     http::response(answer.unwrap_or_else(|error| failed(&error, request_id)), request_id)
 }
 
 /// Answers `GET /purge-runs`.
 pub async fn list_runs(env: &Env, config: &Config, request_id: &RequestId) -> Js {
     let runs = shards::list_runs(&AllShards(env), config.directory_shards).await;
-    let answer = runs.map(|runs| Answer::json(200, &runs, request_id));
+    let answer = runs.map(|runs| Answer::json(200, &runs));
     http::response(answer.unwrap_or_else(|error| failed(&error, request_id)), request_id)
 }
 

@@ -1,25 +1,28 @@
 //! The Worker's entry points. `fetch` is bound by hand: it answers synchronously where it can, and passes an object's response on untouched.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use worker::js_sys::{JSON, Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
-use super::bindings::{Js, Rejectable, WorkerContext, thrown};
+use super::bindings::{Js, Rejectable, WorkerContext, head, thrown};
 use super::{directory, gateway, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
+use crate::api::query::Target;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::config::{BadConfig, Config};
-use crate::domain::{AccountId, RequestId};
+use crate::domain::{AccountId, Millis, RequestId};
 use crate::error::ApiError;
 use crate::log::{Level, Line};
 
 thread_local! {
-    static CONFIG: OnceCell<Result<Config, BadConfig>> = const { OnceCell::new() };
+    static CONFIG: OnceCell<Result<Rc<Config>, BadConfig>> = const { OnceCell::new() };
+    static HAS_CONTAINER: OnceCell<bool> = const { OnceCell::new() };
     static UNREACHABLE: Closure<dyn FnMut(JsValue) -> Js> = Closure::new(object_unreachable);
 }
 
@@ -32,8 +35,8 @@ fn start() {
 ///
 /// # Errors
 /// The first that is wrong.
-pub fn config(env: &Env) -> Result<Config, BadConfig> {
-    CONFIG.with(|config| config.get_or_init(|| Config::parse(|name| var(env, name))).clone())
+pub fn config(env: &Env) -> Result<Rc<Config>, BadConfig> {
+    CONFIG.with(|config| config.get_or_init(|| Config::parse(|name| var(env, name)).map(Rc::new)).clone())
 }
 
 /// A var as a text: one that `wrangler.toml` writes as a number, a boolean or a table is its JSON.
@@ -48,7 +51,8 @@ fn var(env: &Env, name: &str) -> Option<String> {
 /// Where the runtime fails to make a response.
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Js {
-    let request_id = RequestId::new(host::uuid());
+    let now = host::now();
+    let request_id = host::request_id(now);
     let config = match config(&env) {
         Ok(config) => config,
         Err(error) => {
@@ -58,19 +62,18 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
             return http::refusal(&ApiError { detail: error.to_string(), ..ApiError::internal() }, &request_id);
         }
     };
+    let head = head(&request);
+    let (method, url) = head.split_once(' ').unwrap_or_default();
     let context: WorkerContext = JsValue::from(context).unchecked_into();
-    if let Some(account_id) = gateway::calling_account(&context) {
+    if let Some(account_id) = gateway::calling_account(Target::of(url).host, &context) {
         return in_flight::promise(Some(request_id.clone()), async move {
             let call = gateway::Call { request, account_id, request_id };
             gateway::forward(call, &config, &env, &context).await
         });
     }
-    let (method, url) = (request.method(), request.url());
-    let headers = request.headers();
-    let header = |name: &str| headers.get(name).ok().flatten();
-    let asked = parse(&Head { method: &method, url: &url, header: &header, now: host::now() }, &config);
-    match asked {
-        Ok(Asked::Health) => health_answer(&env, &config, &request_id),
+    let header = |name: &str| request.headers().get(name).ok().flatten();
+    match parse(&Head { method, url, header: &header, now }, &config) {
+        Ok(Asked::Health) => health_answer(&env, &config, now, &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => in_flight::promise(Some(request_id.clone()), async move {
             let body = http::BodyReader::new(request.body())?.read_all(MAX_BODY_BYTES).await?;
@@ -101,7 +104,7 @@ fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Comma
 /// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.
 #[expect(clippy::needless_pass_by_value, reason = "it is what a promise's catch gives")]
 fn object_unreachable(error: JsValue) -> Js {
-    let request_id = RequestId::new(host::uuid());
+    let request_id = host::request_id(host::now());
     let why = thrown(&error);
     let line =
         Line { event: "object_unreachable", request_id: Some(&request_id), error: Some(&why), ..Line::default() };
@@ -109,9 +112,10 @@ fn object_unreachable(error: JsValue) -> Js {
     http::refusal(&ApiError::internal(), &request_id)
 }
 
-fn health_answer(env: &Env, config: &Config, request_id: &RequestId) -> Js {
-    let has_container = Reflect::has(env, &"ACCOUNTS".into()).unwrap_or(false);
-    http::response(health::answer(config, has_container, host::now(), request_id), request_id)
+fn health_answer(env: &Env, config: &Config, now: Millis, request_id: &RequestId) -> Js {
+    let has = || Reflect::has(env, &"ACCOUNTS".into()).unwrap_or(false);
+    let has_container = HAS_CONTAINER.with(|known| *known.get_or_init(has));
+    http::response(health::answer(config, has_container, now), request_id)
 }
 
 #[worker::event(scheduled)]

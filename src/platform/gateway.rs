@@ -12,7 +12,7 @@ use worker::{Env, web_sys};
 use super::bindings::{self, Js, WorkerContext};
 use super::{host, http, stub};
 use crate::account::command::{Command, Envelope};
-use crate::api::gateway::{credential_header, destination, model_call, passes, passes_back};
+use crate::api::gateway::{MODEL_HOST, credential_header, destination, model_call, passes, passes_back};
 use crate::api::query::Target;
 use crate::config::Config;
 use crate::domain::{AccountId, RequestId};
@@ -25,8 +25,12 @@ const HEADERS_LIMIT: Duration = Duration::from_secs(70);
 /// The prop that says whose container a call comes out of. No request from outside has props.
 pub const GATEWAY_PROP: &str = "model_gateway";
 
-/// The account whose container makes this call; none for a request from outside.
-pub fn calling_account(context: &WorkerContext) -> Option<AccountId> {
+/// The account whose container makes this call to `host`; none for a request from outside. The host only says whether it is worth
+/// asking: the prop decides.
+pub fn calling_account(host: &str, context: &WorkerContext) -> Option<AccountId> {
+    if host != MODEL_HOST {
+        return None;
+    }
     let props = context.props();
     let name = props.is_object().then(|| Reflect::get(&props, &GATEWAY_PROP.into()).ok()?.as_string())??;
     AccountId::try_from(name).ok()

@@ -1,10 +1,11 @@
 //! The runtime's clock, randomness, tasks, alarm and log.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{Builder, NoContext, Timestamp, Uuid};
 use worker::Env;
 use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -14,7 +15,7 @@ use super::stub;
 use crate::account::host::{Host, NotRegistered, Registry};
 use crate::directory::command::Command;
 use crate::directory::shards::shard_of;
-use crate::domain::{AccountId, Millis};
+use crate::domain::{AccountId, Millis, RequestId};
 use crate::log::{Level, Line};
 
 /// The time.
@@ -28,6 +29,31 @@ pub fn uuid() -> Uuid {
     let ms = u64::try_from(now().get()).unwrap_or(0);
     let nanos = u32::try_from(ms % 1_000).unwrap_or(0) * 1_000_000;
     Uuid::new_v7(Timestamp::from_unix(NoContext, ms / 1_000, nanos))
+}
+
+/// Random bytes that are drawn ahead, in one call for some four hundred requests.
+const RANDOM_BYTES_AHEAD: usize = 4_096;
+/// Random bytes in a UUID.
+const UUID_RANDOM_BYTES: usize = 10;
+
+thread_local! {
+    /// The bytes and how many of them are left, used from the end; each is used once.
+    static RANDOM: RefCell<([u8; RANDOM_BYTES_AHEAD], usize)> = const { RefCell::new(([0; RANDOM_BYTES_AHEAD], 0)) };
+}
+
+/// The id of a request that comes `now`.
+pub fn request_id(now: Millis) -> RequestId {
+    let ms = u64::try_from(now.get()).unwrap_or(0);
+    let random = RANDOM.with_borrow_mut(|(bytes, left)| {
+        if *left < UUID_RANDOM_BYTES {
+            bindings::fill_with_random(bytes).ok()?;
+            *left = bytes.len();
+        }
+        let (_, random) = bytes.get(..*left)?.split_last_chunk::<UUID_RANDOM_BYTES>()?;
+        *left -= UUID_RANDOM_BYTES;
+        Some(*random)
+    });
+    RequestId::new(random.map_or_else(uuid, |random| Builder::from_unix_timestamp_millis(ms, &random).into_uuid()))
 }
 
 /// Waits.

@@ -2,27 +2,35 @@
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use worker::js_sys::{Array, Function, JSON, Uint8Array};
+use worker::js_sys::{Function, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys;
 
-use super::bindings::{AnyResponse, IdentityTransformStream, Js, RESPONSE_JSON, Readable, Reader, Writer};
+use super::bindings::{IdentityTransformStream, Js, Readable, Reader, Writer, respond, responder};
+use super::constant::constant;
 use super::{host, in_flight};
 use crate::account::listeners::Subscription;
-use crate::api::answer::{Answer, Body};
+use crate::api::answer::{Answer, Body, CACHE_CONTROL};
 use crate::api::sse;
 use crate::domain::RequestId;
 use crate::error::ApiError;
 
 /// A response that carries an answer.
 pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
-    let init = init(&answer);
     let body = match answer.body {
         Body::Text(text) => JsValue::from_str(&text),
         Body::Document(json) => json,
         Body::Events(subscription) => events(subscription, request_id.clone())?,
     };
-    AnyResponse::new(&body, &init).map(Into::into)
+    let response =
+        respond(&body, answer.status, &constant(answer.content_type), &constant(CACHE_CONTROL), request_id.as_str())?;
+    if !answer.headers.is_empty() {
+        let headers = response.headers();
+        for (name, value) in &answer.headers {
+            headers.set(name, value)?;
+        }
+    }
+    Ok(response.into())
 }
 
 /// A refusal as a response.
@@ -34,20 +42,8 @@ pub fn refusal(error: &ApiError, request_id: &RequestId) -> Js {
 pub fn internal_error(request_id: &RequestId) -> Js<Function> {
     let answer = Answer::<JsValue>::refusal(&ApiError::internal(), request_id);
     let Body::Text(text) = &answer.body else { return Err(JsValue::UNDEFINED) };
-    let problem = JSON::parse(text)?;
-    let init = init(&answer);
-    Ok(RESPONSE_JSON.with(|json| json.bind2(&JsValue::UNDEFINED, &problem, &init)).unchecked_into())
-}
-
-fn init(answer: &Answer<JsValue>) -> web_sys::ResponseInit {
-    let pair = |name: &str, value: &str| Array::of2(&name.into(), &value.into());
-    let headers: Array = std::iter::once(pair("content-type", answer.content_type))
-        .chain(answer.headers.iter().map(|(name, value)| pair(name, value)))
-        .collect();
-    let init = web_sys::ResponseInit::new();
-    init.set_status(answer.status);
-    init.set_headers(&headers);
-    init
+    let (content_type, cache) = (constant(answer.content_type), constant(CACHE_CONTROL));
+    Ok(responder(&JsValue::from_str(text), answer.status, &content_type, &cache, request_id.as_str()))
 }
 
 /// A stream of server-sent events, with a comment line where nothing happens. It ends where its reader has left.

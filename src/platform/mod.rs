@@ -1,6 +1,7 @@
 //! Everything that touches the Workers runtime. It decodes, delegates and encodes: deleting it deletes no decision.
 
 mod bindings;
+mod constant;
 mod container;
 mod directory;
 mod entry;

@@ -14,6 +14,7 @@ use crate::account::command::{AccountError, Envelope, Reply};
 use crate::account::{Account, Handled};
 use crate::agent::Agent;
 use crate::api::answer::Answer;
+use crate::config::Config;
 use crate::domain::{AccountId, RequestId};
 use crate::error::ApiError;
 use crate::log::{Level, Line};
@@ -38,6 +39,7 @@ impl AccountObject {
     pub fn new(state: worker_sys::DurableObjectState, env: Env) -> Js<AccountObject> {
         let context: ObjectContext = JsValue::from(state).unchecked_into();
         let config = entry::config(&env).map_err(|e| JsValue::from_str(&e.to_string()))?;
+        let config = Config::clone(&config);
         let name = context.id().name().unwrap_or_default();
         let id = AccountId::try_from(name).map_err(|e| JsValue::from_str(&e.to_string()))?;
         let store = Store::open(ObjectSql::new(context.storage()), host::now())

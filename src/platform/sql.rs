@@ -1,11 +1,12 @@
 //! The store's port to SQLite on a Durable Object's storage.
 
-use std::cell::{Cell as Shared, RefCell};
+use std::cell::Cell as Shared;
 
-use worker::js_sys::{Array, JsString};
+use worker::js_sys::Array;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings::{Cursor, Js, Sql as JsSql, Storage, thrown};
+use super::constant::constant;
 use super::host;
 use crate::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 
@@ -14,27 +15,17 @@ pub struct ObjectSql {
     storage: Storage,
     sql: JsSql,
     written: Shared<u64>,
-    /// Statements are constants: each crosses into JavaScript once.
-    statements: RefCell<Vec<(*const u8, JsString)>>,
 }
 
 impl ObjectSql {
     /// The SQLite of `storage`.
     pub fn new(storage: Storage) -> Self {
         let sql = storage.sql();
-        Self { storage, sql, written: Shared::new(0), statements: RefCell::default() }
+        Self { storage, sql, written: Shared::new(0) }
     }
 
     fn exec(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Cursor> {
-        let mut statements = self.statements.borrow_mut();
-        let values = values.iter().map(bound).collect();
-        if let Some((_, text)) = statements.iter().find(|(known, _)| *known == statement.as_ptr()) {
-            return self.sql.exec(text, &values);
-        }
-        let text = JsString::from(statement);
-        let cursor = self.sql.exec(&text, &values);
-        statements.push((statement.as_ptr(), text));
-        cursor
+        self.sql.exec(&constant(statement), &values.iter().map(bound).collect())
     }
 
     fn rows(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Vec<Array>> {

@@ -1,7 +1,7 @@
 //! A command on its way to an account's object or to a shard of the directory: in the URL where it is small, which is the cheapest way
 //! there, else in the body.
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use worker::js_sys::Promise;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -15,18 +15,20 @@ use crate::account::command::{Command, Envelope};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::directory;
 use crate::directory::port::Unreachable;
-use crate::domain::{AccountId, RequestId, Visit};
+use crate::domain::{AccountId, Visit};
 
 /// Longest command that goes in the URL, in bytes of JSON.
 const MAX_URL_COMMAND_BYTES: usize = 1_024;
 const URL: &str = "http://account/?";
+/// What does not pass through a URL's query as it is.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'\'').add(b'<').add(b'>');
 
 /// Sends a command to the account's object; its response is the answer.
 pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promise> {
     let json = serde_json::to_string(envelope).map_err(|e| JsValue::from_str(&e.to_string()))?;
     let stub = env.unchecked_ref::<Environment>().accounts().get_by_name(account_id.as_str())?;
     if json.len() <= MAX_URL_COMMAND_BYTES {
-        return stub.fetch_url(&format!("{URL}{}", utf8_percent_encode(&json, NON_ALPHANUMERIC)));
+        return stub.fetch_url(&format!("{URL}{}", utf8_percent_encode(&json, ENCODED)));
     }
     let init = web_sys::RequestInit::new();
     init.set_method("POST");
@@ -36,7 +38,7 @@ pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promis
 
 /// Lets an account delete what is due, and reads what it tells.
 pub async fn visit(env: &Env, account_id: &AccountId) -> Result<Visit, Unreachable> {
-    let envelope = Envelope { request_id: RequestId::new(host::uuid()), command: Command::Visit };
+    let envelope = Envelope { request_id: host::request_id(host::now()), command: Command::Visit };
     read(send(env, account_id, &envelope)).await
 }
 
@@ -48,7 +50,7 @@ pub async fn ask_shard(
 ) -> Result<directory::command::Reply, Unreachable> {
     let sent = serde_json::to_string(command).map_err(|e| JsValue::from_str(&e.to_string())).and_then(|json| {
         let stub = env.unchecked_ref::<Environment>().directory().get_by_name(&format!("shard-{shard}"))?;
-        stub.fetch_url(&format!("{URL}{}", utf8_percent_encode(&json, NON_ALPHANUMERIC)))
+        stub.fetch_url(&format!("{URL}{}", utf8_percent_encode(&json, ENCODED)))
     });
     read(sent).await
 }

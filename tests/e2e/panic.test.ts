@@ -11,8 +11,8 @@ import { problem } from "./client.ts";
 import { service } from "./support.ts";
 
 const WORKER = fileURLToPath(new URL("panic/worker.mjs", import.meta.url));
-/** The turn's id is the second random value of a query that names its session: the first is the request's id. */
-const AT_THE_TURN = { "x-randomness-fails-at": "2" };
+/** The turn's id is the first that a query which names its session asks for: the requests' ids are made of what was drawn ahead. */
+const AT_THE_TURN = { "x-randomness-fails-at": "1" };
 /** An answer at once, on a busy machine; a request that hangs would wait until its client gives up. */
 const AT_ONCE_MS = 5_000;
 

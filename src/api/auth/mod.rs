@@ -48,6 +48,12 @@ impl Principal {
     }
 }
 
+/// Whether a request's `Authorization` header matters.
+#[must_use]
+pub fn asks(auth: &Auth) -> bool {
+    !auth.open && auth.is_configured()
+}
+
 /// Finds out whom a request to `host` with that `Authorization` header speaks for, `now`.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
  * The built Worker in a world whose source of randomness can be made to fail: then Rust panics, as it would for a real reason.
  * A request with the header `x-randomness-fails-at: n` makes the n-th call after it fail. Nothing else is changed.
  */
-import Worker from "../../../build/index.js";
+import worker from "../../../build/index.js";
 
 export { Account, Directory } from "../../../build/index.js";
 
@@ -13,9 +13,11 @@ crypto.getRandomValues = (array) => {
   return getRandomValues(array);
 };
 
-export default class extends Worker {
-  fetch(request) {
+export default {
+  ...worker,
+
+  fetch(request, env, context) {
     callsLeft = Number(request.headers.get("x-randomness-fails-at") ?? callsLeft);
-    return super.fetch(request);
-  }
-}
+    return worker.fetch(request, env, context);
+  },
+};
