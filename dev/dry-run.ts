@@ -1,10 +1,11 @@
 /**
- * `wrangler deploy --dry-run` of the checkout as it is: wrangler takes its configuration, the bundle holds what it must and is small
- * enough. Uploads nothing, needs no account and no Docker: the image is the business of `npm run test:docker`.
+ * `wrangler deploy --dry-run` of the checkout as it is: wrangler takes its configuration without a warning, the bundle and its bindings are
+ * what they must be, and it is small enough. Uploads nothing, needs no account and no Docker: the image is the business of `npm run test:docker`.
  */
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { run } from "./process.ts";
 import type { Outcome } from "./process.ts";
 import { ROOT } from "./tools.mjs";
@@ -37,6 +38,8 @@ export async function dryRun(): Promise<Outcome> {
 
 function missingFrom(output: string, files: readonly string[]): string[] {
   const missing = [...BINDINGS, CONTAINER].filter((text) => !output.includes(text));
+  // A field that it does not know is one that does nothing.
+  if (stripVTControlCharacters(output).includes("[WARNING]")) missing.push("a configuration that wrangler takes without a warning");
   if (!files.some((file) => file.endsWith(".wasm"))) missing.push("the WASM in the bundle");
   const size = Number(/gzip: ([\d.]+) KiB/.exec(output)?.[1]);
   if (!(size <= MAX_GZIPPED_KIB)) missing.push(`a bundle of at most ${MAX_GZIPPED_KIB} KiB gzipped`);
