@@ -98,6 +98,12 @@ describe("a service that says what its agent is", { timeout: TIMEOUT_MS }, () =>
     assert.equal(running.asked(prompt).length, 1);
   });
 
+  test("knows in the next turn what one that was ended was asked", async () => {
+    const [prompt, session_id] = ['[[tool Bash {"command":"echo a, b"}]] [[say never]]', "ended"];
+    await problem(client.post(prompt, { session_id, max_turns: 1 }), 502, "agent_failed");
+    assert.equal((await client.query("repeat everything I said", { session_id })).response, prompt);
+  });
+
   test("refuses a request for more turns", async () => {
     const { detail } = await problem(client.post("hello", { max_turns: 4 }), 400, "invalid_parameter");
     assert.equal(detail, "max_turns: a whole number from 1 to 3");
