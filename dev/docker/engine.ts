@@ -33,6 +33,7 @@ const MIN_FREE_BYTES = 6e9;
 const STORAGE = [[], ["--storage-driver=vfs"]];
 const PACKAGES = ["docker.io", "iptables", "debootstrap"];
 const LOG_LINES = 5;
+const PROBE = "claude-agent-service:probe";
 
 export async function dockerEngine(): Promise<DockerEngine> {
   // Where Debian has dockerd and what it calls: not every root's PATH holds it.
@@ -100,6 +101,7 @@ async function startWith(env: Record<string, string>, [storage = [], ...others]:
   try {
     await step(["starting dockerd", ...storage].join(" "), () => answers(child, env));
     await removeContainers(env);
+    await unpackLayer(env);
     return { child, kill };
   } catch (error) {
     await stop(child);
@@ -146,6 +148,20 @@ async function answers(child: ChildProcess, env: Record<string, string>): Promis
       throw new NotPossible(`dockerd ${ended ? "ended" : `did not answer within ${START_MS / 1000} s`}; the end of ${LOG}:\n${said}`);
     }
     await sleep(POLL_MS);
+  }
+}
+
+/** An image of one small file comes and goes: a dockerd that may not mount answers all the same, and fails at the first layer. */
+async function unpackLayer(env: Record<string, string>): Promise<void> {
+  const archive = `${RUN}/probe.tar`;
+  try {
+    await command("tar", ["-C", "/etc", "-cf", archive, "hosts"], { timeoutMs: ANSWER_MS });
+    await command("docker", ["import", archive, PROBE], { timeoutMs: ANSWER_MS, env });
+    await command("docker", ["rmi", PROBE], { timeoutMs: ANSWER_MS, env });
+  } catch (error) {
+    throw new NotPossible(`dockerd cannot unpack a layer: ${String(error)}`);
+  } finally {
+    rmSync(archive, { force: true });
   }
 }
 
