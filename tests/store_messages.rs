@@ -199,7 +199,13 @@ fn a_transcript_is_the_concatenation_of_its_rows() {
     store.append_transcript(&session("a"), &batch).unwrap();
     store.append_transcript(&session("a"), "{\"n\":3}\n").unwrap();
     store.append_transcript(&session("a"), "").unwrap();
-    let rows = store.transcript(&session("a")).unwrap();
+    let mut last = 0;
+    let next = || {
+        let (seq, lines) = store.transcript_row(&session("a"), last).unwrap()?;
+        last = seq;
+        Some(lines)
+    };
+    let rows: Vec<String> = std::iter::from_fn(next).collect();
     assert!(rows.iter().all(|row| row.len() <= MAX_ROW_TEXT_BYTES));
     assert_eq!(rows.concat(), format!("{{\"type\":\"user\"}}\n{batch}{{\"n\":3}}\n"));
     assert_eq!(sql.count("transcripts"), 5);

@@ -115,6 +115,14 @@ describe("options", () => {
     assert.equal(turn.result.text, "tried");
   });
 
+  test("a tool that shows agents shows none of the container's other conversations", async () => {
+    const options = { allowed_tools: ["ListAgents", "Bash"] };
+    const other = await agent.turn({ prompt: "[[say here]]", options });
+    const turn = await agent.turn({ prompt: "[[tool ListAgents {}]]", options });
+    assert.equal(turn.of("tool").at(-1)?.status, "finished");
+    assert.ok(!turn.result.text.includes(other.session), turn.result.text);
+  });
+
   test("disallowed_tools are not offered", async () => {
     await agent.turn({ prompt: "hello", options: { disallowed_tools: ["Bash", "Write"] } });
     assert.deepEqual(tools(), ["Edit", "Glob", "Grep", "Read"]);

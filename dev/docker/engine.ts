@@ -4,9 +4,8 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isRunning } from "../reap.ts";
 import { attempt, command, NotPossible, step } from "./command.ts";
 
 export type DockerEngine = {
@@ -28,10 +27,17 @@ const SOCKET = `${RUN}/docker.sock`;
 const LOG = `${RUN}/dockerd.log`;
 const PID = `${RUN}/docker.pid`;
 const OWNER = `${RUN}/owner.pid`;
+/** The images and the layers that they are made of, with room for a build. */
+const MIN_FREE_BYTES = 6e9;
+/** How dockerd keeps layers: as it finds best, or by copying them, which works on every file system. */
+const STORAGE = [[], ["--storage-driver=vfs"]];
 const PACKAGES = ["docker.io", "iptables", "debootstrap"];
 const LOG_LINES = 5;
+const PROBE = "claude-agent-service:probe";
 
 export async function dockerEngine(): Promise<DockerEngine> {
+  // Where Debian has dockerd and what it calls: not every root's PATH holds it.
+  process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   if ((await attempt("docker", ["info"], { timeoutMs: ANSWER_MS })) !== undefined) {
     return { env: {}, own: false, stop: () => Promise.resolve() };
   }
@@ -39,6 +45,9 @@ export async function dockerEngine(): Promise<DockerEngine> {
   if (process.platform !== "linux") throw new NotPossible("no Docker Engine answers: start Docker");
   if (process.getuid?.() !== 0) throw new NotPossible("no Docker Engine answers, and only root can start one: start Docker, or run this as root on Debian");
   if (missing.length > 0) await install(missing);
+  mkdirSync(DATA, { recursive: true });
+  const { bavail, bsize } = statfsSync(DATA);
+  if (bavail * bsize < MIN_FREE_BYTES) throw new NotPossible(`${DATA} has room for ${Math.round((bavail * bsize) / 1e6)} MB, and ${MIN_FREE_BYTES / 1e6} are needed`);
   return start();
 }
 
@@ -63,37 +72,53 @@ async function start(): Promise<DockerEngine> {
   const env = { DOCKER_HOST: `unix://${SOCKET}`, WRANGLER_DOCKER_HOST: `unix://${SOCKET}` };
   mkdirSync(RUN, { recursive: true });
   await takeOver();
+  const leave = (): void => rmSync(OWNER, { force: true });
+  try {
+    const { child, kill } = await startWith(env, STORAGE);
+    return {
+      env,
+      own: true,
+      async stop() {
+        await stop(child);
+        process.off("exit", kill);
+        leave();
+      },
+    };
+  } catch (error) {
+    leave();
+    throw error;
+  }
+}
+
+/** The first way of keeping layers with which dockerd answers. */
+async function startWith(env: Record<string, string>, [storage = [], ...others]: string[][]): Promise<{ child: ChildProcess; kill: () => void }> {
   const log = openSync(LOG, "w");
   const paths = ["--data-root", DATA, "--exec-root", `${RUN}/exec`, "--pidfile", PID, "--host", `unix://${SOCKET}`];
-  const child = spawn("dockerd", paths, { detached: true, stdio: ["ignore", log, log] });
+  const child = spawn("dockerd", [...paths, ...storage], { detached: true, stdio: ["ignore", log, log] });
   closeSync(log);
   const kill = (): void => void child.kill("SIGTERM");
   process.once("exit", kill);
   try {
-    await step("starting dockerd", () => answers(child, env));
+    await step(["starting dockerd", ...storage].join(" "), () => answers(child, env));
     await removeContainers(env);
+    await unpackLayer(env);
+    return { child, kill };
   } catch (error) {
     await stop(child);
     process.off("exit", kill);
-    throw error;
+    if (!(error instanceof NotPossible) || others.length === 0) throw error;
+    console.log(`docker: ${error.message}`);
+    return startWith(env, others);
   }
-  return {
-    env,
-    own: true,
-    async stop() {
-      await stop(child);
-      process.off("exit", kill);
-    },
-  };
 }
 
 /** One run at a time uses the directory; an engine whose run was killed makes way. */
 async function takeOver(): Promise<void> {
   const owner = pidIn(OWNER);
-  if (owner !== undefined && (await isRunning(owner))) throw new NotPossible(`another run of this test, process ${owner}, uses ${DATA}`);
+  if (owner !== undefined && isProgram(owner, /docker\/main\.ts/)) throw new NotPossible(`another run of this test, process ${owner}, uses ${DATA}`);
   const left = pidIn(PID);
   const deadline = performance.now() + STOP_MS;
-  while (left !== undefined && isDockerd(left) && performance.now() < deadline) {
+  while (left !== undefined && isProgram(left, /^dockerd\b/) && performance.now() < deadline) {
     process.kill(left, "SIGTERM");
     await sleep(POLL_MS * 5);
   }
@@ -106,9 +131,9 @@ function pidIn(file: string): number | undefined {
 }
 
 /** A number in a file may since belong to another program. */
-function isDockerd(pid: number): boolean {
+function isProgram(pid: number, commandLine: RegExp): boolean {
   try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "dockerd";
+    return commandLine.test(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
   } catch {
     return false;
   }
@@ -126,6 +151,20 @@ async function answers(child: ChildProcess, env: Record<string, string>): Promis
   }
 }
 
+/** An image of one small file comes and goes: a dockerd that may not mount answers all the same, and fails at the first layer. */
+async function unpackLayer(env: Record<string, string>): Promise<void> {
+  const archive = `${RUN}/probe.tar`;
+  try {
+    await command("tar", ["-C", "/etc", "-cf", archive, "hosts"], { timeoutMs: ANSWER_MS });
+    await command("docker", ["import", archive, PROBE], { timeoutMs: ANSWER_MS, env });
+    await command("docker", ["rmi", PROBE], { timeoutMs: ANSWER_MS, env });
+  } catch (error) {
+    throw new NotPossible(`dockerd cannot unpack a layer: ${String(error)}`);
+  } finally {
+    rmSync(archive, { force: true });
+  }
+}
+
 /** Of a run that was killed: dockerd starts them again. */
 async function removeContainers(env: Record<string, string>): Promise<void> {
   const left = await command("docker", ["ps", "--all", "--quiet"], { timeoutMs: ANSWER_MS, env });
@@ -140,5 +179,4 @@ async function stop(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
   await exited;
   clearTimeout(timer);
-  rmSync(OWNER, { force: true });
 }

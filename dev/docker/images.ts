@@ -31,6 +31,13 @@ const SLIM = {
   "etc/dpkg/dpkg.cfg.d/slim": ["doc", "info", "locale", "man"].map((directory) => `path-exclude /usr/share/${directory}/*\n`).join(""),
   "etc/apt/apt.conf.d/clean": 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };\n',
 };
+/** Each kind of match and target that sidecar/rules.ts uses. */
+const PACKET_RULES = [
+  "iptables -t nat -A OUTPUT -m owner --uid-owner 39001 -j RETURN",
+  "iptables -t nat -A OUTPUT -p tcp --dport 80 -j REDIRECT --to-ports 39002",
+  "iptables -A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+  "iptables -A OUTPUT -j REJECT",
+].join("; ");
 const PUBLIC_DNS = "8.8.8.8";
 const QUICK_MS = 30_000;
 const PULL_MS = 300_000;
@@ -49,7 +56,11 @@ export async function prepareImages(engine: DockerEngine): Promise<Images> {
   if (pulled === undefined) {
     console.log(`docker: no registry answers for ${base}: making it, and a sidecar, from Debian's and npm's packages`);
     await makeBase(engine, base);
+  }
+  await probe(engine, "a container", ["--network", "none", base, "node", "--version"]);
+  if (pulled === undefined) {
     await step("building the sidecar's image", () => buildSidecar(engine));
+    await probe(engine, "a container with packet rules of its own", ["--cap-add", "NET_ADMIN", "--entrypoint", "sh", SIDECAR, "-ec", PACKET_RULES]);
     env = { MINIFLARE_CONTAINER_EGRESS_IMAGE: SIDECAR };
   }
   // Debian's client has no buildx; the classic builder reaches the network as the machine does.
@@ -64,6 +75,13 @@ export async function tidyImages({ own, env }: DockerEngine): Promise<void> {
   const built = await command("docker", ["images", "--quiet", "--filter", `reference=${WRANGLER_IMAGES}`, "--format", "{{.Repository}}:{{.Tag}}"], { timeoutMs: QUICK_MS, env });
   if (built !== "") await command("docker", ["rmi", ...built.split("\n")], { timeoutMs: QUICK_MS, env });
   await command("docker", ["image", "prune", "--force"], { timeoutMs: QUICK_MS, env });
+}
+
+/** What every container here needs of the kernel: where that is refused, nothing can be said of the product. */
+async function probe(engine: DockerEngine, what: string, args: readonly string[]): Promise<void> {
+  await command("docker", ["run", "--rm", ...args], { timeoutMs: QUICK_MS, env: engine.env }).catch((error: unknown) => {
+    throw new NotPossible(`${what} does not run: ${String(error)}`);
+  });
 }
 
 async function buildSidecar(engine: DockerEngine): Promise<void> {

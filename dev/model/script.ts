@@ -23,6 +23,7 @@ export type Plan = {
 };
 
 export const MAX_WORDS = 100_000;
+export const MAX_LETTERS = 8_000_000;
 export const MAX_DELAY_MS = 600_000;
 
 type Directive = { name: string; argument: string };
@@ -98,6 +99,7 @@ export function planFor(request: MessagesRequest): Plan {
     switch (name) {
       case "say": text = argument; break;
       case "words": text = numberedWords(number(argument, "words", MAX_WORDS)); break;
+      case "letters": text = "a".repeat(number(argument, "letters", MAX_LETTERS)); break;
       case "delay": plan.delayMs = number(argument, "delay", MAX_DELAY_MS); break;
       case "tool": calls.push(toolCall(argument) as ToolCall); break;
       case "fail": answerFailure = failure(argument); break;

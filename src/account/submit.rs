@@ -1,12 +1,14 @@
 //! How a turn gets into the container, and how its frames come out of it again after a cut.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Account;
 use super::host::{Host, Registry};
 use super::progress::Progress;
 use super::turn::Event;
-use crate::agent::{AgentError, Container, Frames, Readiness, TurnRequest};
+use crate::agent::{AgentError, Container, ContainerError, Frames, Pieces, Readiness, TurnRequest};
+use crate::domain::SessionId;
 use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
@@ -22,7 +24,11 @@ const DRAIN_TRIES: u32 = 100;
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Gives the turn to the container, starting it and replaying the transcript where that is needed.
-    pub(super) async fn submit(&self, turn: &ActiveTurn, progress: &mut Progress) -> Result<Frames<C::Body>, Event> {
+    pub(super) async fn submit(
+        self: &Rc<Self>,
+        turn: &ActiveTurn,
+        progress: &mut Progress,
+    ) -> Result<Frames<C::Body>, Event> {
         let (mut tries, mut drains) = (0, 0);
         let mut replay = false;
         loop {
@@ -61,7 +67,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     async fn try_submit(
-        &self,
+        self: &Rc<Self>,
         turn: &ActiveTurn,
         replay: bool,
         progress: &mut Progress,
@@ -93,7 +99,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let forgotten = replay || progress.cold_container;
         let send_transcript = stored && forgotten;
         let agent_session = conversation.agent_session.filter(|_| stored || !forgotten);
-        let transcript = if send_transcript { Some(self.store.transcript(&turn.session_id)?) } else { None };
+        let transcript = send_transcript.then(|| self.transcript(&turn.session_id));
         let request = TurnRequest {
             turn_id: &turn.turn_id,
             agent_session: agent_session.as_ref(),
@@ -103,6 +109,18 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             transcript: send_transcript,
         };
         Ok(self.agent.run(&request, transcript).await?)
+    }
+
+    /// The stored transcript, a row at a time: whole, it may be larger than an object's memory.
+    fn transcript(self: &Rc<Self>, session_id: &SessionId) -> Pieces {
+        let (account, session_id, mut last) = (Rc::clone(self), session_id.clone(), 0);
+        Box::new(move || {
+            let row = account.store.transcript_row(&session_id, last).map_err(|e| ContainerError(e.to_string()))?;
+            Ok(row.map(|(seq, lines)| {
+                last = seq;
+                lines
+            }))
+        })
     }
 
     /// The turn's frames after the `after`-th from a container that may have died.

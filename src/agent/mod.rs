@@ -14,7 +14,7 @@ use futures_util::lock::Mutex;
 use serde::{Deserialize, Serialize};
 
 pub use frames::Frames;
-pub use port::{Answer, Body, Call, Container, ContainerError, Method};
+pub use port::{Answer, Body, Call, Container, ContainerError, Method, Pieces};
 
 use crate::domain::{AgentSession, RunOptions, TurnId};
 
@@ -193,19 +193,17 @@ impl<C: Container> Agent<C> {
         self.instance.borrow().clone()
     }
 
-    /// Starts a turn, or attaches to it where it is known; `transcript` is the stored JSON lines in pieces.
+    /// Starts a turn, or attaches to it where it is known; `transcript` gives the stored JSON lines, cut anywhere.
     ///
     /// # Errors
     /// Every [`AgentError`] but [`AgentError::UnknownTurn`].
     pub async fn run(
         &self,
         request: &TurnRequest<'_>,
-        transcript: Option<Vec<String>>,
+        transcript: Option<Pieces>,
     ) -> Result<Frames<C::Body>, AgentError> {
         let first = serde_json::to_string(request).map_err(|e| AgentError::Protocol(e.to_string()))?;
-        let mut body = vec![first + "\n"];
-        body.extend(transcript.unwrap_or_default());
-        let call = Call { body: Some(body), ..Call::new(Method::Post, "/turns".to_owned()) };
+        let call = Call { body: Some(first + "\n"), more: transcript, ..Call::new(Method::Post, "/turns".to_owned()) };
         self.frames(call).await
     }
 

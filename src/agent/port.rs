@@ -31,22 +31,26 @@ impl Method {
     }
 }
 
+/// The rest of a body, piece by piece: each is asked for when the one before it has left, so that one at a time is in memory.
+pub type Pieces = Box<dyn FnMut() -> Result<Option<String>, ContainerError>>;
+
 /// One HTTP request to the agent server.
-#[derive(Debug)]
 pub struct Call {
     /// Its method.
     pub method: Method,
     /// Its path and query.
     pub path: String,
-    /// Its body, in pieces that follow each other.
-    pub body: Option<Vec<String>>,
+    /// Its body, or how it begins.
+    pub body: Option<String>,
+    /// What follows of the body. A failure cuts the request.
+    pub more: Option<Pieces>,
 }
 
 impl Call {
     /// A request without a body.
     #[must_use]
     pub fn new(method: Method, path: String) -> Self {
-        Self { method, path, body: None }
+        Self { method, path, body: None, more: None }
     }
 }
 

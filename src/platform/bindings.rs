@@ -151,6 +151,8 @@ extern "C" {
     pub async fn write(this: &Writer, chunk: &Uint8Array) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub async fn close(this: &Writer) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub async fn abort(this: &Writer) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, getter, js_name = abort)]
     pub fn abort_function(this: &Writer) -> Function;
 

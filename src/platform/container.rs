@@ -9,8 +9,8 @@ use worker::web_sys::RequestInit;
 
 use super::bindings::{Container as JsContainer, Js, ObjectContext, object, thrown};
 use super::gateway::GATEWAY_PROP;
-use super::host;
 use super::http::BodyReader;
+use super::{host, http};
 use crate::agent::{Answer, Body, Call, Container, ContainerError};
 use crate::api::gateway::MODEL_HOST;
 use crate::config::{Config, Credential};
@@ -119,8 +119,10 @@ impl Container for ObjectContainer {
         let send = async {
             let init = RequestInit::new();
             init.set_method(call.method.as_str());
-            if let Some(pieces) = call.body {
-                init.set_body(&JsValue::from_str(&pieces.concat()));
+            match (call.body, call.more) {
+                (Some(body), None) => init.set_body(&JsValue::from_str(&body)),
+                (body, Some(more)) => init.set_body(&http::piecewise(body.unwrap_or_default(), more)?),
+                (None, None) => {}
             }
             let container = self.container.as_ref().ok_or(JsValue::UNDEFINED)?;
             let url = format!("http://container{}", call.path);

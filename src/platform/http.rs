@@ -10,6 +10,7 @@ use super::bindings::{IdentityTransformStream, Js, Readable, Reader, Writer, res
 use super::constant::constant;
 use super::{host, in_flight};
 use crate::account::listeners::Subscription;
+use crate::agent::Pieces;
 use crate::api::answer::{Answer, Body, CACHE_CONTROL};
 use crate::api::sse;
 use crate::domain::RequestId;
@@ -66,6 +67,25 @@ fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
         }
         // Whoever left does not see the end.
         drop(writer.close().await);
+    });
+    Ok(stream.readable())
+}
+
+/// A body that is sent piece by piece, as fast as it is taken. It is cut where a piece cannot be had.
+pub fn piecewise(first: String, mut more: Pieces) -> Js {
+    let stream = IdentityTransformStream::new()?;
+    let writer = stream.writable().get_writer()?;
+    let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
+    host::spawn(async move {
+        let _cut = cut;
+        let mut next = Ok(Some(first));
+        while let Ok(Some(piece)) = next {
+            if write(&writer, &piece).await.is_err() {
+                return;
+            }
+            next = more();
+        }
+        drop(if next.is_ok() { writer.close().await } else { writer.abort().await });
     });
     Ok(stream.readable())
 }

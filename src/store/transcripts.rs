@@ -1,7 +1,7 @@
 //! Transcripts: the SDK's own memory of a conversation, kept as one stream of JSON lines that is cut into a few large rows.
 //! Rows are cut anywhere between two characters: only their concatenation is JSONL.
 
-use super::sql::{Sql, Value};
+use super::sql::{Sql, SqlError, Value};
 use super::{Store, StoreError, pieces};
 use crate::domain::SessionId;
 
@@ -31,13 +31,13 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.first(EXISTS, &[Value::Text(session_id.as_str())])?.is_some())
     }
 
-    /// The rows of a conversation's transcript, in order, to be sent one after the other.
+    /// The row of a conversation's transcript behind the row `after`, with its number; none at the end. The first is behind 0.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn transcript(&self, session_id: &SessionId) -> Result<Vec<String>, StoreError> {
-        const ALL: &str = "select lines from transcripts where session_id = ?1 order by seq";
-        let rows = self.sql.query(ALL, &[Value::Text(session_id.as_str())])?;
-        rows.into_iter().map(|mut row| Ok(row.text(0)?)).collect()
+    pub fn transcript_row(&self, session_id: &SessionId, after: i64) -> Result<Option<(i64, String)>, StoreError> {
+        const NEXT: &str = "select seq, lines from transcripts where session_id = ?1 and seq > ?2 order by seq limit 1";
+        let row = self.sql.first(NEXT, &[Value::Text(session_id.as_str()), Value::Integer(after)])?;
+        Ok(row.map(|mut row| Ok::<_, SqlError>((row.integer(0)?, row.text(1)?))).transpose()?)
     }
 }

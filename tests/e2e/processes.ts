@@ -34,6 +34,15 @@ export function descendantsOf(pid: number): number[] {
   return [...below];
 }
 
+/** The name of the program that it runs. */
+export function programOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
 export function parentOf(pid: number): number {
   return statOf(pid)?.parent ?? 0;
 }

@@ -25,9 +25,15 @@ test("the image holds one CLI, its own platform's", async () => {
   assert.deepEqual(packages.filter((name) => name.startsWith("claude-agent-sdk-")), ["claude-agent-sdk-linux-x64"]);
 });
 
-test("the image holds no package manager's cache", async () => {
-  const left = await inImage("sh", "-c", "ls -A /root/.npm /home/node/.npm /var/lib/apt/lists /var/cache/apt/archives/*.deb 2>/dev/null; true");
-  assert.doesNotMatch(left, /_cacache|Packages|\.deb/);
+test("the image holds no cache of a package manager or a compiler", async () => {
+  const left = await inImage("sh", "-c", "ls -A /root /root/.npm /home/node /home/node/.npm /var/lib/apt/lists /var/cache/apt/archives/*.deb 2>/dev/null; true");
+  assert.doesNotMatch(left, /_cacache|Packages|\.deb|\.cache/);
+});
+
+test("the folders of conversations can be entered by name and not be listed, by the image's user neither", async () => {
+  const folders = "/workspace /var/lib/agent/state /var/lib/agent/tmp";
+  const said = await inImage("sh", "-c", `for folder in ${folders}; do mkdir $folder/known && ls $folder/known && ! ls $folder 2>/dev/null && ! chmod 755 $folder 2>/dev/null && echo closed; done`);
+  assert.equal(said, "closed\nclosed\nclosed");
 });
 
 test("the image fits the disk of its instance type with room to work in", async (context) => {

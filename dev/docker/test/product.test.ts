@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import type { Client } from "../../../tests/e2e/client.ts";
-import { SECRET, service } from "../../../tests/e2e/support.ts";
+import { SECRET } from "../../../tests/e2e/support.ts";
+import { serviceWithUpstream } from "../../../tests/e2e/upstream.ts";
 import { attempt } from "../command.ts";
 import { containerWith, docker, until, workerdContainers } from "./support.ts";
 
@@ -16,7 +17,7 @@ const IDLE_STOP_MS = 60_000;
 const STOP_MS = 30_000;
 const TEST_MS = 120_000;
 
-const running = service({ containers: "docker", vars: { CONTAINER_IDLE: `${IDLE_MS}ms`, CONTAINER_INTERNET: "off" } });
+const { running, upstream } = await serviceWithUpstream({ containers: "docker", vars: { CONTAINER_IDLE: `${IDLE_MS}ms`, CONTAINER_INTERNET: "off" } });
 
 /** Runs after the product has stopped. */
 after(async () => {
@@ -47,22 +48,42 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
     assert.match((await client.query("repeat everything I said", { session_id: "sums" })).response, /What is 2\+2\?/);
   });
 
-  test("a conversation goes on in a new container when its own is killed", { timeout: TEST_MS }, async () => {
+  test("a conversation goes on in a new container when its own is killed, and what the agent wrote is gone", { timeout: TEST_MS }, async () => {
     const client = running.newClient();
+    const files = "left.txt ~/left.txt /tmp/left.txt $TMPDIR/left.txt";
     await client.query("The word is pear.", { session_id: "mortal" });
+    assert.equal(await shell(client, `for file in ${files}; do echo left > $file; done; cat ${files} | wc -l`), "4");
     const first = await containerOf(client);
     const before = await docker("inspect", "--format", "{{.Id}}", first);
     await docker("kill", first);
     assert.match((await client.query("repeat everything I said", { session_id: "mortal" })).response, /The word is pear\./);
     const after = await docker("inspect", "--format", "{{.Id}}", await containerOf(client));
     assert.notEqual(after, before);
+    assert.equal(await shell(client, `cat ${files} 2>/dev/null | wc -l`), "0");
+  });
+
+  test("a conversation that looks around finds neither the files nor the words of another of its account", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    await shell(client, "echo plum > plum.txt; echo plum > $TMPDIR/plum.txt", "one");
+    await client.query("My word is plum.", { session_id: "one" });
+    // A resumed process lays its transcript out anew.
+    await docker("kill", await containerOf(client));
+    await shell(client, "echo plum > plum.txt; echo plum > $TMPDIR/plum.txt", "one");
+    for (const look of [
+      "cat ../*/plum.txt ../../*/*/plum.txt; ls .. /workspace $TMPDIR/../.. $CLAUDE_CONFIG_DIR/../..",
+      "find / -path /proc -prune -o -name plum.txt -print",
+      "grep -rsl 'My word is [p]lum' / --include='*.jsonl' --exclude-dir=proc --exclude-dir=sys",
+    ]) {
+      assert.equal(await shell(client, `{ ${look}; } 2>/dev/null | wc -l`, "two"), "0", look);
+    }
   });
 
   test("two accounts have two containers, and neither sees the other's files", { timeout: TEST_MS }, async () => {
     const [one, other] = [running.newClient(), running.newClient()];
     await shell(one, "echo pear > secret.txt; echo pear > /tmp/pear-secret.txt; echo pear > ~/pear-secret.txt");
-    assert.match(await shell(one, "find / -name '*secret.txt' -user node 2>/dev/null | wc -l"), /\b3\b/);
-    assert.match(await shell(other, "find / -name '*secret.txt' -user node 2>/dev/null | wc -l"), /\b0\b/);
+    const count = "find . / -name '*secret.txt' -user node 2>/dev/null | wc -l";
+    assert.equal(await shell(one, count), "3");
+    assert.equal(await shell(other, count), "0");
     assert.notEqual(await containerOf(one), await containerOf(other));
   });
 
@@ -86,6 +107,28 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
     ];
     assert.match(seen.join("\n"), /ANTHROPIC_API_KEY=placeholder/);
     assert.ok(!seen.join("\n").includes(SECRET));
+  });
+
+  test("an agent that looks for the credential everywhere finds it nowhere", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    // A pattern that does not match itself: what searches is among what is searched.
+    const searched = `'[${SECRET.slice(0, 1)}]${SECRET.slice(1)}'`;
+    const places = {
+      "every process": "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'",
+      "the model's host": "curl -si -m 5 -d '{}' http://model.internal/v1/messages; curl -si -m 5 http://model.internal/",
+      "addresses where a cloud tells secrets": "curl -si -m 2 http://169.254.169.254/latest/meta-data/; curl -si -m 2 http://metadata.google.internal/",
+      "the Worker's own routes": "curl -si -m 2 http://model.internal/health; curl -si -m 2 http://host.docker.internal/health",
+    };
+    for (const [place, look] of Object.entries(places)) {
+      assert.equal(await shell(client, `{ ${look}; } | grep -c ${searched}; true`), "0", place);
+    }
+    const files = `grep -rsl ${searched} / --exclude-dir=proc --exclude-dir=sys 2>/dev/null | wc -l`;
+    assert.equal(await shell(client, files), "0");
+  });
+
+  test("no message that the model got holds the credential", () => {
+    assert.ok(upstream.arrivals.length > 0);
+    for (const { body } of upstream.arrivals) assert.ok(!body.includes(SECRET));
   });
 
   test("with CONTAINER_INTERNET off the agent reaches the model and nothing else", { timeout: TEST_MS }, async () => {

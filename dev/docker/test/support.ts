@@ -37,7 +37,7 @@ export async function workerdContainers(state?: "running"): Promise<string[]> {
 /** The one container in which a conversation's workspace holds this file. */
 export async function containerWith(file: string): Promise<string> {
   const all = await containers();
-  const found = await Promise.all(all.map((name) => attempt("docker", ["exec", name, "find", "/workspace", "-name", file], { timeoutMs: DOCKER_MS })));
+  const found = await Promise.all(all.map((name) => attempt("docker", ["exec", "--user", "root", name, "find", "/workspace", "-name", file], { timeoutMs: DOCKER_MS })));
   const holders = all.filter((_, at) => (found[at] ?? "") !== "");
   assert.equal(holders.length, 1, `${file} is in ${holders.length} of ${all.length} containers`);
   return holders[0] as string;

@@ -55,6 +55,9 @@ test("a directive that does not exist is refused with its name", () =>
     assert.match(await response.text(), /no directive \[\[dance\]\]/);
   }));
 
+test("letters answers so many letters without a space", () =>
+  withModel(async (model) => assert.equal(await answerTo(model, userSays("[[letters 5]]")), "aaaaa")));
+
 test("a title is made from the prompt's first words", () =>
   withModel(async (model) => {
     const body = { ...userSays("Why is the sky blue today and not green?"), system: "Generate a concise title." };
