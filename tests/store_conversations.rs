@@ -6,7 +6,7 @@ mod support;
 use claude_agent_service::domain::MetadataPatch;
 use claude_agent_service::domain::metadata::{MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS};
 use claude_agent_service::store::Store;
-use claude_agent_service::store::conversations::ACCESS_RESOLUTION_MS;
+use claude_agent_service::store::conversations::ACCESS_RESOLUTION;
 use claude_agent_service::store::reads::{Listing, MAX_DOCUMENT_CONVERSATIONS, Page};
 use serde_json::{Value, json};
 use support::{Rusqlite, admission, admit, agent_session, at, exchange, session, store, turn};
@@ -150,10 +150,10 @@ fn a_page_is_read_along_the_index_without_sorting() {
 fn reading_moves_the_access_at_most_once_a_minute() {
     let (store, _) = filled(1);
     let accessed = || store.conversation(&session("c1")).unwrap().unwrap().last_accessed_at;
-    store.touch(&session("c1"), at(1_000 + ACCESS_RESOLUTION_MS - 1)).unwrap();
+    store.touch(&session("c1"), at(999).plus(ACCESS_RESOLUTION)).unwrap();
     assert_eq!(accessed(), at(1_000));
-    store.touch(&session("c1"), at(1_000 + ACCESS_RESOLUTION_MS)).unwrap();
-    assert_eq!(accessed(), at(1_000 + ACCESS_RESOLUTION_MS));
+    store.touch(&session("c1"), at(1_000).plus(ACCESS_RESOLUTION)).unwrap();
+    assert_eq!(accessed(), at(1_000).plus(ACCESS_RESOLUTION));
 }
 
 #[test]

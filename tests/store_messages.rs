@@ -21,7 +21,7 @@ fn contents(read: &Messages) -> Vec<&str> {
 
 fn document(store: &claude_agent_service::store::Store<Rusqlite>, id: &str) -> Option<Value> {
     let account: AccountId = "acme".parse().unwrap();
-    let text = store.conversation_document(&account, &session(id)).unwrap();
+    let text = store.conversation_document(&account, &session(id), None).unwrap();
     text.map(|text| serde_json::from_str(&text).unwrap())
 }
 

@@ -5,6 +5,7 @@ use super::command::{AccountError, Reply};
 use super::host::Host;
 use crate::agent::Container;
 use crate::domain::{MetadataPatch, Millis, SessionId, Title, Words};
+use crate::store::conversations::ACCESS_RESOLUTION;
 use crate::store::reads::Page;
 use crate::store::sql::Sql;
 
@@ -28,10 +29,16 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         before: Option<i64>,
         now: Millis,
     ) -> Result<Reply<S::Json>, AccountError> {
+        let document = |accessed_after| match before {
+            None => self.store.conversation_document(&self.id, session_id, accessed_after),
+            Some(_) => Ok(None),
+        };
+        // Most reads find an access that is recorded already: those write nothing and ask SQLite once.
+        if let Some(json) = document(Some(now.minus(ACCESS_RESOLUTION)))? {
+            return Ok(Reply::Document(json));
+        }
         self.store.touch(session_id, now)?;
-        if before.is_none()
-            && let Some(json) = self.store.conversation_document(&self.id, session_id)?
-        {
+        if let Some(json) = document(None)? {
             return Ok(Reply::Document(json));
         }
         let conversation = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;

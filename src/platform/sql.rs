@@ -15,13 +15,15 @@ pub struct ObjectSql {
     storage: Storage,
     sql: JsSql,
     written: Shared<u64>,
+    /// The database's size, and how many rows had been written when it was asked for: only a write changes it.
+    size: Shared<Option<(u64, u64)>>,
 }
 
 impl ObjectSql {
     /// The SQLite of `storage`.
     pub fn new(storage: Storage) -> Self {
         let sql = storage.sql();
-        Self { storage, sql, written: Shared::new(0) }
+        Self { storage, sql, written: Shared::new(0), size: Shared::new(None) }
     }
 
     fn exec(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Cursor> {
@@ -80,9 +82,8 @@ impl Sql for ObjectSql {
 
     fn document(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Document<JsValue>>, SqlError> {
         let rows = self.rows(statement, values).map_err(sql_error)?;
-        #[expect(clippy::cast_possible_truncation, reason = "a count below 2^53")]
-        let document = |row: Array| Document { json: row.get(0), rows: row.get(1).as_f64().unwrap_or(0.0) as i64 };
-        Ok(rows.into_iter().next().map(document))
+        let rest = |row: &Array| Row((1..row.length()).map(|column| cell(&row.get(column))).collect());
+        Ok(rows.into_iter().next().map(|row| Document { json: row.get(0), rest: rest(&row) }))
     }
 
     fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
@@ -108,6 +109,7 @@ impl Sql for ObjectSql {
 
     fn erase(&self) -> Result<(), SqlError> {
         // The storage is empty when the call returns; the promise is that of its confirmation.
+        self.size.set(None);
         let confirmed = self.storage.delete_all().map_err(sql_error)?;
         host::settle("storage_not_cleared", Ok(confirmed));
         Ok(())
@@ -118,8 +120,15 @@ impl Sql for ObjectSql {
     }
 
     fn database_bytes(&self) -> u64 {
+        let written = self.written.get();
+        if let Some((bytes, at)) = self.size.get()
+            && at == written
+        {
+            return bytes;
+        }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size below 2^53")]
         let bytes = self.sql.database_size() as u64;
+        self.size.set(Some((bytes, written)));
         bytes
     }
 }

@@ -1,11 +1,13 @@
 //! Conversations: their rows, and what is written of them when a turn is admitted and when it ends.
 
+use std::time::Duration;
+
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::{AgentSession, Conversation, Millis, SessionId, Title, Usage};
 
 /// A read moves `last_accessed_at` only where it is older than this, so that reading costs a write at most once a minute.
-pub const ACCESS_RESOLUTION_MS: i64 = 60_000;
+pub const ACCESS_RESOLUTION: Duration = Duration::from_mins(1);
 
 const COLUMNS_OF_ONE: &str = "select session_id, agent_session, title, created_at, last_accessed_at, message_count, \
      message_bytes, metadata, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_usd \
@@ -89,15 +91,18 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// Counts as an access, unless one was recorded within [`ACCESS_RESOLUTION_MS`].
+    /// Counts as an access, unless one was recorded within [`ACCESS_RESOLUTION`].
     ///
     /// # Errors
     /// SQLite's.
     pub fn touch(&self, session_id: &SessionId, now: Millis) -> Result<(), StoreError> {
         const TOUCH: &str =
-            "update conversations set last_accessed_at = ?2 where session_id = ?1 and last_accessed_at <= ?2 - ?3";
-        let values =
-            [Value::Text(session_id.as_str()), Value::Integer(now.get()), Value::Integer(ACCESS_RESOLUTION_MS)];
+            "update conversations set last_accessed_at = ?2 where session_id = ?1 and last_accessed_at <= ?3";
+        let values = [
+            Value::Text(session_id.as_str()),
+            Value::Integer(now.get()),
+            Value::Integer(now.minus(ACCESS_RESOLUTION).get()),
+        ];
         Ok(self.sql.execute(TOUCH, &values)?)
     }
 

@@ -45,21 +45,26 @@ pub struct Listing<J> {
     pub next: Option<Page>,
 }
 
-macro_rules! listed {
-    () => {
-        "json_object('session_id', session_id, 'title', title, 'created_at', created_at, \
-         'last_accessed_at', last_accessed_at, 'metadata', json_set(metadata, '$.message_count', message_count))"
-    };
-}
-pub(super) use listed;
-
+/// Columns of one page of the list.
 macro_rules! page {
-    ($columns:literal) => {
+    ($columns:literal, $limit:literal) => {
         concat!(
-            "(select ",
+            "select ",
             $columns,
             " from conversations where (last_accessed_at, session_id) < (?3, ?4) \
-             order by last_accessed_at desc, session_id desc limit ?1 offset ?2)"
+             order by last_accessed_at desc, session_id desc limit ",
+            $limit
+        )
+    };
+}
+
+/// The place where a full page ends; no row where nothing comes after it.
+macro_rules! end {
+    () => {
+        concat!(
+            "select max(last_accessed_at) as ended_at, session_id as ended_with from (",
+            page!("last_accessed_at, session_id", "2 offset ?1 + ?2 - 1"),
+            ") having count(*) = 2"
         )
     };
 }
@@ -70,52 +75,44 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn list(&self, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
-        const AS_ONE: &str =
-            concat!("select cast(json_group_array(", listed!(), ") as blob), count(*) from ", page!("*"));
-        const ONE_BY_ONE: &str = concat!("select ", listed!(), " from ", page!("*"));
+        const AS_ONE: &str = concat!(
+            "select list, ended_at, ended_with from \
+             (select cast('[' || coalesce(group_concat(listed), '') || ']' as blob) as list from (",
+            page!("listed", "?1 offset ?2"),
+            ")) left join (",
+            end!(),
+            ")"
+        );
+        const ONE_BY_ONE: &str = page!("listed", "?1 offset ?2");
+        const END: &str = end!();
         let [ms, id] = page.start();
         let values = [Value::Integer(i64::from(limit)), Value::Integer(i64::from(page.skip)), ms, id];
-        let Document { json, rows } = if limit <= MAX_DOCUMENT_CONVERSATIONS {
-            self.sql.document(AS_ONE, &values)?.ok_or_else(|| unreadable("list", &"no row"))?
+        let (json, end) = if limit <= MAX_DOCUMENT_CONVERSATIONS {
+            let Document { json, rest } =
+                self.sql.document(AS_ONE, &values)?.ok_or_else(|| unreadable("list", &"no row"))?;
+            (json, (rest.opt_integer(0)?.is_some()).then_some(rest))
         } else {
-            self.joined(ONE_BY_ONE, &values)?
+            (self.joined(ONE_BY_ONE, &values)?, self.sql.first(END, &values)?)
         };
-        let next = if rows == i64::from(limit) { self.next_page(&values)? } else { None };
-        Ok(Listing { json, next })
-    }
-
-    /// The page after a full one: none where the full one was the last.
-    fn next_page(&self, values: &[Value<'_>; 4]) -> Result<Option<Page>, StoreError> {
-        const ENDS: &str = "select last_accessed_at, session_id from conversations \
-             where (last_accessed_at, session_id) < (?3, ?4) \
-             order by last_accessed_at desc, session_id desc limit 2 offset ?1 + ?2 - 1";
-        let mut ends = self.sql.query(ENDS, values)?;
-        match ends.as_mut_slice() {
-            [last, _] => Ok(Some(Page { after: Some(position(last)?), skip: 0 })),
-            _ => Ok(None),
-        }
+        let after = end.map(|mut end| position(&mut end)).transpose()?;
+        Ok(Listing { json, next: after.map(|after| Page { after: Some(after), skip: 0 }) })
     }
 
     /// A JSON array of the texts that a statement's rows are.
-    pub(super) fn joined(
-        &self,
-        statement: &'static str,
-        values: &[Value<'_>],
-    ) -> Result<Document<S::Json>, StoreError> {
-        let rows = self.sql.query(statement, values)?;
-        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    pub(super) fn joined(&self, statement: &'static str, values: &[Value<'_>]) -> Result<S::Json, StoreError> {
         let mut array = String::from("[");
-        for mut row in rows {
+        for mut row in self.sql.query(statement, values)? {
             if array.len() > 1 {
                 array.push(',');
             }
             array.push_str(&row.text(0)?);
         }
         array.push(']');
-        Ok(Document { json: self.sql.json(array), rows: count })
+        Ok(self.sql.json(array))
     }
 
-    /// One conversation with its messages, where SQLite may write it; else none: see [`MAX_DOCUMENT_MESSAGE_BYTES`].
+    /// One conversation with its messages, where SQLite may write it and its last access is later than `accessed_after`, if that is given;
+    /// else none: see [`MAX_DOCUMENT_MESSAGE_BYTES`].
     ///
     /// # Errors
     /// SQLite's.
@@ -123,6 +120,7 @@ impl<S: Sql> Store<S> {
         &self,
         account_id: &AccountId,
         session_id: &SessionId,
+        accessed_after: Option<Millis>,
     ) -> Result<Option<S::Json>, StoreError> {
         const DOCUMENT: &str = "select cast(json_object('session_id', session_id, 'account_id', ?2, 'title', title, \
              'created_at', created_at, 'last_accessed_at', last_accessed_at, \
@@ -132,7 +130,8 @@ impl<S: Sql> Store<S> {
              'cache_creation_input_tokens', cache_creation_input_tokens, 'cost_usd', cost_usd), \
              'messages', (select json_group_array(json_object('id', 'msg_' || seq, 'turn_id', turn_id, 'role', role, \
              'content', content, 'timestamp', timestamp)) from (select * from messages where session_id = ?1 order by seq))) \
-             as blob), 1 from conversations where session_id = ?1 and message_count <= ?3 and message_bytes <= ?4";
+             as blob) from conversations where session_id = ?1 and message_count <= ?3 and message_bytes <= ?4 \
+             and (?5 is null or last_accessed_at > ?5)";
         let document = self.sql.document(
             DOCUMENT,
             &[
@@ -140,6 +139,7 @@ impl<S: Sql> Store<S> {
                 Value::Text(account_id.as_str()),
                 Value::Integer(i64::from(super::messages::MAX_MESSAGES_PER_ANSWER)),
                 Value::Integer(i64::try_from(MAX_DOCUMENT_MESSAGE_BYTES).unwrap_or(i64::MAX)),
+                accessed_after.map(Millis::get).into(),
             ],
         )?;
         Ok(document.map(|document| document.json))

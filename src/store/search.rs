@@ -2,7 +2,7 @@
 //! One page scans no more than its bounds; where they end it early, the next page goes on from there.
 
 use super::conversations::unreadable;
-use super::reads::{Listing, Page, listed, position};
+use super::reads::{Listing, Page, position};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::search::MAX_FOLDED_LETTERS;
@@ -51,12 +51,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn search(&self, words: &Words, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
-        const LIST: &str = concat!(
-            "select ",
-            listed!(),
-            " from conversations where session_id in (select value from json_each(?1)) \
-             order by last_accessed_at desc, session_id desc"
-        );
+        const LIST: &str = "select listed from conversations where session_id in (select value from json_each(?1)) \
+             order by last_accessed_at desc, session_id desc";
         let (mut found, mut next) = (Vec::new(), None);
         if let Some(end) = self.scan_end(page)? {
             let most = u64::from(page.skip) + u64::from(limit) + 1;
@@ -76,7 +72,7 @@ impl<S: Sql> Store<S> {
         }
         let ids: Vec<&str> = found.iter().map(|place| place.session_id.as_str()).collect();
         let ids = serde_json::to_string(&ids).map_err(|e| unreadable("ids", &e))?;
-        Ok(Listing { json: self.joined(LIST, &[Value::Text(&ids)])?.json, next })
+        Ok(Listing { json: self.joined(LIST, &[Value::Text(&ids)])?, next })
     }
 
     /// The last conversation that a page scans; none where there is nothing left to scan.

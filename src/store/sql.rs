@@ -118,12 +118,12 @@ impl Row {
     }
 }
 
-/// A JSON text that SQLite made, and how many rows are in it.
+/// A JSON text that SQLite made, and what it said beside it.
 pub struct Document<J> {
     /// The text, in whatever form reaches the response with the fewest copies.
     pub json: J,
-    /// The number in the statement's second column.
-    pub rows: i64,
+    /// The columns after the text's.
+    pub rest: Row,
 }
 
 /// SQLite, synchronous, with foreign keys on. Every statement is a constant; values are bound.
@@ -137,7 +137,7 @@ pub trait Sql {
     /// SQLite's refusal.
     fn query(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
 
-    /// Runs a statement whose one row is a JSON text (cast to a blob) and a number; none where there is no row.
+    /// Runs a statement whose one row starts with a JSON text, cast to a blob; none where there is no row.
     ///
     /// # Errors
     /// SQLite's refusal.

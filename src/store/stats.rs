@@ -28,7 +28,7 @@ impl<S: Sql> Store<S> {
              'conversations_ready_to_purge', (select count(*) from conversations where last_accessed_at < ?5 \
              and session_id not in (select session_id from turns where finished_at is null)), \
              'retention_policy_days', cast(?6 as integer), 'total_messages', cast(?2 as integer), \
-             'database_bytes', cast(?3 as integer)) as blob), 1";
+             'database_bytes', cast(?3 as integer)) as blob)";
         let totals = self.totals()?;
         let retention_days = i64::try_from(retention.as_secs() / DAY.as_secs()).unwrap_or(i64::MAX);
         let document = self.sql.document(

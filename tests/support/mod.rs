@@ -135,7 +135,7 @@ impl Sql for Rusqlite {
     }
 
     fn document(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Document<String>>, SqlError> {
-        let document = |mut row: Row| Ok(Document { json: row.text(0)?, rows: row.integer(1)? });
+        let document = |mut row: Row| Ok(Document { json: row.text(0)?, rest: Row(row.0.split_off(1)) });
         self.query(statement, values)?.into_iter().next().map(document).transpose()
     }
 

@@ -1,4 +1,5 @@
--- One account's database. A row written costs a thousand rows read, so every index here serves a query that needs it.
+-- One account's database. A row written costs a thousand rows read, so every index here serves a query that needs it, and what the
+-- list shows of a conversation is written with its row: `listed` is the public contract's.
 
 create table account (
   id integer primary key check (id = 1),
@@ -21,7 +22,11 @@ create table conversations (
   output_tokens integer not null default 0,
   cache_read_input_tokens integer not null default 0,
   cache_creation_input_tokens integer not null default 0,
-  cost_usd real not null default 0
+  cost_usd real not null default 0,
+  listed text not null as (json_object(
+    'session_id', session_id, 'title', title, 'created_at', created_at, 'last_accessed_at', last_accessed_at,
+    'metadata', json_set(metadata, '$.message_count', message_count)
+  )) stored
 ) strict, without rowid;
 
 create index conversations_by_access on conversations (last_accessed_at, session_id);
