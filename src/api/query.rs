@@ -40,7 +40,7 @@ impl<'a> Target<'a> {
         self.query
             .split('&')
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .find(|(key, _)| decode(key) == name)
+            .find(|(key, _)| *key == name || decode(key) == name)
             .map(|(_, value)| decode(value).into_owned())
     }
 }

@@ -26,18 +26,8 @@ extern "C" {
     #[wasm_bindgen(extends = Object)]
     #[derive(Clone)]
     pub type Sql;
-    #[wasm_bindgen(method, catch, variadic)]
-    pub fn exec(this: &Sql, statement: &JsValue, values: &Array) -> Js<Cursor>;
     #[wasm_bindgen(method, getter, js_name = databaseSize)]
     pub fn database_size(this: &Sql) -> f64;
-
-    /// A cursor over a statement's rows.
-    #[wasm_bindgen(extends = Object)]
-    pub type Cursor;
-    #[wasm_bindgen(method, catch)]
-    pub fn raw(this: &Cursor) -> Js<js_sys::Iterator>;
-    #[wasm_bindgen(method, getter, js_name = rowsWritten)]
-    pub fn rows_written(this: &Cursor) -> f64;
 
     /// A Durable Object's `ctx`.
     #[wasm_bindgen(extends = Object)]
@@ -186,12 +176,18 @@ extern "C" {
     pub fn set_timeout(closure: &Function, ms: f64) -> JsValue;
 }
 
-// One call for what would take a call each: a request's head, a response with its headers.
+// One call for what would take a call each: a request's head, a response with its headers, a statement with its rows.
 #[wasm_bindgen(inline_js = "
 export const head = (request) => request.method + ' ' + request.url;
 export const respond = (body, status, type, cache, id) =>
   new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-request-id': id } });
 export const responder = (...answer) => () => respond(...answer);
+export const query = (sql, statement, values) => {
+  const cursor = sql.exec(statement, ...values);
+  const rows = [...cursor.raw()];
+  rows.push(cursor.rowsWritten);
+  return rows;
+};
 ")]
 extern "C" {
     /// Method and URL of a request, with a space in between.
@@ -205,6 +201,9 @@ extern "C" {
         cache: &JsString,
         id: &str,
     ) -> Js<web_sys::Response>;
+    /// A statement's rows, each an array of its columns, and after them how many rows it wrote.
+    #[wasm_bindgen(catch)]
+    pub fn query(sql: &Sql, statement: &JsString, values: &Array) -> Js<Array>;
     /// A function that makes such a response, and is nothing of Rust's.
     pub fn responder(body: &JsValue, status: u16, content_type: &JsString, cache: &JsString, id: &str) -> Function;
 }

@@ -5,7 +5,7 @@ use std::cell::Cell as Shared;
 use worker::js_sys::Array;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
-use super::bindings::{Cursor, Js, Sql as JsSql, Storage, thrown};
+use super::bindings::{Sql as JsSql, Storage, query, thrown};
 use super::constant::constant;
 use super::host;
 use crate::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
@@ -26,24 +26,13 @@ impl ObjectSql {
         Self { storage, sql, written: Shared::new(0), size: Shared::new(None) }
     }
 
-    fn exec(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Cursor> {
-        self.sql.exec(&constant(statement), &values.iter().map(bound).collect())
-    }
-
-    fn rows(&self, statement: &'static str, values: &[Value<'_>]) -> Js<Vec<Array>> {
-        let cursor = self.exec(statement, values)?;
-        let rows = cursor.raw()?;
-        let mut all = Vec::new();
-        loop {
-            let next = rows.next()?;
-            if next.done() {
-                break;
-            }
-            all.push(next.value().unchecked_into());
-        }
+    fn rows(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Array, SqlError> {
+        let values = values.iter().map(bound).collect();
+        let rows = query(&self.sql, &constant(statement), &values).map_err(sql_error)?;
+        let written = rows.pop().as_f64().unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
-        self.written.set(self.written.get() + cursor.rows_written() as u64);
-        Ok(all)
+        self.written.set(self.written.get() + written as u64);
+        Ok(rows)
     }
 }
 
@@ -67,6 +56,12 @@ fn cell(value: &JsValue) -> Cell {
     }
 }
 
+/// The columns of a row from the `first` on.
+fn cells(row: &JsValue, first: u32) -> Row {
+    let columns: &Array = row.unchecked_ref();
+    Row((first..columns.length()).map(|column| cell(&columns.get(column))).collect())
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 fn sql_error(error: JsValue) -> SqlError {
     SqlError(thrown(&error))
@@ -76,14 +71,13 @@ impl Sql for ObjectSql {
     type Json = JsValue;
 
     fn query(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
-        let rows = self.rows(statement, values).map_err(sql_error)?;
-        Ok(rows.into_iter().map(|row| Row(row.iter().map(|value| cell(&value)).collect())).collect())
+        Ok(self.rows(statement, values)?.iter().map(|row| cells(&row, 0)).collect())
     }
 
     fn document(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Document<JsValue>>, SqlError> {
-        let rows = self.rows(statement, values).map_err(sql_error)?;
-        let rest = |row: &Array| Row((1..row.length()).map(|column| cell(&row.get(column))).collect());
-        Ok(rows.into_iter().next().map(|row| Document { json: row.get(0), rest: rest(&row) }))
+        let row = self.rows(statement, values)?.get(0);
+        // Where there is no row, that of number 0 is undefined.
+        Ok(row.dyn_ref::<Array>().map(|columns| Document { json: columns.get(0), rest: cells(&row, 1) }))
     }
 
     fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
