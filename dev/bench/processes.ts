@@ -11,6 +11,14 @@ export function cpuMicros(pid: number): number | undefined {
   return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }
 
+/** Processor time of its threads since they started, to the nanosecond: for differences over moments in which none ends. */
+export function threadsMicros(pid: number): number | undefined {
+  if (process.platform !== "linux") return undefined;
+  const ran = readdirSync(`/proc/${pid}/task`).map((thread) => Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(" ")[0]));
+  const ns = ran.reduce((sum, each) => sum + each, 0);
+  return ns > 0 ? ns / 1000 : undefined;
+}
+
 /** Its resident memory, with pages that it shares counted in part (`Pss`). */
 export function memoryMib(pid: number): number | undefined {
   const kib = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1];

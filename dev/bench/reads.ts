@@ -1,20 +1,23 @@
 /**
- * How much the product's reads cost, on workerd alone, beside a JavaScript worker that answers a constant: processor time
- * and requests a second; and whether they grow with the account. Every round measures all of them.
+ * How much the product's reads cost, on workerd alone, beside a JavaScript worker that answers a constant: processor time and requests a
+ * second; and whether they grow with the account. A machine's speed changes from one second to the next: each slice of a case stands
+ * beside one of the constant, as long as it, and a ratio is the middle one of many such pairs.
  */
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../tools.mjs";
-import { best, table, verdict } from "./figures.ts";
+import { best, median, table, verdict } from "./figures.ts";
 import { load } from "./load.ts";
-import { cpuMicros } from "./processes.ts";
+import { threadsMicros } from "./processes.ts";
 import { conversationId, MESSAGES_PER_CONVERSATION, seed } from "./seed.ts";
 import { ACCOUNT_STORAGE, startWorkerd } from "./workerd.ts";
 import type { Workerd } from "./workerd.ts";
 
-const ROUNDS = 7;
-const REQUESTS_A_ROUND = 3_000;
+const ROUNDS = 25;
+const SLICE_S = 0.1;
+const WARM_UPS = 5;
+const FIRST_REQUESTS = 200;
 const CONNECTIONS = 8;
 const SMALL = 100;
 const LARGE = 100_000;
@@ -28,6 +31,10 @@ type Case = {
   on: Workerd;
   /** At least this share of the constant's speed. */
   target?: number;
+  /** As many as take a slice's time. */
+  requests: number;
+  /** Speed beside the constant's, pair by pair. */
+  ratios: number[];
   /** The case that does the like in JavaScript. */
   like?: string;
   /** The case that this one must not be much slower than. */
@@ -83,18 +90,24 @@ async function databases(directory: string): Promise<string[]> {
 
 async function measure(constant: Workerd, javascript: Workerd, product: Workerd): Promise<void> {
   const one = `conversations/${conversationId(0)}`;
-  const of = (name: string, path: string, more: Partial<Case>): Case => ({ name, path, on: product, cpuUs: [], perSecond: [], ...more });
-  const [throughObject, jsHealth, jsList] = ["JS: a constant of an object", "JS: health", "JS: list of 50"];
+  const of = (name: string, path: string, more: Partial<Case>): Case => ({
+    ...{ name, path, on: product, requests: FIRST_REQUESTS, cpuUs: [], perSecond: [], ratios: [] },
+    ...more,
+  });
+  const [jsHealth, jsList, jsConversation, jsStats] = ["JS: health", "JS: list of 50", `JS: conversation of ${MESSAGES_PER_CONVERSATION}`, "JS: storage-stats"];
   const [list, conversation, stats] = ["list of 50", `conversation of ${MESSAGES_PER_CONVERSATION}`, "storage-stats"];
+  const floor = of("JS: a constant", "/", { on: constant });
   const wanted: Case[] = [
-    of("JS: a constant", "/", { on: constant }),
+    floor,
+    of("JS: a constant of an object", "/constant", { on: javascript }),
     of(jsHealth, "/health", { on: javascript }),
-    of(throughObject, "/constant", { on: javascript }),
     of(jsList, "/list", { on: javascript }),
+    of(jsConversation, "/conversation", { on: javascript }),
+    of(jsStats, "/stats", { on: javascript }),
     of("health", "/health", { target: 0.85, like: jsHealth }),
     of(list, "/conversations?accountId=small", { target: 0.27, like: jsList }),
-    of(conversation, `/${one}?accountId=small`, { target: 0.3, like: throughObject }),
-    of(stats, "/storage-stats?accountId=small", { target: 0.4, like: throughObject }),
+    of(conversation, `/${one}?accountId=small`, { target: 0.3, like: jsConversation }),
+    of(stats, "/storage-stats?accountId=small", { target: 0.4, like: jsStats }),
     of(`${list}, of ${LARGE}`, "/conversations?accountId=large", { grownFrom: list }),
     of(`${conversation}, of ${LARGE}`, `/${one}?accountId=large`, { grownFrom: conversation }),
     of(`${stats}, of ${LARGE}`, "/storage-stats?accountId=large", { grownFrom: stats }),
@@ -106,54 +119,52 @@ async function measure(constant: Workerd, javascript: Workerd, product: Workerd)
     if (answer.ok) cases.push(wish);
     else console.log(`reads: ${wish.name} is left out: GET ${wish.path} answers ${answer.status}`);
   }
-  for (let round = 0; round <= ROUNDS; round++) {
-    for (const each of cases) await sample(each, round > 0);
+  for (const each of cases) await warmUp(each);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const each of cases) {
+      const [beside, own] = [await slice(floor), await slice(each)];
+      each.perSecond.push(own.perSecond);
+      if (own.cpuUs !== undefined) each.cpuUs.push(own.cpuUs);
+      each.ratios.push(beside.cpuUs !== undefined && own.cpuUs !== undefined ? beside.cpuUs / own.cpuUs : own.perSecond / beside.perSecond);
+    }
   }
   report(cases);
 }
 
-/** The first round only warms up. */
-async function sample(of: Case, counts: boolean): Promise<void> {
-  const before = cpuMicros(of.on.pid);
-  const seconds = await load({ host: "127.0.0.1", port: of.on.port, path: of.path, requests: REQUESTS_A_ROUND, connections: CONNECTIONS });
-  const after = cpuMicros(of.on.pid);
-  if (!counts) return;
-  of.perSecond.push(REQUESTS_A_ROUND / seconds);
-  if (before !== undefined && after !== undefined) of.cpuUs.push((after - before) / REQUESTS_A_ROUND);
+/** Until its code is compiled, and as many requests are known as take a slice's time. */
+async function warmUp(of: Case): Promise<void> {
+  for (let n = 0; n < WARM_UPS; n++) {
+    const { perSecond } = await slice(of);
+    of.requests = Math.max(CONNECTIONS, Math.round(perSecond * SLICE_S));
+  }
+}
+
+async function slice(of: Case): Promise<{ perSecond: number; cpuUs: number | undefined }> {
+  const { requests, path, on } = of;
+  const before = threadsMicros(on.pid);
+  const seconds = await load({ host: "127.0.0.1", port: on.port, path, requests, connections: CONNECTIONS });
+  const after = threadsMicros(on.pid);
+  return { perSecond: requests / seconds, cpuUs: before === undefined || after === undefined ? undefined : (after - before) / requests };
 }
 
 function report(cases: Case[]): void {
-  const [floor] = cases;
-  if (floor === undefined) throw new Error("the floor did not answer");
   const named = (name: string | undefined): Case | undefined => cases.find((each) => each.name === name);
   const rows = cases.map((each) => {
     const [like, small] = [named(each.like), named(each.grownFrom)];
+    const ratio = median(each.ratios);
     let target = "";
-    if (each.target !== undefined) target = verdict({ text: `≥ ${each.target.toFixed(2)} of the constant`, met: ratio(each, floor) >= each.target });
+    if (each.target !== undefined) target = verdict({ text: `≥ ${each.target.toFixed(2)} of the constant`, met: ratio >= each.target });
     if (small !== undefined) {
-      const growth = 1 / ratio(each, small);
+      const growth = median(small.ratios) / ratio;
       target = verdict({ text: `${growth.toFixed(2)} × of ${SMALL}, ≤ ${MAX_GROWTH}`, met: growth <= MAX_GROWTH });
     }
-    const likeRatio = like === undefined ? "" : ratio(each, like).toFixed(2);
-    return [each.name, cost(each).toFixed(0), speed(each).toFixed(0), ratio(each, floor).toFixed(2), likeRatio, target];
+    const cpuUs = each.cpuUs.length === 0 ? "" : best(each.cpuUs).toFixed(0);
+    const likeRatio = like === undefined ? "" : (ratio / median(like.ratios)).toFixed(2);
+    return [each.name, cpuUs, Math.max(...each.perSecond).toFixed(0), ratio.toFixed(2), likeRatio, target];
   });
   console.log(`
-reads: best of ${ROUNDS} rounds of ${REQUESTS_A_ROUND} requests over ${CONNECTIONS} connections. A ratio is of speed, by workerd's processor
-time (by requests a second where the system does not tell): to the constant, and to JavaScript that does the like.
+reads: ${ROUNDS} rounds of slices of ${SLICE_S} s over ${CONNECTIONS} connections. Processor time of workerd and requests a second are the best slice's.
+A ratio is of speed, by processor time (by requests a second where the system does not tell): to the constant beside it, and to the like in JavaScript.
 
 ${table(["", "µs CPU", "requests/s", "constant", "the like", "target"], rows)}`);
-}
-
-/** How fast the one is beside the other. */
-function ratio(of: Case, to: Case): number {
-  const byCpu = cost(to) / cost(of);
-  return Number.isFinite(byCpu) ? byCpu : speed(of) / speed(to);
-}
-
-function cost(of: Case): number {
-  return of.cpuUs.length === 0 ? NaN : best(of.cpuUs);
-}
-
-function speed(of: Case): number {
-  return Math.max(...of.perSecond);
 }
