@@ -129,7 +129,7 @@ impl<S: Sql> Store<S> {
              'cache_read_input_tokens', cache_read_input_tokens, \
              'cache_creation_input_tokens', cache_creation_input_tokens, 'cost_usd', cost_usd), \
              'messages', (select json_group_array(json_object('id', 'msg_' || seq, 'turn_id', turn_id, 'role', role, \
-             'content', content, 'timestamp', timestamp)) from (select * from messages where session_id = ?1 order by seq))) \
+             'content', content, 'timestamp', timestamp) order by seq) from messages where session_id = ?1)) \
              as blob) from conversations where session_id = ?1 and message_count <= ?3 and message_bytes <= ?4 \
              and (?5 is null or last_accessed_at > ?5)";
         let document = self.sql.document(
