@@ -15,7 +15,7 @@ const LIST = `select cast('[' || group_concat(listed) || ']' as blob) from
   (select listed from conversations order by last_accessed_at desc, session_id desc limit ?)`;
 const CONVERSATION = `select cast(json_object('session_id', session_id, 'title', title, 'created_at', created_at, 'last_accessed_at', last_accessed_at,
   'metadata', json_object('message_count', message_count), 'messages', (select json_group_array(json_object('id', 'msg_' || seq,
-  'turn_id', turn_id, 'role', role, 'content', content, 'timestamp', timestamp)) from (select * from messages where session_id = ?1 order by seq)))
+  'turn_id', turn_id, 'role', role, 'content', content, 'timestamp', timestamp) order by seq) from messages where session_id = ?1))
   as blob) from conversations where session_id = ?1`;
 const STATS = `select cast(json_object('total_conversations', 100, 'oldest', (select last_accessed_at from conversations order by last_accessed_at limit 1),
   'ready', (select count(*) from conversations where last_accessed_at < ?), 'total_messages', 208) as blob)`;
