@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_channel::{mpsc, oneshot};
 use futures_util::Stream;
@@ -155,15 +155,14 @@ impl Stream for Subscription {
         let after = self.after;
         let Some(live) = self.live.as_mut() else { return Poll::Ready(None) };
         loop {
-            let next = Pin::new(&mut *live).poll_next(cx);
-            match &next {
-                Poll::Ready(Some(event)) if event.is_part() && event.id.n <= after => {}
-                Poll::Ready(Some(event)) if matches!(event.kind, EventKind::Ended(_)) => {
-                    self.live = None;
-                    return next;
-                }
-                _ => return next,
+            let next = ready!(Pin::new(&mut *live).poll_next(cx));
+            if next.as_ref().is_some_and(|event| event.is_part() && event.id.n <= after) {
+                continue;
             }
+            if next.as_ref().is_some_and(|event| matches!(event.kind, EventKind::Ended(_))) {
+                self.live = None;
+            }
+            return Poll::Ready(next);
         }
     }
 }

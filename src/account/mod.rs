@@ -265,15 +265,13 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn pump(self: &Rc<Self>) -> Result<(), AccountError> {
         for turn in self.store.active_turns()? {
             let known = self.running.borrow().contains_key(&turn.turn_id);
-            match turn.status {
-                TurnStatus::Running if !known => self.launch(turn, run::Begin::Submit),
-                TurnStatus::Queued if self.has_room_for(&turn.session_id) => {
-                    let now = self.host.now();
-                    self.store.start_turn(&turn.turn_id, now)?;
-                    let started = ActiveTurn { started_at: Some(now), status: TurnStatus::Running, ..turn };
-                    self.launch(started, run::Begin::Submit);
-                }
-                _ => {}
+            if turn.status == TurnStatus::Running && !known {
+                self.launch(turn, run::Begin::Submit);
+            } else if turn.status == TurnStatus::Queued && self.has_room_for(&turn.session_id) {
+                let now = self.host.now();
+                self.store.start_turn(&turn.turn_id, now)?;
+                let started = ActiveTurn { started_at: Some(now), status: TurnStatus::Running, ..turn };
+                self.launch(started, run::Begin::Submit);
             }
         }
         Ok(())
@@ -311,11 +309,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         if turn.status.is_end() {
             return Ok(Subscription::of_ended(&Rc::new(turn)));
         }
-        let position = match turn.status {
-            TurnStatus::Queued => {
-                self.store.active_turns()?.iter().take_while(|active| active.turn_id != *turn_id).count()
-            }
-            _ => 0,
+        let position = if turn.status == TurnStatus::Queued {
+            self.store.active_turns()?.iter().take_while(|active| active.turn_id != *turn_id).count()
+        } else {
+            0
         };
         let first = announcement(turn_id, &turn.session_id, turn.status, position);
         Ok(self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after))

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod auth;
 pub mod cursor;
+pub mod document;
 pub mod gateway;
 pub mod health;
 pub mod links;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::answer::outcome;
+use super::document::outcome;
 use crate::account::listeners::{Event, EventKind};
 use crate::domain::{RequestId, Role, SessionId, TurnId, TurnStatus};
 
