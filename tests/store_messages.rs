@@ -75,7 +75,7 @@ fn a_conversations_document_is_pinned() {
             "created_at": 1_795_330_109_184_i64, "last_accessed_at": 1_795_330_109_184_i64,
             "metadata": {"message_count": 2},
             "usage": {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 3,
-                "cache_creation_input_tokens": 2, "cost_usd": 0.25},
+                "cache_creation_input_tokens": 2, "cost_usd": 0.1},
             "messages": [
                 {"id": "msg_1", "turn_id": turn_id, "role": "user", "content": "What is 2+2?", "timestamp": 1_795_330_109_184_i64},
                 {"id": "msg_2", "turn_id": turn_id, "role": "assistant", "content": "4", "timestamp": 1_795_330_109_184_i64},

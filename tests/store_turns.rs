@@ -98,9 +98,18 @@ fn the_end_of_a_turn_counts_in_its_conversation() {
         output_tokens: 10,
         cache_read_input_tokens: 6,
         cache_creation_input_tokens: 4,
-        cost_usd: 0.5,
+        cost_usd: 0.2,
     };
     assert_eq!(conversation.usage, twice);
+}
+
+#[test]
+fn costs_add_up_without_the_noise_of_floats() {
+    let (store, _) = store();
+    for n in 1..=3 {
+        exchange(&store, n, "a", "q", "four");
+    }
+    assert_eq!(store.conversation(&session("a")).unwrap().unwrap().usage.cost_usd.to_string(), "0.3");
 }
 
 #[test]

@@ -186,6 +186,9 @@ export class TurnMapper {
   }
 }
 
+/** A billionth of a dollar is below every price: what is finer comes of adding floats. */
+const COST_UNITS_A_USD = 1e9;
+
 /** The SDK's `usage` is the main loop's alone; this counts every call of the turn. Its types don't name it. */
 type Counted = SDKResultMessage & { model_usage_since_last_result?: SDKResultMessage["modelUsage"] };
 
@@ -199,7 +202,7 @@ function usageOf(result: Counted): { usage: Usage; cost_usd: number } {
     usage.cache_creation_input_tokens += model.cacheCreationInputTokens;
     cost += model.costUSD;
   }
-  return { usage, cost_usd: cost };
+  return { usage, cost_usd: Math.round(cost * COST_UNITS_A_USD) / COST_UNITS_A_USD };
 }
 
 /** The input as an object whose JSON is small: its strings are cut, harder and harder; undefined where that is not enough. */

@@ -102,6 +102,12 @@ describe("a result", () => {
     assert.deepEqual(frame.error, { code: "model_failed", message: "Connection error" });
   });
 
+  test("tells the cost without the noise of adding floats", () => {
+    const model = (costUSD: number): object => ({ inputTokens: 0, outputTokens: 0, cacheReadInputTokens: 0, cacheCreationInputTokens: 0, costUSD });
+    const frame = mapped().mapper.result(ended({ model_usage_since_last_result: { a: model(0.1), b: model(0.2) } }));
+    assert.equal(frame.cost_usd, 0.3);
+  });
+
   test("adds up the usage of every model of the turn", () => {
     const one = { inputTokens: 1, outputTokens: 2, cacheReadInputTokens: 3, cacheCreationInputTokens: 4, costUSD: 0.5 };
     const frame = mapped().mapper.result(ended({ model_usage_since_last_result: { a: one, b: one } }));

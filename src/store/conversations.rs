@@ -70,7 +70,7 @@ impl<S: Sql> Store<S> {
              agent_session = coalesce(?3, agent_session), message_count = message_count + ?4, \
              message_bytes = message_bytes + ?5, input_tokens = input_tokens + ?6, output_tokens = output_tokens + ?7, \
              cache_read_input_tokens = cache_read_input_tokens + ?8, \
-             cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = cost_usd + ?10 \
+             cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = round(cost_usd + ?10, 9) \
              where session_id = ?1";
         self.sql.execute(
             CLOSE,

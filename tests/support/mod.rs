@@ -257,7 +257,7 @@ pub const USAGE: Usage = Usage {
     output_tokens: 5,
     cache_read_input_tokens: 3,
     cache_creation_input_tokens: 2,
-    cost_usd: 0.25,
+    cost_usd: 0.1,
 };
 
 /// Ends a turn with an answer as an account does, in one transaction. Returns whether it was still active.
