@@ -4,6 +4,7 @@
  */
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Frame } from "./frames.ts";
 import { log, reason } from "./log.ts";
 import { AGENT_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
 import type { Refusal, Sessions } from "./sessions.ts";
@@ -11,8 +12,10 @@ import type { Turn, Turns } from "./turns.ts";
 
 /** Longer than its caller keeps an idle connection: the caller closes first, and no request meets a closing one. */
 const KEEP_ALIVE_MS = 10 * 60_000;
-/** Transcript frames wait so long for others to go with: their reader only keeps them for the turn's end. */
-const TRANSCRIPT_WAIT_MS = 25;
+/** What nobody looks out for waits so long for other frames to go with. */
+const PATIENT_WAIT_MS = 25;
+/** Transcripts are kept for the turn's end, and a message says again what its deltas said. */
+const PATIENT: readonly Frame["type"][] = ["transcript", "message"];
 /** Frames that go together make a piece of about this length at most. */
 const MAX_PIECE_CHARS = 64 * 1024;
 
@@ -128,7 +131,8 @@ function streamFrames(response: ServerResponse, turn: Turn, after: number): void
   };
   const unsubscribe = frames.subscribe({
     wake(type) {
-      if (type === "transcript") later ??= setTimeout(write, TRANSCRIPT_WAIT_MS);
+      if (type === "end") write();
+      else if (PATIENT.includes(type)) later ??= setTimeout(write, PATIENT_WAIT_MS);
       else soon ??= setImmediate(write);
     },
   });

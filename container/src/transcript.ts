@@ -14,10 +14,13 @@ export const MAX_HELD_BYTES = 1024 * 1024 * 1024;
 
 /** Lines that are in memory at once while a transcript comes in. */
 const REPLACE_BATCH_LINES = 256;
+/** Lines wait so long for others to be written with, and no more than so many characters of them: a turn's end has no time for files. */
+const WRITE_WAIT_MS = 250;
+const MAX_WAITING_CHARS = 1024 * 1024;
 
 export type TranscriptLine = { subpath: string | null; entry: Entry };
 
-type Held = { bytes: number; talk: boolean; writing: Promise<void> };
+type Held = { bytes: number; talk: boolean; waiting: string; timer: NodeJS.Timeout | undefined; writing: Promise<void> };
 
 export class Transcripts {
   /** What is here is whole. In order of use, the least recent first. */
@@ -46,12 +49,12 @@ export class Transcripts {
     const file = this.#fileOf(session);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, "");
-    this.#held.set(session, { bytes: 0, talk: false, writing: Promise.resolve() });
+    this.#held.set(session, { bytes: 0, talk: false, waiting: "", timer: undefined, writing: Promise.resolve() });
   }
 
   /**
    * Adds lines behind those that are held; what is not held from its beginning is not begun in the middle.
-   * The write goes on behind the caller's back; `load` waits for it.
+   * They are written a little later, behind the caller's back; `load` waits for that.
    */
   append(session: string, lines: TranscriptLine[]): void {
     const held = this.#held.get(session);
@@ -63,12 +66,9 @@ export class Transcripts {
     held.talk ||= lines.some(({ entry }) => entry.type === "user" || entry.type === "assistant");
     this.#held.delete(session);
     this.#held.set(session, held);
-    held.writing = held.writing
-      .then(() => appendFile(this.#fileOf(session), text))
-      .catch((error: unknown) => {
-        this.#forget(session);
-        log("transcript_write_failed", { session, reason: reason(error) });
-      });
+    held.waiting += text;
+    if (held.waiting.length >= MAX_WAITING_CHARS) this.#write(session, held);
+    else held.timer ??= setTimeout(() => this.#write(session, held), WRITE_WAIT_MS).unref();
     this.#trim(session);
   }
 
@@ -80,7 +80,7 @@ export class Transcripts {
     const write = async (): Promise<void> => {
       this.append(session, batch);
       batch = [];
-      await this.#held.get(session)?.writing;
+      await this.#written(session);
     };
     try {
       for await (const line of lines) if (batch.push(line) >= REPLACE_BATCH_LINES) await write();
@@ -116,14 +116,39 @@ export class Transcripts {
   }
 
   async #each(session: string, visit: (line: TranscriptLine) => void): Promise<void> {
-    const held = this.#held.get(session);
-    if (held === undefined) return;
-    await held.writing;
+    if (!this.#held.has(session)) return;
+    await this.#written(session);
     for await (const text of linesOf(createReadStream(this.#fileOf(session)), this.#maxBytes)) visit(JSON.parse(text) as TranscriptLine);
   }
 
+  /** What waits is written, behind what is being written. */
+  #write(session: string, held: Held): void {
+    clearTimeout(held.timer);
+    held.timer = undefined;
+    const text = held.waiting;
+    held.waiting = "";
+    if (text === "") return;
+    held.writing = held.writing
+      .then(() => appendFile(this.#fileOf(session), text))
+      .catch((error: unknown) => {
+        if (this.#held.get(session) === held) this.#forget(session);
+        log("transcript_write_failed", { session, reason: reason(error) });
+      });
+  }
+
+  async #written(session: string): Promise<void> {
+    const held = this.#held.get(session);
+    if (held === undefined) return;
+    this.#write(session, held);
+    await held.writing;
+  }
+
   #forget(session: string): void {
-    this.#bytes -= this.#held.get(session)?.bytes ?? 0;
+    const held = this.#held.get(session);
+    if (held === undefined) return;
+    clearTimeout(held.timer);
+    held.waiting = "";
+    this.#bytes -= held.bytes;
     this.#held.delete(session);
   }
 

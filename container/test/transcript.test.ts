@@ -2,7 +2,8 @@
  * Held transcripts on a real disk: whole or not at all, within a bound; and the lines they are read by.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -28,6 +29,24 @@ describe("a transcript", () => {
     assert.deepEqual(await held.load("a", null), [line("one\u2028\nsame line").entry, line("two").entry]);
     assert.deepEqual(await held.load("a", "subagents/x"), [line("elsewhere").entry]);
     assert.deepEqual(await held.subpaths("a"), ["subagents/x"]);
+  });
+
+  test("is written by itself: lines of one moment together, a great many at once", async ({ mock }) => {
+    const held = new Transcripts(fileOf);
+    await held.open("w");
+    const watcher = watch(fileOf("w"));
+    mock.timers.enable({ apis: ["setTimeout"] });
+    held.append("w", [line("one")]);
+    held.append("w", [line("two")]);
+    assert.equal(readFileSync(fileOf("w"), "utf8"), "");
+    const together = once(watcher, "change");
+    mock.timers.runAll();
+    await together;
+    assert.equal(readFileSync(fileOf("w"), "utf8"), ["one", "two"].map((text) => `${JSON.stringify(line(text))}\n`).join(""));
+    const alone = once(watcher, "change");
+    held.append("w", [line("x".repeat(1024 * 1024))]);
+    await alone;
+    watcher.close();
   });
 
   test("is not begun in the middle", () => {
