@@ -76,7 +76,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
         Ok(Asked::Health) => health_answer(&env, &config, now, &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => in_flight::promise(Some(request_id.clone()), async move {
-            let body = http::BodyReader::new(request.body())?.read_all(MAX_BODY_BYTES).await?;
+            let body = http::read_body(&request, MAX_BODY_BYTES).await?;
             match pending.with_body(body.as_deref()) {
                 Ok((account_id, command)) => {
                     let answer = send(&env, &account_id, request_id, command)?;

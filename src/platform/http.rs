@@ -94,6 +94,17 @@ async fn write(writer: &Writer, text: &str) -> Js {
     writer.write(&Uint8Array::from(text.as_bytes())).await
 }
 
+/// A request's whole body, or none where it is longer than `max_bytes`. One whose length is told is read at once: a reader's pieces
+/// cost more than their bytes.
+pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
+    let length = request.headers().get("content-length").ok().flatten();
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= max_bytes) {
+        let bytes = worker::wasm_bindgen_futures::JsFuture::from(request.array_buffer()?).await?;
+        return Ok(Some(Uint8Array::new(&bytes).to_vec()));
+    }
+    BodyReader::new(request.body())?.read_all(max_bytes).await
+}
+
 /// A body, read piece by piece. Dropping it cancels what is left of it.
 pub struct BodyReader {
     reader: Option<Reader>,
@@ -117,8 +128,7 @@ impl BodyReader {
         Ok(Some(chunk.value().map(|bytes| bytes.to_vec()).unwrap_or_default()))
     }
 
-    /// The whole body, or none where it is longer than `max_bytes`.
-    pub async fn read_all(mut self, max_bytes: usize) -> Js<Option<Vec<u8>>> {
+    async fn read_all(mut self, max_bytes: usize) -> Js<Option<Vec<u8>>> {
         let mut all = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if all.len() + chunk.len() > max_bytes {

@@ -9,8 +9,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, web_sys};
 
 use super::bindings::{Environment, Js, thrown};
-use super::host;
-use super::http::BodyReader;
+use super::{host, http};
 use crate::account::command::{Command, Envelope};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::directory;
@@ -85,7 +84,7 @@ pub fn from_url<T: DeserializeOwned>(url: &str) -> Option<Js<T>> {
 
 /// Reads a command out of the body.
 pub async fn from_body(request: web_sys::Request) -> Js<Envelope> {
-    let body = BodyReader::new(request.body())?.read_all(2 * MAX_BODY_BYTES).await?.unwrap_or_default();
+    let body = http::read_body(&request, 2 * MAX_BODY_BYTES).await?.unwrap_or_default();
     parse(std::str::from_utf8(&body).unwrap_or_default())
 }
 
