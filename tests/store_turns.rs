@@ -5,6 +5,7 @@ mod support;
 
 use claude_agent_service::domain::{Failure, FailureCode, TurnStatus, Usage};
 use claude_agent_service::store::turns::TurnEnd;
+use claude_agent_service::store::{MAX_ROW_TEXT_BYTES, Store};
 use support::{USAGE, admission, admit, agent_session, at, exchange, finish, session, store, turn};
 
 #[test]
@@ -61,6 +62,48 @@ fn the_queue_stays_in_order_after_the_newest_turn_has_ended() {
     admit(&store, &admission(3, "c", "x")).unwrap();
     let order: Vec<_> = store.active_turns().unwrap().into_iter().map(|turn| turn.turn_id).collect();
     assert_eq!(order, [turn(1), turn(3)]);
+}
+
+#[test]
+fn active_turns_are_known_as_they_are_stored_after_every_write() {
+    let (store, sql) = store();
+    let is_as_stored = |what: &str| {
+        let stored = Store::open(sql.clone(), at(0)).unwrap().active_turns().unwrap();
+        assert_eq!(store.active_turns().unwrap(), stored, "{what}");
+        stored.len()
+    };
+    assert_eq!(is_as_stored("an empty account"), 0);
+    admit(&store, &admission(1, "a", "x")).unwrap();
+    for (n, session_id) in [(2, "b"), (3, "c"), (4, "c")] {
+        admit(&store, &support::Admission { starts: false, ..admission(n, session_id, "x") }).unwrap();
+    }
+    assert_eq!(is_as_stored("admitted"), 4);
+    store.start_turn(&turn(2), at(5_000)).unwrap();
+    is_as_stored("started");
+    assert!(admit(&store, &admission(1, "d", "x")).is_err());
+    assert_eq!(is_as_stored("an admission that failed"), 4);
+    finish(&store, &turn(1), "done", at(6_000)).unwrap();
+    assert_eq!(is_as_stored("ended"), 3);
+    store.delete_conversation(&session("c")).unwrap();
+    assert_eq!(is_as_stored("deleted"), 1);
+    store.transaction(|| store.purge_batch(at(60_000))).unwrap();
+    assert_eq!(is_as_stored("purged, but for what is active"), 1);
+    store.clear().unwrap();
+    store.reopen(at(0)).unwrap();
+    assert_eq!(is_as_stored("cleared"), 0);
+}
+
+#[test]
+fn an_active_turn_knows_its_conversations_agent_session() {
+    let (store, _) = store();
+    admit(&store, &admission(1, "a", "x")).unwrap();
+    assert_eq!(store.agent_session_of(&turn(1)).unwrap(), Some(None));
+    finish(&store, &turn(1), "done", at(0)).unwrap();
+    assert_eq!(store.agent_session_of(&turn(1)).unwrap(), None, "it has ended");
+    admit(&store, &admission(2, "a", "x")).unwrap();
+    assert_eq!(store.agent_session_of(&turn(2)).unwrap(), Some(Some(agent_session(1))));
+    store.delete_conversation(&session("a")).unwrap();
+    assert_eq!(store.agent_session_of(&turn(2)).unwrap(), None, "it is deleted");
 }
 
 #[test]
@@ -144,8 +187,9 @@ fn a_failed_turn_keeps_its_failure_and_has_no_answer() {
         duration_ms: None,
         finished_at: at(5_000),
     };
-    assert_eq!(store.end_turn(&turn(1), &end).unwrap(), Some((session("a"), 1)));
+    let (ended, seq) = store.end_turn(&turn(1), &end).unwrap().unwrap();
     let read = store.turn(&turn(1)).unwrap().unwrap();
+    assert_eq!((&ended, seq), (&read, 1), "what has ended is told as it is stored");
     assert_eq!((read.status, read.error, read.response), (TurnStatus::Failed, Some(failure), None));
 }
 
@@ -185,6 +229,9 @@ fn the_work_of_a_turn_is_its_query_until_it_ends() {
     store.set_frames_stored(&turn(1), 41).unwrap();
     let work = store.turn_work(&turn(1)).unwrap().unwrap();
     assert_eq!((work.prompt.as_str(), work.frames_stored), ("What is 2+2?", 41));
+    let long = "é".repeat(MAX_ROW_TEXT_BYTES);
+    admit(&store, &admission(2, "b", &long)).unwrap();
+    assert_eq!(store.turn_work(&turn(2)).unwrap().unwrap().prompt, long, "in as many rows as it takes");
     finish(&store, &turn(1), "4", at(0)).unwrap();
     assert!(store.turn_work(&turn(1)).unwrap().is_none());
 }

@@ -50,8 +50,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             duration_ms: ending.result.as_ref().map(|result| whole_ms(result.duration_ms)),
             finished_at: now,
         };
-        self.store.transaction(|| -> Result<(), StoreError> {
-            let Some((session_id, seq)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
+        let stored = self.store.transaction(|| -> Result<Option<Turn>, StoreError> {
+            let Some((mut ended, seq)) = self.store.end_turn(&turn.turn_id, &end)? else {
+                return self.store.turn(&turn.turn_id);
+            };
             if let Some(answer) = answer {
                 let message = Message {
                     seq: seq + 1,
@@ -60,20 +62,21 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     content: answer.text.clone(),
                     timestamp: now,
                 };
-                self.store.insert_message(&session_id, &message)?;
+                self.store.insert_message(&ended.session_id, &message)?;
+                ended.response = Some(message.content);
             }
-            self.store.append_transcript(&session_id, progress.waiting_transcript())?;
+            self.store.append_transcript(&ended.session_id, progress.waiting_transcript())?;
             let answer_bytes = answer.map(|answer| answer.text.len());
             let agent_session = progress.agent_session.as_ref();
             self.store.close_turn_of_conversation(
-                &session_id,
+                &ended.session_id,
                 agent_session,
                 answer_bytes,
                 usage.unwrap_or_default(),
                 now,
-            )
+            )?;
+            Ok(Some(ended))
         })?;
-        let stored = self.store.turn(&turn.turn_id)?;
         self.clean_up_after(turn, progress, ending, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
         self.log_end(&ended, progress, calls);
@@ -101,8 +104,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             duration_ms: None,
             finished_at,
         };
-        self.store.end_turn(&turn.turn_id, &end)?;
-        let ended = self.turn(&turn.turn_id)?;
+        let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), ModelCalls::default());
         self.tell_end(ended, 1);
         Ok(())

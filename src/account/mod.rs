@@ -208,8 +208,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             AnswerForm::Events => Ok(Handled::Now(Reply::Events { subscription: self.follow(&turn_id, 0)?, replayed })),
             AnswerForm::Json => {
-                let turn = self.turn(&turn_id)?;
-                if turn.status.is_end() {
+                // One that was admitted now has not ended.
+                let ended =
+                    if replayed { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) } else { None };
+                if let Some(turn) = ended {
                     return Ok(Handled::Now(Reply::Answer { turn: Box::new(turn), replayed }));
                 }
                 let end = self.listeners.borrow_mut().entry(turn_id).or_default().wait();
@@ -305,6 +307,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     fn follow(&self, turn_id: &TurnId, after: u64) -> Result<Subscription, AccountError> {
+        if let Some(running) = self.running.borrow().get(turn_id) {
+            let first = announcement(turn_id, &running.session_id, TurnStatus::Running, 0);
+            return Ok(self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after));
+        }
         let turn = self.turn(turn_id)?;
         if turn.status.is_end() {
             return Ok(Subscription::of_ended(&Rc::new(turn)));
@@ -347,14 +353,19 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     fn set_alarm(&self) -> Result<(), AccountError> {
         let now = self.host.now();
-        let reasons = wake::Reasons {
+        let mut reasons = wake::Reasons {
             turn_active: !self.running.borrow().is_empty() || !self.store.active_turns()?.is_empty(),
             container_idle_since: self.idle_since.get(),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
-            oldest_access: self.store.oldest_access()?,
+            oldest_access: None,
         };
-        if let Some(at) = wake::next_wake(reasons, self.wake_limits(), now)
+        let mut wake = wake::next_wake(reasons, self.wake_limits(), now);
+        if wake::backstop_counts(wake, now) {
+            reasons.oldest_access = self.store.oldest_access()?;
+            wake = wake::next_wake(reasons, self.wake_limits(), now);
+        }
+        if let Some(at) = wake
             && wake::must_set(self.alarm.get(), at, now)
         {
             self.alarm.set(Some(at));

@@ -20,7 +20,7 @@ use crate::domain::frame::{FrameBody, TurnResult};
 use crate::domain::{EventId, Frame};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
-use crate::store::turns::ActiveTurn;
+use crate::store::turns::{ActiveTurn, TurnWork};
 
 /// How long the agent has to end a turn that it was asked to end; clients hear of the end within 2 s.
 const STOP_LIMIT: Duration = Duration::from_millis(1_500);
@@ -41,12 +41,12 @@ pub enum Begin {
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Runs a turn to its stored end.
     pub(super) async fn run(self: Rc<Self>, turn: ActiveTurn, begin: Begin, mut stops: mpsc::UnboundedReceiver<Stop>) {
-        let frames_stored = match self.store.turn_work(&turn.turn_id) {
-            Ok(work) => work.map_or(0, |work| work.frames_stored),
+        let work = match self.store.turn_work(&turn.turn_id) {
+            Ok(work) => work,
             Err(error) => return self.give_up(&turn, &error),
         };
-        let mut progress = Progress::new(frames_stored);
-        let ending = self.work_until_end(&turn, begin, &mut progress, &mut stops).await;
+        let mut progress = Progress::new(work.as_ref().map_or(0, |work| work.frames_stored));
+        let ending = self.work_until_end(&turn, work, begin, &mut progress, &mut stops).await;
         if let Err(error) = self.finish(&turn, &progress, &ending) {
             self.give_up(&turn, &error);
         }
@@ -55,6 +55,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     async fn work_until_end(
         self: &Rc<Self>,
         turn: &ActiveTurn,
+        work: Option<TurnWork>,
         begin: Begin,
         progress: &mut Progress,
         stops: &mut mpsc::UnboundedReceiver<Stop>,
@@ -62,7 +63,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let started_at = turn.started_at.unwrap_or_else(|| self.host.now());
         let left = started_at.plus(self.config.turn_timeout).since(self.host.now());
         let mut timer = Box::pin(self.host.sleep(left));
-        let mut work = pin!(self.work(turn, begin, progress));
+        let mut work = pin!(self.work(turn, work, begin, progress));
         let mut state = State::Running;
         loop {
             let mut result = None;
@@ -97,14 +98,15 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     async fn work(
         self: &Rc<Self>,
         turn: &ActiveTurn,
+        work: Option<TurnWork>,
         begin: Begin,
         progress: &mut Progress,
     ) -> (Event, Option<Box<TurnResult>>) {
         let opened = match begin {
-            Begin::Submit => self.submit(turn, progress).await,
+            Begin::Submit => self.submit(turn, work, progress).await,
             Begin::Attach => match self.attach(turn, 0, TAKE_UP_TRIES).await {
                 // The container lives and was never given the turn.
-                Err(NotAttached::Unknown) => self.submit(turn, progress).await,
+                Err(NotAttached::Unknown) => self.submit(turn, work, progress).await,
                 Err(NotAttached::Dead) => Err(Event::Lost),
                 Ok(frames) => Ok(frames),
             },

@@ -12,7 +12,7 @@ use crate::domain::SessionId;
 use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
-use crate::store::turns::ActiveTurn;
+use crate::store::turns::{ActiveTurn, TurnWork};
 
 /// Tries to give a turn to a container that did not take it.
 const SUBMIT_TRIES: u32 = 3;
@@ -27,12 +27,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub(super) async fn submit(
         self: &Rc<Self>,
         turn: &ActiveTurn,
+        work: Option<TurnWork>,
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, Event> {
+        let Some(work) = work else { return Err(Event::Lost) };
         let (mut tries, mut drains) = (0, 0);
         let mut replay = false;
         loop {
-            let error = match self.try_submit(turn, replay, progress).await {
+            let error = match self.try_submit(turn, &work, replay, progress).await {
                 Ok(frames) => return Ok(frames),
                 Err(error) => error,
             };
@@ -69,6 +71,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     async fn try_submit(
         self: &Rc<Self>,
         turn: &ActiveTurn,
+        work: &TurnWork,
         replay: bool,
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, SubmitError> {
@@ -92,13 +95,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 },
             );
         }
-        let work = self.store.turn_work(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
-        let conversation = self.store.conversation(&turn.session_id)?.ok_or(SubmitError::Gone)?;
-        // A conversation whose first turn left no transcript begins anew.
-        let stored = conversation.agent_session.is_some() && self.store.has_transcript(&turn.session_id)?;
+        // Deleted while the container started, it is gone.
+        let mut agent_session = self.store.agent_session_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
         let forgotten = replay || progress.cold_container;
-        let send_transcript = stored && forgotten;
-        let agent_session = conversation.agent_session.filter(|_| stored || !forgotten);
+        let send_transcript = forgotten && agent_session.is_some() && self.store.has_transcript(&turn.session_id)?;
+        if forgotten && !send_transcript {
+            // A conversation whose first turn left no transcript begins anew.
+            agent_session = None;
+        }
         let transcript = send_transcript.then(|| self.transcript(&turn.session_id));
         let request = TurnRequest {
             turn_id: &turn.turn_id,

@@ -58,6 +58,12 @@ impl Limits {
     }
 }
 
+/// Whether the oldest access may be the earliest reason, where the others come to `at`.
+#[must_use]
+pub fn backstop_counts(at: Option<Millis>, now: Millis) -> bool {
+    at.is_none_or(|at| at > now.plus(BACKSTOP_RETRY))
+}
+
 /// The moment of the earliest reason; none where there is no reason.
 #[must_use]
 pub fn next_wake(reasons: Reasons, limits: Limits, now: Millis) -> Option<Millis> {
@@ -162,6 +168,12 @@ mod tests {
             for at in fewer.into_iter().filter_map(wake) {
                 prop_assert!(all.is_some_and(|all| all <= at));
             }
+        }
+
+        #[test]
+        fn the_oldest_access_is_not_asked_for_where_it_cannot_count(reasons in reasons()) {
+            let others = wake(Reasons { oldest_access: None, ..reasons });
+            prop_assert!(backstop_counts(others, NOW) || wake(reasons) == others);
         }
 
         #[test]

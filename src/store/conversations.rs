@@ -11,7 +11,7 @@ pub const ACCESS_RESOLUTION: Duration = Duration::from_mins(1);
 
 const COLUMNS_OF_ONE: &str = "select session_id, agent_session, title, created_at, last_accessed_at, message_count, \
      message_bytes, metadata, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_usd \
-     from conversations where session_id = ?1";
+     from conversations where session_id = +?1";
 
 impl<S: Sql> Store<S> {
     /// One conversation without its messages.
@@ -71,7 +71,7 @@ impl<S: Sql> Store<S> {
              message_bytes = message_bytes + ?5, input_tokens = input_tokens + ?6, output_tokens = output_tokens + ?7, \
              cache_read_input_tokens = cache_read_input_tokens + ?8, \
              cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = round(cost_usd + ?10, 9) \
-             where session_id = ?1";
+             where session_id = +?1";
         self.sql.execute(
             CLOSE,
             &[
@@ -97,7 +97,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's.
     pub fn touch(&self, session_id: &SessionId, now: Millis) -> Result<(), StoreError> {
         const TOUCH: &str =
-            "update conversations set last_accessed_at = ?2 where session_id = ?1 and last_accessed_at <= ?3";
+            "update conversations set last_accessed_at = ?2 where session_id = +?1 and last_accessed_at <= ?3";
         let values = [
             Value::Text(session_id.as_str()),
             Value::Integer(now.get()),
@@ -118,7 +118,7 @@ impl<S: Sql> Store<S> {
         now: Millis,
     ) -> Result<(), StoreError> {
         const UPDATE: &str = "update conversations set title = coalesce(?2, title), metadata = coalesce(?3, metadata), \
-             last_accessed_at = max(last_accessed_at, ?4) where session_id = ?1";
+             last_accessed_at = max(last_accessed_at, ?4) where session_id = +?1";
         let values = [
             Value::Text(session_id.as_str()),
             title.map(Title::as_str).into(),
@@ -133,10 +133,11 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn delete_conversation(&self, session_id: &SessionId) -> Result<Option<AgentSession>, StoreError> {
-        const TURNS: &str = "delete from turns where turn_id in (select turn_id from messages where session_id = ?1)";
+        const TURNS: &str = "delete from turns where turn_id in (select turn_id from messages where session_id = +?1)";
         const CONVERSATION: &str =
-            "delete from conversations where session_id = ?1 returning agent_session, message_count";
+            "delete from conversations where session_id = +?1 returning agent_session, message_count";
         let id = [Value::Text(session_id.as_str())];
+        self.known.forget_active();
         self.sql.execute(TURNS, &id)?;
         let Some(mut row) = self.sql.first(CONVERSATION, &id)? else { return Ok(None) };
         self.count(-1, -row.integer(1)?);

@@ -103,7 +103,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// # Errors
     /// SQLite's.
     pub fn move_account(&self, entry: &DirectoryEntry, oldest_access_at: Millis) -> Result<(), StoreError> {
-        const MOVE: &str = "update accounts set oldest_access_at = ?3 where account_id = ?1 and revision = ?2";
+        const MOVE: &str = "update accounts set oldest_access_at = ?3 where account_id = +?1 and revision = +?2";
         let id = Value::Text(entry.account_id.as_str());
         let values = [id, Value::Integer(entry.revision), Value::Integer(oldest_access_at.get())];
         Ok(self.sql.execute(MOVE, &values)?)
@@ -114,7 +114,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// # Errors
     /// SQLite's.
     pub fn drop_account(&self, entry: &DirectoryEntry) -> Result<(), StoreError> {
-        const DROP: &str = "delete from accounts where account_id = ?1 and revision = ?2";
+        const DROP: &str = "delete from accounts where account_id = +?1 and revision = +?2";
         let values = [Value::Text(entry.account_id.as_str()), Value::Integer(entry.revision)];
         Ok(self.sql.execute(DROP, &values)?)
     }
@@ -135,7 +135,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// SQLite's, or an unreadable row.
     pub fn next_due(&self, open: &OpenRun, limit: u32) -> Result<Vec<DirectoryEntry>, StoreError> {
         const NEXT: &str = "select account_id, oldest_access_at, revision from accounts where oldest_access_at < ?1 \
-             and (oldest_access_at, account_id) > (?2, ?3) order by oldest_access_at, account_id limit ?4";
+             and (oldest_access_at, account_id) > (?2, ?3) order by oldest_access_at, account_id limit +?4";
         let (at, id) = &open.passed;
         let values = [
             Value::Integer(open.cutoff.get()),
@@ -198,7 +198,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// SQLite's.
     pub fn forget_old_runs(&self) -> Result<(), StoreError> {
         const FORGET: &str = "delete from purge_runs where finished_at is not null and run_id <= \
-             (select run_id from purge_runs order by run_id desc limit 1 offset ?1)";
+             (select run_id from purge_runs order by run_id desc limit 1 offset +?1)";
         Ok(self.sql.execute(FORGET, &[Value::Integer(i64::from(MAX_RUNS_KEPT))])?)
     }
 

@@ -48,7 +48,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn message_text(&self, session_id: &SessionId, seq: i64) -> Result<Option<String>, StoreError> {
-        const TEXT: &str = "select content from messages where session_id = ?1 and seq = ?2 order by part";
+        const TEXT: &str = "select content from messages where session_id = +?1 and seq = +?2 order by part";
         let rows = self.sql.query(TEXT, &[Value::Text(session_id.as_str()), Value::Integer(seq)])?;
         if rows.is_empty() {
             return Ok(None);
@@ -66,7 +66,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's, or an unreadable row.
     pub fn messages_before(&self, session_id: &SessionId, before: i64) -> Result<Messages, StoreError> {
         const FROM: &str = "select seq, part, turn_id, role, content, timestamp from messages \
-             where session_id = ?1 and seq < ?2 and seq > ?3 order by seq, part";
+             where session_id = +?1 and seq < ?2 and seq > ?3 order by seq, part";
         let id = Value::Text(session_id.as_str());
         let too_old = self.newest_left_out(session_id, before)?;
         let rows = self.sql.query(FROM, &[id, Value::Integer(before), Value::Integer(too_old)])?;
@@ -98,8 +98,8 @@ impl<S: Sql> Store<S> {
         const ROWS: i64 = MAX_MESSAGES_PER_ANSWER as i64 + 2 + MAX_MESSAGE_BYTES_PER_ANSWER / MAX_ROW_TEXT_BYTES as i64;
         const LEFT_OUT: &str = "select seq from (select seq, max(seq) over () as newest, \
              sum(part = 0) over newest_first as messages, sum(size) over newest_first as bytes \
-             from (select seq, part, octet_length(content) as size from messages where session_id = ?1 and seq < ?2 \
-             order by seq desc, part desc limit ?3) window newest_first as (order by seq desc, part desc)) \
+             from (select seq, part, octet_length(content) as size from messages where session_id = +?1 and seq < ?2 \
+             order by seq desc, part desc limit +?3) window newest_first as (order by seq desc, part desc)) \
              where seq < newest and (messages > ?4 or bytes > ?5) order by seq desc limit 1";
         let values = [
             Value::Text(session_id.as_str()),
@@ -116,7 +116,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's, or an unreadable row.
     pub fn latest_turn_of(&self, session_id: &SessionId) -> Result<Option<TurnId>, StoreError> {
-        const LATEST: &str = "select turn_id from messages where session_id = ?1 order by seq desc limit 1";
+        const LATEST: &str = "select turn_id from messages where session_id = +?1 order by seq desc limit 1";
         let row = self.sql.first(LATEST, &[Value::Text(session_id.as_str())])?;
         row.map(|mut row| row.text(0)?.try_into().map_err(|e| unreadable("turn_id", &e))).transpose()
     }

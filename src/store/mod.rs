@@ -3,6 +3,7 @@
 
 pub mod conversations;
 pub mod directory;
+mod known;
 pub mod messages;
 pub mod reads;
 pub mod retention;
@@ -13,8 +14,7 @@ pub mod stats;
 pub mod transcripts;
 pub mod turns;
 
-use std::cell::Cell;
-
+use known::Known;
 use sql::{Sql, SqlError, Value};
 
 use crate::domain::{AccountId, Millis};
@@ -41,8 +41,7 @@ pub enum StoreError {
 /// An account's database.
 pub struct Store<S> {
     sql: S,
-    /// What `stats` counted, kept up to date by what is written since; none where it must be counted anew.
-    totals: Cell<Option<stats::Totals>>,
+    known: Known,
 }
 
 impl<S: Sql> Store<S> {
@@ -52,7 +51,7 @@ impl<S: Sql> Store<S> {
     /// Where a migration fails; the database is then as it was.
     pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
         schema::migrate(&sql, schema::ACCOUNT, now)?;
-        Ok(Self { sql, totals: Cell::new(None) })
+        Ok(Self { sql, known: Known::default() })
     }
 
     /// Runs `f` as one transaction: committed on `Ok`, rolled back on `Err`. It must not await.
@@ -62,7 +61,7 @@ impl<S: Sql> Store<S> {
     pub fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let result = self.sql.transaction(f);
         if result.is_err() {
-            self.forget_totals();
+            self.known.forget();
         }
         result
     }
@@ -72,7 +71,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's; then nothing is cleared.
     pub fn clear(&self) -> Result<(), StoreError> {
-        self.forget_totals();
+        self.known.forget();
         Ok(self.sql.erase()?)
     }
 
@@ -96,9 +95,13 @@ impl<S: Sql> Store<S> {
     pub fn remember_account(&self, account_id: &AccountId) -> Result<(), StoreError> {
         const KNOWN: &str = "select 1 from account where id = 1";
         const REMEMBER: &str = "insert into account (id, account_id) values (1, ?1)";
+        if self.known.account.get() {
+            return Ok(());
+        }
         if self.sql.query(KNOWN, &[])?.is_empty() {
             self.sql.execute(REMEMBER, &[Value::Text(account_id.as_str())])?;
         }
+        self.known.account.set(true);
         Ok(())
     }
 
@@ -107,10 +110,17 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn unregistered_since(&self) -> Result<Option<Millis>, StoreError> {
-        const SINCE: &str = "select (select last_accessed_at from conversations order by last_accessed_at limit 1) \
-             from account where id = 1 and registered = 0";
-        let row = self.sql.first(SINCE, &[])?;
-        Ok(row.map_or(Ok(None), |row| row.opt_integer(0))?.map(Millis::new))
+        const SINCE: &str = "select registered, (select last_accessed_at from conversations order by last_accessed_at limit 1) \
+             from account where id = 1";
+        if self.known.registered.get() {
+            return Ok(None);
+        }
+        let Some(row) = self.sql.first(SINCE, &[])? else { return Ok(None) };
+        if row.integer(0)? == 0 {
+            return Ok(row.opt_integer(1)?.map(Millis::new));
+        }
+        self.known.registered.set(true);
+        Ok(None)
     }
 
     /// Records whether the directory knows the account.
@@ -119,6 +129,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's.
     pub fn set_registered(&self, registered: bool) -> Result<(), StoreError> {
         const SET: &str = "update account set registered = ?1 where id = 1 and registered is not ?1";
+        self.known.registered.set(false);
         Ok(self.sql.execute(SET, &[Value::Integer(i64::from(registered))])?)
     }
 

@@ -78,12 +78,12 @@ impl<S: Sql> Store<S> {
         const AS_ONE: &str = concat!(
             "select list, ended_at, ended_with from \
              (select cast('[' || coalesce(group_concat(listed), '') || ']' as blob) as list from (",
-            page!("listed", "?1 offset ?2"),
+            page!("listed", "+?1 offset +?2"),
             ")) left join (",
             end!(),
             ")"
         );
-        const ONE_BY_ONE: &str = page!("listed", "?1 offset ?2");
+        const ONE_BY_ONE: &str = page!("listed", "+?1 offset +?2");
         const END: &str = end!();
         let [ms, id] = page.start();
         let values = [Value::Integer(i64::from(limit)), Value::Integer(i64::from(page.skip)), ms, id];
@@ -128,10 +128,10 @@ impl<S: Sql> Store<S> {
              'usage', json_object('input_tokens', input_tokens, 'output_tokens', output_tokens, \
              'cache_read_input_tokens', cache_read_input_tokens, \
              'cache_creation_input_tokens', cache_creation_input_tokens, 'cost_usd', cost_usd), \
-             'messages', (select json_group_array(json_object('id', 'msg_' || seq, 'turn_id', turn_id, 'role', role, \
-             'content', content, 'timestamp', timestamp) order by seq) from messages where session_id = ?1)) \
-             as blob) from conversations where session_id = ?1 and message_count <= ?3 and message_bytes <= ?4 \
-             and (?5 is null or last_accessed_at > ?5)";
+             'messages', json_group_array(json_object('id', 'msg_' || seq, 'turn_id', turn_id, 'role', role, \
+             'content', content, 'timestamp', timestamp) order by seq)) as blob) \
+             from conversations join messages using (session_id) where session_id = +?1 and message_count <= ?3 \
+             and message_bytes <= ?4 and (?5 is null or last_accessed_at > ?5) having count(*) > 0";
         let document = self.sql.document(
             DOCUMENT,
             &[

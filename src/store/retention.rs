@@ -26,7 +26,7 @@ impl<S: Sql> Store<S> {
     pub fn purge_batch(&self, cutoff: Millis) -> Result<PurgedBatch, StoreError> {
         const DUE: &str = "select session_id from conversations where last_accessed_at < ?1 \
              and session_id not in (select session_id from turns where finished_at is null) \
-             order by last_accessed_at, session_id limit ?2";
+             order by last_accessed_at, session_id limit +?2";
         // A list of ids is one bound value: the platform binds a hundred at most.
         const TURNS: &str = "delete from turns where turn_id in \
              (select turn_id from messages where session_id in (select value from json_each(?1)))";
@@ -39,6 +39,7 @@ impl<S: Sql> Store<S> {
             return Ok(PurgedBatch { conversations: 0, agent_sessions: Vec::new() });
         }
         let ids = serde_json::to_string(&due).map_err(|e| unreadable("session_id", &e))?;
+        self.known.forget_active();
         self.sql.execute(TURNS, &[Value::Text(&ids)])?;
         let rows = self.sql.query(CONVERSATIONS, &[Value::Text(&ids)])?;
         let conversations = u32::try_from(rows.len()).unwrap_or(u32::MAX);

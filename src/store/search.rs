@@ -39,7 +39,7 @@ macro_rules! matches {
             ", word.value) = 0 and not exists (select 1 from messages \
              where messages.session_id = conversations.session_id and instr(",
             $content,
-            ", word.value) > 0)) order by last_accessed_at desc, session_id desc limit ?6"
+            ", word.value) > 0)) order by last_accessed_at desc, session_id desc limit +?6"
         )
     };
 }
@@ -80,7 +80,7 @@ impl<S: Sql> Store<S> {
         const END: &str = "select last_accessed_at, session_id from (select last_accessed_at, session_id, \
              sum(message_bytes) over (order by last_accessed_at desc, session_id desc) - message_bytes as before \
              from (select last_accessed_at, session_id, message_bytes from conversations \
-             where (last_accessed_at, session_id) < (?1, ?2) order by last_accessed_at desc, session_id desc limit ?3)) \
+             where (last_accessed_at, session_id) < (?1, ?2) order by last_accessed_at desc, session_id desc limit +?3)) \
              where before < ?4 order by last_accessed_at, session_id limit 1";
         let [ms, id] = page.start();
         let bounds = [ms, id, Value::Integer(i64::from(MAX_SCANNED_CONVERSATIONS)), Value::Integer(MAX_SCANNED_BYTES)];

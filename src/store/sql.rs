@@ -127,6 +127,9 @@ pub struct Document<J> {
 }
 
 /// SQLite, synchronous, with foreign keys on. Every statement is a constant; values are bound.
+///
+/// SQLite peeks at a value that is bound behind `=` or `limit`, and then prepares the statement anew at every run, which costs more
+/// than running it. Behind a `+` it does not look (`sqlite3ExprIsInteger` in its source).
 pub trait Sql {
     /// A JSON text on its way from SQLite to a response.
     type Json;

@@ -47,12 +47,12 @@ impl<S: Sql> Store<S> {
 
     fn totals(&self) -> Result<Totals, StoreError> {
         const COUNT: &str = "select count(*), coalesce(sum(message_count), 0) from conversations";
-        if let Some(totals) = self.totals.get() {
+        if let Some(totals) = self.known.totals.get() {
             return Ok(totals);
         }
         let row = self.sql.first(COUNT, &[])?.ok_or_else(|| unreadable("totals", &"no row"))?;
         let totals = Totals { conversations: row.integer(0)?, messages: row.integer(1)? };
-        self.totals.set(Some(totals));
+        self.known.totals.set(Some(totals));
         Ok(totals)
     }
 
@@ -62,11 +62,6 @@ impl<S: Sql> Store<S> {
             conversations: totals.conversations + conversations,
             messages: totals.messages + messages,
         };
-        self.totals.set(self.totals.get().map(more));
-    }
-
-    /// Something that is not counted one by one has changed the totals.
-    pub(super) fn forget_totals(&self) {
-        self.totals.set(None);
+        self.known.totals.set(self.known.totals.get().map(more));
     }
 }

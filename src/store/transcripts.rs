@@ -12,7 +12,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's.
     pub fn append_transcript(&self, session_id: &SessionId, lines: &str) -> Result<(), StoreError> {
         const APPEND: &str = "insert into transcripts (session_id, seq, lines) select ?1, \
-             coalesce((select seq from transcripts where session_id = ?1 order by seq desc limit 1), 0) + 1, ?2";
+             coalesce((select seq from transcripts where session_id = +?1 order by seq desc limit 1), 0) + 1, ?2";
         if lines.is_empty() {
             return Ok(());
         }
@@ -27,7 +27,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn has_transcript(&self, session_id: &SessionId) -> Result<bool, StoreError> {
-        const EXISTS: &str = "select 1 from transcripts where session_id = ?1 limit 1";
+        const EXISTS: &str = "select 1 from transcripts where session_id = +?1 limit 1";
         Ok(self.sql.first(EXISTS, &[Value::Text(session_id.as_str())])?.is_some())
     }
 
@@ -36,7 +36,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn transcript_row(&self, session_id: &SessionId, after: i64) -> Result<Option<(i64, String)>, StoreError> {
-        const NEXT: &str = "select seq, lines from transcripts where session_id = ?1 and seq > ?2 order by seq limit 1";
+        const NEXT: &str =
+            "select seq, lines from transcripts where session_id = +?1 and seq > ?2 order by seq limit 1";
         let row = self.sql.first(NEXT, &[Value::Text(session_id.as_str()), Value::Integer(after)])?;
         Ok(row.map(|mut row| Ok::<_, SqlError>((row.integer(0)?, row.text(1)?))).transpose()?)
     }

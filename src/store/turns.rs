@@ -1,10 +1,10 @@
 //! Turns: the queue in their partial index, their ends, and the key that makes a request happen once.
 
-use super::conversations::{session_id, unreadable};
+use super::conversations::{agent_session, session_id, unreadable};
 use super::sql::{Row, Sql, SqlError, Value};
 use super::{Store, StoreError};
 use crate::domain::{
-    Failure, IdempotencyKey, Millis, RequestId, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
+    AgentSession, Failure, IdempotencyKey, Millis, RequestId, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
 };
 
 /// A turn as it is admitted.
@@ -79,6 +79,9 @@ impl<S: Sql> Store<S> {
     /// SQLite's, or an unreadable row.
     pub fn active_turns(&self) -> Result<Vec<ActiveTurn>, StoreError> {
         const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
+        if let Some(turns) = self.known.active() {
+            return Ok(turns);
+        }
         let read = |mut row: Row| {
             Ok(ActiveTurn {
                 turn_id: turn_id(row.text(0)?)?,
@@ -88,7 +91,10 @@ impl<S: Sql> Store<S> {
                 started_at: row.opt_integer(4)?.map(Millis::new),
             })
         };
-        self.sql.query(ACTIVE, &[])?.into_iter().map(read).collect()
+        let turns: Vec<ActiveTurn> =
+            self.sql.query(ACTIVE, &[])?.into_iter().map(read).collect::<Result<_, StoreError>>()?;
+        self.known.set_active(&turns);
+        Ok(turns)
     }
 
     /// Stores a turn: running where it need not wait, else queued.
@@ -101,7 +107,7 @@ impl<S: Sql> Store<S> {
         let status = if turn.started_at.is_some() { TurnStatus::Running } else { TurnStatus::Queued };
         let options = json(turn.options)?;
         let (key, hash) = turn.idempotency.unzip();
-        Ok(self.sql.execute(
+        self.sql.execute(
             INSERT,
             &[
                 Value::Text(turn.turn_id.as_str()),
@@ -116,7 +122,15 @@ impl<S: Sql> Store<S> {
                 Value::Integer(turn.created_at.get()),
                 turn.started_at.map(Millis::get).into(),
             ],
-        )?)
+        )?;
+        self.known.admitted(ActiveTurn {
+            turn_id: turn.turn_id.clone(),
+            session_id: turn.session_id.clone(),
+            ordinal: turn.ordinal,
+            status,
+            started_at: turn.started_at,
+        });
+        Ok(())
     }
 
     /// Moves a queued turn to running.
@@ -125,7 +139,8 @@ impl<S: Sql> Store<S> {
     /// SQLite's.
     pub fn start_turn(&self, turn_id: &TurnId, now: Millis) -> Result<(), StoreError> {
         const START: &str =
-            "update turns set status = 'running', started_at = ?2 where turn_id = ?1 and status = 'queued'";
+            "update turns set status = 'running', started_at = ?2 where turn_id = +?1 and status = 'queued'";
+        self.known.forget_active();
         Ok(self.sql.execute(START, &[Value::Text(turn_id.as_str()), Value::Integer(now.get())])?)
     }
 
@@ -134,13 +149,30 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's, or an unreadable row.
     pub fn turn_work(&self, turn_id: &TurnId) -> Result<Option<TurnWork>, StoreError> {
-        const WORK: &str =
-            "select session_id, seq, options, frames_stored from turns where turn_id = ?1 and finished_at is null";
-        let Some(mut row) = self.sql.first(WORK, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
-        let session = session_id(row.text(0)?)?;
-        let Some(prompt) = self.message_text(&session, row.integer(1)?)? else { return Ok(None) };
-        let options = serde_json::from_str(&row.text(2)?).map_err(|e| unreadable("options", &e))?;
-        Ok(Some(TurnWork { prompt, options, frames_stored: row.count(3)? }))
+        const WORK: &str = "select content, options, frames_stored from turns join messages using (session_id, seq) \
+             where turns.turn_id = +?1 and finished_at is null order by part";
+        let mut work: Option<TurnWork> = None;
+        for mut row in self.sql.query(WORK, &[Value::Text(turn_id.as_str())])? {
+            let part = row.text(0)?;
+            if let Some(work) = &mut work {
+                work.prompt.push_str(&part);
+                continue;
+            }
+            let options = serde_json::from_str(&row.text(1)?).map_err(|e| unreadable("options", &e))?;
+            work = Some(TurnWork { prompt: part, options, frames_stored: row.count(2)? });
+        }
+        Ok(work)
+    }
+
+    /// The SDK's session of an active turn's conversation, where it has one; none where the turn has ended or is gone.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable row.
+    pub fn agent_session_of(&self, turn_id: &TurnId) -> Result<Option<Option<AgentSession>>, StoreError> {
+        const OF: &str = "select agent_session from turns join conversations using (session_id) \
+             where turn_id = +?1 and finished_at is null";
+        let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
+        row.map(|mut row| row.opt_text(0)?.map(agent_session).transpose()).transpose()
     }
 
     /// Records that the transcript of every frame up to the `n`-th is stored.
@@ -148,19 +180,19 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn set_frames_stored(&self, turn_id: &TurnId, n: u64) -> Result<(), StoreError> {
-        const SET: &str = "update turns set frames_stored = ?2 where turn_id = ?1";
+        const SET: &str = "update turns set frames_stored = ?2 where turn_id = +?1";
         let n = Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         Ok(self.sql.execute(SET, &[Value::Text(turn_id.as_str()), n])?)
     }
 
-    /// Ends an active turn: returns its conversation and its query's `seq`, or none where it has ended or is gone,
-    /// and then nothing was written.
+    /// Ends an active turn: returns it as it is stored then, without an answer, and its query's `seq`; or none where it has ended
+    /// or is gone, and then nothing was written.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn end_turn(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(SessionId, i64)>, StoreError> {
+    pub fn end_turn(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, \
-             num_turns = ?7, duration_ms = ?8 where turn_id = ?1 and finished_at is null returning session_id, seq";
+             num_turns = ?7, duration_ms = ?8 where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
         let error = end.error.map(json).transpose()?;
         let usage = end.usage.as_ref().map(json).transpose()?;
         let row = self.sql.first(
@@ -176,7 +208,24 @@ impl<S: Sql> Store<S> {
                 end.duration_ms.and_then(|ms| i64::try_from(ms).ok()).into(),
             ],
         )?;
-        row.map(|mut row| Ok((session_id(row.text(0)?)?, row.integer(1)?))).transpose()
+        let Some(mut row) = row else { return Ok(None) };
+        self.known.ended(turn_id);
+        let turn = Turn {
+            turn_id: turn_id.clone(),
+            session_id: session_id(row.text(0)?)?,
+            status: end.status,
+            created_at: Millis::new(row.integer(2)?),
+            started_at: row.opt_integer(3)?.map(Millis::new),
+            finished_at: Some(end.finished_at),
+            request_id: request_id(row.text(4)?)?,
+            response: None,
+            error: end.error.cloned(),
+            model: end.model.map(str::to_owned),
+            usage: end.usage,
+            num_turns: end.num_turns,
+            duration_ms: end.duration_ms,
+        };
+        Ok(Some((turn, row.integer(1)?)))
     }
 
     /// One turn with its answer.
@@ -185,7 +234,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's, or an unreadable row.
     pub fn turn(&self, turn_id: &TurnId) -> Result<Option<Turn>, StoreError> {
         const ONE: &str = "select turn_id, session_id, status, created_at, started_at, finished_at, request_id, error, \
-             model, usage, num_turns, duration_ms, seq from turns where turn_id = ?1";
+             model, usage, num_turns, duration_ms, seq from turns where turn_id = +?1";
         let Some(mut row) = self.sql.first(ONE, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
         let mut turn = turn_from(&mut row)?;
         if turn.status == TurnStatus::Completed {
@@ -199,7 +248,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's, or an unreadable row.
     pub fn turn_by_key(&self, key: &IdempotencyKey) -> Result<Option<(TurnId, String)>, StoreError> {
-        const BY_KEY: &str = "select turn_id, request_hash from turns where idempotency_key = ?1";
+        const BY_KEY: &str = "select turn_id, request_hash from turns where idempotency_key = +?1";
         let row = self.sql.first(BY_KEY, &[Value::Text(key.as_str())])?;
         row.map(|mut row| Ok((turn_id(row.text(0)?)?, row.opt_text(1)?.unwrap_or_default()))).transpose()
     }
@@ -215,7 +264,6 @@ impl<S: Sql> Store<S> {
 }
 
 fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
-    let request_id = row.text(6)?;
     let parse = |what, text: Option<String>| {
         text.map(|t| serde_json::from_str(&t).map_err(|e| unreadable(what, &e))).transpose()
     };
@@ -228,7 +276,7 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
         created_at: Millis::new(row.integer(3)?),
         started_at: row.opt_integer(4)?.map(Millis::new),
         finished_at: row.opt_integer(5)?.map(Millis::new),
-        request_id: RequestId::try_from(request_id).map_err(|e| unreadable("request_id", &e))?,
+        request_id: request_id(row.text(6)?)?,
         response: None,
         error,
         model: row.opt_text(8)?,
@@ -240,6 +288,10 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
 
 fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|e| unreadable("value", &e))
+}
+
+fn request_id(text: String) -> Result<RequestId, StoreError> {
+    text.try_into().map_err(|e| unreadable("request_id", &e))
 }
 
 fn turn_id(text: String) -> Result<TurnId, StoreError> {

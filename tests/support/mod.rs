@@ -17,7 +17,7 @@ use claude_agent_service::store::turns::{NewTurn, TurnEnd};
 use claude_agent_service::store::{Store, StoreError};
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Statement, ToSql, params_from_iter};
+use rusqlite::{Connection, Statement, StatementStatus, ToSql, params_from_iter};
 use uuid::Uuid;
 
 /// The moment at which the suites begin.
@@ -77,6 +77,7 @@ impl Rusqlite {
     /// Runs any statements.
     pub fn run(&self, statements: &str) {
         self.connection.execute_batch(statements).unwrap();
+        self.connection.flush_prepared_statement_cache();
     }
 }
 
@@ -131,7 +132,14 @@ impl Sql for Rusqlite {
     fn query(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
         self.last.set(statement);
         let mut prepared = self.connection.prepare_cached(statement).map_err(sql_error)?;
-        rows(&mut prepared, values).map_err(sql_error)
+        let result = rows(&mut prepared, values).map_err(sql_error);
+        assert_eq!(prepared.get_status(StatementStatus::RePrepare), 0, "is prepared anew at each run: {statement}");
+        drop(prepared);
+        if !["select", "insert", "update", "delete"].iter().any(|verb| statement.starts_with(verb)) {
+            // It may have changed the schema, which all others must be prepared for.
+            self.connection.flush_prepared_statement_cache();
+        }
+        result
     }
 
     fn document(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Document<String>>, SqlError> {
@@ -162,6 +170,7 @@ impl Sql for Rusqlite {
         let keys = |on: bool| self.connection.pragma_update(None, "foreign_keys", on).map_err(sql_error);
         keys(false)?;
         self.connection.execute_batch(&drop_all).map_err(sql_error)?;
+        self.connection.flush_prepared_statement_cache();
         keys(true)
     }
 
@@ -272,7 +281,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         finished_at: now,
     };
     store.transaction(|| {
-        let Some((session_id, seq)) = store.end_turn(turn_id, &end)? else { return Ok(false) };
+        let Some((ended, seq)) = store.end_turn(turn_id, &end)? else { return Ok(false) };
+        let session_id = ended.session_id;
         let content = answer.to_owned();
         let answer = Message { seq: seq + 1, turn_id: turn_id.clone(), role: Role::Assistant, content, timestamp: now };
         store.insert_message(&session_id, &answer)?;
