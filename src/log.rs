@@ -53,7 +53,7 @@ pub struct Line<'a> {
     /// Tokens received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
-    /// Calls of the model that the gateway passed on of the turn since the object came into memory.
+    /// Answers of the model that the turn had, where its agent lived to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_calls: Option<u32>,
     /// Whether a live process took the turn.

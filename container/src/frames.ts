@@ -30,10 +30,11 @@ export type ResultFrame = {
   text: string;
   error?: TurnError;
   model: string | null;
-  /** Tokens, cost, calls and time of this turn alone. */
+  /** Tokens, cost, the SDK's turns, the model's answers and the time of this turn alone. */
   usage: Usage;
   cost_usd: number;
   num_turns: number;
+  model_calls: number;
   duration_ms: number;
 };
 

@@ -26,6 +26,8 @@ export class TurnMapper {
   #tools = new Map<string, string>();
   #model: string | null = null;
   #retryAfterMs = 0;
+  /** Answers of the model that began, subagents' too. */
+  #modelCalls = 0;
 
   constructor(emit: (frame: Frame) => void) {
     this.#emit = emit;
@@ -39,6 +41,7 @@ export class TurnMapper {
   message(message: SDKMessage): void {
     switch (message.type) {
       case "stream_event":
+        if (message.event.type === "message_start") this.#modelCalls += 1;
         if (message.parent_tool_use_id === null) this.#streamed(message.event);
         return;
       case "assistant":
@@ -91,6 +94,7 @@ export class TurnMapper {
       usage: { input_tokens: 0, output_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 },
       cost_usd: 0,
       num_turns: 0,
+      model_calls: this.#modelCalls,
       duration_ms: Math.round(performance.now() - this.#begun),
     };
   }

@@ -142,7 +142,7 @@ export class Turns {
       pid: lease?.session.process?.pid ?? null,
       ms: Math.round(performance.now() - begun),
       sdk_ms: result.duration_ms,
-      calls: result.num_turns,
+      model_calls: result.model_calls,
       frame_bytes: turn.frames.bytes,
     });
   }

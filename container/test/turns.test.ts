@@ -73,7 +73,7 @@ describe("turns", () => {
     assert.deepEqual(started?.input, { command: "echo from-the-shell" });
     assert.equal(started?.id, finished?.id);
     assert.match(turn.result.text, /from-the-shell/);
-    assert.equal(turn.result.num_turns, 2);
+    assert.deepEqual([turn.result.num_turns, turn.result.model_calls], [2, 2]);
   });
 
   test("a tool call that fails says failed", async () => {

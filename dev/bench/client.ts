@@ -1,49 +1,74 @@
-/** A user of the product over HTTP, with a clock: asks, and says how long the answer took. */
+/**
+ * A user of the product over HTTP, with a clock: asks, and says how long the answer took. On a kept-alive connection and with as
+ * little HTTP as the load generator: a client of a library takes a millisecond of the processors that the product needs too.
+ */
+import type { Socket } from "node:net";
+import { isWhole, open } from "./load.ts";
 
 export type Turned = { ms: number; firstTextMs: number; sessionId: string; turnId: string };
 
 type Done = { session_id: string; turn_id: string };
 
 export class Client {
-  readonly #url: string;
+  readonly #host: string;
+  readonly #port: number;
+  #socket: Socket | undefined;
   readonly accountId: string;
 
   constructor(url: string, accountId: string) {
-    this.#url = url;
+    const { hostname, port } = new URL(url);
+    this.#host = hostname;
+    this.#port = Number(port);
     this.accountId = accountId;
   }
 
   /** A turn answered as JSON. */
   async query(query: string, sessionId?: string): Promise<Turned> {
-    const begun = performance.now();
-    const response = await this.#post({ query, session_id: sessionId });
-    const done = (await response.json()) as Done;
-    const ms = performance.now() - begun;
-    return { ms, firstTextMs: NaN, sessionId: done.session_id, turnId: done.turn_id };
+    return turned(await this.#ask({ query, session_id: sessionId }), /\r\n\r\n(.*)$/s);
   }
 
-  /** A turn answered by events. */
+  /** A turn answered by events, each of which comes as a chunk of its own. */
   async stream(query: string, sessionId?: string): Promise<Turned> {
+    return turned(await this.#ask({ query, session_id: sessionId, stream: true }), /event: done\ndata: (.*)\n/);
+  }
+
+  /** One at a time. */
+  async #ask(fields: object): Promise<Answer> {
+    const body = Buffer.from(JSON.stringify({ ...fields, accountId: this.accountId }));
+    const head = `POST /query HTTP/1.1\r\nHost: ${this.#host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+    const request = Buffer.concat([Buffer.from(head), body]);
+    if (this.#socket?.destroyed !== false) this.#socket = await open(this.#host, this.#port);
+    const answer = await exchange(this.#socket, request);
+    if (!answer.text.startsWith("HTTP/1.1 200 ")) throw new Error(`a query was answered: ${answer.text.slice(0, 500)}`);
+    return answer;
+  }
+}
+
+type Answer = { text: string; ms: number; firstTextMs: number };
+
+function exchange(socket: Socket, request: Buffer): Promise<Answer> {
+  return new Promise((resolve, reject) => {
     const begun = performance.now();
-    const response = await this.#post({ query, session_id: sessionId, stream: true });
-    const decoder = new TextDecoder();
     let text = "";
     let firstTextMs = NaN;
-    for await (const chunk of response.body ?? []) {
-      text += decoder.decode(chunk, { stream: true });
+    const settle = (settled: () => void): void => {
+      socket.off("data", hear).off("error", reject).off("close", closed);
+      settled();
+    };
+    const closed = (): void => settle(() => reject(new Error("the connection was closed under a query")));
+    const hear = (chunk: Buffer): void => {
+      text += chunk.toString("latin1");
       if (Number.isNaN(firstTextMs) && text.includes("event: delta\n")) firstTextMs = performance.now() - begun;
-    }
-    const ms = performance.now() - begun;
-    const done = /event: done\ndata: (.*)\n/.exec(text)?.[1];
-    if (done === undefined) throw new Error(`a streamed turn did not complete: ${text.slice(-500)}`);
-    const { session_id: sessionIdOfTurn, turn_id: turnId } = JSON.parse(done) as Done;
-    return { ms, firstTextMs, sessionId: sessionIdOfTurn, turnId };
-  }
+      if (isWhole(text)) settle(() => resolve({ text, ms: performance.now() - begun, firstTextMs }));
+    };
+    socket.on("data", hear).once("error", reject).once("close", closed);
+    socket.write(request);
+  });
+}
 
-  async #post(fields: object): Promise<Response> {
-    const body = JSON.stringify({ ...fields, accountId: this.accountId });
-    const response = await fetch(`${this.#url}/query`, { method: "POST", headers: { "content-type": "application/json" }, body });
-    if (!response.ok) throw new Error(`a query was answered ${response.status}: ${(await response.text()).slice(0, 500)}`);
-    return response;
-  }
+function turned({ text, ms, firstTextMs }: Answer, document: RegExp): Turned {
+  const done = document.exec(text)?.[1];
+  if (done === undefined) throw new Error(`a turn did not complete: ${text.slice(-500)}`);
+  const { session_id: sessionId, turn_id: turnId } = JSON.parse(done) as Done;
+  return { ms, firstTextMs, sessionId, turnId };
 }

@@ -22,7 +22,8 @@ export async function load({ host, port, path, requests, connections }: Load): P
   return (performance.now() - begun) / 1000;
 }
 
-async function open(host: string, port: number): Promise<Socket> {
+/** A connection whose bytes leave at once. */
+export async function open(host: string, port: number): Promise<Socket> {
   const socket = connect({ host, port, noDelay: true });
   await once(socket, "connect");
   return socket;
@@ -48,8 +49,8 @@ function drive(socket: Socket, request: string, more: () => boolean): Promise<vo
   });
 }
 
-/** Nothing follows it: the next request has not been sent. */
-function isWhole(answer: string): boolean {
+/** Whether an answer, read as `latin1`, has come to its end. Nothing follows it: the next request has not been sent. */
+export function isWhole(answer: string): boolean {
   const head = answer.indexOf("\r\n\r\n");
   if (head === -1) return false;
   const length = /\r\ncontent-length: *(\d+)/i.exec(answer.slice(0, head + 2))?.[1];

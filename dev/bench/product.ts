@@ -29,7 +29,7 @@ export class Product {
     this.#events = events;
   }
 
-  static async start(model: Model, directory: string): Promise<Product> {
+  static async start(model: Model, directory: string, { inspected = false } = {}): Promise<Product> {
     await mkdir(directory, { recursive: true });
     const events = new Events();
     const engine = await startEngine({ socket: join(directory, "docker.sock"), image: AGENT_SERVER, onLog: events.hear });
@@ -39,7 +39,7 @@ export class Product {
       const workerd = await startWorkerd({
         directory,
         engineSocket: engine.socket,
-        inspected: true,
+        inspected,
         vars: { MODEL_API_URL: model.url, ANTHROPIC_API_KEY: "stand-in" },
         onLine: events.hear,
       });

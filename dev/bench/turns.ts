@@ -33,6 +33,10 @@ export async function run(): Promise<void> {
     const floor = await Floor.start(model.url, join(scratch, "floor"));
     closing.push(() => floor.stop());
     await measure(product, floor);
+    say("memory");
+    const inspected = await Product.start(model, join(scratch, "inspected"), { inspected: true });
+    closing.push(() => inspected.stop());
+    console.log(`\n${await measureMemory(inspected, new Client(inspected.workerd.url, "bench"), PROMPT)}`);
   } finally {
     for (const close of closing.reverse()) await close();
   }
@@ -46,8 +50,6 @@ async function measure(product: Product, floor: Floor): Promise<void> {
   const fresh = await newConversations(product, floor);
   say("containers that die");
   const resumed = await resumes(product, client);
-  say("memory");
-  const memory = await measureMemory(product, client, PROMPT);
   say(`${ACCOUNTS} accounts at once`);
   const waves = await manyAccounts(product, floor);
 
@@ -63,9 +65,7 @@ ${table(["", "product", "SDK alone", "more", "ratio", "best", "target"], rows)}
 
 ${warm.parts}
 
-${resumed}
-
-${memory}`);
+${resumed}`);
 }
 
 function say(what: string): void {

@@ -190,7 +190,8 @@ export class Sidecar {
 function passOn(req: IncomingMessage, res: ServerResponse, onward: ClientRequest): void {
   onward.once("response", (answer) => {
     res.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers));
-    res.flushHeaders();
+    // With what of the body is there already.
+    setImmediate(() => res.flushHeaders());
     answer.on("error", () => res.destroy());
     answer.pipe(res);
     // An answer that was cut must look cut to the program too, never like a short one.

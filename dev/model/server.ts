@@ -108,6 +108,9 @@ async function hang(control: Control, logged: LoggedRequest): Promise<void> {
   if (!logged.aborted) control.update(logged, { state: "open" });
 }
 
+/** Events that nothing comes between go in one piece, as through any buffer, up to about this length. */
+const MAX_PIECE_CHARS = 16 * 1024;
+
 async function stream(
   response: ServerResponse,
   asked: MessagesRequest,
@@ -122,23 +125,34 @@ async function stream(
   });
   let deltas = 0;
   let ending = plan.ending;
+  let piece = "";
+  const flush = async (): Promise<void> => {
+    const text = piece;
+    piece = "";
+    if (text !== "" && !response.destroyed && !response.write(text)) await drained(response);
+  };
   for (const event of eventsOf(messageFor(asked, plan))) {
     const isDelta = event.type === "content_block_delta";
     // A stream that ends early ends after its first piece, or before its end where there is only one.
     if ((isDelta && deltas === 1) || event.type === "content_block_stop") {
+      if (ending !== "whole") await flush();
       if (ending === "stalled") await hang(control, logged);
       if (ending === "malformed") return void response.end("event: content_block_delta\ndata: {not json\n\n");
       if (ending === "cut") return cut(response);
       ending = "whole";
     }
     if (isDelta) {
-      if (plan.delayMs > 0) await sleep(plan.delayMs);
+      if (plan.delayMs > 0) {
+        await flush();
+        await sleep(plan.delayMs);
+      }
       deltas += 1;
     }
     if (response.destroyed) return;
-    if (!response.write(encode(event))) await drained(response);
+    piece += encode(event);
+    if (piece.length > MAX_PIECE_CHARS) await flush();
   }
-  response.end();
+  response.end(piece);
 }
 
 /** Waits until the reader has caught up or left, and listens no longer. */

@@ -80,22 +80,15 @@ pub enum Command {
     Purge,
     /// The same for the directory, which wants to know what is left.
     Visit,
-    /// The container calls the model, or its call was refused.
-    NoteModelCall(ModelCall),
+    /// The model's API has refused a call of the container.
+    NoteRefusal(Refusal),
 }
 
-/// A call of the model, as the gateway sees it: noted when it goes out, and again where it is refused.
+/// An answer of the model's API that is no message, as the gateway saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelCall {
-    /// The SDK's session that made it, as the container says.
-    pub agent_session: Option<AgentSession>,
-    /// What the model's API answered in place of a message; none while nothing is known.
-    pub refusal: Option<Refusal>,
-}
-
-/// An answer of the model's API that is no message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
+    /// The SDK's session that asked, as the container says.
+    pub agent_session: Option<AgentSession>,
     /// Its status.
     pub status: u16,
     /// The seconds that it asked to wait.

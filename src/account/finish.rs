@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::host::{Host, Registry};
 use super::listeners::{Event as Heard, EventKind};
-use super::model_calls::ModelCalls;
 use super::progress::Progress;
 use super::turn::{Event, State, Stop, Todo, step};
 use super::{Account, AccountError, TurnEnd};
@@ -37,8 +36,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         ending: &Ending,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
-        let calls = self.running.borrow().get(&turn.turn_id).map(|running| running.model_calls).unwrap_or_default();
-        let failure = ending.code.map(|code| failure(code, ending.result.as_deref(), calls));
+        let asked_to_wait = self.running.borrow().get(&turn.turn_id).and_then(|running| running.retry_after_s);
+        let failure = ending.code.map(|code| failure(code, ending.result.as_deref(), asked_to_wait));
         let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
         let end = TurnEnd {
@@ -79,7 +78,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         })?;
         self.clean_up_after(turn, progress, ending, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
-        self.log_end(&ended, progress, calls);
+        self.log_end(&ended, progress, ending.result.as_ref().and_then(|result| result.model_calls));
         self.running.borrow_mut().remove(&turn.turn_id);
         if self.running.borrow().is_empty() {
             self.idle_since.set(Some(now));
@@ -93,7 +92,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub(super) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
         let (_, todo) = step(State::Queued, Event::Stop(Stop::Cancel));
         let Todo::End(status, code) = todo else { return Ok(()) };
-        let failure = code.map(|code| failure(code, None, ModelCalls::default()));
+        let failure = code.map(|code| failure(code, None, None));
         let finished_at = self.host.now();
         let end = TurnEnd {
             status,
@@ -105,7 +104,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             finished_at,
         };
         let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
-        self.log_end(&ended, &Progress::default(), ModelCalls::default());
+        self.log_end(&ended, &Progress::default(), None);
         self.tell_end(ended, 1);
         Ok(())
     }
@@ -163,7 +162,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.log(Level::Warn, line);
     }
 
-    fn log_end(&self, turn: &Turn, progress: &Progress, calls: ModelCalls) {
+    fn log_end(&self, turn: &Turn, progress: &Progress, model_calls: Option<u32>) {
         let timing = turn.timing();
         let usage = turn.usage.unwrap_or_default();
         let level = if turn.error.is_some() { Level::Warn } else { Level::Info };
@@ -181,7 +180,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 total_ms: timing.map(|timing| timing.total_ms),
                 input_tokens: Some(usage.input_tokens),
                 output_tokens: Some(usage.output_tokens),
-                model_calls: Some(calls.count),
+                model_calls,
                 warm: Some(progress.warm),
                 cold_container: Some(progress.cold_container),
                 rows_written: Some(self.store.rows_written()),
@@ -192,7 +191,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 }
 
 /// The sentence that a failure tells its caller.
-fn failure(code: FailureCode, result: Option<&TurnResult>, calls: ModelCalls) -> Failure {
+fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option<u64>) -> Failure {
     let told = result.and_then(|result| result.error.as_ref());
     let sentence = match code {
         FailureCode::TurnCancelled => "The turn was cancelled.",
@@ -208,7 +207,7 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, calls: ModelCalls) ->
             .unwrap_or("No detail is known."),
     };
     let retry_after_s = told.and_then(|error| error.retry_after).map(|seconds| whole_ms(seconds.ceil()));
-    let asked_to_wait = calls.retry_after_s.filter(|_| code == FailureCode::ModelRateLimited);
+    let asked_to_wait = asked_to_wait.filter(|_| code == FailureCode::ModelRateLimited);
     Failure { retry_after_s: asked_to_wait.or(retry_after_s), ..Failure::new(code, sentence) }
 }
 
@@ -228,7 +227,7 @@ fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
         finished_at: Some(now),
         request_id: RequestId::new(uuid),
         response: None,
-        error: Some(failure(FailureCode::TurnCancelled, None, ModelCalls::default())),
+        error: Some(failure(FailureCode::TurnCancelled, None, None)),
         model: None,
         usage: None,
         num_turns: None,

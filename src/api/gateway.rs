@@ -1,7 +1,7 @@
 //! The model gateway: what a call that comes out of a container becomes on its way to the model's API.
 //! Only interception reaches it; the credential is put in here and is nowhere else.
 
-use crate::account::command::{ModelCall, Refusal};
+use crate::account::command::Refusal;
 use crate::config::{Config, Credential};
 use crate::error::{ApiError, Code};
 
@@ -62,15 +62,13 @@ pub fn passes(name: &str) -> bool {
 /// The header by which the CLI names its session in each call.
 const SESSION_HEADER: &str = "x-claude-code-session-id";
 
-/// What the account is told of a call that goes out; `asked` looks into its headers.
-pub fn model_call(asked: impl Fn(&str) -> Option<String>) -> ModelCall {
-    ModelCall { agent_session: asked(SESSION_HEADER).and_then(|id| id.try_into().ok()), refusal: None }
-}
-
-/// What the account is told of a call that was refused; `told` looks into the headers of the refusal.
-pub fn refused(call: ModelCall, status: u16, told: impl Fn(&str) -> Option<String>) -> ModelCall {
-    let retry_after_s = told("retry-after").and_then(|seconds| seconds.trim().parse().ok());
-    ModelCall { refusal: Some(Refusal { status, retry_after_s }), ..call }
+/// What the account is told of a refused call: `asked` and `told` look into the headers of the call and of its refusal.
+pub fn refusal(status: u16, asked: impl Fn(&str) -> Option<String>, told: impl Fn(&str) -> Option<String>) -> Refusal {
+    Refusal {
+        agent_session: asked(SESSION_HEADER).and_then(|id| id.try_into().ok()),
+        status,
+        retry_after_s: told("retry-after").and_then(|seconds| seconds.trim().parse().ok()),
+    }
 }
 
 /// Whether the agent may have an answer of this status. A redirect would lead it, with what was said, past the gateway.
@@ -121,12 +119,10 @@ mod tests {
     #[test]
     fn the_account_is_told_what_the_headers_say_and_nothing_that_is_malformed() {
         let session = "0f1b1d9c-6a55-4f0e-9a53-0d9b1b9f2b11";
-        let call = model_call(|_| Some(session.to_owned()));
-        assert_eq!((call.agent_session.as_ref().unwrap().as_str(), call.refusal), (session, None));
-        let refusal = |text: &str| refused(call.clone(), 429, |_| Some(text.to_owned())).refusal.unwrap();
-        assert_eq!(refusal("61"), Refusal { status: 429, retry_after_s: Some(61) });
-        assert_eq!(refusal("Wed, 21 Oct 2026 07:28:00 GMT").retry_after_s, None);
-        assert_eq!(model_call(|_| Some("me".to_owned())).agent_session, None);
+        let told = refusal(429, |_| Some(session.to_owned()), |_| Some("61".to_owned()));
+        assert_eq!((told.agent_session.unwrap().as_str(), told.status, told.retry_after_s), (session, 429, Some(61)));
+        let odd = refusal(500, |_| Some("me".to_owned()), |_| Some("Wed, 21 Oct 2026 07:28:00 GMT".to_owned()));
+        assert_eq!(odd, Refusal { agent_session: None, status: 500, retry_after_s: None });
     }
 
     #[test]

@@ -139,6 +139,9 @@ pub struct TurnResult {
     /// Model calls of this turn.
     #[serde(default)]
     pub num_turns: u32,
+    /// How many answers of the model it had.
+    #[serde(default)]
+    pub model_calls: Option<u32>,
     /// How long the agent worked, in milliseconds.
     #[serde(default)]
     pub duration_ms: f64,

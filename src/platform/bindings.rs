@@ -102,8 +102,6 @@ extern "C" {
     pub type WorkerContext;
     #[wasm_bindgen(method, getter)]
     pub fn props(this: &WorkerContext) -> JsValue;
-    #[wasm_bindgen(method, catch, js_name = waitUntil)]
-    pub fn wait_until(this: &WorkerContext, promise: &Promise) -> Js<()>;
 
     /// A promise whose rejection is answered, by Rust or by a function of JavaScript's own.
     #[wasm_bindgen(extends = Promise, js_name = Promise)]

@@ -68,7 +68,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     if let Some(account_id) = gateway::calling_account(Target::of(url).host, &context) {
         return in_flight::promise(Some(request_id.clone()), async move {
             let call = gateway::Call { request, account_id, request_id };
-            gateway::forward(call, &config, &env, &context).await
+            gateway::forward(call, &config, &env).await
         });
     }
     let header = |name: &str| request.headers().get(name).ok().flatten();

@@ -11,8 +11,8 @@ use worker::{Env, web_sys};
 
 use super::bindings::{self, Js, WorkerContext};
 use super::{host, http, stub};
-use crate::account::command::{Command, Envelope, ModelCall};
-use crate::api::gateway::{MODEL_HOST, credential_header, destination, model_call, passes, passes_back, refused};
+use crate::account::command::{Command, Envelope};
+use crate::api::gateway::{MODEL_HOST, credential_header, destination, passes, passes_back, refusal};
 use crate::api::query::Target;
 use crate::config::Config;
 use crate::domain::{AccountId, RequestId};
@@ -46,8 +46,8 @@ pub struct Call {
     pub request_id: RequestId,
 }
 
-/// Sends a container's call to the model's API, tells its account of it, and passes the answer back as it is.
-pub async fn forward(call: Call, config: &Config, env: &Env, context: &WorkerContext) -> Js {
+/// Sends a container's call to the model's API and passes the answer back as it is; its account is told of a refusal.
+pub async fn forward(call: Call, config: &Config, env: &Env) -> Js {
     let Call { request, account_id, request_id } = call;
     let url = request.url();
     let target = Target::of(&url);
@@ -71,15 +71,8 @@ pub async fn forward(call: Call, config: &Config, env: &Env, context: &WorkerCon
     init.set_body(&request.body().map_or(JsValue::NULL, JsValue::from));
     let abort = web_sys::AbortController::new()?;
     init.set_signal(Some(&abort.signal()));
-    let answering = bindings::fetch_outbound(&destination, &init);
-    let call = model_call(|name| request.headers().get(name).ok().flatten());
-    let note = |call: ModelCall| {
-        let command = Command::NoteModelCall(call);
-        stub::send(env, &account_id, &Envelope { request_id: request_id.clone(), command })
-    };
-    // While the model thinks: nobody waits for it.
-    context.wait_until(&note(call.clone())?)?;
-    let sent = match select(pin!(async { JsFuture::from(answering?).await }), pin!(host::sleep(HEADERS_LIMIT))).await {
+    let call = async { JsFuture::from(bindings::fetch_outbound(&destination, &init)?).await };
+    let sent = match select(pin!(call), pin!(host::sleep(HEADERS_LIMIT))).await {
         Either::Left((sent, _)) => sent,
         // The caller may have left long ago: the runtime tells it only when something is sent.
         Either::Right(_) => {
@@ -92,8 +85,11 @@ pub async fn forward(call: Call, config: &Config, env: &Env, context: &WorkerCon
             let answer: web_sys::Response = answer.unchecked_into();
             if !answer.ok() {
                 // It may end the turn: what it asks for is there before.
-                let refusal = refused(call, answer.status(), |name| answer.headers().get(name).ok().flatten());
-                drop(JsFuture::from(note(refusal)?).await);
+                let asked = |name: &str| request.headers().get(name).ok().flatten();
+                let told = |name: &str| answer.headers().get(name).ok().flatten();
+                let command = Command::NoteRefusal(refusal(answer.status(), asked, told));
+                let envelope = Envelope { request_id: request_id.clone(), command };
+                drop(JsFuture::from(stub::send(env, &account_id, &envelope)?).await);
             }
             if passes_back(answer.status()) {
                 return Ok(answer.into());

@@ -218,11 +218,11 @@ export function gateway(service: Service, upstream: Upstream): void {
 
   test("the calls of a turn that is cancelled are counted too", async () => {
     const session_id = "counted";
-    const prompt = `${bash("true")} [[hang-midway]] [[words 9]]`;
-    const { turn_id } = await client.start(prompt, { session_id });
-    await service.hanging(prompt);
+    const events = await client.stream(`${bash("true")} [[hang-midway]] [[words 9]]`, { session_id });
+    await events.untilDeltas(1);
     await client.cancel(session_id);
-    assert.equal((await turnLine(turn_id)).model_calls, 2);
+    const turnId = String(events.events[0]?.data["turn_id"]);
+    assert.equal((await turnLine(turnId)).model_calls, 2);
   });
 
   async function turnLine(turnId: string): Promise<{ model_calls?: number }> {
