@@ -98,8 +98,8 @@ export class Sidecar {
 
   /** A plain request of the program: to a Worker where one is registered for the host, else to the network if that is allowed. */
   async #forward(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    if (req.url === undefined || !URL.canParse(req.url)) return void res.writeHead(400).end("this is a proxy\n");
-    const url = new URL(req.url);
+    const url = URL.parse(req.url ?? "");
+    if (url === null) return void res.writeHead(400).end("this is a proxy\n");
     const port = Number(url.port || 80);
     const headers = { ...endToEnd(req.headers), host: url.host };
     const options = { host: url.hostname, port, method: req.method, path: url.pathname + url.search, headers };

@@ -37,7 +37,7 @@ use crate::domain::{
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
-use crate::store::turns::{ActiveTurn, NewTurn, TurnEnd};
+use crate::store::turns::{ActiveTurn, NewTurn, TurnEnd, TurnWork};
 
 /// What comes later.
 pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
@@ -183,7 +183,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         for turn in self.store.active_turns()? {
             if turn.status == TurnStatus::Running {
-                self.launch(turn, run::Begin::Attach);
+                self.launch(turn, run::Begin::Attach, None);
             }
         }
         Ok(())
@@ -198,7 +198,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let answer = start.answer;
         let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
         if !replayed {
-            self.pump()?;
+            let work = TurnWork { prompt: start.prompt.clone(), options: start.options.clone(), frames_stored: 0 };
+            self.pump_with(Some((&turn_id, work)))?;
             self.register_soon()?;
             self.set_alarm()?;
         }
@@ -265,21 +266,27 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     /// Gives to the container what may run, first come first served.
     fn pump(self: &Rc<Self>) -> Result<(), AccountError> {
+        self.pump_with(None)
+    }
+
+    /// The same, with the work of the turn that has just been admitted: where it starts at once, nobody need ask for it.
+    fn pump_with(self: &Rc<Self>, mut admitted: Option<(&TurnId, TurnWork)>) -> Result<(), AccountError> {
         for turn in self.store.active_turns()? {
             let known = self.running.borrow().contains_key(&turn.turn_id);
             if turn.status == TurnStatus::Running && !known {
-                self.launch(turn, run::Begin::Submit);
+                let work = admitted.take_if(|(turn_id, _)| **turn_id == turn.turn_id).map(|(_, work)| work);
+                self.launch(turn, run::Begin::Submit, work);
             } else if turn.status == TurnStatus::Queued && self.has_room_for(&turn.session_id) {
                 let now = self.host.now();
                 self.store.start_turn(&turn.turn_id, now)?;
                 let started = ActiveTurn { started_at: Some(now), status: TurnStatus::Running, ..turn };
-                self.launch(started, run::Begin::Submit);
+                self.launch(started, run::Begin::Submit, None);
             }
         }
         Ok(())
     }
 
-    fn launch(self: &Rc<Self>, turn: ActiveTurn, begin: run::Begin) {
+    fn launch(self: &Rc<Self>, turn: ActiveTurn, begin: run::Begin, work: Option<TurnWork>) {
         let (stop, stops) = mpsc::unbounded();
         let session_id = turn.session_id.clone();
         let running = Running { session_id, agent_session: None, retry_after_s: None, stop };
@@ -288,7 +295,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let event = announcement(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
         listeners.entry(turn.turn_id.clone()).or_default().publish(event);
         drop(listeners);
-        self.host.spawn(Rc::clone(self).run(turn, begin, stops));
+        self.host.spawn(Rc::clone(self).run(turn, begin, work, stops));
     }
 
     fn turn(&self, turn_id: &TurnId) -> Result<Turn, AccountError> {

@@ -39,9 +39,15 @@ pub enum Begin {
 }
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
-    /// Runs a turn to its stored end.
-    pub(super) async fn run(self: Rc<Self>, turn: ActiveTurn, begin: Begin, mut stops: mpsc::UnboundedReceiver<Stop>) {
-        let work = match self.store.turn_work(&turn.turn_id) {
+    /// Runs a turn to its stored end; `work` where the caller has it at hand.
+    pub(super) async fn run(
+        self: Rc<Self>,
+        turn: ActiveTurn,
+        begin: Begin,
+        work: Option<TurnWork>,
+        mut stops: mpsc::UnboundedReceiver<Stop>,
+    ) {
+        let work = match work.map_or_else(|| self.store.turn_work(&turn.turn_id), |work| Ok(Some(work))) {
             Ok(work) => work,
             Err(error) => return self.give_up(&turn, &error),
         };
