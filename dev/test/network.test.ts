@@ -1,13 +1,13 @@
 /** A container's network: what comes in by workerd's tunnel, and what goes out through the proxy to workerd or past it. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, request } from "node:http";
+import { Agent, createServer, request } from "node:http";
 import type { ClientRequest, IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { Docker, TIME_LIMIT } from "./support.ts";
 import type { Running } from "./support.ts";
 
@@ -45,9 +45,12 @@ beforeEach(async () => {
 
 const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
-/** What the program in the container does with HTTP_PROXY set. */
+/** What the program in the container does with HTTP_PROXY set: for one request alone, or as one of several on its connection. */
+let connection: "close" | "keep-alive" = "close";
+
 function throughProxy(url: string, options: { method?: string; headers?: Record<string, string> } = {}): ClientRequest {
-  return request({ host: proxy.hostname, port: proxy.port, path: url, agent: false, headers: { host: new URL(url).host }, ...options });
+  const headers = { host: new URL(url).host, connection, ...options.headers };
+  return request({ host: proxy.hostname, port: proxy.port, path: url, agent: false, ...options, headers });
 }
 
 async function get(url: string): Promise<{ status: number; body: string }> {
@@ -91,7 +94,9 @@ describe("what comes in", TIME_LIMIT, () => {
   });
 });
 
-describe("what goes out", TIME_LIMIT, () => {
+for (const kind of ["close", "keep-alive"] as const) describe(`what goes out to a Worker with Connection: ${kind}`, TIME_LIMIT, () => {
+  before(() => void (connection = kind));
+
   test("to a host of the Worker's arrives there in origin form, with the host it was for", async () => {
     let seen = "";
     worker = (req, res) => void res.end((seen = `${req.method} ${req.url} ${req.headers.host}`));
@@ -138,14 +143,103 @@ describe("what goes out", TIME_LIMIT, () => {
     assert.ok(!response.writableFinished);
   });
 
-  test("and is cut by the Worker looks cut to the program", async () => {
-    worker = (_req, res) => void res.write("half", () => res.destroy());
+  for (const [cut, how] of Object.entries({
+    cut: (socket?: Socket) => socket?.destroy(),
+    reset: (socket?: Socket) => socket?.resetAndDestroy(),
+  })) test(`and is ${cut} by the Worker looks cut to the program`, async () => {
+    worker = (_req, res) => void res.write("half");
     const call = throughProxy("http://model.internal/");
     call.end();
     const [answer] = (await once(call, "response")) as [IncomingMessage];
+    how(asked[0]?.socket);
     await assert.rejects(text(answer), /aborted/);
   });
 
+  test("with a body of a told length arrives whole", async () => {
+    worker = (req, res) => void req.pipe(res);
+    const body = "x".repeat(300_000);
+    const call = throughProxy("http://model.internal/", { method: "POST", headers: { "content-length": String(body.length) } });
+    call.end(body);
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    assert.equal((await text(answer)).length, body.length);
+  });
+});
+
+describe("what goes out on one connection", TIME_LIMIT, () => {
+  let client: Agent;
+  beforeEach(() => void (client = new Agent({ keepAlive: true, maxSockets: 1 })));
+  afterEach(() => client.destroy());
+
+  async function post(url: string, body: string, headers: Record<string, string> = { "content-length": String(body.length) }): Promise<string> {
+    const call = request({ host: proxy.hostname, port: proxy.port, path: url, agent: client, method: "POST", headers });
+    call.end(body);
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    return `${call.reusedSocket ? "again" : "first"} ${await text(answer)}`;
+  }
+  const echo: RequestListener = (req, res) => void text(req).then((body) => res.end(`${req.headers.host} ${body}`));
+
+  test("to one Worker takes one tunnel", async () => {
+    worker = echo;
+    assert.deepEqual(
+      [await post("http://model.internal/", "1"), await post("http://model.internal/", ""), await post("http://model.internal/", "3")],
+      ["first model.internal 1", "again model.internal ", "again model.internal 3"],
+    );
+    assert.equal(asked.length, 1);
+  });
+
+  test("to another host goes there, and back", async () => {
+    worker = echo;
+    assert.deepEqual(
+      [await post("http://a.internal/", "1"), await post("http://b.internal:81/", "2"), await post("http://a.internal/", "3")],
+      ["first a.internal 1", "again b.internal:81 2", "again a.internal 3"],
+    );
+    assert.deepEqual(asked.map((ask) => ask.url), ["a.internal:80", "b.internal:81", "a.internal:80"]);
+  });
+
+  test("goes on after a body that does not tell its length, and after a refusal", async () => {
+    worker = echo;
+    const answers = [
+      await post("http://a.internal/", "1"),
+      await post("http://a.internal/", "2", { "transfer-encoding": "chunked" }),
+      await post("http://192.0.2.1/", "3"),
+      await post("http://a.internal/", "4"),
+    ];
+    assert.deepEqual(answers.map((answer) => answer.trim()), [
+      "first a.internal 1",
+      "again a.internal 2",
+      "again 192.0.2.1 cannot be reached from this container",
+      "again a.internal 4",
+    ]);
+  });
+
+  test("may come in any pieces", async (t) => {
+    worker = echo;
+    const socket = connect(Number(proxy.port), proxy.hostname).setNoDelay(true);
+    t.after(() => socket.destroy());
+    const request = "POST http://a.internal/ HTTP/1.1\r\nHost: a.internal\r\nContent-Length: 3\r\n\r\nabc";
+    let heard = "";
+    socket.on("data", (chunk: Buffer) => (heard += chunk.toString()));
+    for (const piece of [...request, request + request.slice(0, 20), request.slice(20)]) {
+      await new Promise((resolve) => socket.write(piece, resolve));
+    }
+    while (heard.split("a.internal abc").length <= 3) await once(socket, "data");
+    assert.equal(asked.length, 1);
+  });
+
+  test("with a head that has no end is refused", async () => {
+    const socket = connect(Number(proxy.port), proxy.hostname);
+    socket.write(`GET http://a.internal/ HTTP/1.1\r\nX: ${"x".repeat(20_000)}`);
+    assert.match(await text(socket), /^HTTP\/1.1 431/);
+  });
+
+  test("ends with the Worker's", async () => {
+    worker = (_req, res) => void res.writeHead(200, { connection: "close", "content-length": "2" }).end("ok");
+    assert.equal(await post("http://a.internal/", "1"), "first ok");
+    assert.equal(await post("http://a.internal/", "2"), "first ok");
+  });
+});
+
+describe("what goes out past the Workers", TIME_LIMIT, () => {
   test("to anywhere else is refused without the internet", async () => {
     const { status } = await get("http://192.0.2.1/");
     assert.equal(status, 403);
