@@ -12,8 +12,8 @@ import { logged } from "./product.ts";
 import type { Product } from "./product.ts";
 
 const ROUNDS = 60;
-/** The first of a kind only warm up: the engines of JavaScript and WebAssembly compile what has often run. */
-const WARM_UP = 20;
+/** The first of a kind only warm up: V8 compiles what has run some hundred times, JavaScript and WebAssembly, on both sides. */
+const WARM_UP = 60;
 /** Each round, on both sides; the first is not measured but for its processor time. */
 const TURNS_A_ROUND = 3;
 const MAX_ROWS = 10;
