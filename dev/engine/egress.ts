@@ -24,6 +24,8 @@ export class Egress {
   readonly #proxy: Server;
   readonly #http: HttpServer;
   readonly #sockets = new Set<Duplex>();
+  /** What has been asked for a request that is now left to Node's HTTP: it is not asked, nor waited for, again. */
+  readonly #told = new WeakMap<Socket, Route>();
   #port = 0;
   #internet = false;
   #stopped = false;
@@ -63,7 +65,9 @@ export class Egress {
     new ProxyConnection(client, {
       open: async ({ hostname, port }) => {
         const route = await this.#route(hostname, port);
-        return route.kind === "worker" ? route.socket : undefined;
+        if (route.kind === "worker") return route.socket;
+        this.#told.set(client, route);
+        return undefined;
       },
       otherwise: () => void this.#http.emit("connection", client),
     });
@@ -74,7 +78,8 @@ export class Egress {
     const url = URL.parse(req.url ?? "");
     if (url === null) return void res.writeHead(400).end("this is a proxy\n");
     const port = Number(url.port || 80);
-    const route = await this.#route(url.hostname, port);
+    const route = this.#told.get(req.socket) ?? (await this.#route(url.hostname, port));
+    this.#told.delete(req.socket);
     // The program may have given up meanwhile: then nobody is left to end what would start now.
     if (res.closed) return void (route.kind === "worker" && route.socket.destroy());
     if (route.kind === "refused") return void res.writeHead(403).end(`${route.why}\n`);

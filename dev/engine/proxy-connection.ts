@@ -15,6 +15,9 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set(
 /** What changes how long a request is or how its connection goes on. */
 const NOT_PLAIN: ReadonlySet<string> = new Set(["transfer-encoding", "expect", "upgrade"]);
 
+/** A header's line in lower case: a token, a colon, and a value without anything that ends lines. */
+const FIELD = /^([-!#$%&'*+.^_`|~0-9a-z]+):[ \t]*([^\r\n\0]*?)[ \t]*$/;
+
 export type Destination = { hostname: string; port: number };
 
 type Ways = {
@@ -121,25 +124,26 @@ export class ProxyConnection {
   }
 }
 
-/** A request that has its length told, with its head as it goes to the Worker: in origin form, without what was for the proxy alone. */
+/**
+ * A request that has its length told, with its head as it goes to the Worker: in origin form, without what was for the proxy alone.
+ * What is malformed or doubtful is none: two readers of it could differ on where it ends.
+ */
 function plain(head: string): PlainRequest | undefined {
   const [first = "", ...lines] = head.split("\r\n");
   const [, method, authority, target] = /^([A-Z]+) http:\/\/([^/?#@ ]+)(\S*) HTTP\/1\.1$/.exec(first) ?? [];
   const url = authority === undefined ? null : URL.parse(`http://${authority}`);
   if (method === undefined || target === undefined || url === null) return undefined;
   const passed = [`${method} ${target.startsWith("/") ? target : `/${target}`} HTTP/1.1`];
-  let bodyBytes = 0;
+  let length: string | undefined;
   for (const line of lines) {
-    const colon = line.indexOf(":");
-    const name = line.slice(0, colon).toLowerCase();
-    const value = line.slice(colon + 1).trim();
-    if (colon <= 0 || NOT_PLAIN.has(name) || (name === "connection" && value.toLowerCase() !== "keep-alive")) return undefined;
+    const [, name, value] = FIELD.exec(line.toLowerCase()) ?? [];
+    if (name === undefined || value === undefined || NOT_PLAIN.has(name) || (name === "connection" && value !== "keep-alive")) return undefined;
     if (name === "content-length") {
-      if (!/^\d{1,15}$/.test(value)) return undefined;
-      bodyBytes = Number(value);
+      if (length !== undefined || !/^\d{1,15}$/.test(value)) return undefined;
+      length = value;
     }
     if (!HOP_BY_HOP.has(name) && name !== "host") passed.push(line);
   }
   passed.push(`Host: ${url.host}`, "", "");
-  return { hostname: url.hostname, port: Number(url.port || 80), head: passed.join("\r\n"), bodyBytes };
+  return { hostname: url.hostname, port: Number(url.port || 80), head: passed.join("\r\n"), bodyBytes: Number(length ?? 0) };
 }

@@ -4,10 +4,11 @@ import { once } from "node:events";
 import { Agent, createServer, request } from "node:http";
 import type { ClientRequest, IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { connect } from "node:net";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { portOf } from "../engine/sockets.ts";
 import { Docker, TIME_LIMIT } from "./support.ts";
 import type { Running } from "./support.ts";
 
@@ -42,8 +43,6 @@ beforeEach(async () => {
   worker = (_req, res) => void res.end("the Worker");
   await container.setEgress(portOf(egress), false);
 });
-
-const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
 /** What the program in the container does with HTTP_PROXY set: for one request alone, or as one of several on its connection. */
 let connection: "close" | "keep-alive" = "close";
@@ -224,6 +223,26 @@ describe("what goes out on one connection", TIME_LIMIT, () => {
     }
     while (heard.split("a.internal abc").length <= 3) await once(socket, "data");
     assert.equal(asked.length, 1);
+  });
+
+  test("past the Workers is asked for once", async () => {
+    assert.match(await post("http://192.0.2.1/", "1"), /cannot be reached/);
+    assert.equal(asked.length, 1);
+  });
+
+  for (const [what, fields] of Object.entries({
+    "two lengths": "Content-Length: 3\r\nContent-Length: 5",
+    "a space behind a header's name": "Content-Length: 3\r\nTransfer-Encoding : chunked",
+    "a header that a bare line feed hides": "Content-Length: 3\r\nX: y\nTransfer-Encoding: chunked",
+    "a length that is no number": "Content-Length: 3x",
+  })) test(`with ${what} never arrives`, async () => {
+    const arrived: string[] = [];
+    worker = (req, res) => void (arrived.push(req.url ?? ""), res.end());
+    const socket = connect(Number(proxy.port), proxy.hostname);
+    socket.write(`POST http://a.internal/ HTTP/1.1\r\nHost: a.internal\r\n${fields}\r\n\r\nabc`);
+    assert.match(await text(socket), /^HTTP\/1.1 400/);
+    assert.deepEqual(arrived, []);
+    assert.deepEqual(asked, []);
   });
 
   test("with a head that has no end is refused", async () => {

@@ -136,7 +136,7 @@ pub struct TurnResult {
     /// Cost of this turn alone, in US dollars.
     #[serde(default)]
     pub cost_usd: f64,
-    /// Model calls of this turn.
+    /// What the SDK calls turns in it; one that was cancelled may have had more answers of the model.
     #[serde(default)]
     pub num_turns: u32,
     /// How many answers of the model it had.

@@ -4,6 +4,7 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use worker::js_sys::{Function, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys;
 
 use super::bindings::{IdentityTransformStream, Js, Readable, Reader, Writer, respond, responder};
@@ -99,7 +100,7 @@ async fn write(writer: &Writer, text: &str) -> Js {
 pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
     let length = request.headers().get("content-length").ok().flatten();
     if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= max_bytes) {
-        let bytes = worker::wasm_bindgen_futures::JsFuture::from(request.array_buffer()?).await?;
+        let bytes = JsFuture::from(request.array_buffer()?).await?;
         return Ok(Some(Uint8Array::new(&bytes).to_vec()));
     }
     BodyReader::new(request.body())?.read_all(max_bytes).await
@@ -144,7 +145,7 @@ impl Drop for BodyReader {
     fn drop(&mut self) {
         if let Some(promise) = self.reader.take().and_then(|reader| reader.cancel().ok()) {
             // A body that cannot be cancelled has ended.
-            host::spawn(async move { drop(worker::wasm_bindgen_futures::JsFuture::from(promise).await) });
+            host::spawn(async move { drop(JsFuture::from(promise).await) });
         }
     }
 }
