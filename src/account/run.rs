@@ -128,8 +128,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     Ok(None) => {}
                     Ok(Some(result)) => {
                         let code = result.error.as_ref().map(|error| error.code);
-                        let account = Rc::clone(self);
-                        self.host.spawn(async move { account.agent.read_out(frames).await });
+                        // Not yet: whatever the object does now, the end's commit and the answer wait for.
+                        let (account, answered) = (Rc::clone(self), self.host.sleep(Duration::ZERO));
+                        self.host.spawn(async move {
+                            answered.await;
+                            account.agent.read_out(frames).await;
+                        });
                         return (Event::Result(result.status, code), Some(result));
                     }
                     Err(error) => {

@@ -111,10 +111,6 @@ extern "C" {
     #[wasm_bindgen(method, js_name = catch)]
     pub fn or_else_call(this: &Rejectable, answer: &Function) -> Promise;
 
-    /// The runtime's `fetch`.
-    #[wasm_bindgen(catch, js_name = fetch)]
-    pub fn fetch_outbound(url: &str, init: &web_sys::RequestInit) -> Js<Promise>;
-
     /// The runtime's `crypto.getRandomValues`.
     #[wasm_bindgen(catch, js_namespace = crypto, js_name = getRandomValues)]
     pub fn fill_with_random(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
@@ -174,9 +170,20 @@ extern "C" {
     pub fn set_timeout(closure: &Function, ms: f64) -> JsValue;
 }
 
-// One call for what would take a call each: a request's head, a response with its headers, a statement with its rows.
+// One call for what would take a call each: a request's head and the names of its headers, a response with its headers, a request that
+// is sent on, a statement with its rows.
 #[wasm_bindgen(inline_js = "
 export const head = (request) => request.method + ' ' + request.url;
+export const headerNames = (request) => [...request.headers.keys()].join();
+export const sendOn = (request, url, without, name, value, limitMs) => {
+  const headers = new Headers(request.headers);
+  for (const each of without.split(',')) if (each) headers.delete(each);
+  headers.set(name, value);
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new Error('no headers within ' + limitMs + ' ms')), limitMs);
+  const { method, body } = request;
+  return fetch(url, { method, headers, body, redirect: 'manual', signal: limit.signal }).finally(() => clearTimeout(timer));
+};
 export const respond = (body, status, type, cache, id) =>
   new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-request-id': id } });
 export const responder = (...answer) => () => respond(...answer);
@@ -190,6 +197,20 @@ export const query = (sql, statement, values) => {
 extern "C" {
     /// Method and URL of a request, with a space in between.
     pub fn head(request: &web_sys::Request) -> String;
+    /// The names of a request's headers, in lower case, with commas in between.
+    #[wasm_bindgen(js_name = headerNames)]
+    pub fn header_names(request: &web_sys::Request) -> String;
+    /// Sends a request to `url`: its body as a stream, its headers but those of `without` (names with commas in between), and the header
+    /// `name`. Redirects are answers. It rejects where no answer begins within `limit_ms`.
+    #[wasm_bindgen(catch, js_name = sendOn)]
+    pub fn send_on(
+        request: &web_sys::Request,
+        url: &str,
+        without: &str,
+        name: &str,
+        value: &str,
+        limit_ms: u32,
+    ) -> Js<Promise>;
     /// A response with the headers that every answer has: `content-type`, `cache-control`, `x-request-id`.
     #[wasm_bindgen(catch)]
     pub fn respond(

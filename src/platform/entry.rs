@@ -67,7 +67,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     let context: WorkerContext = JsValue::from(context).unchecked_into();
     if let Some(account_id) = gateway::calling_account(Target::of(url).host, &context) {
         return in_flight::promise(Some(request_id.clone()), async move {
-            let call = gateway::Call { request, account_id, request_id };
+            let call = gateway::Call { request, head, account_id, request_id };
             gateway::forward(call, &config, &env).await
         });
     }

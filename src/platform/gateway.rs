@@ -1,11 +1,7 @@
 //! The model gateway's shell: sends a container's call on with the real credential, bodies as streams both ways.
 
-use std::pin::pin;
-use std::time::Duration;
-
-use futures_util::future::{Either, select};
-use worker::js_sys::{Array, Reflect};
-use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::js_sys::Reflect;
+use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, web_sys};
 
@@ -20,7 +16,7 @@ use crate::error::{ApiError, Code};
 use crate::log::{Level, Line};
 
 /// How long the model's API may take to its first byte: a little longer than the CLI waits for it (`API_TIMEOUT_MS`, 60 s).
-const HEADERS_LIMIT: Duration = Duration::from_secs(70);
+const HEADERS_LIMIT_MS: u32 = 70_000;
 
 /// The prop that says whose container a call comes out of. No request from outside has props.
 pub const GATEWAY_PROP: &str = "model_gateway";
@@ -40,6 +36,8 @@ pub fn calling_account(host: &str, context: &WorkerContext) -> Option<AccountId>
 pub struct Call {
     /// As it came.
     pub request: web_sys::Request,
+    /// Its method and URL, with a space in between.
+    pub head: String,
     /// Whose container it came out of.
     pub account_id: AccountId,
     /// What it is called in the log.
@@ -48,37 +46,21 @@ pub struct Call {
 
 /// Sends a container's call to the model's API and passes the answer back as it is; its account is told of a refusal.
 pub async fn forward(call: Call, config: &Config, env: &Env) -> Js {
-    let Call { request, account_id, request_id } = call;
-    let url = request.url();
-    let target = Target::of(&url);
-    let ready = destination(config, &request.method(), target.path, target.query)
+    let Call { request, head, account_id, request_id } = call;
+    let (method, url) = head.split_once(' ').unwrap_or_default();
+    let target = Target::of(url);
+    let ready = destination(config, method, target.path, target.query)
         .and_then(|destination| Ok((destination, credential_header(config)?)));
     let (destination, (name, value)) = match ready {
         Ok(ready) => ready,
         Err(error) => return http::refusal(&error, &request_id),
     };
-    let headers = web_sys::Headers::new_with_headers(&request.headers())?;
-    // One text with all names crosses from JavaScript, not each by itself.
-    let names = Array::from(&headers.keys()).join(",").as_string().unwrap_or_default();
-    for name in names.split(',').filter(|name| !passes(name)) {
-        headers.delete(name)?;
-    }
-    headers.set(name, &value)?;
-    let init = web_sys::RequestInit::new();
-    init.set_method("POST");
-    init.set_headers(&headers);
-    init.set_redirect(web_sys::RequestRedirect::Manual);
-    init.set_body(&request.body().map_or(JsValue::NULL, JsValue::from));
-    let abort = web_sys::AbortController::new()?;
-    init.set_signal(Some(&abort.signal()));
-    let call = async { JsFuture::from(bindings::fetch_outbound(&destination, &init)?).await };
-    let sent = match select(pin!(call), pin!(host::sleep(HEADERS_LIMIT))).await {
-        Either::Left((sent, _)) => sent,
-        // The caller may have left long ago: the runtime tells it only when something is sent.
-        Either::Right(_) => {
-            abort.abort();
-            Err(JsValue::from_str("the model's API sent no headers in time"))
-        }
+    let names = bindings::header_names(&request);
+    let dropped = names.split(',').filter(|name| !passes(name)).collect::<Vec<_>>().join(",");
+    // The caller may have left long ago: the runtime tells it only when something is sent. Hence the limit.
+    let sent = match bindings::send_on(&request, &destination, &dropped, name, &value, HEADERS_LIMIT_MS) {
+        Ok(answer) => JsFuture::from(answer).await,
+        Err(error) => Err(error),
     };
     let (event, why) = match sent {
         Ok(answer) => {
