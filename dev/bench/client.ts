@@ -32,6 +32,14 @@ export class Client {
     return turned(await this.#ask({ query, session_id: sessionId, stream: true }), /event: done\ndata: (.*)\n/);
   }
 
+  /** Its conversation goes, and with it the process that was kept for it. */
+  async forget(sessionId: string): Promise<void> {
+    const url = `http://${this.#host}:${this.#port}/conversations/${sessionId}?accountId=${this.accountId}`;
+    const answer = await fetch(url, { method: "DELETE" });
+    if (!answer.ok) throw new Error(`a conversation was not deleted: ${answer.status} ${await answer.text()}`);
+    await answer.arrayBuffer();
+  }
+
   /** One at a time. */
   async #ask(fields: object): Promise<Answer> {
     const body = Buffer.from(JSON.stringify({ ...fields, accountId: this.accountId }));

@@ -17,6 +17,18 @@ export function quantile(values: readonly number[], share: number): number {
   return low + (high - low) * (place - Math.floor(place));
 }
 
+const RESAMPLES = 1_000;
+
+/** Where the ratio of two medians lies with 95 %, as far as the values can tell: by resampling them (Efron's bootstrap, percentiles). */
+export function ratioInterval(values: readonly number[], others: readonly number[]): [low: number, high: number] {
+  const ratios = Array.from({ length: RESAMPLES }, () => median(resampled(values)) / median(resampled(others)));
+  return [quantile(ratios, 0.025), quantile(ratios, 0.975)];
+}
+
+function resampled(values: readonly number[]): number[] {
+  return values.map(() => values[Math.floor(Math.random() * values.length)] ?? NaN);
+}
+
 /** `text` says it, `met` whether what was measured keeps it. */
 export type Target = { text: string; met: boolean };
 

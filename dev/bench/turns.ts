@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startModel } from "../model/server.ts";
 import { Client } from "./client.ts";
-import { best, median, ms, table, verdict } from "./figures.ts";
+import { median, ms, ratioInterval, table, verdict } from "./figures.ts";
 import type { Pair } from "./figures.ts";
 import { Floor } from "./floor.ts";
 import { measureMemory } from "./memory.ts";
@@ -30,9 +30,11 @@ export async function run(): Promise<void> {
     closing.push(() => model.close());
     const product = await Product.start(model, join(scratch, "product"));
     closing.push(() => product.stop());
-    const floor = await Floor.start(model.url, join(scratch, "floor"));
-    closing.push(() => floor.stop());
-    await measure(product, floor);
+    await measure(product, async () => {
+      const floor = await Floor.start(model.url, await mkdtemp(join(scratch, "floor-")));
+      closing.push(() => floor.stop());
+      return floor;
+    });
     say("memory");
     const inspected = await Product.start(model, join(scratch, "inspected"), { inspected: true });
     closing.push(() => inspected.stop());
@@ -42,10 +44,11 @@ export async function run(): Promise<void> {
   }
 }
 
-async function measure(product: Product, floor: Floor): Promise<void> {
+async function measure(product: Product, startFloor: () => Promise<Floor>): Promise<void> {
   const client = new Client(product.workerd.url, "bench");
   say("warm turns");
-  const warm = await warmTurns(product, floor, client, PROMPT);
+  const warm = await warmTurns(product, startFloor, client, PROMPT);
+  const floor = await startFloor();
   say("new conversations");
   const fresh = await newConversations(product, floor);
   say("containers that die");
@@ -56,12 +59,13 @@ async function measure(product: Product, floor: Floor): Promise<void> {
   const rows = [...warm.pairs, fresh, waves].map(({ name, product, floor, target }) => {
     const [ours, alone] = [median(product), median(floor)];
     const goal = target === undefined ? "" : verdict(target(ours, alone));
-    return [name, ms(ours), ms(alone), ms(ours - alone), (ours / alone).toFixed(2), `${ms(best(product))} / ${ms(best(floor))}`, goal];
+    const interval = ratioInterval(product, floor).map((ratio) => ratio.toFixed(2)).join(" to ");
+    return [name, ms(ours), ms(alone), ms(ours - alone), (ours / alone).toFixed(2), interval, goal];
   });
   console.log(`
-turns: medians in ms, and the best of each; the model answers at once
+turns: medians in ms, and where their ratio lies with 95 %; the model answers at once
 
-${table(["", "product", "SDK alone", "more", "ratio", "best", "target"], rows)}
+${table(["", "product", "SDK alone", "more", "ratio", "95 %", "target"], rows)}
 
 ${warm.parts}
 
