@@ -17,23 +17,33 @@ export function quantile(values: readonly number[], share: number): number {
   return low + (high - low) * (place - Math.floor(place));
 }
 
-const RESAMPLES = 1_000;
-
-/** Where the ratio of two medians lies with 95 %, as far as the values can tell: by resampling them (Efron's bootstrap, percentiles). */
-export function ratioInterval(values: readonly number[], others: readonly number[]): [low: number, high: number] {
-  const ratios = Array.from({ length: RESAMPLES }, () => median(resampled(values)) / median(resampled(others)));
-  return [quantile(ratios, 0.025), quantile(ratios, 0.975)];
-}
-
-function resampled(values: readonly number[]): number[] {
-  return values.map(() => values[Math.floor(Math.random() * values.length)] ?? NaN);
-}
-
 /** `text` says it, `met` whether what was measured keeps it. */
 export type Target = { text: string; met: boolean };
 
-/** The same of the product and of the SDK alone, measured in turn, in milliseconds. */
-export type Pair = { name: string; product: number[]; floor: number[]; target?: (product: number, floor: number) => Target };
+/**
+ * The same of the product and of the SDK alone, in milliseconds: the values of one place were measured in one round, right after each
+ * other. `target` is asked with what is compared.
+ */
+export type Pair = { name: string; product: number[]; floor: number[]; target?: (compared: Compared) => Target };
+
+/** `more` and `ratio` are the medians of the rounds' own differences and ratios: what slows the machine down slows both sides of a round. */
+export type Compared = { product: number; floor: number; more: number; ratio: number; ratioInterval: [low: number, high: number] };
+
+/** With 95 %, the median of what n values are drawn from has a rank among them of n / 2 ± 1.96 √n / 2. */
+const RANK_DEVIATION = 1.96 / 2;
+
+export function compare({ product, floor }: Pair): Compared {
+  const each = (of: (ours: number, alone: number) => number): number[] => product.map((ours, round) => of(ours, floor[round] ?? NaN));
+  const ratios = each((ours, alone) => ours / alone);
+  const aside = Math.min(0.5, RANK_DEVIATION / Math.sqrt(ratios.length));
+  return {
+    product: median(product),
+    floor: median(floor),
+    more: median(each((ours, alone) => ours - alone)),
+    ratio: median(ratios),
+    ratioInterval: [quantile(ratios, 0.5 - aside), quantile(ratios, 0.5 + aside)],
+  };
+}
 
 export function ms(value: number): string {
   return value.toFixed(1);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startModel } from "../model/server.ts";
 import { Client } from "./client.ts";
-import { median, ms, ratioInterval, table, verdict } from "./figures.ts";
+import { compare, median, ms, table, verdict } from "./figures.ts";
 import type { Pair } from "./figures.ts";
 import { Floor } from "./floor.ts";
 import { measureMemory } from "./memory.ts";
@@ -56,16 +56,16 @@ async function measure(product: Product, startFloor: () => Promise<Floor>): Prom
   say(`${ACCOUNTS} accounts at once`);
   const waves = await manyAccounts(product, floor);
 
-  const rows = [...warm.pairs, fresh, waves].map(({ name, product, floor, target }) => {
-    const [ours, alone] = [median(product), median(floor)];
-    const goal = target === undefined ? "" : verdict(target(ours, alone));
-    const interval = ratioInterval(product, floor).map((ratio) => ratio.toFixed(2)).join(" to ");
-    return [name, ms(ours), ms(alone), ms(ours - alone), (ours / alone).toFixed(2), interval, goal];
+  const rows = [...warm.pairs, fresh, waves].map((pair) => {
+    const compared = compare(pair);
+    const { product, floor, more, ratio, ratioInterval } = compared;
+    const goal = pair.target === undefined ? "" : verdict(pair.target(compared));
+    return [pair.name, ms(product), ms(floor), ms(more), ratio.toFixed(2), ratioInterval.map((end) => end.toFixed(2)).join(" to "), goal];
   });
   console.log(`
-turns: medians in ms, and where their ratio lies with 95 %; the model answers at once
+turns: medians in ms over rounds in which both had their turn; the model answers at once
 
-${table(["", "product", "SDK alone", "more", "ratio", "95 %", "target"], rows)}
+${table(["", "product", "SDK alone", "more", "ratio", "with 95 %", "target"], rows)}
 
 ${warm.parts}
 
@@ -79,7 +79,7 @@ function say(what: string): void {
 /** In a container that runs and has its spare process ready, against a `query()` of the SDK's own. */
 async function newConversations(product: Product, floor: Floor): Promise<Pair> {
   const pair: Pair = { name: "new conversation, spare ready", product: [], floor: [] };
-  pair.target = (ours, alone) => ({ text: "≤ 0.5 ×", met: ours <= 0.5 * alone });
+  pair.target = ({ ratio }) => ({ text: "≤ 0.5 ×", met: ratio <= 0.5 });
   const client = new Client(product.workerd.url, "bench-new");
   const used = new Set<unknown>();
   for (let round = -1; round < NEW_ROUNDS; round++) {
