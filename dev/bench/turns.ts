@@ -46,7 +46,6 @@ export async function run(): Promise<void> {
 
 async function measure(product: Product, startFloor: () => Promise<Floor>): Promise<void> {
   const client = new Client(product.workerd.url, "bench");
-  say("warm turns");
   const warm = await warmTurns(product, startFloor, client, PROMPT);
   const floor = await startFloor();
   say("new conversations");

@@ -42,7 +42,8 @@ export async function warmTurns(
   prompt: string,
 ): Promise<{ pairs: Pair[]; parts: string }> {
   const measured = new Measured();
-  for (let n = 0; n < CONVERSATIONS; n++) {
+  for (let n = 1; n <= CONVERSATIONS; n++) {
+    console.log(`turns: measuring warm turns, conversation ${n} of ${CONVERSATIONS}`);
     const floor = await startFloor();
     await conversation(product, floor, client, prompt, measured);
     await floor.stop();
@@ -53,7 +54,7 @@ export async function warmTurns(
 async function conversation(product: Product, floor: Floor, client: Client, prompt: string, measured: Measured): Promise<void> {
   const { sessionId } = await client.query(prompt);
   let meters: Meter[] = [];
-  let rows = { before: NaN, after: NaN };
+  const rows = { before: NaN, after: NaN };
   for (let round = -WARM_UP; round < ROUNDS; round++) {
     await client.query(prompt, sessionId);
     const ours = await client.query(prompt, sessionId);
