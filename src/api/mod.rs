@@ -4,7 +4,6 @@ pub mod answer;
 pub mod auth;
 pub mod cursor;
 pub mod document;
-pub mod gateway;
 pub mod health;
 pub mod links;
 pub mod query;
