@@ -29,7 +29,7 @@ use listeners::{Listeners, Subscription, announcement};
 use model_calls::ModelCalls;
 use turn::Stop;
 
-use crate::agent::{Agent, Container};
+use crate::agent::{Agent, Container, ContainerError};
 use crate::config::Config;
 use crate::digest;
 use crate::domain::{
@@ -182,6 +182,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         if self.awake.replace(true) {
             return Ok(());
+        }
+        if self.agent.is_running() {
+            self.agent.adopt(self.store.agent_token()?);
         }
         for turn in self.store.active_turns()? {
             if turn.status == TurnStatus::Running {
@@ -383,10 +386,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(())
     }
 
+    /// The token of a container that is about to start, stored: an object that comes after this one goes on with it.
+    fn mint_token(&self) -> Result<String, ContainerError> {
+        // Each has 74 random bits.
+        let token = format!("{}{}", self.host.uuid().simple(), self.host.uuid().simple());
+        let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
+        stored.map_err(|error| ContainerError(error.to_string()))?;
+        Ok(token)
+    }
+
     fn wake_limits(&self) -> wake::Limits {
         wake::Limits { container_idle: self.config.container_idle, retention: self.config.retention }
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "each line is made for this one call")]
     fn log(&self, level: Level, line: Line<'_>) {
         self.host.log(level, &Line { account: Some(&self.log_id), ..line });
     }

@@ -103,7 +103,7 @@ impl Container for World {
         Ok(())
     }
 
-    async fn start(&self) -> Result<(), ContainerError> {
+    async fn start(&self, _token: &str) -> Result<(), ContainerError> {
         Err(ContainerError("there is none".to_owned()))
     }
 
