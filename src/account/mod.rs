@@ -111,7 +111,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.wake_up()?;
         let now = self.host.now();
         let reply = match envelope.command {
-            Command::StartTurn(start) => return self.start_turn(&start, &envelope.request_id, now),
+            Command::StartTurn(start) => {
+                return self.start_turn(&start, &envelope.request_id, envelope.again, now);
+            }
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
             Command::ReadConversation { session_id, before } => self.read_conversation(&session_id, before, now)?,
             Command::UpdateConversation { session_id, title, metadata } => {
@@ -198,11 +200,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         start: &StartTurn,
         request_id: &RequestId,
+        again: bool,
         now: Millis,
     ) -> Result<Handled<S::Json>, AccountError> {
         let answer = start.answer;
-        let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
-        if !replayed {
+        // A request that is sent again may have made its turn before the object was reset.
+        let made = if again { self.store.turn_by_request(request_id)? } else { None };
+        let (turn_id, admitted, replayed) = match made {
+            Some(turn_id) => (turn_id, false, false),
+            None => {
+                let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
+                (turn_id, !replayed, replayed)
+            }
+        };
+        if admitted {
             let work = TurnWork { prompt: start.prompt.clone(), options: start.options.clone(), frames_stored: 0 };
             self.pump_with(Some((&turn_id, work)))?;
             self.register_soon()?;
@@ -216,7 +227,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =
-                    if replayed { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) } else { None };
+                    if admitted { None } else { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) };
                 if let Some(turn) = ended {
                     return Ok(Handled::Now(Reply::Answer { turn: Box::new(turn), replayed }));
                 }
