@@ -10,6 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEngine } from "./engine/engine.ts";
 import type { Engine, Image } from "./engine/engine.ts";
+import { startFront } from "./front.ts";
+import type { Front, FrontOptions } from "./front.ts";
 import { startModel } from "./model/server.ts";
 import type { Model } from "./model/server.ts";
 import { ROOT } from "./tools.mjs";
@@ -18,6 +20,8 @@ import { Wrangler } from "./wrangler.ts";
 export type StackOptions = {
   /** 0, the default, takes a free one. */
   port?: number;
+  /** What stands on that port before wrangler, for a server that people and browsers reach. Tests speak to wrangler itself, whose port nobody knows. */
+  front?: Omit<FrontOptions, "port">;
   persistTo?: string;
   vars?: Record<string, string>;
   /** Lines at the end of a snapshot's wrangler.toml: vars that are no texts. */
@@ -66,10 +70,12 @@ const PLACEHOLDER_KEY = "stand-in";
 const CREDENTIALS = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
 const MAX_LOG_LINES = 5000;
 const ANSWER_TIMEOUT_MS = 30_000;
+const LOOPBACK = "127.0.0.1";
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
-  if (options.port !== undefined && options.port !== 0) await needFreePort(options.port);
+  const asked = options.port ?? 0;
+  if (asked !== 0) await needFreePort(asked, options.front?.ip);
   const log = new Log(options.onLog);
   const scratch = await mkdtemp(join(tmpdir(), "agent-stack-"));
   const closing: (() => Promise<void>)[] = [() => rm(scratch, { recursive: true, force: true, maxRetries: 5 })];
@@ -111,21 +117,25 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       scratch: wranglerScratch,
       onLine: log.add,
       args: [
-        ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
+        ...["--ip", LOOPBACK, "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
         ...(persistTo === undefined ? [] : ["--persist-to", persistTo]),
         ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
         ...(options.wranglerArgs ?? []),
       ],
       env: engine === undefined ? {} : engineEnvironment(engine),
     });
-    let { wrangler, port } = await Wrangler.start(wranglerOptions(options.port ?? 0));
+    // Taken before wrangler starts: what takes minutes shall not end in a port that somebody else has meanwhile.
+    const front: Front | undefined = options.front && (await startFront({ ...options.front, port: asked }));
+    if (front !== undefined) closing.push(() => front.close());
+    let { wrangler, port } = await Wrangler.start(wranglerOptions(front === undefined ? asked : 0));
+    front?.leadTo(port);
     // Only in a snapshot may wrangler be cut short: in the checkout and in Docker it has files and containers to remove.
     closing.push(() => (options.watch === true || engine === undefined ? wrangler.stop() : wrangler.kill()));
     killing.push(() => wrangler.killNow());
     const url = `http://127.0.0.1:${port}`;
     await answers(url);
     return {
-      url,
+      url: front === undefined ? url : `http://127.0.0.1:${front.port}`,
       ...(model !== "none" && { model }),
       ...(engine !== undefined && { engine }),
       logs: log.lines,
@@ -185,13 +195,13 @@ async function answers(url: string): Promise<void> {
   await response.arrayBuffer();
 }
 
-async function needFreePort(port: number): Promise<void> {
+async function needFreePort(port: number, ip = LOOPBACK): Promise<void> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
     probe.once("error", (error: NodeJS.ErrnoException) => {
       reject(error.code === "EADDRINUSE" ? new PortBusy(port) : error);
     });
-    probe.listen(port, "127.0.0.1", resolve);
+    probe.listen(port, ip, resolve);
   });
   await new Promise<void>((resolve) => probe.close(() => resolve()));
 }
