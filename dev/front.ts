@@ -6,7 +6,7 @@
 import { Agent, createServer, request } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { HOP_BY_HOP } from "./engine/proxy-connection.ts";
+import { endToEnd, passOn } from "./forward.ts";
 
 export type FrontOptions = {
   /** Where it listens: 127.0.0.1 and a free port by default. */
@@ -27,7 +27,7 @@ export type Front = {
 const MAX_HEAD_BYTES = 128 * 1024;
 /** workerd closes a connection that nobody used for 5 s: it is given up before. */
 const IDLE_MS = 2_000;
-const WRANGLERS_OWN = /^mf-/i;
+const WRANGLERS_OWN = "mf-";
 const HOST = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/;
 
@@ -36,8 +36,11 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   let inner = 0;
   const server = createServer({ maxHeaderSize: MAX_HEAD_BYTES, requestTimeout: 0, noDelay: true }, (req, res) => {
     const why = refusal(req, options.hosts);
-    if (why === undefined) passOn(req, res, inner, agent);
-    else problem(res, 403, "foreign_host", "Foreign host", why);
+    if (why !== undefined) return problem(res, 403, "foreign_host", "Foreign host", why);
+    const headers = endToEnd(req.rawHeaders, (name) => name.startsWith(WRANGLERS_OWN));
+    passOn(req, res, request({ host: "127.0.0.1", port: inner, agent, method: req.method, path: req.url, headers }), () =>
+      problem(res, 502, "worker_unreachable", "Worker unreachable", "wrangler does not answer; what it said is in the terminal."),
+    );
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -73,34 +76,6 @@ function refusal(req: IncomingMessage, hosts: readonly string[] | "any"): string
   if (req.url?.startsWith("/") !== true) return "A request's target is a path.";
   if (hosts === "any" || isLoopback(host) || hosts.some((name) => name.toLowerCase() === hostname(host))) return undefined;
   return "This server answers requests for localhost. `npm run dev -- --allow-host NAME` adds a name.";
-}
-
-function passOn(req: IncomingMessage, res: ServerResponse, port: number, agent: Agent): void {
-  const onward = request({ host: "127.0.0.1", port, agent, method: req.method, path: req.url, headers: passing(req.rawHeaders, "expect") });
-  onward.once("response", (answer) => {
-    res.writeHead(answer.statusCode ?? 502, answer.statusMessage, passing(answer.rawHeaders, "transfer-encoding"));
-    res.flushHeaders();
-    answer.on("error", () => res.destroy());
-    answer.pipe(res);
-    // An answer that was cut must look cut to the client too, never like a short one.
-    answer.once("close", () => {
-      if (!answer.complete) res.destroy();
-    });
-  });
-  onward.on("error", () => {
-    if (res.headersSent) res.destroy();
-    else problem(res, 502, "worker_unreachable", "Worker unreachable", "wrangler does not answer; what it said is in the terminal.");
-  });
-  res.once("close", () => onward.destroy());
-  req.pipe(onward);
-}
-
-/** A message's headers in their order and spelling, without those of one hop, wrangler's own, and `dropped`. */
-function passing(raw: readonly string[], dropped: string): string[] {
-  return raw.filter((_, at) => {
-    const name = raw[at - (at % 2)]?.toLowerCase() ?? "";
-    return name !== dropped && !HOP_BY_HOP.has(name) && !WRANGLERS_OWN.test(name);
-  });
 }
 
 function problem(res: ServerResponse, status: number, code: string, title: string, detail: string): void {
