@@ -1,7 +1,7 @@
 /** What `npm run dev` is asked for: its arguments and the checkout's .dev.vars. Reads values; starts nothing. */
 import { isIP } from "node:net";
 import { parseArgs } from "node:util";
-import { isLoopback } from "./front.ts";
+import { isLoopback } from "./loopback.ts";
 
 export const DEFAULT_PORT = 8787;
 const CREDENTIALS = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];

@@ -7,6 +7,7 @@ import { Agent, createServer, request } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { endToEnd, passOn } from "./forward.ts";
+import { hostname, isLoopback } from "./loopback.ts";
 
 export type FrontOptions = {
   /** Where it listens: 127.0.0.1 and a free port by default. */
@@ -28,8 +29,6 @@ const MAX_HEAD_BYTES = 128 * 1024;
 /** workerd closes a connection that nobody used for 5 s: it is given up before. */
 const IDLE_MS = 2_000;
 const WRANGLERS_OWN = "mf-";
-const HOST = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
-const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])$/;
 
 export async function startFront(options: FrontOptions): Promise<Front> {
   const agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
@@ -56,16 +55,6 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       await closed;
     },
   };
-}
-
-/** Whether a connection to this address, or a request for this host, can only come from this machine. The host may have a port. */
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.test(hostname(host) ?? "");
-}
-
-/** In the one spelling that URLs have; undefined where it is none. */
-function hostname(host: string): string | undefined {
-  return HOST.test(host) ? URL.parse(`http://${host}`)?.hostname : undefined;
 }
 
 /** Why a request is not for this server; undefined where it is. */
