@@ -58,6 +58,8 @@ extern "C" {
     pub type Container;
     #[wasm_bindgen(method, getter)]
     pub fn running(this: &Container) -> bool;
+    #[wasm_bindgen(method, getter)]
+    pub fn images(this: &Container) -> Option<Images>;
     #[wasm_bindgen(method, catch)]
     pub fn start(this: &Container, options: &Object) -> Js<()>;
     #[wasm_bindgen(method, catch)]
@@ -70,6 +72,11 @@ extern "C" {
     pub fn tcp_port(this: &Container, port: u16) -> Js<Port>;
     #[wasm_bindgen(method, catch, js_name = interceptOutboundHttp)]
     pub async fn intercept_outbound_http(this: &Container, host: &str, to: &JsValue) -> Result<JsValue, JsValue>;
+
+    /// `ctx.container.images`, where the object says which image runs.
+    pub type Images;
+    #[wasm_bindgen(method, getter)]
+    pub fn agent(this: &Images) -> JsValue;
 
     /// A port of a container.
     pub type Port;

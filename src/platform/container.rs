@@ -15,6 +15,8 @@ use crate::agent::{Answer, Body, Call, Container, ContainerError};
 use crate::config::{Config, Credential};
 use crate::gateway::MODEL_HOST;
 
+/// What a container is given where its object says so: wrangler.toml's `instance_type`.
+const INSTANCE_TYPE: &str = "standard-2";
 /// The agent server's port.
 const PORT: u16 = 8080;
 const SIGTERM: i32 = 15;
@@ -89,6 +91,11 @@ impl ObjectContainer {
             worker::js_sys::Reflect::set(&env, &JsValue::from_str(name), &JsValue::from_str(value))?;
         }
         let options = object(&[("env", &env), ("enableInternet", &JsValue::from_bool(self.internet))])?;
+        // Under `scheduling_policy = "durable_object"` the object says what runs; else wrangler.toml has said it.
+        if let Some(image) = container.images().map(|images| images.agent()).filter(|image| !image.is_undefined()) {
+            worker::js_sys::Reflect::set(&options, &JsValue::from_str("image"), &image)?;
+            worker::js_sys::Reflect::set(&options, &JsValue::from_str("instance"), &JsValue::from_str(INSTANCE_TYPE))?;
+        }
         container.start(&options)?;
         watch_inactivity(container, self.inactivity).await
     }
