@@ -81,6 +81,7 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
                 FailureCode::TurnInterrupted => TurnStatus::Interrupted,
                 FailureCode::TurnCancelled => TurnStatus::Cancelled,
                 FailureCode::AgentFailed
+                | FailureCode::AtCapacity
                 | FailureCode::ContainerUnavailable
                 | FailureCode::ModelAuthFailed
                 | FailureCode::ModelFailed

@@ -185,7 +185,7 @@ export const sendOn = (request, url, without, name, value, limitMs) => {
   return fetch(url, { method, headers, body, redirect: 'manual', signal: limit.signal }).finally(() => clearTimeout(timer));
 };
 export const respond = (body, status, type, cache, id) =>
-  new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-request-id': id } });
+  new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-content-type-options': 'nosniff', 'x-request-id': id } });
 export const responder = (...answer) => () => respond(...answer);
 export const query = (sql, statement, values) => {
   const cursor = sql.exec(statement, ...values);
@@ -211,7 +211,7 @@ extern "C" {
         value: &str,
         limit_ms: u32,
     ) -> Js<Promise>;
-    /// A response with the headers that every answer has: `content-type`, `cache-control`, `x-request-id`.
+    /// A response with the headers that every answer has: `content-type`, `cache-control`, `x-content-type-options`, `x-request-id`.
     #[wasm_bindgen(catch)]
     pub fn respond(
         body: &JsValue,

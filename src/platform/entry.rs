@@ -77,7 +77,10 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => in_flight::promise(Some(request_id.clone()), async move {
             let body = http::read_body(&request, MAX_BODY_BYTES).await?;
-            match pending.with_body(body.as_deref()) {
+            if body == Err(http::Unread::Overdue) {
+                return http::refusal(&ApiError::request_timeout(), &request_id);
+            }
+            match pending.with_body(body.ok().as_deref()) {
                 Ok((account_id, command)) => {
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await
