@@ -25,7 +25,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let began_lately = |last: Prewarm| last.starting || now < last.began_at.plus(self.config.container_idle);
         if self.prewarm.get().is_some_and(began_lately)
             || !self.running.borrow().is_empty()
-            || self.agent.is_running()
+            || self.agent.is_up()
         {
             return false;
         }

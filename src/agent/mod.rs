@@ -120,6 +120,11 @@ impl<C: Container> Agent<C> {
         self.container.is_running()
     }
 
+    /// Whether a container runs that was not asked to stop.
+    pub fn is_up(&self) -> bool {
+        self.container.is_running() && !self.stopped.get()
+    }
+
     /// Makes sure that the agent server answers; concurrent callers share one start.
     /// A server that drains is left to do so while it is `busy` with other turns.
     ///
@@ -147,7 +152,8 @@ impl<C: Container> Agent<C> {
         if outcome.is_err() {
             self.container.destroy().await;
         }
-        let died = was_running && !self.stopped.replace(false);
+        let stopped = self.stopped.replace(false);
+        let died = was_running && !stopped;
         outcome.map(|()| if died { Readiness::Replaced } else { Readiness::Started })
     }
 
