@@ -71,6 +71,7 @@ pub const MAX_TURN_TIMEOUT: Duration = Duration::from_mins(55);
 pub const MAX_CONTAINER_IDLE: Duration = Duration::from_hours(5);
 /// The kinds of instances that Cloudflare has.
 pub const INSTANCE_TYPES: [&str; 6] = ["lite", "basic", "standard-1", "standard-2", "standard-3", "standard-4"];
+const INSTANCE_TYPE_RULE: &str = "lite, basic, standard-1, standard-2, standard-3 or standard-4";
 /// RFC 7518, 3.2: an HS256 key has at least the size of the hash.
 pub const MIN_JWT_SECRET_BYTES: usize = 32;
 /// Most turns of one account that run at once; each takes a process of the container.
@@ -87,7 +88,7 @@ pub const MAX_DIRECTORY_SHARDS: u32 = 1_024;
 pub enum Jurisdiction {
     /// In the European Union.
     Eu,
-    /// In data centers that FedRAMP has authorised.
+    /// In data centers that `FedRAMP` has authorised.
     FedRamp,
 }
 
@@ -189,19 +190,12 @@ impl Config {
                 "a duration from 1s to 5h, such as 90s, 10m, 2h or plain seconds",
             )?,
             prewarm: on_off(&get, "PREWARM", true)?,
-            instance_type: one_of(
-                &get,
-                "INSTANCE_TYPE",
-                "lite, basic, standard-1, standard-2, standard-3 or standard-4",
-                &INSTANCE_TYPES.map(|kind| (kind, kind)),
-            )?
-            .unwrap_or("standard-2"),
-            jurisdiction: one_of(
-                &get,
-                "JURISDICTION",
-                "eu or fedramp",
-                &[Jurisdiction::Eu, Jurisdiction::FedRamp].map(|place| (place.as_str(), place)),
-            )?,
+            instance_type: one_of(&get, "INSTANCE_TYPE", INSTANCE_TYPE_RULE, &INSTANCE_TYPES)?.unwrap_or("standard-2"),
+            jurisdiction: match one_of(&get, "JURISDICTION", "eu or fedramp", &["eu", "fedramp"])? {
+                None => None,
+                Some("eu") => Some(Jurisdiction::Eu),
+                Some(_) => Some(Jurisdiction::FedRamp),
+            },
             container_internet: on_off(&get, "CONTAINER_INTERNET", true)?,
             warm_sessions: whole("WARM_SESSIONS", 16, 1..=MAX_WARM_SESSIONS, "a number from 1 to 64")?,
             retention: whole("RETENTION_DAYS", 30, 1..=36_500, "a number of days from 1 to 36500")? * DAY,
@@ -212,19 +206,18 @@ impl Config {
 }
 
 fn on_off(get: &dyn Fn(&str) -> Option<String>, name: &'static str, default: bool) -> Result<bool, BadConfig> {
-    Ok(one_of(get, name, "on or off", &[("on", true), ("off", false)])?.unwrap_or(default))
+    Ok(one_of(get, name, "on or off", &["on", "off"])?.map_or(default, |word| word == "on"))
 }
 
-/// What the word stands for that a var is; none if it is not set.
-fn one_of<T: Copy>(
+/// Which of these words a var is; none if it is not set.
+fn one_of(
     get: &dyn Fn(&str) -> Option<String>,
     name: &'static str,
     rule: &'static str,
-    words: &[(&str, T)],
-) -> Result<Option<T>, BadConfig> {
+    words: &[&'static str],
+) -> Result<Option<&'static str>, BadConfig> {
     let Some(text) = get(name) else { return Ok(None) };
-    let known = words.iter().find(|(word, _)| *word == text);
-    known.map(|(_, value)| Some(*value)).ok_or(BadConfig { name, rule })
+    words.iter().find(|word| **word == text).map(|word| Some(*word)).ok_or(BadConfig { name, rule })
 }
 
 fn auth(get: &dyn Fn(&str) -> Option<String>) -> Result<Auth, BadConfig> {
@@ -339,10 +332,19 @@ mod tests {
 
     #[test]
     fn secrets_do_not_print() {
-        let config =
-            config(&[("API_KEYS", &format!("k1{KEY}, k2{KEY},")), ("ANTHROPIC_API_KEY", "hush"), ("JWT_SECRET", &"s3cret".repeat(6))]);
+        let config = config(&[
+            ("API_KEYS", &format!("k1{KEY}, k2{KEY},")),
+            ("ANTHROPIC_API_KEY", "hush"),
+            ("JWT_SECRET", &"s3cret".repeat(6)),
+        ]);
         let printed = format!("{:?}", config.unwrap());
-        assert!(!printed.contains("k1") && !printed.contains(KEY) && !printed.contains("hush") && !printed.contains("s3cret"), "{printed}");
+        assert!(
+            !printed.contains("k1")
+                && !printed.contains(KEY)
+                && !printed.contains("hush")
+                && !printed.contains("s3cret"),
+            "{printed}"
+        );
         assert!(printed.contains("api_keys: 2"));
     }
 }

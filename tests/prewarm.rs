@@ -98,8 +98,7 @@ impl Warmed {
         let config = Config::parse(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
         let store = Store::open(sql, world.runtime.now.get()).unwrap();
         let id = "zoë".parse().unwrap();
-        let account =
-            Rc::new(Account::new(id, store, Agent::new(container.clone()), world.clone(), config.unwrap()));
+        let account = Rc::new(Account::new(id, store, Agent::new(container.clone()), world.clone(), config.unwrap()));
         Self { world, container, account }
     }
 

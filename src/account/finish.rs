@@ -119,7 +119,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn clean_up_after(self: &Rc<Self>, turn: &ActiveTurn, progress: &Progress, ending: &Ending, deleted: bool) {
         // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
         let at_work = ending.result.is_none() && ending.status != TurnStatus::Interrupted;
-        if !(deleted || at_work) || matches!(ending.code, Some(FailureCode::ContainerUnavailable | FailureCode::AtCapacity)) {
+        if !(deleted || at_work)
+            || matches!(ending.code, Some(FailureCode::ContainerUnavailable | FailureCode::AtCapacity))
+        {
             return;
         }
         let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());

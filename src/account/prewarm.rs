@@ -23,10 +23,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     /// does not come up is not started again and again.
     pub(super) fn prewarm(self: &Rc<Self>, now: Millis) -> bool {
         let began_lately = |last: Prewarm| last.starting || now < last.began_at.plus(self.config.container_idle);
-        if self.prewarm.get().is_some_and(began_lately)
-            || !self.running.borrow().is_empty()
-            || self.agent.is_up()
-        {
+        if self.prewarm.get().is_some_and(began_lately) || !self.running.borrow().is_empty() || self.agent.is_up() {
             return false;
         }
         self.prewarm.set(Some(Prewarm { began_at: now, starting: true }));

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::document::{AcceptedJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome};
+use super::document::{
+    AcceptedJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome,
+};
 use super::{cursor, links};
 use crate::account::command::{AccountError, Reply};
 use crate::account::listeners::Subscription;

@@ -2,10 +2,7 @@
 //! A body takes no memory besides its own: a field that is not known is skipped, a known one is decoded alone, when it is asked for and
 //! only if its raw text is short enough for what it may hold.
 
-use std::fmt;
-
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use crate::domain::id::{BadId, MAX_ACCOUNT_CHARS};
 use crate::domain::{AccountId, Millis};
@@ -45,7 +42,7 @@ pub(super) fn account(text: String) -> Result<AccountId, ApiError> {
 }
 
 /// The known fields of a JSON object, each as it is written.
-pub(super) struct Fields<'a>(Vec<(&'static str, &'a RawValue)>);
+pub(super) struct Fields<'a>(Vec<(&'static str, &'a str)>);
 
 impl<'a> Fields<'a> {
     /// Reads a body whose known fields have these names.
@@ -54,23 +51,31 @@ impl<'a> Fields<'a> {
     /// 400 `invalid_json` if it is no JSON object, is nested too deep, or has a known field twice.
     pub fn of(body: &'a [u8], names: &'static [&'static str]) -> Result<Self, ApiError> {
         let text = std::str::from_utf8(body).map_err(|_| invalid("The body is not UTF-8."))?;
-        if is_too_deep(body) {
+        if is_deeper(text, MAX_DEPTH) {
             return Err(invalid("The body is nested more than 127 levels deep."));
         }
-        let mut json = serde_json::Deserializer::from_str(text);
-        if !text.trim_ascii_start().starts_with('{') {
-            let no_object = |IgnoredAny| invalid("The body must be a JSON object.");
-            return Err(serde_json::from_str(text).map_or_else(|e| not_json(&e), no_object));
+        let IgnoredAny = serde_json::from_str(text).map_err(|e| not_json(&e))?;
+        let inner = text.trim_ascii_start().strip_prefix('{');
+        let mut rest = inner.ok_or_else(|| invalid("The body must be a JSON object."))?;
+        let mut fields = Vec::with_capacity(names.len());
+        loop {
+            let (key, behind_key) = cut(rest);
+            if key.is_empty() {
+                return Ok(Self(fields));
+            }
+            let (value, behind_value) = cut(behind_key);
+            rest = behind_value;
+            let Some(name) = names.iter().find(|name| is_key(key, name)) else { continue };
+            if fields.iter().any(|(known, _)| known == name) {
+                return Err(invalid(&format!("The body has the field `{name}` twice.")));
+            }
+            fields.push((*name, value));
         }
-        let fields = json.deserialize_map(Known(names)).and_then(|fields| json.end().map(|()| fields));
-        fields.map(Self).map_err(|error| {
-            if error.is_data() { invalid(&format!("The body has a {error}.")) } else { not_json(&error) }
-        })
     }
 
     /// A field as it is written; none if it is absent.
     pub fn written(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.get())
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
     /// A field as it is written; none if it is absent or null.
@@ -118,46 +123,46 @@ pub(super) fn not_json(error: &serde_json::Error) -> ApiError {
     invalid(&format!("The body is not JSON: {error}."))
 }
 
-/// Whether JSON is nested deeper than is read. Of a text that is no JSON it may say anything.
-fn is_too_deep(json: &[u8]) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    json.iter().any(|byte| {
+/// A place in JSON, as far as brackets and strings go.
+#[derive(Default)]
+struct Place {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Place {
+    fn pass(&mut self, byte: u8) {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ if self.escaped => self.escaped = false,
+            b'\\' => self.escaped = self.in_string,
+            b'"' => self.in_string = !self.in_string,
+            b'[' | b'{' if !self.in_string => self.depth += 1,
+            b']' | b'}' if !self.in_string => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
-        depth > MAX_DEPTH
+    }
+}
+
+/// Whether JSON is nested deeper than that. Of a text that is no JSON it may say anything.
+pub(super) fn is_deeper(json: &str, depth: usize) -> bool {
+    let mut place = Place::default();
+    json.bytes().any(|byte| {
+        place.pass(byte);
+        place.depth > depth
     })
 }
 
-/// The fields of these names.
-struct Known(&'static [&'static str]);
-
-impl<'de> Visitor<'de> for Known {
-    type Value = Vec<(&'static str, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::with_capacity(self.0.len());
-        while let Some(key) = object.next_key::<&RawValue>()? {
-            let Some(name) = self.0.iter().copied().find(|name| is_key(key.get(), name)) else {
-                object.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if fields.iter().any(|(known, _)| *known == name) {
-                return Err(A::Error::duplicate_field(name));
-            }
-            fields.push((name, object.next_value()?));
-        }
-        Ok(fields)
-    }
+/// Cuts the inside of an object at its next `:` or `,`, or at its end.
+fn cut(json: &str) -> (&str, &str) {
+    let mut place = Place::default();
+    let end = json.bytes().position(|byte| {
+        let ends = place.depth == 0 && !place.in_string && matches!(byte, b':' | b',' | b'}');
+        place.pass(byte);
+        ends
+    });
+    let (before, behind) = end.and_then(|end| json.split_at_checked(end)).unwrap_or((json, ""));
+    (before.trim_ascii(), behind.get(1..).unwrap_or(""))
 }
 
 /// Whether a key, as it is written, is this name.
@@ -186,6 +191,9 @@ mod tests {
         assert_eq!(fields.raw("a"), Some(r#"{"b" : 1}"#));
         assert_eq!(fields.raw("accountId"), None);
         assert_eq!(fields.0.len(), 2);
+        let fields = Fields::of(br#"{"z":"a\":,}","a" :"}," , "y":-1e5}"#, NAMES).ok().unwrap();
+        assert_eq!(fields.raw("a"), Some(r#""},""#));
+        assert!(Fields::of(b" { } ", NAMES).ok().unwrap().0.is_empty());
     }
 
     #[test]
@@ -201,7 +209,7 @@ mod tests {
         for twice in [r#"{"a":1,"a":1}"#, r#"{"a":null,"\u0061":1}"#] {
             let (code, detail) = refusal(twice);
             assert_eq!(code, Code::InvalidJson);
-            assert!(detail.contains("duplicate field `a`"), "{detail}");
+            assert!(detail.contains("the field `a` twice"), "{detail}");
         }
     }
 
@@ -212,7 +220,7 @@ mod tests {
             ("{", "The body is not JSON"),
             ("[1", "The body is not JSON"),
             (r#"{"a":1}x"#, "The body is not JSON"),
-            (r#"{a:1}"#, "The body is not JSON"),
+            ("{a:1}", "The body is not JSON"),
             (r#"{"z":tru}"#, "The body is not JSON"),
             (r#"{"z":"\x"}"#, "The body is not JSON"),
             ("[]", "The body must be a JSON object."),

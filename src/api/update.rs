@@ -1,11 +1,9 @@
 //! `PATCH /conversations/{id}`: a change of title and metadata.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::auth::Principal;
-use super::body::{Fields, Head, need_json, not_json};
+use super::body::{Fields, Head, is_deeper, need_json, not_json};
 use crate::account::command::Command;
 use crate::domain::conversation::MAX_TITLE_CHARS;
 use crate::domain::{AccountId, MetadataPatch, SessionId, Title};
@@ -59,15 +57,17 @@ impl UpdateHead {
     }
 }
 
-/// A change of metadata as it is written. It is decoded as what it must be, so that no other value takes memory.
+/// A change of metadata as it is written. Only what can be one is decoded: other values would take many times their bytes.
 fn metadata(raw: &str) -> Result<MetadataPatch, ApiError> {
-    let patch = match serde_json::from_str::<Option<BTreeMap<String, Option<String>>>>(raw) {
-        Ok(Some(entries)) => Value::Object(entries.into_iter().map(|(key, value)| (key, value.into())).collect()),
-        Ok(None) => Value::Null,
-        // What is refused does not matter any more, only that it is.
-        Err(error) if error.is_data() && raw.starts_with('{') => Value::from_iter([("value", false)]),
-        Err(error) if error.is_data() => Value::Bool(false),
-        Err(error) => return Err(not_json(&error)),
+    let patch = if raw == "null" || (raw.starts_with('{') && !is_deeper(raw, 1)) {
+        serde_json::from_str(raw).map_err(|e| not_json(&e))?
+    } else if raw.starts_with('{') {
+        // Refused for the value, as what is nested is.
+        let mut nested = Map::new();
+        nested.insert("nested".to_owned(), Value::Bool(true));
+        Value::Object(nested)
+    } else {
+        Value::Bool(true)
     };
     MetadataPatch::try_from(patch).map_err(|e| ApiError::parameter("metadata", &e.to_string()))
 }

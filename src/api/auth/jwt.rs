@@ -47,12 +47,16 @@ impl BadToken {
         match self {
             Self::NotValid => "This key or token is not valid.",
             Self::NoEnd => "This token has no `exp`, a number of seconds.",
-            Self::TooLong => "The `exp` of this token is more than 366 days ahead. It is a number of seconds, not milliseconds.",
+            Self::TooLong => {
+                "The `exp` of this token is more than 366 days ahead. It is a number of seconds, not milliseconds."
+            }
             Self::Expired => "This token has expired.",
             Self::NotYetValid => "This token is not valid yet.",
             Self::WrongIssuer => "This token is from another issuer (`iss`).",
             Self::WrongAudience => "This token is for another audience (`aud`).",
-            Self::Reserved => "The `sub` of this token is `default`, which no token speaks for. Choose another account id.",
+            Self::Reserved => {
+                "The `sub` of this token is `default`, which no token speaks for. Choose another account id."
+            }
             Self::NoAccount => "The `sub` of this token is not an account id.",
         }
     }

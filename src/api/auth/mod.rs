@@ -60,11 +60,11 @@ pub fn authenticate(
     now: Millis,
 ) -> Result<Principal, ApiError> {
     if auth.open {
-        return refuse_other_sites(header, |origin| origin.eq_ignore_ascii_case(host));
+        return refuse_other_sites(header, &|origin| origin.eq_ignore_ascii_case(host));
     }
     if !auth.is_configured() {
         return if is_loopback(host) {
-            refuse_other_sites(header, is_loopback)
+            refuse_other_sites(header, &is_loopback)
         } else {
             Err(ApiError::new(
                 Code::AuthNotConfigured,
@@ -99,7 +99,7 @@ fn is_loopback(host: &str) -> bool {
 /// that is the only thing which keeps strangers out. `is_own` knows the hosts of pages that are no other site's.
 fn refuse_other_sites(
     header: &dyn Fn(&str) -> Option<String>,
-    is_own: impl Fn(&str) -> bool,
+    is_own: &dyn Fn(&str) -> bool,
 ) -> Result<Principal, ApiError> {
     // A page without an origin of its own says `null`, which is nobody's host.
     let is_foreign = |origin: String| !is_own(Target::of(&origin).host);
@@ -153,7 +153,9 @@ mod tests {
         for own in ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:8787"] {
             assert_eq!(ask(&Auth::default(), "localhost", &[("origin", own)]), Ok(Principal::Operator), "{own}");
         }
-        for foreign in ["http://rebind.example:8801", "null", "", "file://", "http://localhost.example", "https://x@localhost"] {
+        for foreign in
+            ["http://rebind.example:8801", "null", "", "file://", "http://localhost.example", "https://x@localhost"]
+        {
             let refused = ask(&Auth::default(), "localhost", &[("origin", foreign)]);
             assert_eq!(refused, Err(Code::AuthNotConfigured), "{foreign}");
         }
@@ -177,7 +179,8 @@ mod tests {
 
     #[test]
     fn with_a_key_a_page_may_be_from_anywhere() {
-        let headers = [("authorization", "Bearer key"), ("origin", "https://app.example"), ("sec-fetch-site", "cross-site")];
+        let headers =
+            [("authorization", "Bearer key"), ("origin", "https://app.example"), ("sec-fetch-site", "cross-site")];
         assert_eq!(ask(&keys(&["key"]), "agents.example.com", &headers), Ok(Principal::Operator));
     }
 
