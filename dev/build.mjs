@@ -22,7 +22,7 @@ const BINDGEN_OPTIONS = [
   // The shell restarts an instance that panicked.
   ...["--experimental-reset-state-function", "--force-enable-abort-handler"],
 ];
-const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", `--alias:rust=${join(BOUND, "index.js")}`];
+const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", "--external:cloudflare:*", `--alias:rust=${join(BOUND, "index.js")}`];
 /**
  * For the size that counts, the gzipped one: without the functions' names (a panic tells its file and line without them); and without
  * inlining functions of one caller, which makes the code shorter but, gzipped, 6 % longer. The features are those that rustc and

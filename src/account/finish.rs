@@ -36,8 +36,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         ending: &Ending,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
-        let asked_to_wait = self.running.borrow().get(&turn.turn_id).and_then(|running| running.retry_after_s);
-        let failure = ending.code.map(|code| failure(code, ending.result.as_deref(), asked_to_wait));
+        let calls = self.running.borrow().get(&turn.turn_id).map(|running| running.calls).unwrap_or_default();
+        let failure = ending.code.map(|code| failure(code, ending.result.as_deref(), calls.retry_after_s));
         let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
         let end = TurnEnd {
@@ -78,7 +78,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         })?;
         self.clean_up_after(turn, progress, ending, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
-        self.log_end(&ended, progress, ending.result.as_ref().and_then(|result| result.model_calls));
+        self.log_end(&ended, progress, Some(calls.begun));
         self.running.borrow_mut().remove(&turn.turn_id);
         if self.running.borrow().is_empty() {
             self.idle_since.set(Some(now));

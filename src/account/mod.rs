@@ -6,10 +6,10 @@ mod conversations;
 mod finish;
 pub mod host;
 pub mod listeners;
+mod model_calls;
 mod prewarm;
 mod progress;
 mod purge;
-mod refusals;
 mod run;
 mod submit;
 pub mod turn;
@@ -27,6 +27,7 @@ use futures_util::lock::Mutex;
 use command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use host::{Host, Registry};
 use listeners::{Listeners, Subscription, announcement};
+use model_calls::ModelCalls;
 use turn::Stop;
 
 use crate::agent::{Agent, Container};
@@ -56,8 +57,8 @@ struct Running {
     session_id: SessionId,
     /// From when the container has said it.
     agent_session: Option<AgentSession>,
-    /// The seconds that the model's API asked to wait, when it last refused a call.
-    retry_after_s: Option<u64>,
+    /// What it has asked of the model so far.
+    calls: ModelCalls,
     stop: mpsc::UnboundedSender<Stop>,
 }
 
@@ -146,8 +147,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 let purge = Rc::clone(self).purge();
                 return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
-            Command::NoteRefusal(refusal) => {
-                self.note_refusal(&refusal);
+            Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),
+            Command::EndCall(call) => {
+                self.end_call(&call, &envelope.request_id);
                 Reply::Noted
             }
         };
@@ -306,7 +308,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn launch(self: &Rc<Self>, turn: ActiveTurn, begin: run::Begin, work: Option<TurnWork>) {
         let (stop, stops) = mpsc::unbounded();
         let session_id = turn.session_id.clone();
-        let running = Running { session_id, agent_session: None, retry_after_s: None, stop };
+        let running = Running { session_id, agent_session: None, calls: ModelCalls::default(), stop };
         self.running.borrow_mut().insert(turn.turn_id.clone(), running);
         let mut listeners = self.listeners.borrow_mut();
         let event = announcement(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);

@@ -35,6 +35,8 @@ pub struct Answer<J> {
 }
 
 const JSON: &str = "application/json";
+/// The header that names the turn of a model's call to the gateway.
+pub const TURN_HEADER: &str = "x-turn-id";
 /// `Cache-Control` of every answer: each is of one account, or of one moment.
 pub const CACHE_CONTROL: &str = "no-store";
 
@@ -124,6 +126,9 @@ impl<J> Answer<J> {
             Reply::Purged(visit) => Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }),
             Reply::Visited(visit) => Self::json(200, &visit),
             Reply::Prewarming { started } => Self::json(202, &PrewarmingJson { prewarming: started }),
+            Reply::CallBegun(turn_id) => {
+                Self::new(200, JSON, Body::Text(String::new())).with(TURN_HEADER, turn_id.as_str())
+            }
             Reply::Deleted | Reply::Noted => Self::json(200, &SuccessJson { success: true, cancelled: None }),
             Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
@@ -144,7 +149,7 @@ impl<J> Answer<J> {
 impl From<&AccountError> for ApiError {
     fn from(error: &AccountError) -> Self {
         match error {
-            AccountError::NotFound => Self::not_found(),
+            AccountError::NotFound | AccountError::NoTurn => Self::not_found(),
             AccountError::QueueFull { depth } => Self::new(
                 Code::QueueFull,
                 format!("{depth} turns of this account are waiting already. Try again later."),

@@ -5,7 +5,6 @@ pub mod auth;
 pub mod body;
 pub mod cursor;
 pub mod document;
-pub mod gateway;
 pub mod health;
 pub mod links;
 pub mod query;

@@ -8,12 +8,12 @@ use worker::wasm_bindgen::JsValue;
 use worker::web_sys::RequestInit;
 
 use super::bindings::{Container as JsContainer, Js, ObjectContext, object, thrown};
-use super::gateway::GATEWAY_PROP;
+use super::gateway::ACCOUNT_PROP;
 use super::http::BodyReader;
 use super::{host, http};
 use crate::agent::{Answer, Body, Call, Container, ContainerError};
-use crate::api::gateway::MODEL_HOST;
 use crate::config::{Config, Credential};
+use crate::gateway::MODEL_HOST;
 
 /// The agent server's port.
 const PORT: u16 = 8080;
@@ -66,8 +66,8 @@ impl ObjectContainer {
             return Ok(());
         }
         let account = self.context.id().name().unwrap_or_default();
-        let props = object(&[(GATEWAY_PROP, &JsValue::from_str(&account))])?;
-        let gateway = self.context.exports().default(&object(&[("props", &props)])?)?;
+        let props = object(&[(ACCOUNT_PROP, &JsValue::from_str(&account))])?;
+        let gateway = self.context.exports().gateway(&object(&[("props", &props)])?)?;
         container.intercept_outbound_http(MODEL_HOST, &gateway).await.inspect_err(|_| self.intercepted.set(false))?;
         Ok(())
     }

@@ -8,11 +8,10 @@ use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
-use super::bindings::{Js, Rejectable, WorkerContext, head, thrown};
-use super::{directory, gateway, host, http, in_flight, stub};
+use super::bindings::{Js, Rejectable, head, thrown};
+use super::{directory, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
-use crate::api::query::Target;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::config::{BadConfig, Config};
@@ -45,12 +44,12 @@ fn var(env: &Env, name: &str) -> Option<String> {
     value.as_string().or_else(|| JSON::stringify(&value).ok()?.as_string())
 }
 
-/// Answers a request of the public, or a container's call of the model.
+/// Answers a request of the public. A container's call of the model never gets here: it has an entry point of its own.
 ///
 /// # Errors
 /// Where the runtime fails to make a response.
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Js {
+pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context) -> Js {
     let now = host::now();
     let request_id = host::request_id(now);
     let config = match config(&env) {
@@ -64,13 +63,6 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     };
     let head = head(&request);
     let (method, url) = head.split_once(' ').unwrap_or_default();
-    let context: WorkerContext = JsValue::from(context).unchecked_into();
-    if let Some(account_id) = gateway::calling_account(Target::of(url).host, &context) {
-        return in_flight::promise(Some(request_id.clone()), async move {
-            let call = gateway::Call { request, head, account_id, request_id };
-            gateway::forward(call, &config, &env).await
-        });
-    }
     let header = |name: &str| request.headers().get(name).ok().flatten();
     match parse(&Head { method, url, header: &header, now }, &config) {
         Ok(Asked::Health) => health_answer(&env, &config, now, &request_id),

@@ -9,7 +9,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys;
 
-use super::bindings::{IdentityTransformStream, Js, Readable, Reader, Writer, respond, responder};
+use super::bindings::{Js, Readable, Reader, Writer, respond, responder, transform};
 use super::constant::constant;
 use super::{host, in_flight};
 use crate::account::listeners::Subscription;
@@ -52,7 +52,7 @@ pub fn internal_error(request_id: &RequestId) -> Js<Function> {
 
 /// A stream of server-sent events, with a comment line where nothing happens. It ends where its reader has left.
 fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
-    let stream = IdentityTransformStream::new()?;
+    let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     host::spawn(async move {
@@ -76,7 +76,7 @@ fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
 
 /// A body that is sent piece by piece, as fast as it is taken. It is cut where a piece cannot be had.
 pub fn piecewise(first: String, mut more: Pieces) -> Js {
-    let stream = IdentityTransformStream::new()?;
+    let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     host::spawn(async move {
@@ -143,13 +143,18 @@ impl BodyReader {
 
     /// The next piece; none at the end.
     pub async fn chunk(&mut self) -> Js<Option<Vec<u8>>> {
+        Ok(self.piece().await?.map(|bytes| bytes.to_vec()))
+    }
+
+    /// The next piece, not copied; none at the end.
+    pub async fn piece(&mut self) -> Js<Option<Uint8Array>> {
         let Some(reader) = &self.reader else { return Ok(None) };
         let chunk = reader.read().await?;
         if chunk.done() {
             self.reader = None;
             return Ok(None);
         }
-        Ok(Some(chunk.value().map(|bytes| bytes.to_vec()).unwrap_or_default()))
+        Ok(Some(chunk.value().unwrap_or_else(|| Uint8Array::new_with_length(0))))
     }
 
     async fn read_all(mut self, max_bytes: usize) -> Js<Option<Vec<u8>>> {
