@@ -87,6 +87,8 @@ pub enum Command {
     },
     /// How much is stored.
     StorageStats,
+    /// Start the container ahead of a query.
+    Prewarm,
     /// Delete what is due.
     Purge,
     /// The same for the directory, which wants to know what is left.
@@ -112,6 +114,7 @@ impl Command {
             | Self::StorageStats
             | Self::Purge
             | Self::Visit
+            | Self::Prewarm
             | Self::BeginCall(_)
             | Self::EndCall(_) => false,
         }
@@ -230,6 +233,11 @@ pub enum Reply<J> {
     Deleted,
     /// So many turns were ended or asked to end.
     Cancelled(usize),
+    /// Whether the container is being started ahead of a query.
+    Prewarming {
+        /// Whether this command began it.
+        started: bool,
+    },
     /// What was due is gone.
     Purged(Visit),
     /// The answer to a visit of the directory.

@@ -119,7 +119,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn clean_up_after(self: &Rc<Self>, turn: &ActiveTurn, progress: &Progress, ending: &Ending, deleted: bool) {
         // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
         let at_work = ending.result.is_none() && ending.status != TurnStatus::Interrupted;
-        if !(deleted || at_work) || ending.code == Some(FailureCode::ContainerUnavailable) {
+        if !(deleted || at_work)
+            || matches!(ending.code, Some(FailureCode::ContainerUnavailable | FailureCode::AtCapacity))
+        {
             return;
         }
         let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
@@ -197,6 +199,7 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         FailureCode::TurnCancelled => "The turn was cancelled.",
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
         FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
+        FailureCode::AtCapacity => "No container is free at the moment. It is safe to send the turn again.",
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
         FailureCode::AgentFailed
         | FailureCode::ModelAuthFailed

@@ -7,6 +7,7 @@ mod finish;
 pub mod host;
 pub mod listeners;
 mod model_calls;
+mod prewarm;
 mod progress;
 mod purge;
 mod run;
@@ -74,6 +75,7 @@ pub struct Account<S, C, H> {
     awake: Cell<bool>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
+    prewarm: Cell<Option<prewarm::Prewarm>>,
     purge: Cell<wake::Purge>,
     purge_lock: Mutex<()>,
     cleared: Cell<bool>,
@@ -96,6 +98,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             awake: Cell::new(false),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
+            prewarm: Cell::new(None),
             purge: Cell::default(),
             purge_lock: Mutex::new(()),
             cleared: Cell::new(false),
@@ -115,14 +118,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 return self.start_turn(&start, &envelope.request_id, envelope.again, now);
             }
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
-            Command::ReadConversation { session_id, before } => self.read_conversation(&session_id, before, now)?,
+            Command::ReadConversation { session_id, before } => {
+                let read = self.read_conversation(&session_id, before, now)?;
+                self.prewarm_for_reader(now);
+                read
+            }
             Command::UpdateConversation { session_id, title, metadata } => {
                 self.update_conversation(&session_id, title.as_ref(), metadata, now)?
             }
             Command::FollowConversation { session_id, last_event_id } => {
                 let turn_id = self.turn_to_follow(&session_id, last_event_id.as_ref())?;
                 let after = last_event_id.filter(|id| id.turn_id == turn_id).map_or(0, |id| id.n);
-                Reply::Events { subscription: self.follow(&turn_id, after)?, replayed: false }
+                let subscription = self.follow(&turn_id, after)?;
+                self.prewarm_for_reader(now);
+                Reply::Events { subscription, replayed: false }
             }
             Command::CancelConversation { session_id } => {
                 self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
@@ -130,6 +139,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
+            Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,
             Command::Purge => {
                 let purge = Rc::clone(self).purge();
@@ -158,7 +168,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.wake_up()?;
         self.pump()?;
         let now = self.host.now();
-        if self.running.borrow().is_empty() && self.agent.is_running() {
+        if self.is_prewarming() {
+            self.idle_since.set(Some(now));
+        } else if !self.agent.is_running() {
+            // It stopped by itself: there is nothing to stop any more.
+            if self.idle_since.take().is_some() {
+                self.store.set_container_idle_since(None)?;
+            }
+        } else if self.running.borrow().is_empty() {
             let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
             self.idle_since.set(Some(since));
             if now >= since.plus(self.config.container_idle) {

@@ -150,6 +150,11 @@ impl<C: Container> Agent<C> {
         self.container.is_running()
     }
 
+    /// Whether a container runs that was not asked to stop.
+    pub fn is_up(&self) -> bool {
+        self.container.is_running() && !self.stopped.get()
+    }
+
     /// Makes sure that the agent server answers; concurrent callers share one start. A server that drains is left to do so while it is `busy`
     /// with other turns. `mint` makes the token that a container is started with, and has it stored.
     ///

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod auth;
+pub mod body;
 pub mod cursor;
 pub mod document;
 pub mod health;

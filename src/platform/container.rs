@@ -15,8 +15,6 @@ use crate::agent::{Answer, Body, Call, Container, ContainerError};
 use crate::config::{Config, Credential};
 use crate::gateway::MODEL_HOST;
 
-/// What a container is given where its object says so: wrangler.toml's `instance_type`.
-const INSTANCE_TYPE: &str = "standard-2";
 /// The agent server's port.
 const PORT: u16 = 8080;
 const SIGTERM: i32 = 15;
@@ -31,6 +29,7 @@ pub struct ObjectContainer {
     container: Option<JsContainer>,
     environment: Vec<(&'static str, String)>,
     internet: bool,
+    instance_type: &'static str,
     inactivity: Duration,
     /// Whether this object has set the interception of the container that runs. Locked while it does.
     intercepted: Mutex<bool>,
@@ -54,6 +53,7 @@ impl ObjectContainer {
             context,
             environment,
             internet: config.container_internet,
+            instance_type: config.instance_type,
             inactivity: (config.container_idle + INACTIVITY_SLACK).min(MAX_INACTIVITY),
             intercepted: Mutex::new(false),
         }
@@ -94,7 +94,11 @@ impl ObjectContainer {
         // Under `scheduling_policy = "durable_object"` the object says what runs; else wrangler.toml has said it.
         if let Some(image) = container.images().map(|images| images.agent()).filter(|image| !image.is_undefined()) {
             worker::js_sys::Reflect::set(&options, &JsValue::from_str("image"), &image)?;
-            worker::js_sys::Reflect::set(&options, &JsValue::from_str("instance"), &JsValue::from_str(INSTANCE_TYPE))?;
+            worker::js_sys::Reflect::set(
+                &options,
+                &JsValue::from_str("instance"),
+                &JsValue::from_str(self.instance_type),
+            )?;
         }
         container.start(&options)?;
         watch_inactivity(container, self.inactivity).await

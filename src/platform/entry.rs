@@ -8,7 +8,7 @@ use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
-use super::bindings::{Js, head, or_answer, thrown};
+use super::bindings::{Js, head, or_answer, passes, thrown};
 use super::{directory, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
@@ -69,7 +69,10 @@ pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context)
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => in_flight::promise(Some(request_id.clone()), async move {
             let body = http::read_body(&request, MAX_BODY_BYTES).await?;
-            match pending.with_body(body.as_deref()) {
+            if body == Err(http::Unread::Overdue) {
+                return http::refusal(&ApiError::request_timeout(), &request_id);
+            }
+            match pending.with_body(body.ok().as_deref()) {
                 Ok((account_id, command)) => {
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await
@@ -102,7 +105,8 @@ fn object_unreachable(error: JsValue, request_id: String) -> Js {
     let line =
         Line { event: "object_unreachable", request_id: Some(&request_id), error: Some(&why), ..Line::default() };
     host::log(Level::Error, &line);
-    http::refusal(&ApiError::internal(), &request_id)
+    let refusal = if passes(&error) { ApiError::object_reset() } else { ApiError::internal() };
+    http::refusal(&refusal, &request_id)
 }
 
 fn health_answer(env: &Env, config: &Config, now: Millis, request_id: &RequestId) -> Js {

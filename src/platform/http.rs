@@ -1,5 +1,7 @@
 //! HTTP in and out: bodies read with a bound, answers made into responses with as few copies as can be.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use worker::js_sys::{Function, Uint8Array};
@@ -95,9 +97,30 @@ async fn write(writer: &Writer, text: &str) -> Js {
     writer.write(&Uint8Array::from(text.as_bytes())).await
 }
 
-/// A request's whole body, or none where it is longer than `max_bytes`. One whose length is told is read at once: a reader's pieces
-/// cost more than their bytes.
-pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
+/// How long a request's body may take to come whole.
+const BODY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// It is longer than it may be.
+    TooLong,
+    /// It did not come within [`BODY_LIMIT`].
+    Overdue,
+}
+
+/// A request's whole body of at most `max_bytes`. What has come of one that is not read is let go.
+pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Result<Vec<u8>, Unread>> {
+    let read = Box::pin(read_whole(request, max_bytes));
+    match select(read, Box::pin(host::sleep(BODY_LIMIT))).await {
+        Either::Left((body, _)) => Ok(body?.ok_or(Unread::TooLong)),
+        Either::Right(_) => Ok(Err(Unread::Overdue)),
+    }
+}
+
+/// A request's body, or none where it is longer than `max_bytes`. One whose length is told is read at once: a reader's pieces cost more
+/// than their bytes.
+pub async fn read_whole(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
     let length = request.headers().get("content-length").ok().flatten();
     if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= max_bytes) {
         let bytes = JsFuture::from(request.array_buffer()?).await?;
