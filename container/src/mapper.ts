@@ -166,9 +166,12 @@ export class TurnMapper {
   }
 
   #overfull(): boolean {
-    const separators = this.#blocks.length * jsonBytes(BLOCK_SEPARATOR);
-    const sum = (of: (block: Block) => number): number => this.#blocks.reduce((bytes, block) => bytes + of(block), separators);
-    return sum((block) => block.bytes) > MAX_ANSWER_BYTES || sum((block) => block.jsonBytes) > MAX_ANSWER_JSON_BYTES;
+    const between = this.#blocks.length - 1;
+    const sum = (of: (block: Block) => number, separator: number): number => this.#blocks.reduce((bytes, block) => bytes + of(block), between * separator);
+    return (
+      sum((block) => block.bytes, BLOCK_SEPARATOR.length) > MAX_ANSWER_BYTES ||
+      sum((block) => block.jsonBytes, jsonBytes(BLOCK_SEPARATOR)) > MAX_ANSWER_JSON_BYTES
+    );
   }
 
   #supersede(uuids: string[]): void {

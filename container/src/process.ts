@@ -160,9 +160,9 @@ export class AgentProcess {
     if (turn === undefined) return;
     const deadline = performance.now() + INTERRUPT_LIMIT_MS;
     let receipt: Promise<void> = Promise.resolve();
-    while (this.#turn === turn && performance.now() < deadline) {
+    for (let left = INTERRUPT_LIMIT_MS; this.#turn === turn && left > 0; left = deadline - performance.now()) {
       receipt = this.#query.interrupt().then(noop, noop);
-      await Promise.race([turn.over, sleep(INTERRUPT_EVERY_MS)]);
+      await Promise.race([turn.over, sleep(Math.min(INTERRUPT_EVERY_MS, left))]);
     }
     if (this.#turn !== turn) {
       // An interrupt on its way must not meet the next turn.
