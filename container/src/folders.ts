@@ -69,10 +69,7 @@ export function handOver(folder: string, { uid, gid }: User): void {
 
 /** They are gone, or it rejects. One that is not there is gone. The user has no process any more. */
 export async function removeFolders(folders: readonly string[], user: User | undefined): Promise<void> {
-  if (user === undefined) {
-    await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true, maxRetries: 3 })));
-    return;
-  }
+  if (user === undefined) await Promise.allSettled(folders.map((folder) => rm(folder, { recursive: true, force: true, maxRetries: 3 })));
   const full = await notRemoved(folders);
   if (full.length === 0) return;
   await asUser(user, 'chmod -Rf u+rwx -- "$@"; rm -rf -- "$@"', full);
@@ -104,7 +101,7 @@ async function notRemoved(folders: readonly string[]): Promise<string[]> {
 }
 
 /** Its status says nothing: what it was to do is looked at afterwards. */
-async function asUser({ uid, gid }: User, script: string, folders: readonly string[]): Promise<void> {
-  const child = spawn("/bin/sh", ["-c", script, "sh", ...folders], { uid, gid, cwd: "/", env: { PATH: "/usr/bin:/bin" }, stdio: "ignore" });
+async function asUser(user: User | undefined, script: string, folders: readonly string[]): Promise<void> {
+  const child = spawn("/bin/sh", ["-c", script, "sh", ...folders], { ...user, cwd: "/", env: { PATH: "/usr/bin:/bin" }, stdio: "ignore" });
   await once(child, "exit");
 }

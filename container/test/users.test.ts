@@ -125,18 +125,18 @@ test("a conversation keeps its user and its files when its process gives way and
 });
 
 test("a link that the agent puts in the server's way is not followed", async () => {
-  const first = await shell("echo first");
-  const { session } = first.turn;
+  const { session } = (await shell("echo first")).turn;
   const secret = join(agent.root, "secret.json");
   writeFileSync(secret, '{"kept":"KEPT-SECRET"}', { mode: 0o600 });
-  const plant = `for name in .claude.json .credentials.json settings.json .config.json; do ln -sf ${secret} $folder/$name; done`;
-  const planted = await shell(`for folder in $CLAUDE_CONFIG_DIR ${stateOf(session)}/config; do ${plant}; done 2>/dev/null; ln -s ${agent.root} ~/root; ln -s ${agent.root} $CLAUDE_CONFIG_DIR/root; true`, session);
-  assert.equal(planted.turn.result.status, "completed");
-  // Another option takes a new process: the configuration is laid out anew, and the old one removed.
-  const prompt = `[[tool Bash ${JSON.stringify({ command: "cat $CLAUDE_CONFIG_DIR/*.json $CLAUDE_CONFIG_DIR/.*.json 2>/dev/null" })}]]`;
-  for (const max_turns of [7, 8]) {
+  const link = `for name in .claude.json .credentials.json settings.json .config.json; do ln -sf ${secret} $folder/$name; done`;
+  const plant = `{ for folder in $CLAUDE_CONFIG_DIR ${stateOf(session)}/config; do ${link}; done; ln -sfn ${agent.root} $CLAUDE_CONFIG_DIR/root; } 2>/dev/null`;
+  const look = "cat $CLAUDE_CONFIG_DIR/*.json $CLAUDE_CONFIG_DIR/.*.json 2>/dev/null";
+  const prompt = `[[tool Bash ${JSON.stringify({ command: `${look}; ${plant}; ln -sfn ${agent.root} ~/root; echo planted` })}]]`;
+  // Another option takes a new process: the configuration is laid out anew by the server, and the old one removed.
+  for (const max_turns of [7, 8, 9]) {
     const turn = await agent.turn({ agent_session: session, resume: true, prompt, options: { max_turns } });
-    assert.equal(turn.one("started").warm, false);
+    assert.deepEqual([turn.one("started").warm, turn.result.status], [false, "completed"]);
+    assert.match(turn.result.text, /planted/);
     if (separate) assert.doesNotMatch(turn.result.text, /KEPT-SECRET/);
   }
   await agent.call("DELETE", `/sessions/${session}`);
