@@ -12,8 +12,10 @@ const CLOCK_TICK_MS = 10;
 const ANSWER_MS = 30_000;
 const POLL_MS = 5;
 
-test("the image's user is not root", async () => {
-  assert.equal(await inImage("id", "-un"), "node");
+test("the image's server is root, and no program lends its owner's rights to those who are not", async () => {
+  assert.equal(await inImage("id", "-un"), "root");
+  assert.equal(await inImage("find", "/", "-xdev", "-type", "f", "-perm", "/6000"), "");
+  assert.equal(await inImage("sh", "-c", "command -v sudo su doas setpriv; true"), await inImage("sh", "-c", "command -v su setpriv; true"));
 });
 
 test("the image holds the agent server and what it runs on, and nothing else of the checkout", async () => {
@@ -30,10 +32,11 @@ test("the image holds no cache of a package manager or a compiler", async () => 
   assert.doesNotMatch(left, /_cacache|Packages|\.deb|\.cache/);
 });
 
-test("the folders of conversations can be entered by name and not be listed, by the image's user neither", async () => {
+test("the folders around those of conversations can be passed, and neither listed nor written to by who is not root", async () => {
   const folders = "/workspace /var/lib/agent/state /var/lib/agent/tmp";
-  const said = await inImage("sh", "-c", `for folder in ${folders}; do mkdir $folder/known && ls $folder/known && ! ls $folder 2>/dev/null && ! chmod 755 $folder 2>/dev/null && echo closed; done`);
-  assert.equal(said, "closed\nclosed\nclosed");
+  const made = `for folder in ${folders}; do install -d -m 0711 $folder/known; done`;
+  const seen = `for folder in ${folders}; do cd $folder/known && ! ls $folder && ! mkdir $folder/mine && ! mv $folder/known $folder/moved && echo closed; done`;
+  assert.equal(await inImage("sh", "-c", `${made}; setpriv --reuid 20000 --regid 20000 --clear-groups sh -c '${seen}' 2>/dev/null`), "closed\nclosed\nclosed");
 });
 
 test("the image fits the disk of its instance type with room to work in", async (context) => {
