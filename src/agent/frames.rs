@@ -3,8 +3,8 @@
 use super::{AgentError, Body};
 use crate::domain::Frame;
 
-/// Longest line of a stream; the agent server keeps its frames well below it.
-pub const MAX_FRAME_BYTES: usize = 32 * 1024 * 1024;
+/// Longest line of a stream: 4 MiB, within which the agent server keeps its frames, and some slack.
+pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 
 /// Reads frames from a body.
 pub struct Frames<B> {
@@ -29,6 +29,9 @@ impl<B: Body> Frames<B> {
             let found = self.buffer.get(searched..).unwrap_or_default().iter().position(|byte| *byte == b'\n');
             if let Some(at) = found {
                 let end = searched + at;
+                if end - self.read > MAX_FRAME_BYTES {
+                    return Err(AgentError::Protocol("a frame is too long".to_owned()));
+                }
                 let line = std::str::from_utf8(self.buffer.get(self.read..end).unwrap_or_default());
                 let line = line.map_err(|e| AgentError::Protocol(e.to_string()))?;
                 let frame = Frame::parse(line).map_err(|e| AgentError::Protocol(e.to_string()));

@@ -47,6 +47,12 @@ pub enum AgentError {
     /// It is about to stop and takes no new turn.
     #[error("draining")]
     Draining,
+    /// A turn of the conversation has not ended there.
+    #[error("the conversation is busy")]
+    SessionBusy,
+    /// Every process that it may have is taken by a running turn.
+    #[error("every process is taken")]
+    AtCapacity,
     /// It said what the protocol does not allow. The detail is for the log.
     #[error("protocol: {0}")]
     Protocol(String),
@@ -74,6 +80,16 @@ pub struct TurnRequest<'a> {
 pub struct Health {
     /// The agent server's own id, new with each start.
     pub instance: String,
+}
+
+/// What the agent server has at work.
+#[derive(Debug, Deserialize)]
+pub struct AtWork {
+    /// Its own id.
+    pub instance: String,
+    /// The turns that have not ended.
+    #[serde(default)]
+    pub running: Vec<TurnId>,
 }
 
 #[derive(Deserialize)]
@@ -193,6 +209,25 @@ impl<C: Container> Agent<C> {
         self.instance.borrow().clone()
     }
 
+    /// The same, where the server is believed to answer.
+    pub fn ready_instance(&self) -> Option<String> {
+        if self.ready.get() { self.instance() } else { None }
+    }
+
+    /// What the server has at work; one that drains tells it too.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`], or [`AgentError::Protocol`] where it cannot be read.
+    pub async fn at_work(&self) -> Result<AtWork, AgentError> {
+        let call = async {
+            self.container.prepare().await?;
+            let answer = self.container.fetch(Call::new(Method::Get, "/healthz".to_owned())).await?;
+            let text = read_limited(answer.body).await?;
+            serde_json::from_str(&text).map_err(|e| AgentError::Protocol(e.to_string()))
+        };
+        self.limited(CALL_LIMIT, call).await
+    }
+
     /// Starts a turn, or attaches to it where it is known; `transcript` gives the stored JSON lines, cut anywhere.
     ///
     /// # Errors
@@ -227,6 +262,8 @@ impl<C: Container> Agent<C> {
         Err(match (status, problem.code.as_str()) {
             (404, _) => AgentError::UnknownTurn,
             (409, "transcript_required") => AgentError::TranscriptRequired,
+            (409, "session_busy") => AgentError::SessionBusy,
+            (503, "at_capacity") => AgentError::AtCapacity,
             (503, _) => {
                 self.ready.set(false);
                 AgentError::Draining
@@ -255,6 +292,14 @@ impl<C: Container> Agent<C> {
     /// [`AgentError::Unreachable`].
     pub async fn forget_turn(&self, turn_id: &TurnId) -> Result<(), AgentError> {
         self.tell(Method::Delete, format!("/turns/{turn_id}")).await
+    }
+
+    /// Ends a conversation's process and its turn, and keeps its files. A server that does not know this call does nothing.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn stop_session(&self, agent_session: &AgentSession) -> Result<(), AgentError> {
+        self.tell(Method::Post, format!("/sessions/{agent_session}/stop")).await
     }
 
     /// Ends a conversation's process and removes every trace of it.

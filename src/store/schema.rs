@@ -12,7 +12,10 @@ pub struct Migration {
 }
 
 /// The schema of an account's database.
-pub const ACCOUNT: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_account.sql") }];
+pub const ACCOUNT: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("migrations/0001_account.sql") },
+    Migration { version: 3, sql: include_str!("migrations/0003_turn_instance.sql") },
+];
 
 /// The schema of a directory shard's database.
 pub const DIRECTORY: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") }];

@@ -97,6 +97,7 @@ struct Session {
 
 /// The machine and the agent server in it.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct State {
     pub calls: Vec<String>,
     /// Scripts of the turns to come; an answer where there is none.
@@ -104,6 +105,8 @@ pub struct State {
     /// Faults of the calls to come, by how their method and path begin: each counts once.
     pub faults: Vec<(&'static str, Fault)>,
     pub latency: Duration,
+    /// How long it takes until a turn has a process and says `started`.
+    pub start_of_process: Duration,
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
     pub draining: bool,
@@ -218,7 +221,7 @@ impl Scripted {
                 let body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
                 Ok(text(if draining { 503 } else { 200 }, &body))
             }
-            ("POST", ["turns"]) => self.start_turn(&instance, call.body.unwrap_or_default(), call.more),
+            ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
             (_, ["turns", id, ..]) if !known(id) => Ok(problem(404, "turn_not_found")),
             ("GET", ["turns", id]) => {
                 let after = query.strip_prefix("after=").and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -262,10 +265,10 @@ impl Scripted {
     fn start_turn(
         &self,
         instance: &str,
-        body: String,
+        body: &str,
         more: Option<Pieces>,
     ) -> Result<Answer<ScriptedBody>, ContainerError> {
-        let wanted: Value = serde_json::from_str(&body).unwrap();
+        let wanted: Value = serde_json::from_str(body).unwrap();
         let id = wanted["turn_id"].as_str().unwrap().to_owned();
         if self.state.borrow().turns.contains_key(&id) {
             return Ok(self.frames(instance, &id, 0));
@@ -310,9 +313,14 @@ impl Scripted {
         state.turns.insert(id.clone(), turn);
         let of_one = state.turns.values().filter(|turn| turn.session == session && !turn.ended).count();
         state.most_of_one = state.most_of_one.max(of_one);
+        let started = json!({ "type": "started", "agent_session": session, "instance": instance, "warm": held.live });
+        let mut steps = vec![Step::Frame(started)];
+        if !state.start_of_process.is_zero() {
+            steps.insert(0, Step::Wait(state.start_of_process));
+        }
+        steps.extend(script.steps);
         drop(state);
-        self.say(&id, &json!({ "type": "started", "agent_session": session, "instance": instance, "warm": held.live }));
-        self.executor.spawn(Owner::World, self.clone().perform(instance.to_owned(), id.clone(), script.steps));
+        self.executor.spawn(Owner::World, self.clone().perform(instance.to_owned(), id.clone(), steps));
         Ok(self.frames(instance, &id, 0))
     }
 

@@ -258,6 +258,7 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
             options: &TurnOptions::default(),
             created_at: turn.now,
             started_at: turn.starts.then_some(turn.now),
+            instance: None,
         })?;
         Ok(seq)
     })

@@ -31,6 +31,12 @@ pub struct StageHost {
     log: Rc<RefCell<Vec<String>>>,
 }
 
+impl StageHost {
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+}
+
 impl Host for StageHost {
     fn now(&self) -> Millis {
         self.executor.now()
