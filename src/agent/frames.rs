@@ -86,6 +86,24 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_is_too_long_is_no_frame_however_it_arrives() {
+        let line = |bytes: usize| {
+            let head = "{\"n\":1,\"type\":\"delta\",\"text\":\"";
+            format!("{head}{}\"}}\n", "x".repeat(bytes - head.len() - 2)).into_bytes()
+        };
+        let longest = line(MAX_FRAME_BYTES);
+        assert!(frames(&[&longest]).next().now_or_never().unwrap().is_ok());
+        let longer = line(MAX_FRAME_BYTES + 1);
+        for pieces in [vec![longer.as_slice()], longer.chunks(65_536).collect()] {
+            let next = frames(&pieces).next().now_or_never().unwrap();
+            assert!(matches!(next, Err(AgentError::Protocol(_))));
+        }
+        let endless = vec![b'x'; 65_536];
+        let pieces: Vec<&[u8]> = std::iter::repeat_n(endless.as_slice(), 100).collect();
+        assert!(matches!(frames(&pieces).next().now_or_never().unwrap(), Err(AgentError::Protocol(_))));
+    }
+
+    #[test]
     fn a_half_line_is_a_cut() {
         assert!(matches!(frames(&[b"{\"n\":1,"]).next().now_or_never().unwrap(), Err(AgentError::Cut)));
     }

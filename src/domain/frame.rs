@@ -2,25 +2,19 @@
 //! Unknown types and fields are passed over, so that a newer container does not break an older Worker. What the agent can reach
 //! can be made to say anything: numbers are clamped, names and sentences are cut, and the line's own bound holds for texts.
 
-use std::fmt;
+mod transcript;
 
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
+
+pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, MAX_FRAME_ENTRIES, MAX_PART_BYTES, Transcript, TranscriptPart};
 
 use super::{AgentSession, FailureCode, Usage};
 
 /// The largest number of a frame; those of events that are no frame lie above it.
 pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
-/// Most entries of one `transcript` frame.
-pub const MAX_FRAME_ENTRIES: usize = 10_000;
-/// Longest text of one `transcript_part` frame, in bytes.
-pub const MAX_PART_BYTES: usize = 1024 * 1024;
-/// Longest entry of a transcript that comes in parts, in bytes.
-pub const MAX_ENTRY_BYTES: usize = 12 * 1024 * 1024;
-/// Longest name of a subagent's transcript, in bytes: it is stored with each of its entries.
-const MAX_SUBPATH_BYTES: usize = 512;
 /// Longest name or id of a model or a tool, in characters; the rest is cut off.
 const MAX_NAME_CHARS: usize = 200;
 /// Longest sentence about an error, in characters; the rest is cut off.
@@ -125,110 +119,6 @@ pub struct Retry {
     pub retracted: bool,
 }
 
-/// See [`FrameBody::Transcript`].
-#[derive(Debug, Deserialize)]
-pub struct Transcript {
-    /// A subagent's own transcript, or the main one.
-    #[serde(default)]
-    pub subpath: Option<String>,
-    /// The array of the entries, byte for byte: a list of them would take many times its bytes.
-    pub entries: Box<RawValue>,
-}
-
-/// See [`FrameBody::TranscriptPart`]. The parts of an entry follow each other; other kinds of frames may come between them.
-#[derive(Debug, Deserialize)]
-pub struct TranscriptPart {
-    /// A subagent's own transcript, or the main one.
-    #[serde(default)]
-    pub subpath: Option<String>,
-    /// The next piece of the entry's JSON, on one line.
-    #[serde(deserialize_with = "piece")]
-    pub text: String,
-    /// Whether the entry is whole.
-    pub last: bool,
-}
-
-/// A transcript that is not what it must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("transcript: {0}")]
-pub struct BadTranscript(pub &'static str);
-
-impl Transcript {
-    /// Appends the entries in the form in which they are stored and go back to a container: `{subpath, entry}`, a line each.
-    ///
-    /// # Errors
-    /// [`BadTranscript`], and then nothing was appended.
-    pub fn write_lines(&self, lines: &mut String) -> Result<(), BadTranscript> {
-        let before = lines.len();
-        let mut head = String::new();
-        Self::begin_line(self.subpath.as_deref(), &mut head)?;
-        let mut reader = serde_json::Deserializer::from_str(self.entries.get());
-        reader.deserialize_seq(Entries { head: &head, lines: &mut *lines }).map_err(|_| {
-            lines.truncate(before);
-            BadTranscript("its entries are not a list of objects, or too many")
-        })
-    }
-
-    /// Appends what stands before an entry.
-    ///
-    /// # Errors
-    /// [`BadTranscript`] where the subagent's name is too long.
-    pub fn begin_line(subpath: Option<&str>, line: &mut String) -> Result<(), BadTranscript> {
-        if subpath.is_some_and(|subpath| subpath.len() > MAX_SUBPATH_BYTES) {
-            return Err(BadTranscript("its subpath is too long"));
-        }
-        line.push_str("{\"subpath\":");
-        line.push_str(&serde_json::to_string(&subpath).unwrap_or_else(|_| "null".to_owned()));
-        line.push_str(",\"entry\":");
-        Ok(())
-    }
-
-    /// Appends what stands behind an entry.
-    pub fn end_line(line: &mut String) {
-        line.push_str("}\n");
-    }
-
-    /// Whether a text is an entry.
-    ///
-    /// # Errors
-    /// [`BadTranscript`] where it is no JSON object.
-    pub fn check_entry(text: &str) -> Result<(), BadTranscript> {
-        match serde_json::from_str::<&RawValue>(text) {
-            Ok(_) if text.starts_with('{') => Ok(()),
-            _ => Err(BadTranscript("an entry is no object")),
-        }
-    }
-}
-
-struct Entries<'a> {
-    head: &'a str,
-    lines: &'a mut String,
-}
-
-impl<'de> Visitor<'de> for Entries<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("entries")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let mut count = 0;
-        while let Some(entry) = entries.next_element::<&'de RawValue>()? {
-            count += 1;
-            if count > MAX_FRAME_ENTRIES || !entry.get().starts_with('{') {
-                return Err(A::Error::custom("entry"));
-            }
-            self.lines.push_str(self.head);
-            // A carriage return can only stand between two tokens, where a space says the same.
-            self.lines
-                .extend(entry.get().split('\r').enumerate().flat_map(|(i, part)| [if i > 0 { " " } else { "" }, part]));
-            Transcript::end_line(self.lines);
-        }
-        Ok(())
-    }
-}
-
 /// The agent's word for how a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -313,14 +203,6 @@ fn opt_name<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Err
 
 fn sentence<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
     cut_to(text, MAX_MESSAGE_CHARS)
-}
-
-fn piece<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
-    let text = String::deserialize(text)?;
-    if text.len() > MAX_PART_BYTES || text.contains(['\n', '\r']) {
-        return Err(D::Error::custom("not a piece of a line"));
-    }
-    Ok(text)
 }
 
 fn code<'de, D: Deserializer<'de>>(text: D) -> Result<FailureCode, D::Error> {
@@ -450,18 +332,6 @@ mod tests {
     }
 
     #[test]
-    fn transcript_entries_stay_as_they_are() {
-        let line = r#"{"n":6,"type":"transcript","entries":[{"b":1.0, "a":"\u00e9"},{}]}"#;
-        let FrameBody::Transcript(t) = body(line) else { panic!("not a transcript") };
-        let mut lines = String::new();
-        t.write_lines(&mut lines).unwrap();
-        assert_eq!(
-            lines,
-            "{\"subpath\":null,\"entry\":{\"b\":1.0, \"a\":\"\\u00e9\"}}\n{\"subpath\":null,\"entry\":{}}\n"
-        );
-    }
-
-    #[test]
     fn a_result_carries_the_error_and_the_usage() {
         let line = r#"{"n":7,"type":"result","status":"failed","subtype":"success","text":"","error":{"code":"model_rate_limited","message":"slow","http_status":429,"retry_after":7},"model":"m","usage":{"input_tokens":3,"output_tokens":1,"cache_read_input_tokens":0,"cache_creation_input_tokens":2},"cost_usd":0.5,"num_turns":1,"duration_ms":12}"#;
         let FrameBody::Result(r) = body(line) else { panic!("not a result") };
@@ -469,6 +339,40 @@ mod tests {
         assert_eq!(r.usage.cache_creation_input_tokens, 2);
         let error = r.error.unwrap();
         assert_eq!((error.code, error.retry_after), (FailureCode::ModelRateLimited, Some(7.0)));
+    }
+
+    #[test]
+    fn numbers_that_storage_cannot_hold_are_clamped() {
+        let line = r#"{"n":7,"type":"result","status":"failed","error":{"code":"model_sulks","message":"m","retry_after":1e99},"usage":{"input_tokens":18446744073709551615,"output_tokens":-4},"cost_usd":1e300,"num_turns":1e12,"model_calls":-1,"duration_ms":-0.5}"#;
+        let FrameBody::Result(r) = body(line) else { panic!("not a result") };
+        assert_eq!((r.usage.input_tokens, r.usage.output_tokens, r.num_turns), (10_000_000_000, 0, u32::MAX));
+        assert_eq!(
+            (r.model_calls, r.cost_usd.to_string(), r.duration_ms.to_string()),
+            (Some(0), "100000".into(), "0".into())
+        );
+        let error = r.error.unwrap();
+        assert_eq!((error.code, error.retry_after), (FailureCode::AgentFailed, Some(MAX_RETRY_AFTER_S)));
+        assert!(Frame::parse(r#"{"n":18446744073709551615,"type":"end"}"#).is_err());
+    }
+
+    #[test]
+    fn names_and_sentences_are_cut() {
+        let long = "é".repeat(9_000);
+        let tool = format!(r#"{{"n":4,"type":"tool","id":"{long}","name":"{long}","status":"{long}"}}"#);
+        let FrameBody::Tool(tool) = body(&tool) else { panic!("not a tool") };
+        assert!([tool.id, tool.name, tool.status].iter().all(|text| text.chars().count() == MAX_NAME_CHARS));
+        let result = format!(
+            r#"{{"n":4,"type":"result","status":"failed","model":"{long}","error":{{"code":"model_failed","message":"{long}"}}}}"#
+        );
+        let FrameBody::Result(result) = body(&result) else { panic!("not a result") };
+        assert_eq!(result.model.unwrap().chars().count(), MAX_NAME_CHARS);
+        assert_eq!(result.error.unwrap().message.chars().count(), MAX_MESSAGE_CHARS);
+    }
+
+    #[test]
+    fn the_input_of_a_tool_is_one_line() {
+        let line = "{\"n\":4,\"type\":\"tool\",\"id\":\"t\",\"name\":\"Bash\",\"status\":\"started\",\"input\":{\r\"a\":\r\"b\"}}";
+        assert!(matches!(body(line), FrameBody::Tool(tool) if tool.input.as_ref().unwrap().get() == r#"{ "a": "b"}"#));
     }
 
     #[test]

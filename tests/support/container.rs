@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 pub enum Step {
     /// A frame without its number.
     Frame(Value),
-    /// A line as it is, without its newline.
+    /// A line as it is, without its newline; `N` stands for its number.
     Line(String),
     Wait(Duration),
     /// Whoever reads the turn's frames is cut off.
@@ -344,7 +344,10 @@ impl Scripted {
                         self.close(&id);
                     }
                 }
-                Step::Line(line) => self.add(&id, line),
+                Step::Line(line) => {
+                    let n = self.next_n(&id).to_string();
+                    self.add(&id, line.replacen("\"n\":N", &format!("\"n\":{n}"), 1));
+                }
                 Step::Cut => {
                     if let Some(turn) = self.state.borrow_mut().turns.get_mut(&id) {
                         turn.cuts.push(turn.lines.len());
@@ -357,10 +360,13 @@ impl Scripted {
     }
 
     fn say(&self, id: &str, frame: &Value) {
-        let n = self.state.borrow().turns.get(id).map_or(0, |turn| turn.lines.len()) + 1;
         let mut frame = frame.clone();
-        frame["n"] = json!(n);
+        frame["n"] = json!(self.next_n(id));
         self.add(id, frame.to_string());
+    }
+
+    fn next_n(&self, id: &str) -> usize {
+        self.state.borrow().turns.get(id).map_or(0, |turn| turn.lines.len()) + 1
     }
 
     fn add(&self, id: &str, line: String) {
