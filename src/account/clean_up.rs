@@ -22,8 +22,9 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 /// Tries within it, and the pause after the first; it doubles each time.
 const LEAVE_TRIES: u32 = 4;
 const FIRST_LEAVE_PAUSE: Duration = Duration::from_millis(250);
-/// Turns that a rebuilt object ends in the container at most.
+/// Turns that one look at the container ends at most, and alarms that look again where a turn did not leave.
 const MAX_ORPHANS: usize = 64;
+const ORPHAN_LOOKS: u32 = 6;
 /// Conversations of which it is kept that their last turn was cut short; of one that is not, the container's transcript is trusted.
 const MAX_CUT_SHORT: usize = 1_024;
 
@@ -75,6 +76,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         };
         if let Err(why) = outcome {
             self.agent.suspect();
+            self.orphan_looks.set(ORPHAN_LOOKS);
             self.log_left(&left.turn_id, "turn_not_left", &why);
         }
         let mut leaving = self.leaving.borrow_mut();
@@ -113,19 +115,32 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.agent.forget_turn(&left.turn_id).await
     }
 
-    /// Ends what is at work in the container of turns that have ended here: the object lost its memory before it had done so.
-    pub(super) async fn end_orphans(self: Rc<Self>) {
-        let Ok(at_work) = self.agent.at_work().await else { return };
-        if self.cleared.get() {
-            return;
+    /// Looks for turns that have ended here and are at work in the container: they did not leave, or the object lost its memory
+    /// before it had seen to that.
+    pub(super) fn look_for_orphans(self: &Rc<Self>, looks: u32) {
+        self.orphan_looks.set(if self.agent.is_running() { looks } else { 0 });
+        if self.agent.is_running() {
+            let account = Rc::clone(self);
+            self.host.spawn(async move {
+                if account.end_orphans().await.is_ok() {
+                    account.orphan_looks.set(0);
+                }
+            });
         }
-        let Ok(active) = self.store.active_turns() else { return };
+    }
+
+    async fn end_orphans(&self) -> Result<(), AgentError> {
+        let at_work = self.agent.at_work().await?;
+        // Where storage fails or is cleared, a later look finds them.
+        let Some(active) = Some(()).filter(|()| !self.cleared.get()).and_then(|()| self.store.active_turns().ok())
+        else {
+            return Ok(());
+        };
         let orphans = at_work.running.into_iter().filter(|id| active.iter().all(|turn| turn.turn_id != *id));
         for turn_id in orphans.take(MAX_ORPHANS) {
-            if let Err(error) = self.agent.forget_turn(&turn_id).await {
-                self.log_left(&turn_id, "turn_not_left", &error);
-            }
+            self.agent.forget_turn(&turn_id).await?;
         }
+        Ok(())
     }
 
     pub(super) async fn forget_session(&self, agent_session: &AgentSession) {

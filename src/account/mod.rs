@@ -75,6 +75,8 @@ pub struct Account<S, C, H> {
     leaving: RefCell<Vec<SessionId>>,
     /// The conversations whose last turn was cut short: the container may hold more of it than is stored.
     cut_short: RefCell<BTreeSet<SessionId>>,
+    /// How many alarms more look for turns that have not left the container.
+    orphan_looks: Cell<u32>,
     awake: Cell<bool>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
@@ -99,6 +101,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             listeners: RefCell::default(),
             leaving: RefCell::default(),
             cut_short: RefCell::default(),
+            orphan_looks: Cell::new(0),
             awake: Cell::new(false),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
@@ -159,6 +162,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub fn alarm(self: &Rc<Self>) -> Result<Option<Later<()>>, AccountError> {
         self.alarm.set(None);
         self.wake_up()?;
+        if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
+            self.look_for_orphans(looks);
+        }
         self.pump()?;
         let now = self.host.now();
         if self.running.borrow().is_empty() && self.agent.is_running() {
@@ -193,9 +199,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 self.launch(turn, run::Begin::Attach, None);
             }
         }
-        if self.agent.is_running() {
-            self.host.spawn(Rc::clone(self).end_orphans());
-        }
+        self.look_for_orphans(1);
         Ok(())
     }
 
@@ -400,6 +404,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let mut reasons = wake::Reasons {
             turn_active: !self.running.borrow().is_empty()
                 || !self.leaving.borrow().is_empty()
+                || self.orphan_looks.get() > 0
                 || !self.store.active_turns()?.is_empty(),
             container_idle_since: self.idle_since.get(),
             unregistered: self.store.unregistered_since()?.is_some(),

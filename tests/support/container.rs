@@ -111,7 +111,7 @@ pub struct State {
     pub knows_stop: bool,
     pub draining: bool,
     pub refuses_to_start: bool,
-    /// Turns it began, with the instance that did.
+    /// Turns it began, with the session that they were of.
     pub begun: Vec<(String, String)>,
     /// How many transcript lines came with each `POST /turns` that brought some.
     pub replayed: Vec<usize>,
@@ -298,7 +298,7 @@ impl Scripted {
         }
         state.sessions.insert(session.clone(), Session { live: true, held: true });
         state.workspaces.insert(session.clone());
-        state.begun.push((id.clone(), instance.to_owned()));
+        state.begun.push((id.clone(), session.clone()));
         let script = state.scripts.pop_front().unwrap_or_else(|| Script::answer("done"));
         let ends_within = script.ends_within;
         state.turns.retain(|_, turn| turn.session != session || !turn.ended);

@@ -216,6 +216,12 @@ impl Stage {
         self.sql.texts("select turn_id from turns where finished_at is null")
     }
 
+    /// The turn that was admitted last.
+    pub fn newest_turn(&self) -> Option<TurnId> {
+        let id = self.sql.text("select turn_id from turns where finished_at is null order by ordinal desc limit 1");
+        id.parse().ok()
+    }
+
     /// The lines of the log that tell of an event.
     pub fn logged(&self, event: &str) -> Vec<Value> {
         let log = self.host.log.borrow();
