@@ -78,7 +78,7 @@ fn active_turns_are_known_as_they_are_stored_after_every_write() {
         admit(&store, &support::Admission { starts: false, ..admission(n, session_id, "x") }).unwrap();
     }
     assert_eq!(is_as_stored("admitted"), 4);
-    store.start_turn(&turn(2), at(5_000)).unwrap();
+    store.start_turn(&turn(2), at(5_000), None).unwrap();
     is_as_stored("started");
     assert!(admit(&store, &admission(1, "d", "x")).is_err());
     assert_eq!(is_as_stored("an admission that failed"), 4);
@@ -110,11 +110,11 @@ fn an_active_turn_knows_its_conversations_agent_session() {
 fn only_a_queued_turn_starts() {
     let (store, _) = store();
     admit(&store, &support::Admission { starts: false, ..admission(1, "a", "x") }).unwrap();
-    store.start_turn(&turn(1), at(2_000)).unwrap();
-    store.start_turn(&turn(1), at(9_000)).unwrap();
+    store.start_turn(&turn(1), at(2_000), None).unwrap();
+    store.start_turn(&turn(1), at(9_000), None).unwrap();
     assert_eq!(store.turn(&turn(1)).unwrap().unwrap().started_at, Some(at(2_000)));
     finish(&store, &turn(1), "done", at(3_000)).unwrap();
-    store.start_turn(&turn(1), at(9_000)).unwrap();
+    store.start_turn(&turn(1), at(9_000), None).unwrap();
     assert_eq!(store.turn(&turn(1)).unwrap().unwrap().status, TurnStatus::Completed);
 }
 

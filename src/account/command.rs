@@ -263,6 +263,9 @@ pub enum AccountError {
         /// How many wait.
         depth: usize,
     },
+    /// As many requests wait for the turn as may.
+    #[error("too many requests wait for the turn")]
+    TooManyWait,
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,

@@ -8,10 +8,8 @@ use super::progress::Progress;
 use super::turn::{Event, State, Stop, Todo, step};
 use super::{Account, AccountError, TurnEnd};
 use crate::agent::Container;
-use crate::domain::frame::TurnResult;
-use crate::domain::{
-    AgentSession, EventId, Failure, FailureCode, Message, Millis, RequestId, Role, Turn, TurnStatus, Usage,
-};
+use crate::domain::frame::{MAX_MESSAGE_CHARS, TurnResult, cut};
+use crate::domain::{EventId, Failure, FailureCode, Message, Millis, RequestId, Role, Turn, TurnStatus, Usage};
 use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
@@ -37,7 +35,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
         let calls = self.running.borrow().get(&turn.turn_id).map(|running| running.calls).unwrap_or_default();
-        let failure = ending.code.map(|code| failure(code, ending.result.as_deref(), calls.retry_after_s));
+        let mut failure = ending.code.map(|code| failure(code, ending.result.as_deref(), calls.retry_after_s));
+        if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
+            refused.clone_into(&mut failure.detail);
+        }
         let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
         let end = TurnEnd {
@@ -53,6 +54,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             let Some((mut ended, seq)) = self.store.end_turn(&turn.turn_id, &end)? else {
                 return self.store.turn(&turn.turn_id);
             };
+            if ending.code.is_some_and(may_be_sent_again) {
+                self.store.free_key(&turn.turn_id)?;
+            }
             if let Some(answer) = answer {
                 let message = Message {
                     seq: seq + 1,
@@ -115,45 +119,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         listeners.publish(Heard { id, kind: EventKind::Ended(Rc::new(turn)) });
     }
 
-    /// Lets the container forget what nobody may ask for any more. A turn that ended by itself it forgets with the conversation's next.
-    fn clean_up_after(self: &Rc<Self>, turn: &ActiveTurn, progress: &Progress, ending: &Ending, deleted: bool) {
-        // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
-        let at_work = ending.result.is_none() && ending.status != TurnStatus::Interrupted;
-        if !(deleted || at_work)
-            || matches!(ending.code, Some(FailureCode::ContainerUnavailable | FailureCode::AtCapacity))
-        {
-            return;
-        }
-        let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
-        let agent_session = progress.agent_session.clone();
-        self.host.spawn(async move {
-            if at_work {
-                drop(account.agent.cancel(&turn_id).await);
-            }
-            if let Some(agent_session) = agent_session {
-                account.forget_session(&agent_session).await;
-            }
-            // What is not forgotten here is bounded there.
-            drop(account.agent.forget_turn(&turn_id).await);
-        });
-    }
-
-    pub(super) async fn forget_session(&self, agent_session: &AgentSession) {
-        if let Err(error) = self.agent.forget_session(agent_session).await {
-            let why = error.to_string();
-            self.log(Level::Warn, Line { event: "session_not_forgotten", error: Some(&why), ..Line::default() });
-        }
-    }
-
-    /// Storage failed: the turn stays as it is stored, and the alarm takes it up again.
-    pub(super) fn give_up(&self, turn: &ActiveTurn, error: &dyn std::fmt::Display) {
+    /// Storage failed: the turn stays as it is stored, and the alarm takes it up again. The others go on.
+    pub(super) fn give_up(self: &Rc<Self>, turn: &ActiveTurn, error: &dyn std::fmt::Display) {
         self.log_turn_problem(turn, "turn_not_stored", error);
         self.running.borrow_mut().remove(&turn.turn_id);
         self.listeners.borrow_mut().remove(&turn.turn_id);
+        if let Err(error) = self.pump_others(Some(&turn.turn_id)).and_then(|()| self.set_alarm()) {
+            self.log_turn_problem(turn, "queue_stands", &error);
+        }
     }
 
     pub(super) fn log_turn_problem(&self, turn: &ActiveTurn, event: &str, error: &dyn std::fmt::Display) {
-        let why = error.to_string();
+        let mut why = error.to_string();
+        // Much of it may be the container's words.
+        cut(&mut why, MAX_MESSAGE_CHARS);
         let line = Line {
             event,
             turn_id: Some(&turn.turn_id),
@@ -189,6 +168,19 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 ..Line::default()
             },
         );
+    }
+}
+
+/// Whether sending the same request again can mend it: its key then makes another turn.
+const fn may_be_sent_again(code: FailureCode) -> bool {
+    match code {
+        FailureCode::AtCapacity | FailureCode::ContainerUnavailable | FailureCode::TurnInterrupted => true,
+        FailureCode::AgentFailed
+        | FailureCode::ModelAuthFailed
+        | FailureCode::ModelFailed
+        | FailureCode::ModelRateLimited
+        | FailureCode::TurnCancelled
+        | FailureCode::TurnTimeout => false,
     }
 }
 

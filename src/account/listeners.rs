@@ -18,6 +18,8 @@ pub const MAX_BUFFERED_EVENTS: usize = 1_024;
 pub const MAX_LOG_BYTES: usize = 4 * 1024 * 1024;
 /// Followers of one turn; the oldest is cut for one more.
 pub const MAX_FOLLOWERS: usize = 64;
+/// Requests that wait for the end of one turn.
+pub const MAX_WAITERS: usize = 64;
 /// What an event takes in memory beside its text.
 const EVENT_OVERHEAD_BYTES: usize = 96;
 
@@ -114,11 +116,15 @@ impl Listeners {
         Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live), after }
     }
 
-    /// The turn's end, when it comes.
-    pub fn wait(&mut self) -> oneshot::Receiver<Rc<Turn>> {
+    /// The turn's end, when it comes; none where [`MAX_WAITERS`] wait for it.
+    pub fn wait(&mut self) -> Option<oneshot::Receiver<Rc<Turn>>> {
+        self.waiters.retain(|waiter| !waiter.is_canceled());
+        if self.waiters.len() == MAX_WAITERS {
+            return None;
+        }
         let (sender, receiver) = oneshot::channel();
         self.waiters.push(sender);
-        receiver
+        Some(receiver)
     }
 }
 

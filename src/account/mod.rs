@@ -1,6 +1,7 @@
 //! The use cases of one account: the authority for its conversations, its queue of turns and its container.
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
+mod clean_up;
 pub mod command;
 mod conversations;
 mod finish;
@@ -16,7 +17,7 @@ pub mod turn;
 pub mod wake;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -55,7 +56,7 @@ pub enum Handled<J> {
 /// A turn that the container has.
 struct Running {
     session_id: SessionId,
-    /// From when the container has said it.
+    /// From when the container has said it, or its conversation was deleted.
     agent_session: Option<AgentSession>,
     /// What it has asked of the model so far.
     calls: ModelCalls,
@@ -72,6 +73,12 @@ pub struct Account<S, C, H> {
     config: Config,
     running: RefCell<BTreeMap<TurnId, Running>>,
     listeners: RefCell<BTreeMap<TurnId, Listeners>>,
+    /// The conversations of turns that have ended here and not yet in the container.
+    leaving: RefCell<Vec<SessionId>>,
+    /// The conversations whose last turn was cut short: the container may hold more of it than is stored.
+    cut_short: RefCell<BTreeSet<SessionId>>,
+    /// How many alarms more look for turns that have not left the container.
+    orphan_looks: Cell<u32>,
     awake: Cell<bool>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
@@ -95,6 +102,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             config,
             running: RefCell::default(),
             listeners: RefCell::default(),
+            leaving: RefCell::default(),
+            cut_short: RefCell::default(),
+            orphan_looks: Cell::new(0),
             awake: Cell::new(false),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
@@ -166,6 +176,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub fn alarm(self: &Rc<Self>) -> Result<Option<Later<()>>, AccountError> {
         self.alarm.set(None);
         self.wake_up()?;
+        if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
+            self.look_for_orphans(looks);
+        }
         self.pump()?;
         let now = self.host.now();
         if self.is_prewarming() {
@@ -210,6 +223,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 self.launch(turn, run::Begin::Attach, None);
             }
         }
+        self.look_for_orphans(1);
         Ok(())
     }
 
@@ -231,8 +245,13 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
         };
         if admitted {
-            let work = TurnWork { prompt: start.prompt.clone(), options: start.options.clone(), frames_stored: 0 };
-            self.pump_with(Some((&turn_id, work)))?;
+            let work = TurnWork {
+                prompt: start.prompt.clone(),
+                options: start.options.clone(),
+                frames_stored: 0,
+                instance: self.agent.ready_instance(),
+            };
+            self.pump_with(Some((&turn_id, work)), None)?;
             self.register_soon()?;
             self.set_alarm()?;
         }
@@ -249,6 +268,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     return Ok(Handled::Now(Reply::Answer { turn: Box::new(turn), replayed }));
                 }
                 let end = self.listeners.borrow_mut().entry(turn_id).or_default().wait();
+                let end = end.ok_or(AccountError::TooManyWait)?;
                 Ok(Handled::Later(Box::pin(async move {
                     let turn = end.await.map_err(|_| AccountError::EndUnseen)?;
                     Ok(Reply::Answer { turn: Box::new(Turn::clone(&turn)), replayed })
@@ -270,7 +290,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         if queued >= self.config.max_queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
         }
-        let starts_now = queued == 0 && self.has_room_for(&session_id);
+        let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
         let turn_id = TurnId::new(self.host.uuid());
         self.store.remember_account(&self.id)?;
         let seq = self.store.open_conversation(&session_id, &start.title, start.prompt.len(), now)?;
@@ -287,31 +307,47 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             options: &start.options,
             created_at: now,
             started_at: starts_now.then_some(now),
+            instance: self.agent.ready_instance().filter(|_| starts_now).as_deref(),
         })?;
         Ok((turn_id, false))
     }
 
-    fn has_room_for(&self, session_id: &SessionId) -> bool {
+    /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
+    /// one whose conversation was deleted is stored no more; and one that has ended may not have left the container.
+    fn has_room_for(&self, session_id: &SessionId, active: &[ActiveTurn]) -> bool {
         let running = self.running.borrow();
         running.len() < self.config.account_concurrency as usize
             && running.values().all(|turn| turn.session_id != *session_id)
+            && active.iter().all(|turn| turn.status != TurnStatus::Running || turn.session_id != *session_id)
+            && !self.leaving.borrow().contains(session_id)
     }
 
     /// Gives to the container what may run, first come first served.
     fn pump(self: &Rc<Self>) -> Result<(), AccountError> {
-        self.pump_with(None)
+        self.pump_others(None)
+    }
+
+    /// The same, without a turn that has just been given up.
+    fn pump_others(self: &Rc<Self>, given_up: Option<&TurnId>) -> Result<(), AccountError> {
+        self.pump_with(None, given_up)
     }
 
     /// The same, with the work of the turn that has just been admitted: where it starts at once, nobody need ask for it.
-    fn pump_with(self: &Rc<Self>, mut admitted: Option<(&TurnId, TurnWork)>) -> Result<(), AccountError> {
+    fn pump_with(
+        self: &Rc<Self>,
+        mut admitted: Option<(&TurnId, TurnWork)>,
+        given_up: Option<&TurnId>,
+    ) -> Result<(), AccountError> {
         for turn in self.store.active_turns()? {
-            let known = self.running.borrow().contains_key(&turn.turn_id);
+            let known = self.running.borrow().contains_key(&turn.turn_id) || given_up == Some(&turn.turn_id);
             if turn.status == TurnStatus::Running && !known {
                 let work = admitted.take_if(|(turn_id, _)| **turn_id == turn.turn_id).map(|(_, work)| work);
                 self.launch(turn, run::Begin::Submit, work);
-            } else if turn.status == TurnStatus::Queued && self.has_room_for(&turn.session_id) {
+            } else if turn.status == TurnStatus::Queued
+                && self.has_room_for(&turn.session_id, &self.store.active_turns()?)
+            {
                 let now = self.host.now();
-                self.store.start_turn(&turn.turn_id, now)?;
+                self.store.start_turn(&turn.turn_id, now, self.agent.ready_instance().as_deref())?;
                 let started = ActiveTurn { started_at: Some(now), status: TurnStatus::Running, ..turn };
                 self.launch(started, run::Begin::Submit, None);
             }
@@ -382,8 +418,13 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id)?;
         let agent_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
-        let is_running = self.running.borrow().values().any(|turn| turn.session_id == *session_id);
-        // A running turn forgets its session when it has ended.
+        self.cut_short.borrow_mut().remove(session_id);
+        let mut is_running = false;
+        for turn in self.running.borrow_mut().values_mut().filter(|turn| turn.session_id == *session_id) {
+            // A running turn forgets its session when it has ended.
+            is_running = true;
+            turn.agent_session = turn.agent_session.take().or_else(|| agent_session.clone());
+        }
         if let Some(agent_session) = agent_session.filter(|_| !is_running && self.agent.is_running()) {
             let account = Rc::clone(self);
             self.host.spawn(async move { account.forget_session(&agent_session).await });
@@ -394,7 +435,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn set_alarm(&self) -> Result<(), AccountError> {
         let now = self.host.now();
         let mut reasons = wake::Reasons {
-            turn_active: !self.running.borrow().is_empty() || !self.store.active_turns()?.is_empty(),
+            turn_active: !self.running.borrow().is_empty()
+                || !self.leaving.borrow().is_empty()
+                || self.orphan_looks.get() > 0
+                || !self.store.active_turns()?.is_empty(),
             container_idle_since: self.idle_since.get(),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),

@@ -1,34 +1,69 @@
 //! What is known of a running turn: what its frames said so far, and how much of it is stored.
+//! Of a transcript only whole entries are ever stored, each a line.
 
-use std::fmt::Write;
-
-use crate::domain::frame::{Started, Transcript};
+use crate::domain::frame::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
 use crate::domain::{AgentSession, SessionId, TurnId};
 use crate::store::sql::Sql;
 use crate::store::{Store, StoreError};
 
 /// Bytes of transcript that wait in memory for the turn's end; more is stored at once.
 const MAX_WAITING_TRANSCRIPT_BYTES: usize = 1_000_000;
+/// Bytes of transcript that one turn may store.
+pub const MAX_TURN_STORED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Why a frame was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// Storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It says what it must not say.
+    #[error(transparent)]
+    Bad(#[from] BadTranscript),
+}
+
+/// An entry that comes in parts.
+struct Open {
+    subpath: Option<String>,
+    /// Where its text begins in the waiting transcript.
+    begins: usize,
+}
 
 /// The state of a running turn in memory.
 #[derive(Default)]
 pub struct Progress {
     /// The last frame that was seen.
     pub last_n: u64,
-    /// The SDK's session, once the agent has said it.
+    /// The SDK's session, once it is known.
     pub agent_session: Option<AgentSession>,
     /// Whether a live process took the turn.
     pub warm: bool,
     /// Whether the container was started for it.
     pub cold_container: bool,
+    /// Whether the container may have it.
+    pub given: bool,
+    /// The agent server that it was given to last, as it is stored.
+    pub instance: Option<String>,
+    /// What the container said that it must not say, for the caller.
+    pub refused: Option<&'static str>,
     frames_stored: u64,
+    /// Of this turn, stored and waiting.
+    bytes: usize,
     transcript: String,
+    /// So many bytes of the waiting transcript are whole lines.
+    whole: usize,
+    open: Option<Open>,
 }
 
 impl Progress {
     /// A turn whose transcript is stored up to the frame `frames_stored`.
     pub fn new(frames_stored: u64) -> Self {
         Self { frames_stored, ..Self::default() }
+    }
+
+    /// Whether something that it said is stored.
+    pub fn has_run(&self) -> bool {
+        self.frames_stored > 0
     }
 
     /// Takes what the `started` frame says.
@@ -44,29 +79,83 @@ impl Progress {
         n: u64,
         transcript: &Transcript,
         store: &Store<S>,
-        (turn_id, session_id): (&TurnId, &SessionId),
-    ) -> Result<(), StoreError> {
+        turn: (&TurnId, &SessionId),
+    ) -> Result<(), NotTaken> {
         if n <= self.frames_stored {
+            return Ok(self.count(transcript.entries.get().len())?);
+        }
+        if self.open.is_some() {
+            return Err(BadTranscript("an entry that comes in parts was interrupted").into());
+        }
+        transcript.write_lines(&mut self.transcript)?;
+        self.close_line(n, store, turn)
+    }
+
+    /// Takes a part of an entry. Nothing of it is stored before its last part has come.
+    pub fn part<S: Sql>(
+        &mut self,
+        n: u64,
+        part: TranscriptPart,
+        store: &Store<S>,
+        turn: (&TurnId, &SessionId),
+    ) -> Result<(), NotTaken> {
+        if n <= self.frames_stored {
+            return Ok(self.count(part.text.len())?);
+        }
+        let open = match self.open.take() {
+            Some(open) if open.subpath == part.subpath => open,
+            Some(_) => return Err(BadTranscript("an entry that comes in parts was interrupted").into()),
+            None => {
+                Transcript::begin_line(part.subpath.as_deref(), &mut self.transcript)?;
+                Open { subpath: part.subpath, begins: self.transcript.len() }
+            }
+        };
+        self.transcript.push_str(&part.text);
+        let entry = self.transcript.get(open.begins..).unwrap_or_default();
+        if entry.len() > MAX_ENTRY_BYTES {
+            return Err(BadTranscript("an entry is too long").into());
+        }
+        if !part.last {
+            self.open = Some(open);
             return Ok(());
         }
-        let subpath = serde_json::to_string(&transcript.subpath).unwrap_or_else(|_| "null".to_owned());
-        for entry in &transcript.entries {
-            // Writing to a String does not fail.
-            let _ = writeln!(self.transcript, "{{\"subpath\":{subpath},\"entry\":{}}}", entry.get());
-        }
-        if self.transcript.len() > MAX_WAITING_TRANSCRIPT_BYTES {
+        Transcript::check_entry(entry)?;
+        Transcript::end_line(&mut self.transcript);
+        self.close_line(n, store, turn)
+    }
+
+    /// The lines up to here are whole, and were said up to the frame `n`.
+    fn close_line<S: Sql>(
+        &mut self,
+        n: u64,
+        store: &Store<S>,
+        (turn_id, session_id): (&TurnId, &SessionId),
+    ) -> Result<(), NotTaken> {
+        self.count(self.transcript.len() - self.whole)?;
+        self.whole = self.transcript.len();
+        if self.whole > MAX_WAITING_TRANSCRIPT_BYTES {
             store.transaction(|| {
                 store.append_transcript(session_id, &self.transcript)?;
                 store.set_frames_stored(turn_id, n)
             })?;
             self.frames_stored = n;
             self.transcript.clear();
+            self.whole = 0;
         }
         Ok(())
     }
 
-    /// The lines that are not stored yet.
+    fn count(&mut self, bytes: usize) -> Result<(), BadTranscript> {
+        self.bytes += bytes;
+        if self.bytes > MAX_TURN_STORED_BYTES {
+            Err(BadTranscript("the turn's transcript is too long"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The whole lines that are not stored yet.
     pub fn waiting_transcript(&self) -> &str {
-        &self.transcript
+        self.transcript.get(..self.whole).unwrap_or_default()
     }
 }

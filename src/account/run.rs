@@ -1,5 +1,6 @@
 //! One turn in the container, from its start to its end, whatever happens to the client, the object or the container.
 
+use std::future::pending;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,13 +13,12 @@ use super::Account;
 use super::finish::Ending;
 use super::host::{Host, Registry};
 use super::listeners::{Event as Heard, EventKind};
-use super::progress::Progress;
-use super::submit::NotAttached;
+use super::progress::{NotTaken, Progress};
+use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
 use super::turn::{Event, State, Stop, Todo, step};
-use crate::agent::Container;
+use crate::agent::{AgentError, Container};
 use crate::domain::frame::{FrameBody, TurnResult};
 use crate::domain::{EventId, Frame};
-use crate::store::StoreError;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
 
@@ -28,6 +28,12 @@ const STOP_LIMIT: Duration = Duration::from_millis(1_500);
 const ATTACH_TRIES: u32 = 5;
 /// The same for a turn that a rebuilt object takes up, whose container may still be starting (12.7 s in all).
 const TAKE_UP_TRIES: u32 = 7;
+/// Cuts in a row without a new frame after which a turn is given up, and the longest pause after one (56 s of pauses in all). A
+/// stream may be cut and silent for minutes while a tool works.
+const MAX_IDLE_CUTS: u32 = 16;
+const MAX_CUT_PAUSE: Duration = Duration::from_secs(5);
+/// What a caller hears where the container said what cannot be a frame.
+const NOT_A_FRAME: &str = "The container said something that its protocol does not allow.";
 
 /// How a turn is taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +58,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             Err(error) => return self.give_up(&turn, &error),
         };
         let mut progress = Progress::new(work.as_ref().map_or(0, |work| work.frames_stored));
+        // One that was given to a container before may be at work there.
+        progress.given = begin == Begin::Attach;
+        progress.instance = work.as_ref().and_then(|work| work.instance.clone());
         let ending = self.work_until_end(&turn, work, begin, &mut progress, &mut stops).await;
         if let Err(error) = self.finish(&turn, &progress, &ending) {
             self.give_up(&turn, &error);
@@ -74,13 +83,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         loop {
             let mut result = None;
             let event = {
-                let stop_or_time = select(stops.next(), timer.as_mut());
+                // Where nobody can stop it any more, nobody does.
+                let stop = pin!(async {
+                    match stops.next().await {
+                        Some(why) => why,
+                        None => pending().await,
+                    }
+                });
+                let stop_or_time = select(stop, timer.as_mut());
                 match select(work.as_mut(), stop_or_time).await {
                     Either::Left(((event, told), _)) => {
                         result = told;
                         event
                     }
-                    Either::Right((Either::Left((why, _)), _)) => Event::Stop(why.unwrap_or(Stop::Cancel)),
+                    Either::Right((Either::Left((why, _)), _)) => Event::Stop(why),
                     Either::Right((Either::Right(_), _)) if matches!(state, State::Stopping(_)) => Event::StopOverdue,
                     Either::Right((Either::Right(_), _)) => Event::Stop(Stop::Timeout),
                 }
@@ -111,9 +127,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let opened = match begin {
             Begin::Submit => self.submit(turn, work, progress).await,
             Begin::Attach => match self.attach(turn, 0, TAKE_UP_TRIES).await {
-                // The container lives and was never given the turn.
-                Err(NotAttached::Unknown) => self.submit(turn, work, progress).await,
-                Err(NotAttached::Dead) => Err(Event::Lost),
+                Err(why) if self.was_never_given(work.as_ref(), progress, &why).await => {
+                    self.submit(turn, work, progress).await
+                }
+                Err(NotAttached::Unknown | NotAttached::Dead) => Err(Event::Lost),
                 Ok(frames) => Ok(frames),
             },
         };
@@ -121,11 +138,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             Ok(frames) => frames,
             Err(event) => return (event, None),
         };
+        let mut idle_cuts = 0;
         loop {
             match frames.next().await {
                 Ok(frame) if frame.n <= progress.last_n => {}
                 Ok(frame) => match self.take(turn, frame, progress) {
-                    Ok(None) => {}
+                    Ok(None) => idle_cuts = 0,
                     Ok(Some(result)) => {
                         let code = result.error.as_ref().map(|error| error.code);
                         // Not yet: whatever the object does now, the end's commit and the answer wait for.
@@ -136,13 +154,28 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                         });
                         return (Event::Result(result.status, code), Some(result));
                     }
-                    Err(error) => {
+                    Err(NotTaken::Store(error)) => {
                         self.log_turn_problem(turn, "frame_not_stored", &error);
                         return (Event::Lost, None);
                     }
+                    Err(NotTaken::Bad(error)) => {
+                        self.log_turn_problem(turn, "frame_refused", &error);
+                        progress.refused = Some(error.0);
+                        return (Event::Broken, None);
+                    }
                 },
+                Err(error @ AgentError::Protocol(_)) => {
+                    self.log_turn_problem(turn, "frame_refused", &error);
+                    progress.refused = Some(NOT_A_FRAME);
+                    return (Event::Broken, None);
+                }
                 Err(error) => {
                     self.log_turn_problem(turn, "frames_cut", &error);
+                    idle_cuts += 1;
+                    if idle_cuts > MAX_IDLE_CUTS {
+                        return (Event::Lost, None);
+                    }
+                    self.host.sleep(MAX_CUT_PAUSE.min(FIRST_ATTACH_PAUSE * (1 << (idle_cuts - 1)))).await;
                     match self.attach(turn, progress.last_n, ATTACH_TRIES).await {
                         Ok(again) => frames = again,
                         Err(NotAttached::Unknown | NotAttached::Dead) => return (Event::Lost, None),
@@ -158,7 +191,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         turn: &ActiveTurn,
         frame: Frame,
         progress: &mut Progress,
-    ) -> Result<Option<Box<TurnResult>>, StoreError> {
+    ) -> Result<Option<Box<TurnResult>>, NotTaken> {
         let n = frame.n;
         progress.last_n = n;
         let kind = match frame.body {
@@ -171,6 +204,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             FrameBody::Transcript(transcript) => {
                 progress.transcript(n, &transcript, &self.store, (&turn.turn_id, &turn.session_id))?;
+                return Ok(None);
+            }
+            FrameBody::TranscriptPart(part) => {
+                progress.part(n, part, &self.store, (&turn.turn_id, &turn.session_id))?;
                 return Ok(None);
             }
             FrameBody::Result(result) => return Ok(Some(result)),

@@ -17,10 +17,11 @@ use crate::store::turns::{ActiveTurn, TurnWork};
 /// Tries to give a turn to a container that did not take it.
 const SUBMIT_TRIES: u32 = 3;
 /// Pause after the first try to attach; it doubles each time.
-const FIRST_ATTACH_PAUSE: Duration = Duration::from_millis(100);
-/// Pause between two questions whether a stopping container has stopped, and how often it is asked.
-const DRAIN_PAUSE: Duration = Duration::from_millis(250);
-const DRAIN_TRIES: u32 = 100;
+pub(super) const FIRST_ATTACH_PAUSE: Duration = Duration::from_millis(100);
+/// Pause between two questions whether a container that had no room for the turn has it now, and how often it is asked: it stops,
+/// it is full, or a turn of the conversation has not ended there.
+const ROOM_PAUSE: Duration = Duration::from_millis(250);
+const ROOM_TRIES: u32 = 100;
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Gives the turn to the container, starting it and replaying the transcript where that is needed.
@@ -31,7 +32,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, Event> {
         let Some(work) = work else { return Err(Event::Lost) };
-        let (mut tries, mut drains) = (0, 0);
+        let (mut tries, mut waits) = (0, 0);
         let mut replay = false;
         loop {
             let error = match self.try_submit(turn, &work, replay, progress).await {
@@ -40,15 +41,22 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             };
             match error {
                 SubmitError::Agent(AgentError::TranscriptRequired) if !replay => replay = true,
-                SubmitError::Start(AgentError::Draining) | SubmitError::Agent(AgentError::Draining)
-                    if drains < DRAIN_TRIES =>
+                SubmitError::Start(AgentError::Draining)
+                | SubmitError::Agent(AgentError::Draining | AgentError::SessionBusy | AgentError::AtCapacity)
+                    if waits < ROOM_TRIES =>
                 {
-                    drains += 1;
-                    self.host.sleep(DRAIN_PAUSE).await;
+                    waits += 1;
+                    self.host.sleep(ROOM_PAUSE).await;
+                }
+                SubmitError::Agent(
+                    error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::AtCapacity),
+                ) => {
+                    self.log_turn_problem(turn, "submit_failed", &error);
+                    return Err(Event::Unavailable);
                 }
                 SubmitError::Start(error) => {
                     self.log_turn_problem(turn, "container_start_failed", &error);
-                    let full = matches!(error, AgentError::AtCapacity(_));
+                    let full = matches!(error, AgentError::NoInstance(_));
                     return Err(if full { Event::AtCapacity } else { Event::Unavailable });
                 }
                 SubmitError::Agent(error) if tries < SUBMIT_TRIES => {
@@ -98,7 +106,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         // Deleted while the container started, it is gone.
         let mut agent_session = self.store.agent_session_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
-        let forgotten = replay || progress.cold_container;
+        progress.agent_session.clone_from(&agent_session);
+        // What the container holds of a turn that was cut short is not what is stored.
+        let forgotten = replay || progress.cold_container || self.cut_short.borrow().contains(&turn.session_id);
         let send_transcript = forgotten && agent_session.is_some() && self.store.has_transcript(&turn.session_id)?;
         if forgotten && !send_transcript {
             // A conversation whose first turn left no transcript begins anew.
@@ -113,7 +123,33 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,
         };
-        Ok(self.agent.run(&request, transcript).await?)
+        let instance = self.agent.instance();
+        if progress.instance != instance {
+            self.store.set_instance(&turn.turn_id, instance.as_deref())?;
+            progress.instance = instance;
+        }
+        progress.given = true;
+        let frames = self.agent.run(&request, transcript).await?;
+        self.cut_short.borrow_mut().remove(&turn.session_id);
+        Ok(frames)
+    }
+
+    /// Whether no container can have begun a turn that a rebuilt object found and could not attach to.
+    pub(super) async fn was_never_given(
+        &self,
+        work: Option<&TurnWork>,
+        progress: &Progress,
+        why: &NotAttached,
+    ) -> bool {
+        match (work.and_then(|work| work.instance.as_ref()), why) {
+            _ if progress.has_run() => false,
+            (None, _) => true,
+            (Some(_), NotAttached::Dead) => false,
+            // It was about to be given to the server that does not know it.
+            (Some(given), NotAttached::Unknown) => {
+                self.agent.at_work().await.is_ok_and(|at_work| at_work.instance == *given)
+            }
+        }
     }
 
     /// The stored transcript, a row at a time: whole, it may be larger than an object's memory.

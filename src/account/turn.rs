@@ -39,6 +39,8 @@ pub enum Event {
     StopOverdue,
     /// The container, or its memory of the turn, is gone.
     Lost,
+    /// The agent said what it must not say.
+    Broken,
     /// The container cannot be started.
     Unavailable,
     /// The platform has no room for another container.
@@ -70,15 +72,20 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
             end((TurnStatus::Failed, Some(FailureCode::AtCapacity)))
         }
         (State::Running, Event::Stop(why)) => (State::Stopping(why), Todo::AskToStop),
-        (State::Queued, Event::Stop(why)) | (State::Stopping(why), Event::StopOverdue | Event::Lost) => {
-            end(stopped(why))
-        }
+        (State::Queued, Event::Stop(why))
+        | (
+            State::Stopping(why),
+            Event::StopOverdue
+            | Event::Lost
+            | Event::Broken
+            | Event::Result(ResultStatus::Cancelled | ResultStatus::Failed, _),
+        ) => end(stopped(why)),
+        (State::Running, Event::Broken) => end((TurnStatus::Failed, Some(FailureCode::AgentFailed))),
         (State::Running, Event::Lost) => end((TurnStatus::Interrupted, Some(FailureCode::TurnInterrupted))),
         // An answer that the model was paid for counts, even where a stop was on its way.
         (State::Running | State::Stopping(_), Event::Result(ResultStatus::Completed, _)) => {
             end((TurnStatus::Completed, None))
         }
-        (State::Stopping(why), Event::Result(ResultStatus::Cancelled | ResultStatus::Failed, _)) => end(stopped(why)),
         (State::Running, Event::Result(ResultStatus::Cancelled, _)) => end(stopped(Stop::Cancel)),
         (State::Running, Event::Result(ResultStatus::Failed, code)) => {
             let code = code.unwrap_or(FailureCode::AgentFailed);
@@ -95,7 +102,7 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
             };
             end((status, Some(code)))
         }
-        (State::Queued, Event::Result(..) | Event::StopOverdue | Event::Lost)
+        (State::Queued, Event::Result(..) | Event::StopOverdue | Event::Lost | Event::Broken)
         | (State::Running, Event::Start | Event::StopOverdue)
         | (State::Stopping(_), Event::Start | Event::Stop(_))
         | (State::Ended(_), _) => (state, Todo::Nothing),
@@ -134,6 +141,7 @@ mod tests {
             Just(Event::Stop(Stop::Timeout)),
             Just(Event::StopOverdue),
             Just(Event::Lost),
+            Just(Event::Broken),
             Just(Event::Unavailable),
             Just(Event::AtCapacity),
         ]

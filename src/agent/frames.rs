@@ -3,8 +3,8 @@
 use super::{AgentError, Body};
 use crate::domain::Frame;
 
-/// Longest line of a stream; the agent server keeps its frames well below it.
-pub const MAX_FRAME_BYTES: usize = 32 * 1024 * 1024;
+/// Longest line of a stream: 4 MiB, within which the agent server keeps its frames, and some slack.
+pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 
 /// Reads frames from a body.
 pub struct Frames<B> {
@@ -29,6 +29,9 @@ impl<B: Body> Frames<B> {
             let found = self.buffer.get(searched..).unwrap_or_default().iter().position(|byte| *byte == b'\n');
             if let Some(at) = found {
                 let end = searched + at;
+                if end - self.read > MAX_FRAME_BYTES {
+                    return Err(AgentError::Protocol("a frame is too long".to_owned()));
+                }
                 let line = std::str::from_utf8(self.buffer.get(self.read..end).unwrap_or_default());
                 let line = line.map_err(|e| AgentError::Protocol(e.to_string()))?;
                 let frame = Frame::parse(line).map_err(|e| AgentError::Protocol(e.to_string()));
@@ -80,6 +83,24 @@ mod tests {
             assert!(matches!(frames.next().now_or_never().unwrap().unwrap().body, FrameBody::End));
             assert!(matches!(frames.next().now_or_never().unwrap(), Err(AgentError::Cut)));
         }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_no_frame_however_it_arrives() {
+        let line = |bytes: usize| {
+            let head = "{\"n\":1,\"type\":\"delta\",\"text\":\"";
+            format!("{head}{}\"}}\n", "x".repeat(bytes - head.len() - 2)).into_bytes()
+        };
+        let longest = line(MAX_FRAME_BYTES);
+        assert!(frames(&[&longest]).next().now_or_never().unwrap().is_ok());
+        let longer = line(MAX_FRAME_BYTES + 1);
+        for pieces in [vec![longer.as_slice()], longer.chunks(65_536).collect()] {
+            let next = frames(&pieces).next().now_or_never().unwrap();
+            assert!(matches!(next, Err(AgentError::Protocol(_))));
+        }
+        let endless = vec![b'x'; 65_536];
+        let pieces: Vec<&[u8]> = std::iter::repeat_n(endless.as_slice(), 100).collect();
+        assert!(matches!(frames(&pieces).next().now_or_never().unwrap(), Err(AgentError::Protocol(_))));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub enum AgentError {
     Silent(ContainerError),
     /// The platform has no room for another container. The detail is for the log.
     #[error("container: {0}")]
-    AtCapacity(ContainerError),
+    NoInstance(ContainerError),
     /// It was started with another token than the account has.
     #[error("the agent server does not take the token")]
     Unauthorized,
@@ -68,6 +68,12 @@ pub enum AgentError {
     /// It is about to stop and takes no new turn.
     #[error("draining")]
     Draining,
+    /// A turn of the conversation has not ended there.
+    #[error("the conversation is busy")]
+    SessionBusy,
+    /// Every process that it may have is taken by a running turn.
+    #[error("every process is taken")]
+    AtCapacity,
     /// It said what the protocol does not allow. The detail is for the log.
     #[error("protocol: {0}")]
     Protocol(String),
@@ -95,6 +101,16 @@ pub struct TurnRequest<'a> {
 pub struct Health {
     /// The agent server's own id, new with each start.
     pub instance: String,
+}
+
+/// What the agent server has at work.
+#[derive(Debug, Deserialize)]
+pub struct AtWork {
+    /// Its own id.
+    pub instance: String,
+    /// The turns that have not ended.
+    #[serde(default)]
+    pub running: Vec<TurnId>,
 }
 
 #[derive(Deserialize)]
@@ -162,7 +178,7 @@ impl<C: Container> Agent<C> {
     /// boots, is followed by another start.
     ///
     /// # Errors
-    /// After [`START_LIMIT`], [`AgentError::AtCapacity`] where the platform has no room, else [`AgentError::Unreachable`] with the last thing
+    /// After [`START_LIMIT`], [`AgentError::NoInstance`] where the platform has no room, else [`AgentError::Unreachable`] with the last thing
     /// that went wrong. [`AgentError::Draining`] where it must be waited for.
     pub async fn ensure(
         &self,
@@ -242,7 +258,7 @@ impl<C: Container> Agent<C> {
         let begun = self.container.start(&token).await;
         self.token.replace(Some(token));
         begun.map_err(|error| match AT_CAPACITY.iter().any(|text| error.0.to_lowercase().contains(text)) {
-            true => AgentError::AtCapacity(error),
+            true => AgentError::NoInstance(error),
             false => AgentError::Unreachable(error),
         })
     }
@@ -289,6 +305,25 @@ impl<C: Container> Agent<C> {
         self.instance.borrow().clone()
     }
 
+    /// The same, where the server is believed to answer.
+    pub fn ready_instance(&self) -> Option<String> {
+        if self.ready.get() { self.instance() } else { None }
+    }
+
+    /// What the server has at work; one that drains tells it too.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`], or [`AgentError::Protocol`] where it cannot be read.
+    pub async fn at_work(&self) -> Result<AtWork, AgentError> {
+        let call = async {
+            self.container.prepare().await?;
+            let answer = self.container.fetch(Call::new(Method::Get, "/healthz".to_owned())).await?;
+            let text = read_limited(answer.body).await?;
+            serde_json::from_str(&text).map_err(|e| AgentError::Protocol(e.to_string()))
+        };
+        self.limited(CALL_LIMIT, call).await
+    }
+
     /// Starts a turn, or attaches to it where it is known; `transcript` gives the stored JSON lines, cut anywhere.
     ///
     /// # Errors
@@ -327,6 +362,8 @@ impl<C: Container> Agent<C> {
                 AgentError::Unauthorized
             }
             (409, "transcript_required") => AgentError::TranscriptRequired,
+            (409, "session_busy") => AgentError::SessionBusy,
+            (503, "at_capacity") => AgentError::AtCapacity,
             (503, _) => {
                 self.ready.set(false);
                 AgentError::Draining
@@ -355,6 +392,14 @@ impl<C: Container> Agent<C> {
     /// [`AgentError::Unreachable`].
     pub async fn forget_turn(&self, turn_id: &TurnId) -> Result<(), AgentError> {
         self.tell(Method::Delete, format!("/turns/{turn_id}")).await
+    }
+
+    /// Ends a conversation's process and its turn, and keeps its files. A server that does not know this call does nothing.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn stop_session(&self, agent_session: &AgentSession) -> Result<(), AgentError> {
+        self.tell(Method::Post, format!("/sessions/{agent_session}/stop")).await
     }
 
     /// Ends a conversation's process and removes every trace of it.

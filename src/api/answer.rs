@@ -154,6 +154,10 @@ impl From<&AccountError> for ApiError {
                 Code::QueueFull,
                 format!("{depth} turns of this account are waiting already. Try again later."),
             ),
+            AccountError::TooManyWait => Self::new(
+                Code::QueueFull,
+                "Too many requests wait for this turn already. Ask GET /turns/{id} for its end, or try again later.",
+            ),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key came with another request before. Use a new one for each request.",

@@ -1,16 +1,36 @@
-//! The container's frames: what the agent server says about a turn, one JSON object a line (`agent-protocol.md`).
-//! Unknown types and fields are passed over, so that a newer container does not break an older Worker.
+//! The container's frames: what the agent server says about a turn, one JSON object a line (`container/README.md`).
+//! Unknown types and fields are passed over, so that a newer container does not break an older Worker. What the agent can reach
+//! can be made to say anything: numbers are clamped, names and sentences are cut, and the line's own bound holds for texts.
 
-use serde::{Deserialize, Serialize};
+mod transcript;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, MAX_FRAME_ENTRIES, MAX_PART_BYTES, Transcript, TranscriptPart};
+
 use super::{AgentSession, FailureCode, Usage};
+
+/// The largest number of a frame; those of events that are no frame lie above it.
+pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
+/// Longest name or id of a model or a tool, in characters; the rest is cut off.
+const MAX_NAME_CHARS: usize = 200;
+/// Longest sentence about an error, in characters; the rest is cut off.
+pub const MAX_MESSAGE_CHARS: usize = 500;
+/// Most tokens, model calls and milliseconds of one turn: far above any turn, and a sum of many fits storage.
+const MAX_COUNT: f64 = 1e10;
+/// Most US dollars of one turn.
+const MAX_COST_USD: f64 = 1e5;
+/// Longest wait that is passed on, in seconds: a day.
+pub const MAX_RETRY_AFTER_S: f64 = 86_400.0;
 
 /// One line of a turn's stream.
 #[derive(Debug)]
 pub struct Frame {
-    /// Its number, from 1 without a gap.
+    /// Its number: it rises from 1. Where a turn says more than the agent server keeps, pieces of text and tool calls are forgotten
+    /// there, and a reader that attaches late finds gaps.
     pub n: u64,
     /// What it says.
     pub body: FrameBody,
@@ -31,6 +51,8 @@ pub enum FrameBody {
     Retry(Retry),
     /// Entries of the SDK's transcript, in order.
     Transcript(Transcript),
+    /// A part of an entry that is too long for one frame.
+    TranscriptPart(TranscriptPart),
     /// How the turn ended.
     Result(Box<TurnResult>),
     /// Nothing follows. A stream without it was cut.
@@ -68,13 +90,16 @@ pub struct Message {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tool {
     /// The call's id.
+    #[serde(deserialize_with = "name")]
     pub id: String,
     /// The tool's name.
+    #[serde(deserialize_with = "name")]
     pub name: String,
     /// `started`, `finished` or `failed`.
+    #[serde(deserialize_with = "name")]
     pub status: String,
-    /// The call's input, cut by the agent server.
-    #[serde(default)]
+    /// The call's input on one line, cut by the agent server.
+    #[serde(default, deserialize_with = "one_line")]
     pub input: Option<Box<RawValue>>,
 }
 
@@ -84,7 +109,7 @@ pub struct Retry {
     /// Which attempt comes next.
     pub attempt: u32,
     /// How long the SDK waits before it, in milliseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "clamped")]
     pub delay_ms: f64,
     /// The model's HTTP status, where there was one.
     #[serde(default)]
@@ -92,16 +117,6 @@ pub struct Retry {
     /// Whether text that was streamed of the current block does not stand any more.
     #[serde(default)]
     pub retracted: bool,
-}
-
-/// See [`FrameBody::Transcript`].
-#[derive(Debug, Deserialize)]
-pub struct Transcript {
-    /// A subagent's own transcript, or the main one.
-    #[serde(default)]
-    pub subpath: Option<String>,
-    /// The entries, byte for byte.
-    pub entries: Vec<Box<RawValue>>,
 }
 
 /// The agent's word for how a turn ended.
@@ -128,36 +143,133 @@ pub struct TurnResult {
     #[serde(default)]
     pub error: Option<ResultError>,
     /// The model that answered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "opt_name")]
     pub model: Option<String>,
     /// Tokens of this turn alone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "usage")]
     pub usage: Usage,
     /// Cost of this turn alone, in US dollars.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "cost")]
     pub cost_usd: f64,
     /// What the SDK calls turns in it; one that was cancelled may have had more answers of the model.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
     pub num_turns: u32,
     /// How many answers of the model it had.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "opt_count")]
     pub model_calls: Option<u32>,
     /// How long the agent worked, in milliseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "clamped")]
     pub duration_ms: f64,
 }
 
 /// An error of the agent, the model or the CLI.
 #[derive(Debug, Deserialize)]
 pub struct ResultError {
-    /// One of the codes that the agent server may give.
+    /// One of the codes that the agent server may give; `agent_failed` for one that this version does not know.
+    #[serde(deserialize_with = "code")]
     pub code: FailureCode,
     /// A sentence for the caller.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "sentence")]
     pub message: String,
     /// Seconds after which the model's API wants to be asked again.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wait")]
     pub retry_after: Option<f64>,
+}
+
+/// Cuts a text to so many characters.
+pub fn cut(text: &mut String, max_chars: usize) {
+    if let Some((end, _)) = text.char_indices().nth(max_chars) {
+        text.truncate(end);
+    }
+}
+
+fn cut_to<'de, D: Deserializer<'de>>(text: D, max_chars: usize) -> Result<String, D::Error> {
+    let mut text = String::deserialize(text)?;
+    cut(&mut text, max_chars);
+    Ok(text)
+}
+
+fn name<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
+    cut_to(text, MAX_NAME_CHARS)
+}
+
+fn opt_name<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
+    let mut text = Option::<String>::deserialize(text)?;
+    if let Some(text) = &mut text {
+        cut(text, MAX_NAME_CHARS);
+    }
+    Ok(text)
+}
+
+fn sentence<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
+    cut_to(text, MAX_MESSAGE_CHARS)
+}
+
+fn code<'de, D: Deserializer<'de>>(text: D) -> Result<FailureCode, D::Error> {
+    let text = String::deserialize(text)?;
+    let known = FailureCode::deserialize(serde::de::value::StringDeserializer::<D::Error>::new(text));
+    Ok(known.unwrap_or(FailureCode::AgentFailed))
+}
+
+/// A carriage return can only stand between two tokens of JSON, where a space says the same.
+fn one_line<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    let json = Option::<Box<RawValue>>::deserialize(json)?;
+    let Some(raw) = json.as_ref().filter(|json| json.get().contains('\r')) else { return Ok(json) };
+    RawValue::from_string(raw.get().replace('\r', " ")).map(Some).map_err(D::Error::custom)
+}
+
+fn clamped<'de, D: Deserializer<'de>>(number: D) -> Result<f64, D::Error> {
+    Ok(f64::deserialize(number)?.clamp(0.0, MAX_COUNT))
+}
+
+fn cost<'de, D: Deserializer<'de>>(number: D) -> Result<f64, D::Error> {
+    Ok(f64::deserialize(number)?.clamp(0.0, MAX_COST_USD))
+}
+
+fn wait<'de, D: Deserializer<'de>>(number: D) -> Result<Option<f64>, D::Error> {
+    Ok(Option::<f64>::deserialize(number)?.map(|seconds| seconds.clamp(0.0, MAX_RETRY_AFTER_S)))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped; a cast stops at the largest value"
+)]
+fn count<'de, D: Deserializer<'de>>(number: D) -> Result<u32, D::Error> {
+    Ok(clamped(number)? as u32)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped; a cast stops at the largest value"
+)]
+fn opt_count<'de, D: Deserializer<'de>>(number: D) -> Result<Option<u32>, D::Error> {
+    Ok(Option::<f64>::deserialize(number)?.map(|number| number as u32))
+}
+
+/// The counts of [`Usage`], as large as they may come.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "they are the protocol's")]
+struct Counts {
+    input_tokens: f64,
+    output_tokens: f64,
+    cache_read_input_tokens: f64,
+    cache_creation_input_tokens: f64,
+}
+
+fn usage<'de, D: Deserializer<'de>>(usage: D) -> Result<Usage, D::Error> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let tokens = |number: f64| number.clamp(0.0, MAX_COUNT) as u64;
+    let counts = Counts::deserialize(usage)?;
+    Ok(Usage {
+        input_tokens: tokens(counts.input_tokens),
+        output_tokens: tokens(counts.output_tokens),
+        cache_read_input_tokens: tokens(counts.cache_read_input_tokens),
+        cache_creation_input_tokens: tokens(counts.cache_creation_input_tokens),
+        cost_usd: 0.0,
+    })
 }
 
 /// A line that is not a frame.
@@ -179,6 +291,9 @@ impl Frame {
     /// [`BadFrame`] where the line is not JSON, has no number or type, or lacks a field of its type.
     pub fn parse(line: &str) -> Result<Self, BadFrame> {
         let Head { n, kind } = serde_json::from_str(line)?;
+        if n > MAX_FRAME_NUMBER {
+            return Err(serde_json::Error::custom("its number is too large").into());
+        }
         let body = match kind.as_ref() {
             "started" => FrameBody::Started(serde_json::from_str(line)?),
             "delta" => FrameBody::Delta(serde_json::from_str(line)?),
@@ -186,6 +301,7 @@ impl Frame {
             "tool" => FrameBody::Tool(serde_json::from_str(line)?),
             "retry" => FrameBody::Retry(serde_json::from_str(line)?),
             "transcript" => FrameBody::Transcript(serde_json::from_str(line)?),
+            "transcript_part" => FrameBody::TranscriptPart(serde_json::from_str(line)?),
             "result" => FrameBody::Result(Box::new(serde_json::from_str(line)?)),
             "end" => FrameBody::End,
             _ => FrameBody::Unknown,
@@ -216,14 +332,6 @@ mod tests {
     }
 
     #[test]
-    fn transcript_entries_stay_as_they_are() {
-        let line = r#"{"n":6,"type":"transcript","entries":[{"b":1.0, "a":"\u00e9"},{}]}"#;
-        let FrameBody::Transcript(t) = body(line) else { panic!("not a transcript") };
-        assert_eq!(t.subpath, None);
-        assert_eq!(t.entries[0].get(), r#"{"b":1.0, "a":"\u00e9"}"#);
-    }
-
-    #[test]
     fn a_result_carries_the_error_and_the_usage() {
         let line = r#"{"n":7,"type":"result","status":"failed","subtype":"success","text":"","error":{"code":"model_rate_limited","message":"slow","http_status":429,"retry_after":7},"model":"m","usage":{"input_tokens":3,"output_tokens":1,"cache_read_input_tokens":0,"cache_creation_input_tokens":2},"cost_usd":0.5,"num_turns":1,"duration_ms":12}"#;
         let FrameBody::Result(r) = body(line) else { panic!("not a result") };
@@ -231,6 +339,40 @@ mod tests {
         assert_eq!(r.usage.cache_creation_input_tokens, 2);
         let error = r.error.unwrap();
         assert_eq!((error.code, error.retry_after), (FailureCode::ModelRateLimited, Some(7.0)));
+    }
+
+    #[test]
+    fn numbers_that_storage_cannot_hold_are_clamped() {
+        let line = r#"{"n":7,"type":"result","status":"failed","error":{"code":"model_sulks","message":"m","retry_after":1e99},"usage":{"input_tokens":18446744073709551615,"output_tokens":-4},"cost_usd":1e300,"num_turns":1e12,"model_calls":-1,"duration_ms":-0.5}"#;
+        let FrameBody::Result(r) = body(line) else { panic!("not a result") };
+        assert_eq!((r.usage.input_tokens, r.usage.output_tokens, r.num_turns), (10_000_000_000, 0, u32::MAX));
+        assert_eq!(
+            (r.model_calls, r.cost_usd.to_string(), r.duration_ms.to_string()),
+            (Some(0), "100000".into(), "0".into())
+        );
+        let error = r.error.unwrap();
+        assert_eq!((error.code, error.retry_after), (FailureCode::AgentFailed, Some(MAX_RETRY_AFTER_S)));
+        assert!(Frame::parse(r#"{"n":18446744073709551615,"type":"end"}"#).is_err());
+    }
+
+    #[test]
+    fn names_and_sentences_are_cut() {
+        let long = "é".repeat(9_000);
+        let tool = format!(r#"{{"n":4,"type":"tool","id":"{long}","name":"{long}","status":"{long}"}}"#);
+        let FrameBody::Tool(tool) = body(&tool) else { panic!("not a tool") };
+        assert!([tool.id, tool.name, tool.status].iter().all(|text| text.chars().count() == MAX_NAME_CHARS));
+        let result = format!(
+            r#"{{"n":4,"type":"result","status":"failed","model":"{long}","error":{{"code":"model_failed","message":"{long}"}}}}"#
+        );
+        let FrameBody::Result(result) = body(&result) else { panic!("not a result") };
+        assert_eq!(result.model.unwrap().chars().count(), MAX_NAME_CHARS);
+        assert_eq!(result.error.unwrap().message.chars().count(), MAX_MESSAGE_CHARS);
+    }
+
+    #[test]
+    fn the_input_of_a_tool_is_one_line() {
+        let line = "{\"n\":4,\"type\":\"tool\",\"id\":\"t\",\"name\":\"Bash\",\"status\":\"started\",\"input\":{\r\"a\":\r\"b\"}}";
+        assert!(matches!(body(line), FrameBody::Tool(tool) if tool.input.as_ref().unwrap().get() == r#"{ "a": "b"}"#));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Turns: the queue in their partial index, their ends, and the key that makes a request happen once.
 
 use super::conversations::{agent_session, session_id, unreadable};
-use super::sql::{Row, Sql, SqlError, Value};
+use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::{
     AgentSession, Failure, IdempotencyKey, Millis, RequestId, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
@@ -27,6 +27,8 @@ pub struct NewTurn<'a> {
     pub created_at: Millis,
     /// When it was started, where it need not wait.
     pub started_at: Option<Millis>,
+    /// The agent server that it is given to, where that is known.
+    pub instance: Option<&'a str>,
 }
 
 /// A turn that is queued or running.
@@ -52,6 +54,8 @@ pub struct TurnWork {
     pub options: TurnOptions,
     /// The number of the last frame whose transcript is stored.
     pub frames_stored: u64,
+    /// The agent server that it was given to last; none where it was given to none.
+    pub instance: Option<String>,
 }
 
 /// How a turn ended.
@@ -103,7 +107,8 @@ impl<S: Sql> Store<S> {
     /// SQLite's.
     pub fn insert_turn(&self, turn: &NewTurn<'_>) -> Result<(), StoreError> {
         const INSERT: &str = "insert into turns (turn_id, session_id, seq, ordinal, status, request_id, idempotency_key, \
-             request_hash, options, created_at, started_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+             request_hash, options, created_at, started_at, instance) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         let status = if turn.started_at.is_some() { TurnStatus::Running } else { TurnStatus::Queued };
         let options = json(turn.options)?;
         let (key, hash) = turn.idempotency.unzip();
@@ -121,6 +126,7 @@ impl<S: Sql> Store<S> {
                 Value::Text(&options),
                 Value::Integer(turn.created_at.get()),
                 turn.started_at.map(Millis::get).into(),
+                turn.instance.into(),
             ],
         )?;
         self.known.admitted(ActiveTurn {
@@ -133,15 +139,34 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// Moves a queued turn to running.
+    /// Moves a queued turn to running; `instance` is the agent server that it is given to, where that is known.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn start_turn(&self, turn_id: &TurnId, now: Millis) -> Result<(), StoreError> {
-        const START: &str =
-            "update turns set status = 'running', started_at = ?2 where turn_id = +?1 and status = 'queued'";
+    pub fn start_turn(&self, turn_id: &TurnId, now: Millis, instance: Option<&str>) -> Result<(), StoreError> {
+        const START: &str = "update turns set status = 'running', started_at = ?2, instance = ?3 \
+             where turn_id = +?1 and status = 'queued'";
         self.known.forget_active();
-        Ok(self.sql.execute(START, &[Value::Text(turn_id.as_str()), Value::Integer(now.get())])?)
+        Ok(self.sql.execute(START, &[Value::Text(turn_id.as_str()), Value::Integer(now.get()), instance.into()])?)
+    }
+
+    /// Records the agent server that an active turn is about to be given to.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_instance(&self, turn_id: &TurnId, instance: Option<&str>) -> Result<(), StoreError> {
+        const SET: &str = "update turns set instance = ?2 where turn_id = +?1 and finished_at is null";
+        Ok(self.sql.execute(SET, &[Value::Text(turn_id.as_str()), instance.into()])?)
+    }
+
+    /// Lets the key of a turn make another one.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn free_key(&self, turn_id: &TurnId) -> Result<(), StoreError> {
+        const FREE: &str = "update turns set idempotency_key = null, request_hash = null \
+             where turn_id = +?1 and idempotency_key is not null";
+        Ok(self.sql.execute(FREE, &[Value::Text(turn_id.as_str())])?)
     }
 
     /// What an active turn needs to run; none where it is gone.
@@ -149,7 +174,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's, or an unreadable row.
     pub fn turn_work(&self, turn_id: &TurnId) -> Result<Option<TurnWork>, StoreError> {
-        const WORK: &str = "select content, options, frames_stored from turns join messages using (session_id, seq) \
+        const WORK: &str = "select content, options, frames_stored, instance from turns join messages using (session_id, seq) \
              where turns.turn_id = +?1 and finished_at is null order by part";
         let mut work: Option<TurnWork> = None;
         for mut row in self.sql.query(WORK, &[Value::Text(turn_id.as_str())])? {
@@ -159,7 +184,7 @@ impl<S: Sql> Store<S> {
                 continue;
             }
             let options = serde_json::from_str(&row.text(1)?).map_err(|e| unreadable("options", &e))?;
-            work = Some(TurnWork { prompt: part, options, frames_stored: row.count(2)? });
+            work = Some(TurnWork { prompt: part, options, frames_stored: row.count(2)?, instance: row.opt_text(3)? });
         }
         Ok(work)
     }
@@ -262,15 +287,6 @@ impl<S: Sql> Store<S> {
         const BY_KEY: &str = "select turn_id, request_hash from turns where idempotency_key = +?1";
         let row = self.sql.first(BY_KEY, &[Value::Text(key.as_str())])?;
         row.map(|mut row| Ok((turn_id(row.text(0)?)?, row.opt_text(1)?.unwrap_or_default()))).transpose()
-    }
-
-    /// When a turn last ended; none where none has.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn is_empty(&self) -> Result<bool, SqlError> {
-        const ANY: &str = "select 1 from conversations limit 1";
-        Ok(self.sql.first(ANY, &[])?.is_none())
     }
 }
 

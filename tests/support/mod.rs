@@ -1,9 +1,12 @@
 //! What the native store suites share: the store's port on rusqlite, and one turn's writes as an account makes them. Holds no test.
 #![allow(dead_code, reason = "each suite is a crate of its own and takes what it needs")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a suite that cannot go on stops")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite that cannot go on stops")]
 
 pub mod account;
+pub mod container;
+pub mod executor;
 pub mod runtime;
+pub mod stage;
 
 use std::cell::Cell as Shared;
 use std::rc::Rc;
@@ -255,6 +258,7 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
             options: &TurnOptions::default(),
             created_at: turn.now,
             started_at: turn.starts.then_some(turn.now),
+            instance: None,
         })?;
         Ok(seq)
     })

@@ -1,0 +1,157 @@
+//! What a turn leaves behind in the container: where it may still be at work, or its conversation is gone, it is ended there.
+//! The conversation's next turn waits for that, and the files of a conversation that was not deleted stay.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::Account;
+use super::finish::Ending;
+use super::host::{Host, Registry};
+use super::progress::Progress;
+use crate::agent::{AgentError, Container};
+use crate::domain::{AgentSession, SessionId, TurnId};
+use crate::log::{Level, Line};
+use crate::store::sql::Sql;
+use crate::store::turns::ActiveTurn;
+
+/// How long the conversation's next turn waits for the one before to leave the container.
+const LEAVE_LIMIT: Duration = Duration::from_secs(10);
+/// Tries within it, and the pause after the first; it doubles each time.
+const LEAVE_TRIES: u32 = 4;
+const FIRST_LEAVE_PAUSE: Duration = Duration::from_millis(250);
+/// Turns that one look at the container ends at most, and alarms that look again where a turn did not leave.
+const MAX_ORPHANS: usize = 64;
+const ORPHAN_LOOKS: u32 = 6;
+/// Conversations of which it is kept that their last turn was cut short; of one that is not, the container's transcript is trusted.
+const MAX_CUT_SHORT: usize = 1_024;
+
+/// A turn that leaves.
+struct Leaving {
+    turn_id: TurnId,
+    session_id: SessionId,
+    agent_session: Option<AgentSession>,
+    /// Its conversation is deleted.
+    deleted: bool,
+}
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+    /// Ends in the container what nobody may ask for any more. A turn that ended by itself it forgets with the conversation's next.
+    pub(super) fn clean_up_after(
+        self: &Rc<Self>,
+        turn: &ActiveTurn,
+        progress: &Progress,
+        ending: &Ending,
+        deleted: bool,
+    ) {
+        // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
+        let at_work = ending.result.is_none() && progress.given;
+        if !(deleted || at_work) || !self.agent.is_running() {
+            return;
+        }
+        if at_work && !deleted {
+            let mut cut_short = self.cut_short.borrow_mut();
+            if cut_short.len() == MAX_CUT_SHORT {
+                cut_short.pop_first();
+            }
+            cut_short.insert(turn.session_id.clone());
+        }
+        let told = self.running.borrow().get(&turn.turn_id).and_then(|running| running.agent_session.clone());
+        let left = Leaving {
+            turn_id: turn.turn_id.clone(),
+            session_id: turn.session_id.clone(),
+            agent_session: progress.agent_session.clone().or(told),
+            deleted,
+        };
+        self.leaving.borrow_mut().push(left.session_id.clone());
+        self.host.spawn(Rc::clone(self).see_off(left));
+    }
+
+    async fn see_off(self: Rc<Self>, left: Leaving) {
+        let outcome = match select(pin!(self.leave(&left)), pin!(self.host.sleep(LEAVE_LIMIT))).await {
+            Either::Left((outcome, _)) => outcome.map_err(|error| error.to_string()),
+            Either::Right(_) => Err("it took too long".to_owned()),
+        };
+        if let Err(why) = outcome {
+            self.agent.suspect();
+            self.orphan_looks.set(ORPHAN_LOOKS);
+            self.log_left(&left.turn_id, "turn_not_left", &why);
+        }
+        let mut leaving = self.leaving.borrow_mut();
+        if let Some(at) = leaving.iter().position(|session_id| *session_id == left.session_id) {
+            leaving.swap_remove(at);
+        }
+        drop(leaving);
+        if self.cleared.get() {
+            return;
+        }
+        if let Err(error) = self.pump().and_then(|()| self.set_alarm()) {
+            self.log_left(&left.turn_id, "queue_stands", &error);
+        }
+    }
+
+    async fn leave(&self, left: &Leaving) -> Result<(), AgentError> {
+        let mut pause = FIRST_LEAVE_PAUSE;
+        for _ in 1..LEAVE_TRIES {
+            match self.try_leave(left).await {
+                // What is gone holds nothing.
+                Err(_) if self.agent.is_running() => self.host.sleep(pause).await,
+                _ => return Ok(()),
+            }
+            pause *= 2;
+        }
+        self.try_leave(left).await
+    }
+
+    async fn try_leave(&self, left: &Leaving) -> Result<(), AgentError> {
+        match &left.agent_session {
+            Some(agent_session) if left.deleted => self.agent.forget_session(agent_session).await?,
+            Some(agent_session) => self.agent.stop_session(agent_session).await?,
+            None => {}
+        }
+        // The answer comes when it has ended.
+        self.agent.forget_turn(&left.turn_id).await
+    }
+
+    /// Looks for turns that have ended here and are at work in the container: they did not leave, or the object lost its memory
+    /// before it had seen to that.
+    pub(super) fn look_for_orphans(self: &Rc<Self>, looks: u32) {
+        self.orphan_looks.set(if self.agent.is_running() { looks } else { 0 });
+        if self.agent.is_running() {
+            let account = Rc::clone(self);
+            self.host.spawn(async move {
+                if account.end_orphans().await.is_ok() {
+                    account.orphan_looks.set(0);
+                }
+            });
+        }
+    }
+
+    async fn end_orphans(&self) -> Result<(), AgentError> {
+        let at_work = self.agent.at_work().await?;
+        // Where storage fails or is cleared, a later look finds them.
+        let Some(active) = Some(()).filter(|()| !self.cleared.get()).and_then(|()| self.store.active_turns().ok())
+        else {
+            return Ok(());
+        };
+        let orphans = at_work.running.into_iter().filter(|id| active.iter().all(|turn| turn.turn_id != *id));
+        for turn_id in orphans.take(MAX_ORPHANS) {
+            self.agent.forget_turn(&turn_id).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn forget_session(&self, agent_session: &AgentSession) {
+        if let Err(error) = self.agent.forget_session(agent_session).await {
+            let why = error.to_string();
+            self.log(Level::Warn, Line { event: "session_not_forgotten", error: Some(&why), ..Line::default() });
+        }
+    }
+
+    fn log_left(&self, turn_id: &TurnId, event: &str, error: &dyn std::fmt::Display) {
+        let why = error.to_string();
+        self.log(Level::Warn, Line { event, turn_id: Some(turn_id), error: Some(&why), ..Line::default() });
+    }
+}

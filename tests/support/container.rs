@@ -1,0 +1,515 @@
+//! A scripted container: an agent server as `container/README.md` describes it, whose turns say what a test wrote for them, with
+//! deaths, delays, cuts and refusals. It keeps every call and everything that it did, so that a test can ask what is left in it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::executor::{Executor, Owner};
+use claude_agent_service::agent::{Answer, Body, Call, Container, ContainerError, Pieces};
+use serde_json::{Value, json};
+
+/// What a turn does in the container, one after the other.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// A frame without its number.
+    Frame(Value),
+    /// A line as it is, without its newline; `N` stands for its number.
+    Line(String),
+    Wait(Duration),
+    /// Whoever reads the turn's frames is cut off.
+    Cut,
+    /// The container dies. The platform says so, or goes on saying that it runs.
+    Die {
+        noticed: bool,
+    },
+}
+
+/// What the next turn in the container does, and how long it takes to end once it is asked to.
+#[derive(Debug, Clone)]
+pub struct Script {
+    pub steps: Vec<Step>,
+    /// None: only the end of its process ends it.
+    pub ends_within: Option<Duration>,
+}
+
+impl Script {
+    pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self { steps: steps.into_iter().collect(), ends_within: Some(Duration::from_millis(5)) }
+    }
+
+    /// `started`, an entry of the transcript, an answer.
+    pub fn answer(text: &str) -> Self {
+        Self::new([entry("said"), result(text)].map(Step::Frame))
+    }
+
+    /// One that works until it is ended.
+    pub fn endless() -> Self {
+        Self::new([Step::Frame(entry("said")), Step::Wait(Duration::from_hours(9))])
+    }
+
+    /// The same, and deaf to the server's word.
+    pub fn deaf() -> Self {
+        Self { ends_within: None, ..Self::endless() }
+    }
+}
+
+pub fn entry(text: &str) -> Value {
+    json!({ "type": "transcript", "entries": [{ "type": "user", "text": text }] })
+}
+
+pub fn result(text: &str) -> Value {
+    let usage = json!({ "input_tokens": 3, "output_tokens": 1 });
+    json!({ "type": "result", "status": "completed", "text": text, "model": "m", "usage": usage, "num_turns": 1 })
+}
+
+/// What becomes of a call instead of what should.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// It does not arrive.
+    Fail,
+    /// It is carried out and its answer is lost.
+    LoseAnswer,
+    Delay(Duration),
+    /// It is refused.
+    Refuse(u16, &'static str),
+}
+
+#[derive(Debug)]
+struct ServerTurn {
+    session: String,
+    lines: Vec<String>,
+    ended: bool,
+    cancelled: bool,
+    ends_within: Option<Duration>,
+    /// After how many lines each cut came.
+    cuts: Vec<usize>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Session {
+    live: bool,
+    held: bool,
+}
+
+/// The machine and the agent server in it.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct State {
+    pub calls: Vec<String>,
+    /// Scripts of the turns to come; an answer where there is none.
+    pub scripts: VecDeque<Script>,
+    /// Faults of the calls to come, by how their method and path begin: each counts once.
+    pub faults: Vec<(&'static str, Fault)>,
+    pub latency: Duration,
+    /// How long it takes until a turn has a process and says `started`.
+    pub start_of_process: Duration,
+    /// Whether it has the call that ends a process and keeps the files.
+    pub knows_stop: bool,
+    pub draining: bool,
+    pub refuses_to_start: bool,
+    /// Turns it began, with the session that they were of.
+    pub begun: Vec<(String, String)>,
+    /// How many transcript lines came with each `POST /turns` that brought some.
+    pub replayed: Vec<usize>,
+    pub deleted_workspaces: Vec<String>,
+    /// The most turns of one conversation that were at work at once.
+    pub most_of_one: usize,
+    workspaces: BTreeSet<String>,
+    platform_says_running: bool,
+    instance: Option<String>,
+    /// What the running server was started with; it takes no call without it.
+    token: Option<String>,
+    instances: u32,
+    sessions: BTreeMap<String, Session>,
+    turns: BTreeMap<String, ServerTurn>,
+    waiting: Vec<Waker>,
+}
+
+/// Clones are the same container.
+#[derive(Clone)]
+pub struct Scripted {
+    pub executor: Executor,
+    pub state: Rc<RefCell<State>>,
+}
+
+/// The frames of a turn, or a text.
+pub enum ScriptedBody {
+    Text(Option<String>),
+    Frames { container: Scripted, instance: String, turn: String, read: usize, cuts: usize },
+}
+
+impl Scripted {
+    pub fn new(executor: &Executor) -> Self {
+        let state = State { knows_stop: true, latency: Duration::from_millis(1), ..State::default() };
+        Self { executor: executor.clone(), state: Rc::new(RefCell::new(state)) }
+    }
+
+    pub fn script(&self, script: Script) {
+        self.state.borrow_mut().scripts.push_back(script);
+    }
+
+    pub fn fault(&self, call: &'static str, fault: Fault) {
+        self.state.borrow_mut().faults.push((call, fault));
+    }
+
+    /// How often it got a call that begins so.
+    pub fn calls(&self, beginning: &str) -> usize {
+        self.state.borrow().calls.iter().filter(|call| call.starts_with(beginning)).count()
+    }
+
+    /// The turns that are at work in it.
+    pub fn at_work(&self) -> Vec<String> {
+        let state = self.state.borrow();
+        state.turns.iter().filter(|(_, turn)| !turn.ended).map(|(id, _)| id.clone()).collect()
+    }
+
+    pub fn workspaces(&self) -> Vec<String> {
+        self.state.borrow().workspaces.iter().cloned().collect()
+    }
+
+    pub fn instance(&self) -> Option<String> {
+        self.state.borrow().instance.clone()
+    }
+
+    /// It is gone with all that it held.
+    pub fn die(&self, noticed: bool) {
+        let mut state = self.state.borrow_mut();
+        state.instance = None;
+        state.platform_says_running &= !noticed;
+        state.draining = false;
+        state.sessions.clear();
+        state.turns.clear();
+        state.workspaces.clear();
+        drop(state);
+        self.changed();
+    }
+
+    /// It runs anew, with the token that it had.
+    pub fn boot(&self) {
+        let mut state = self.state.borrow_mut();
+        state.instances += 1;
+        state.instance = Some(format!("instance-{}", state.instances));
+        state.platform_says_running = true;
+    }
+
+    fn changed(&self) {
+        let waiting = std::mem::take(&mut self.state.borrow_mut().waiting);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    async fn until(&self, mut done: impl FnMut(&State) -> bool) {
+        poll_fn(|context| {
+            let mut state = self.state.borrow_mut();
+            if done(&state) {
+                return Poll::Ready(());
+            }
+            state.waiting.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    async fn handle(&self, call: Call) -> Result<Answer<ScriptedBody>, ContainerError> {
+        let Some(instance) = self.instance() else { return Err(ContainerError("nobody listens".to_owned())) };
+        let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        if self.state.borrow().token != call.bearer {
+            return Ok(problem(401, "unauthorized"));
+        }
+        let known = |id: &str| self.state.borrow().turns.contains_key(id);
+        match (call.method.as_str(), parts.as_slice()) {
+            ("GET", ["healthz"]) => {
+                let draining = self.state.borrow().draining;
+                let body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
+                Ok(text(if draining { 503 } else { 200 }, &body))
+            }
+            ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
+            (_, ["turns", id, ..]) if !known(id) => Ok(problem(404, "turn_not_found")),
+            ("GET", ["turns", id]) => {
+                let after = query.strip_prefix("after=").and_then(|n| n.parse().ok()).unwrap_or(0);
+                Ok(self.frames(&instance, id, after))
+            }
+            ("POST", ["turns", id, "cancel"]) => {
+                self.cancel(id);
+                Ok(text(202, &json!({})))
+            }
+            ("DELETE", ["turns", id]) => {
+                self.delete_turn(id).await;
+                Ok(text(200, &json!({})))
+            }
+            ("DELETE", ["sessions", session]) => {
+                for id in self.turns_of(session) {
+                    self.delete_turn(&id).await;
+                }
+                let mut state = self.state.borrow_mut();
+                state.sessions.remove(*session);
+                if state.workspaces.remove(*session) {
+                    state.deleted_workspaces.push((*session).to_owned());
+                }
+                Ok(text(200, &json!({})))
+            }
+            ("POST", ["sessions", session, "stop"]) if self.state.borrow().knows_stop => {
+                self.turns_of(session).iter().for_each(|id| self.end(id, "failed"));
+                if let Some(session) = self.state.borrow_mut().sessions.get_mut(*session) {
+                    session.live = false;
+                }
+                Ok(text(200, &json!({})))
+            }
+            _ => Ok(problem(404, "not_found")),
+        }
+    }
+
+    fn turns_of(&self, session: &str) -> Vec<String> {
+        let state = self.state.borrow();
+        state.turns.iter().filter(|(_, turn)| turn.session == session).map(|(id, _)| id.clone()).collect()
+    }
+
+    fn start_turn(
+        &self,
+        instance: &str,
+        body: &str,
+        more: Option<Pieces>,
+    ) -> Result<Answer<ScriptedBody>, ContainerError> {
+        let wanted: Value = serde_json::from_str(body).unwrap();
+        let id = wanted["turn_id"].as_str().unwrap().to_owned();
+        if self.state.borrow().turns.contains_key(&id) {
+            return Ok(self.frames(instance, &id, 0));
+        }
+        if self.state.borrow().draining {
+            return Ok(problem(503, "draining"));
+        }
+        let sent = more.is_some();
+        let mut lines = String::new();
+        if let Some(mut piece) = more {
+            while let Some(text) = piece()? {
+                lines.push_str(&text);
+            }
+            lines.lines().for_each(|line| drop(serde_json::from_str::<Value>(line).unwrap()));
+            self.state.borrow_mut().replayed.push(lines.lines().count());
+        }
+        let mut state = self.state.borrow_mut();
+        let session = wanted["agent_session"]
+            .as_str()
+            .map_or_else(|| format!("00000000-0000-4000-8000-{:012}", state.begun.len() + 1), str::to_owned);
+        if state.turns.values().any(|turn| turn.session == session && !turn.ended) {
+            return Ok(problem(409, "session_busy"));
+        }
+        let held = state.sessions.get(&session).cloned().unwrap_or_default();
+        if wanted["resume"] == true && !sent && !held.live && !held.held {
+            return Ok(problem(409, "transcript_required"));
+        }
+        state.sessions.insert(session.clone(), Session { live: true, held: true });
+        state.workspaces.insert(session.clone());
+        state.begun.push((id.clone(), session.clone()));
+        let script = state.scripts.pop_front().unwrap_or_else(|| Script::answer("done"));
+        let ends_within = script.ends_within;
+        state.turns.retain(|_, turn| turn.session != session || !turn.ended);
+        let turn = ServerTurn {
+            session: session.clone(),
+            lines: Vec::new(),
+            ended: false,
+            cancelled: false,
+            ends_within,
+            cuts: Vec::new(),
+        };
+        state.turns.insert(id.clone(), turn);
+        let of_one = state.turns.values().filter(|turn| turn.session == session && !turn.ended).count();
+        state.most_of_one = state.most_of_one.max(of_one);
+        let started = json!({ "type": "started", "agent_session": session, "instance": instance, "warm": held.live });
+        let mut steps = vec![Step::Frame(started)];
+        if !state.start_of_process.is_zero() {
+            steps.insert(0, Step::Wait(state.start_of_process));
+        }
+        steps.extend(script.steps);
+        drop(state);
+        self.executor.spawn(Owner::World, self.clone().perform(instance.to_owned(), id.clone(), steps));
+        Ok(self.frames(instance, &id, 0))
+    }
+
+    async fn perform(self, instance: String, id: String, steps: Vec<Step>) {
+        for step in steps {
+            let over = {
+                let state = self.state.borrow();
+                state.instance.as_ref() != Some(&instance) || state.turns.get(&id).is_none_or(|turn| turn.ended)
+            };
+            match step {
+                _ if over => return,
+                Step::Wait(time) => {
+                    let (woken, over) = (self.executor.sleep(time), self.clone());
+                    let ended = over.until(|state| state.turns.get(&id).is_none_or(|turn| turn.ended));
+                    futures_util::future::select(std::pin::pin!(woken), std::pin::pin!(ended)).await;
+                }
+                Step::Frame(frame) => {
+                    let is_result = frame["type"] == "result";
+                    self.say(&id, &frame);
+                    if is_result {
+                        self.close(&id);
+                    }
+                }
+                Step::Line(line) => {
+                    let n = self.next_n(&id).to_string();
+                    self.add(&id, line.replacen("\"n\":N", &format!("\"n\":{n}"), 1));
+                }
+                Step::Cut => {
+                    if let Some(turn) = self.state.borrow_mut().turns.get_mut(&id) {
+                        turn.cuts.push(turn.lines.len());
+                    }
+                    self.changed();
+                }
+                Step::Die { noticed } => self.die(noticed),
+            }
+        }
+    }
+
+    fn say(&self, id: &str, frame: &Value) {
+        let mut frame = frame.clone();
+        frame["n"] = json!(self.next_n(id));
+        self.add(id, frame.to_string());
+    }
+
+    fn next_n(&self, id: &str) -> usize {
+        self.state.borrow().turns.get(id).map_or(0, |turn| turn.lines.len()) + 1
+    }
+
+    fn add(&self, id: &str, line: String) {
+        if let Some(turn) = self.state.borrow_mut().turns.get_mut(id).filter(|turn| !turn.ended) {
+            turn.lines.push(line + "\n");
+        }
+        self.changed();
+    }
+
+    fn close(&self, id: &str) {
+        self.say(id, &json!({ "type": "end" }));
+        if let Some(turn) = self.state.borrow_mut().turns.get_mut(id) {
+            turn.ended = true;
+        }
+        self.changed();
+    }
+
+    fn end(&self, id: &str, status: &str) {
+        if self.state.borrow().turns.get(id).is_some_and(|turn| !turn.ended) {
+            self.say(id, &json!({ "type": "result", "status": status, "error": { "code": "turn_interrupted" } }));
+            self.close(id);
+        }
+    }
+
+    fn cancel(&self, id: &str) {
+        let mut state = self.state.borrow_mut();
+        let Some(turn) = state.turns.get_mut(id) else { return };
+        if let Some(time) = turn.ends_within.filter(|_| !turn.cancelled) {
+            let (container, id) = (self.clone(), id.to_owned());
+            self.executor.spawn(Owner::World, async move {
+                container.executor.sleep(time).await;
+                container.end(&id, "cancelled");
+            });
+        }
+        turn.cancelled = true;
+    }
+
+    async fn delete_turn(&self, id: &str) {
+        self.cancel(id);
+        self.until(|state| state.turns.get(id).is_none_or(|turn| turn.ended)).await;
+        self.state.borrow_mut().turns.remove(id);
+    }
+
+    fn frames(&self, instance: &str, id: &str, after: usize) -> Answer<ScriptedBody> {
+        let cuts = self.state.borrow().turns.get(id).map_or(0, |turn| turn.cuts.len());
+        let (container, instance, turn) = (self.clone(), instance.to_owned(), id.to_owned());
+        Answer { status: 200, body: ScriptedBody::Frames { container, instance, turn, read: after, cuts } }
+    }
+}
+
+fn text(status: u16, body: &Value) -> Answer<ScriptedBody> {
+    Answer { status, body: ScriptedBody::Text(Some(body.to_string())) }
+}
+
+fn problem(status: u16, code: &str) -> Answer<ScriptedBody> {
+    text(status, &json!({ "code": code, "message": "no" }))
+}
+
+impl Body for ScriptedBody {
+    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ContainerError> {
+        let (container, instance, id, read, cuts) = match self {
+            Self::Text(text) => return Ok(text.take().map(String::into_bytes)),
+            Self::Frames { container, instance, turn, read, cuts } => (container, instance, turn, read, cuts),
+        };
+        let mut chunk = Err(ContainerError("the container is gone".to_owned()));
+        container
+            .until(|state| {
+                let turn = state.turns.get(id).filter(|_| state.instance.as_ref() == Some(instance));
+                let Some(turn) = turn else { return true };
+                let end = turn.cuts.get(*cuts).copied().unwrap_or(turn.lines.len());
+                let lines = turn.lines.get(*read..end).unwrap_or_default();
+                if lines.is_empty() {
+                    chunk = Ok(None);
+                    return turn.ended || turn.cuts.len() > *cuts;
+                }
+                *read = end;
+                chunk = Ok(Some(lines.concat().into_bytes()));
+                true
+            })
+            .await;
+        chunk
+    }
+}
+
+impl Container for Scripted {
+    type Body = ScriptedBody;
+
+    fn is_running(&self) -> bool {
+        self.state.borrow().platform_says_running
+    }
+
+    async fn prepare(&self) -> Result<(), ContainerError> {
+        Ok(())
+    }
+
+    async fn start(&self, token: &str) -> Result<(), ContainerError> {
+        if self.state.borrow().refuses_to_start {
+            return Err(ContainerError("no room".to_owned()));
+        }
+        self.boot();
+        self.state.borrow_mut().token = Some(token.to_owned());
+        Ok(())
+    }
+
+    async fn fetch(&self, call: Call) -> Result<Answer<ScriptedBody>, ContainerError> {
+        let said = format!("{} {}", call.method.as_str(), call.path);
+        let (latency, fault) = {
+            let mut state = self.state.borrow_mut();
+            state.calls.push(said.clone());
+            let fault = state.faults.iter().position(|(call, _)| said.starts_with(call));
+            (state.latency, fault.map(|at| state.faults.remove(at).1))
+        };
+        self.executor.sleep(latency).await;
+        match fault {
+            Some(Fault::Fail) => Err(ContainerError("it did not arrive".to_owned())),
+            Some(Fault::Refuse(status, code)) => Ok(problem(status, code)),
+            Some(Fault::LoseAnswer) => {
+                drop(self.handle(call).await);
+                Err(ContainerError("the answer was lost".to_owned()))
+            }
+            Some(Fault::Delay(time)) => {
+                self.executor.sleep(time).await;
+                self.handle(call).await
+            }
+            None => self.handle(call).await,
+        }
+    }
+
+    fn terminate(&self) {
+        self.die(true);
+    }
+
+    async fn destroy(&self) {
+        self.die(true);
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
+        self.executor.sleep(time)
+    }
+}

@@ -1,0 +1,249 @@
+//! An account with a scripted container, on a deterministic executor: commands go in, time passes, and what is left is looked at.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::container::{Script, Scripted};
+use super::executor::{Executor, Owner};
+use super::{Rusqlite, session};
+use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
+use claude_agent_service::account::host::{Host, NotRegistered, Registry};
+use claude_agent_service::account::{Account, Handled};
+use claude_agent_service::agent::Agent;
+use claude_agent_service::config::Config;
+use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, Turn, TurnId, TurnOptions};
+use claude_agent_service::log::{Level, Line};
+use claude_agent_service::store::Store;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Virtual time after which what has not settled never will.
+const PATIENCE: Duration = Duration::from_hours(3);
+
+/// The runtime of an object on the executor.
+#[derive(Clone)]
+pub struct StageHost {
+    executor: Executor,
+    uuids: Rc<Cell<u128>>,
+    alarm: Rc<Cell<Option<Millis>>>,
+    log: Rc<RefCell<Vec<String>>>,
+}
+
+impl StageHost {
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+}
+
+impl Host for StageHost {
+    fn now(&self) -> Millis {
+        self.executor.now()
+    }
+
+    fn uuid(&self) -> Uuid {
+        self.uuids.set(self.uuids.get() + 1);
+        Uuid::from_u128(self.uuids.get())
+    }
+
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static {
+        self.executor.sleep(time)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        self.executor.spawn(Owner::Object, task);
+    }
+
+    fn set_alarm(&self, at: Millis) {
+        self.alarm.set(Some(at));
+    }
+
+    fn log(&self, _level: Level, line: &Line<'_>) {
+        self.log.borrow_mut().push(line.to_json());
+    }
+}
+
+impl Registry for StageHost {
+    fn register(
+        &self,
+        _account_id: &AccountId,
+        _oldest: Millis,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        std::future::ready(Ok(()))
+    }
+}
+
+type StageAccount = Account<Rusqlite, Scripted, StageHost>;
+type Sent<T> = Rc<RefCell<Option<T>>>;
+
+/// An account, its database, its container and its time.
+pub struct Stage {
+    pub executor: Executor,
+    pub container: Scripted,
+    pub sql: Rusqlite,
+    pub store: Store<Rusqlite>,
+    pub host: StageHost,
+    account: Rc<StageAccount>,
+    vars: Vec<(&'static str, String)>,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With variables of the configuration.
+    pub fn with(vars: &[(&'static str, &str)]) -> Self {
+        let executor = Executor::default();
+        let host =
+            StageHost { executor: executor.clone(), uuids: Rc::default(), alarm: Rc::default(), log: Rc::default() };
+        let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
+        let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let account = open(&sql, &container, &host, &vars);
+        let store = Store::open(sql.clone(), executor.now()).unwrap();
+        Self { executor, container, sql, store, host, account, vars }
+    }
+
+    /// The object loses its memory, and everything that it was doing.
+    pub fn reset(&mut self) {
+        self.executor.drop_object();
+        self.account = open(&self.sql, &self.container, &self.host, &self.vars);
+    }
+
+    pub fn handle(&self, command: Command) -> Result<Handled<String>, AccountError> {
+        self.account.handle(Envelope::new(RequestId::new(self.host.uuid()), command))
+    }
+
+    pub fn cancel(&self, session_id: &str) {
+        drop(self.handle(Command::CancelConversation { session_id: session(session_id) }));
+    }
+
+    pub fn delete(&self, session_id: &str) {
+        drop(self.handle(Command::DeleteConversation { session_id: session(session_id) }));
+    }
+
+    /// Admits a turn in that conversation.
+    pub fn query(&self, session_id: &str) -> TurnId {
+        self.query_with(session_id, None).unwrap()
+    }
+
+    pub fn query_with(&self, session_id: &str, key: Option<&str>) -> Result<TurnId, AccountError> {
+        match self.handle(start(session_id, key, AnswerForm::Accepted))? {
+            Handled::Now(Reply::Accepted { turn, .. }) => Ok(turn.turn_id),
+            _ => unreachable!(),
+        }
+    }
+
+    /// Admits a turn that does so in the container.
+    pub fn query_that(&self, session_id: &str, script: Script) -> TurnId {
+        self.container.script(script);
+        self.query(session_id)
+    }
+
+    /// Waits for the end of a turn as its caller does.
+    pub fn ask(&self, session_id: &str, key: Option<&str>) -> Sent<Result<Turn, AccountError>> {
+        let sent = Sent::default();
+        let reply = match self.handle(start(session_id, key, AnswerForm::Json)) {
+            Err(error) => {
+                sent.replace(Some(Err(error)));
+                return sent;
+            }
+            Ok(Handled::Later(later)) => later,
+            Ok(Handled::Now(reply)) => Box::pin(std::future::ready(Ok(reply))),
+        };
+        let answered = Rc::clone(&sent);
+        self.executor.spawn(Owner::World, async move {
+            let turn = reply.await.map(|reply| match reply {
+                Reply::Answer { turn, .. } => *turn,
+                _ => unreachable!(),
+            });
+            answered.replace(Some(turn));
+        });
+        sent
+    }
+
+    pub fn turn(&self, turn_id: &TurnId) -> Turn {
+        self.store.turn(turn_id).unwrap().unwrap()
+    }
+
+    /// The status and the code that a turn has ended with.
+    pub fn end(&self, turn_id: &TurnId) -> String {
+        let turn = self.turn(turn_id);
+        turn.error.map_or(turn.status.as_str().to_owned(), |error| {
+            serde_json::to_string(&error.code).unwrap().trim_matches('"').to_owned()
+        })
+    }
+
+    /// Lets time pass, alarms included.
+    pub fn pass(&self, time: Duration) {
+        let until = self.executor.now().plus(time);
+        while self.step(until) {}
+        self.executor.advance_to(until);
+        self.executor.run_ready();
+    }
+
+    /// Lets time pass until nothing is left to do.
+    pub fn settle(&self) {
+        let until = self.executor.now().plus(PATIENCE);
+        self.executor.run_ready();
+        while self.executor.has_tasks() || !self.active().is_empty() {
+            assert!(self.step(until), "it does not settle: {:?}", self.host.log.borrow());
+        }
+    }
+
+    /// Runs what is due next, at the latest then; false where nothing is.
+    fn step(&self, until: Millis) -> bool {
+        self.executor.run_ready();
+        let alarm = self.host.alarm.get();
+        let Some(next) = [alarm, self.executor.next_timer()].into_iter().flatten().min().filter(|at| *at <= until)
+        else {
+            return false;
+        };
+        self.executor.advance_to(next);
+        if alarm.is_some_and(|at| at <= self.executor.now()) {
+            self.host.alarm.set(None);
+            if let Some(purge) = self.account.alarm().unwrap() {
+                self.executor.spawn(Owner::Object, async move { purge.await.unwrap() });
+            }
+        }
+        self.executor.run_ready();
+        true
+    }
+
+    /// Turns that are stored as queued or running.
+    pub fn active(&self) -> Vec<String> {
+        self.sql.texts("select turn_id from turns where finished_at is null")
+    }
+
+    /// The turn that was admitted last.
+    pub fn newest_turn(&self) -> Option<TurnId> {
+        let id = self.sql.text("select turn_id from turns where finished_at is null order by ordinal desc limit 1");
+        id.parse().ok()
+    }
+
+    /// The lines of the log that tell of an event.
+    pub fn logged(&self, event: &str) -> Vec<Value> {
+        let log = self.host.log.borrow();
+        let lines = log.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["event"] == event).collect()
+    }
+}
+
+fn open(sql: &Rusqlite, container: &Scripted, host: &StageHost, vars: &[(&'static str, String)]) -> Rc<StageAccount> {
+    let config =
+        Config::parse(|name| vars.iter().find(|(var, _)| *var == name).map(|(_, value)| value.clone())).unwrap();
+    let store = Store::open(sql.clone(), host.now()).unwrap();
+    Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), host.clone(), config))
+}
+
+fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {
+    Command::StartTurn(Box::new(StartTurn {
+        session_id: Some(session(session_id)),
+        prompt: "hello".to_owned(),
+        title: Title::from_prompt("hello"),
+        options: TurnOptions::default(),
+        idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
+        answer,
+    }))
+}
