@@ -63,14 +63,45 @@ impl Auth {
     }
 }
 
+/// Shortest of `API_KEYS`, in bytes: one that is no guess.
+pub const MIN_API_KEY_BYTES: usize = 24;
+/// The longest turn: the agent server ends one after 60 minutes by itself, and then tells another reason.
+pub const MAX_TURN_TIMEOUT: Duration = Duration::from_mins(55);
+/// The longest time that a container may idle: the platform ends one after 6 hours by itself, and its object looks a little before.
+pub const MAX_CONTAINER_IDLE: Duration = Duration::from_hours(5);
+/// The kinds of instances that Cloudflare has.
+pub const INSTANCE_TYPES: [&str; 6] = ["lite", "basic", "standard-1", "standard-2", "standard-3", "standard-4"];
+const INSTANCE_TYPE_RULE: &str = "lite, basic, standard-1, standard-2, standard-3 or standard-4";
 /// RFC 7518, 3.2: an HS256 key has at least the size of the hash.
 pub const MIN_JWT_SECRET_BYTES: usize = 32;
 /// Most turns of one account that run at once; each takes a process of the container.
 pub const MAX_ACCOUNT_CONCURRENCY: u32 = 8;
 /// Most live processes in one container: more do not fit the largest instance.
 pub const MAX_WARM_SESSIONS: u32 = 64;
+/// Shortest time that may be set.
+const MIN_TIME: Duration = Duration::from_secs(1);
 /// Most shards of the directory.
 pub const MAX_DIRECTORY_SHARDS: u32 = 1_024;
+
+/// Where Cloudflare keeps an object and runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jurisdiction {
+    /// In the European Union.
+    Eu,
+    /// In data centers that `FedRAMP` has authorised.
+    FedRamp,
+}
+
+impl Jurisdiction {
+    /// Cloudflare's name of it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Eu => "eu",
+            Self::FedRamp => "fedramp",
+        }
+    }
+}
 
 /// Everything that the operator may set.
 #[derive(Debug, Clone)]
@@ -89,6 +120,12 @@ pub struct Config {
     pub turn_timeout: Duration,
     /// `CONTAINER_IDLE`: how long a container stays after the last turn.
     pub container_idle: Duration,
+    /// `PREWARM`: whether opening a conversation starts its container.
+    pub prewarm: bool,
+    /// `INSTANCE_TYPE`: the kind of instance that `wrangler.toml` gives to containers, one of [`INSTANCE_TYPES`].
+    pub instance_type: &'static str,
+    /// `JURISDICTION`: where the accounts' objects are kept.
+    pub jurisdiction: Option<Jurisdiction>,
     /// `CONTAINER_INTERNET`: whether the agent reaches the rest of the internet.
     pub container_internet: bool,
     /// `WARM_SESSIONS`: live processes kept in one container.
@@ -120,10 +157,12 @@ impl Config {
             None => Ok(default),
             Some(text) => text.parse().ok().filter(|n| range.contains(n)).ok_or(BadConfig { name, rule }),
         };
-        let duration = |name, default| match get(name) {
+        let duration = |name, default, most, rule| match get(name) {
             None => Ok(default),
-            Some(text) => parse_duration(&text)
-                .ok_or(BadConfig { name, rule: "a duration such as 500ms, 20s, 10m, 2h or plain seconds" }),
+            Some(text) => {
+                let parsed = parse_duration(&text).filter(|time| (MIN_TIME..=most).contains(time));
+                parsed.ok_or(BadConfig { name, rule })
+            }
         };
         let credential = get("ANTHROPIC_API_KEY")
             .map(Credential::ApiKey)
@@ -138,8 +177,25 @@ impl Config {
             auth: auth(&get)?,
             account_concurrency: whole("ACCOUNT_CONCURRENCY", 1, 1..=MAX_ACCOUNT_CONCURRENCY, "a number from 1 to 8")?,
             max_queued_turns: whole("MAX_QUEUED_TURNS", 32, 1..=1_000, "a number from 1 to 1000")?,
-            turn_timeout: duration("TURN_TIMEOUT", Duration::from_mins(10))?,
-            container_idle: duration("CONTAINER_IDLE", Duration::from_mins(20))?,
+            turn_timeout: duration(
+                "TURN_TIMEOUT",
+                Duration::from_mins(10),
+                MAX_TURN_TIMEOUT,
+                "a duration from 1s to 55m, such as 90s, 10m or plain seconds",
+            )?,
+            container_idle: duration(
+                "CONTAINER_IDLE",
+                Duration::from_mins(20),
+                MAX_CONTAINER_IDLE,
+                "a duration from 1s to 5h, such as 90s, 10m, 2h or plain seconds",
+            )?,
+            prewarm: on_off(&get, "PREWARM", true)?,
+            instance_type: one_of(&get, "INSTANCE_TYPE", INSTANCE_TYPE_RULE, &INSTANCE_TYPES)?.unwrap_or("standard-2"),
+            jurisdiction: match one_of(&get, "JURISDICTION", "eu or fedramp", &["eu", "fedramp"])? {
+                None => None,
+                Some("eu") => Some(Jurisdiction::Eu),
+                Some(_) => Some(Jurisdiction::FedRamp),
+            },
             container_internet: on_off(&get, "CONTAINER_INTERNET", true)?,
             warm_sessions: whole("WARM_SESSIONS", 16, 1..=MAX_WARM_SESSIONS, "a number from 1 to 64")?,
             retention: whole("RETENTION_DAYS", 30, 1..=36_500, "a number of days from 1 to 36500")? * DAY,
@@ -150,12 +206,18 @@ impl Config {
 }
 
 fn on_off(get: &dyn Fn(&str) -> Option<String>, name: &'static str, default: bool) -> Result<bool, BadConfig> {
-    match get(name).as_deref() {
-        None => Ok(default),
-        Some("on") => Ok(true),
-        Some("off") => Ok(false),
-        Some(_) => Err(BadConfig { name, rule: "on or off" }),
-    }
+    Ok(one_of(get, name, "on or off", &["on", "off"])?.map_or(default, |word| word == "on"))
+}
+
+/// Which of these words a var is; none if it is not set.
+fn one_of(
+    get: &dyn Fn(&str) -> Option<String>,
+    name: &'static str,
+    rule: &'static str,
+    words: &[&'static str],
+) -> Result<Option<&'static str>, BadConfig> {
+    let Some(text) = get(name) else { return Ok(None) };
+    words.iter().find(|word| **word == text).map(|word| Some(*word)).ok_or(BadConfig { name, rule })
 }
 
 fn auth(get: &dyn Fn(&str) -> Option<String>) -> Result<Auth, BadConfig> {
@@ -171,12 +233,21 @@ fn auth(get: &dyn Fn(&str) -> Option<String>) -> Result<Auth, BadConfig> {
     if jwt.as_ref().is_some_and(|jwt| jwt.secret.len() < MIN_JWT_SECRET_BYTES) {
         return Err(BadConfig { name: "JWT_SECRET", rule: "at least 32 bytes" });
     }
+    if api_keys.iter().any(|key| key.len() < MIN_API_KEY_BYTES || key.contains(char::is_whitespace)) {
+        let rule = "keys of at least 24 characters without white space, separated by commas";
+        return Err(BadConfig { name: "API_KEYS", rule });
+    }
+    if jwt.as_ref().is_some_and(|jwt| api_keys.contains(&jwt.secret)) {
+        return Err(BadConfig { name: "API_KEYS", rule: "none of them the same as JWT_SECRET" });
+    }
     Ok(Auth { open, api_keys, jwt })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const KEY: &str = "0123456789abcdef01234567";
 
     fn config(vars: &[(&str, &str)]) -> Result<Config, BadConfig> {
         Config::parse(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
@@ -215,6 +286,17 @@ mod tests {
             ("JWT_SECRET", "short-secret"),
             ("AUTH", "basic"),
             ("WARM_SESSIONS", "-3"),
+            ("TURN_TIMEOUT", "56m"),
+            ("TURN_TIMEOUT", "999ms"),
+            ("TURN_TIMEOUT", "00s"),
+            ("CONTAINER_IDLE", "301m"),
+            ("CONTAINER_IDLE", "99999999999999999d"),
+            ("PREWARM", "yes"),
+            ("INSTANCE_TYPE", "standard-7"),
+            ("JURISDICTION", "mars"),
+            ("API_KEYS", "short-key"),
+            ("API_KEYS", "0123456789abcdef01234567,short-key"),
+            ("API_KEYS", "0123456789 abcdef01234567"),
         ] {
             let error = config(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains(value), "{error}");
@@ -222,11 +304,47 @@ mod tests {
     }
 
     #[test]
+    fn times_may_be_as_long_as_the_platform_lets_them() {
+        let longest = config(&[("TURN_TIMEOUT", "55m"), ("CONTAINER_IDLE", "5h")]).unwrap();
+        assert_eq!((longest.turn_timeout, longest.container_idle), (MAX_TURN_TIMEOUT, MAX_CONTAINER_IDLE));
+    }
+
+    #[test]
+    fn a_key_is_not_the_secret_of_tokens() {
+        let secret = "s".repeat(32);
+        let error = config(&[("JWT_SECRET", &secret), ("API_KEYS", &format!("{KEY},{secret}"))]).unwrap_err();
+        assert_eq!(error.to_string(), "the var API_KEYS is wrong: none of them the same as JWT_SECRET");
+        assert!(config(&[("JWT_SECRET", &secret), ("API_KEYS", KEY)]).is_ok());
+    }
+
+    #[test]
+    fn where_and_on_what_containers_run_is_set_by_name() {
+        let nothing = config(&[]).unwrap();
+        assert_eq!((nothing.prewarm, nothing.instance_type, nothing.jurisdiction), (true, "standard-2", None));
+        for kind in INSTANCE_TYPES {
+            assert_eq!(config(&[("INSTANCE_TYPE", kind)]).unwrap().instance_type, kind);
+        }
+        for (name, place) in [("eu", Jurisdiction::Eu), ("fedramp", Jurisdiction::FedRamp)] {
+            assert_eq!(config(&[("JURISDICTION", name)]).unwrap().jurisdiction, Some(place));
+        }
+        assert!(!config(&[("PREWARM", "off")]).unwrap().prewarm);
+    }
+
+    #[test]
     fn secrets_do_not_print() {
-        let config =
-            config(&[("API_KEYS", "k1, k2,"), ("ANTHROPIC_API_KEY", "hush"), ("JWT_SECRET", &"s3cret".repeat(6))]);
+        let config = config(&[
+            ("API_KEYS", &format!("k1{KEY}, k2{KEY},")),
+            ("ANTHROPIC_API_KEY", "hush"),
+            ("JWT_SECRET", &"s3cret".repeat(6)),
+        ]);
         let printed = format!("{:?}", config.unwrap());
-        assert!(!printed.contains("k1") && !printed.contains("hush") && !printed.contains("s3cret"), "{printed}");
+        assert!(
+            !printed.contains("k1")
+                && !printed.contains(KEY)
+                && !printed.contains("hush")
+                && !printed.contains("s3cret"),
+            "{printed}"
+        );
         assert!(printed.contains("api_keys: 2"));
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::domain::turn::shortened;
 use crate::domain::{Failure, FailureCode, RequestId};
 
 /// A refusal, as the caller sees it.
@@ -63,8 +64,10 @@ codes! {
     AuthNotConfigured 403 "auth_not_configured" "Authentication is not configured";
     NotFound 404 "not_found" "Not found";
     MethodNotAllowed 405 "method_not_allowed" "Method not allowed";
+    RequestTimeout 408 "request_timeout" "The body did not come in time";
     TurnCancelled 409 "turn_cancelled" "The turn was cancelled";
     PromptTooLarge 413 "prompt_too_large" "The prompt is too large";
+    BodyTooLarge 413 "body_too_large" "The body is too large";
     UnsupportedMediaType 415 "unsupported_media_type" "Not JSON";
     IdempotencyKeyReused 422 "idempotency_key_reused" "The idempotency key was used for another request";
     QueueFull 429 "queue_full" "Too many turns are waiting";
@@ -74,29 +77,53 @@ codes! {
     AgentFailed 502 "agent_failed" "The agent failed";
     ModelAuthFailed 502 "model_auth_failed" "The model refused the credential";
     ModelFailed 502 "model_failed" "The model failed";
+    AtCapacity 503 "at_capacity" "No container is free";
     ContainerUnavailable 503 "container_unavailable" "No container";
+    ObjectReset 503 "object_reset" "The account is being updated";
     TurnInterrupted 503 "turn_interrupted" "The turn was interrupted";
     TurnTimeout 504 "turn_timeout" "The turn took too long";
 }
 
 /// `Retry-After` of a refusal that sending again can mend, where nothing better is known.
 const RETRY_AFTER_S: u64 = 5;
+/// The same where a container must become free first: the shortest time that an instance takes to stop and another to start.
+const CAPACITY_RETRY_AFTER_S: u64 = 30;
+/// The same where an object is made anew, which takes less than a second.
+const RESET_RETRY_AFTER_S: u64 = 2;
 
 impl ApiError {
     /// A refusal with its sentence.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let retry_after_s = match code {
+            Code::AtCapacity => Some(CAPACITY_RETRY_AFTER_S),
+            Code::ObjectReset => Some(RESET_RETRY_AFTER_S),
             Code::QueueFull | Code::ContainerUnavailable | Code::TurnInterrupted => Some(RETRY_AFTER_S),
             _ => None,
         };
-        Self { code, detail: detail.into(), retry_after_s, allow: None }
+        Self { code, detail: shortened(detail.into()), retry_after_s, allow: None }
     }
 
     /// Something of ours broke; the log says what.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(Code::Internal, "Something went wrong on our side. The log has the details under this request_id.")
+    }
+
+    /// The account's object was reset or is being updated.
+    #[must_use]
+    pub fn object_reset() -> Self {
+        Self::new(
+            Code::ObjectReset,
+            "The account's object was reset or is being updated. \
+             Send the request again; with the same Idempotency-Key, a query runs once.",
+        )
+    }
+
+    /// The body did not come within the time that it has.
+    #[must_use]
+    pub fn request_timeout() -> Self {
+        Self::new(Code::RequestTimeout, "The body did not come whole within 60 seconds.")
     }
 
     /// There is no such route or thing.
@@ -140,6 +167,7 @@ impl From<&Failure> for ApiError {
     fn from(failure: &Failure) -> Self {
         let code = match failure.code {
             FailureCode::AgentFailed => Code::AgentFailed,
+            FailureCode::AtCapacity => Code::AtCapacity,
             FailureCode::ContainerUnavailable => Code::ContainerUnavailable,
             FailureCode::ModelAuthFailed => Code::ModelAuthFailed,
             FailureCode::ModelFailed => Code::ModelFailed,
@@ -178,6 +206,27 @@ mod tests {
             json,
             r#"{"type":"about:blank","title":"Not found","status":404,"detail":"Not found","code":"not_found","error":"Not found","request_id":"req_0123456789abcdef0123456789abcdef"}"#
         );
+    }
+
+    #[test]
+    fn what_may_be_sent_again_says_when() {
+        let problem = |error: &ApiError| {
+            let id: RequestId = "req_0123456789abcdef0123456789abcdef".parse().unwrap();
+            let json = serde_json::to_value(error.problem(&id)).unwrap();
+            (json["status"].as_u64(), json["code"].clone(), json["title"].clone(), error.retry_after_s)
+        };
+        let failed = Failure::new(FailureCode::AtCapacity, "No container is free at the moment.");
+        let at_capacity = (Some(503), "at_capacity".into(), "No container is free".into(), Some(30));
+        assert_eq!(problem(&ApiError::from(&failed)), at_capacity);
+        let reset = (Some(503), "object_reset".into(), "The account is being updated".into(), Some(2));
+        assert_eq!(problem(&ApiError::object_reset()), reset);
+        let late = (Some(408), "request_timeout".into(), "The body did not come in time".into(), None);
+        assert_eq!(problem(&ApiError::request_timeout()), late);
+    }
+
+    #[test]
+    fn a_detail_has_a_bound() {
+        assert_eq!(ApiError::new(Code::InvalidJson, "x".repeat(32 * 1024)).detail.chars().count(), 500);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod directory;
 pub mod domain;
 pub mod error;
+pub mod gateway;
 pub mod log;
 #[cfg(target_arch = "wasm32")]
 mod platform;

@@ -53,7 +53,19 @@ pub struct Line<'a> {
     /// Tokens received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
-    /// Answers of the model that the turn had, where its agent lived to tell.
+    /// Tokens read from the model's prompt cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_read_input_tokens: Option<u64>,
+    /// Tokens written to the model's prompt cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_creation_input_tokens: Option<u64>,
+    /// The model that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<&'a str>,
+    /// The status of the model's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
+    /// Calls of the model that the gateway let through for the turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_calls: Option<u32>,
     /// Whether a live process took the turn.

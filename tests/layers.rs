@@ -15,9 +15,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("directory", &["config", "digest", "domain", "log", "store"]),
     ("domain", &[]),
     ("error", &["domain"]),
+    ("gateway", &["config", "domain"]),
     ("lib", &["account"]),
     ("log", &["domain"]),
-    ("platform", &["account", "agent", "api", "config", "digest", "directory", "domain", "error", "log", "store"]),
+    (
+        "platform",
+        &["account", "agent", "api", "config", "digest", "directory", "domain", "error", "gateway", "log", "store"],
+    ),
     ("store", &["domain"]),
 ];
 

@@ -6,7 +6,7 @@ use super::listeners::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
     AgentSession, Conversation, EventId, IdempotencyKey, MetadataPatch, RequestId, SessionId, Title, Turn, TurnId,
-    TurnOptions, Visit, Words,
+    TurnOptions, Usage, Visit, Words,
 };
 use crate::store::StoreError;
 use crate::store::messages::Messages;
@@ -19,6 +19,17 @@ pub struct Envelope {
     pub request_id: RequestId,
     /// What is to be done.
     pub command: Command,
+    /// Whether it is sent again, because the object was reset before it had answered. What it had done by then is not done twice.
+    #[serde(skip)]
+    pub again: bool,
+}
+
+impl Envelope {
+    /// A command that is sent for the first time.
+    #[must_use]
+    pub const fn new(request_id: RequestId, command: Command) -> Self {
+        Self { request_id, command, again: false }
+    }
 }
 
 /// What an account's object can be asked.
@@ -76,22 +87,69 @@ pub enum Command {
     },
     /// How much is stored.
     StorageStats,
+    /// Start the container ahead of a query.
+    Prewarm,
     /// Delete what is due.
     Purge,
     /// The same for the directory, which wants to know what is left.
     Visit,
-    /// The model's API has refused a call of the container.
-    NoteRefusal(Refusal),
+    /// The container wants to call the model's API: may it?
+    BeginCall(CallBegun),
+    /// A call of the model's API has ended.
+    EndCall(CallEnded),
 }
 
-/// An answer of the model's API that is no message, as the gateway saw it.
+impl Command {
+    /// Whether it holds words of a user: then it is in no URL, which the platform logs.
+    #[must_use]
+    pub const fn has_content(&self) -> bool {
+        match self {
+            Self::StartTurn(_) | Self::UpdateConversation { .. } => true,
+            Self::ListConversations { words, .. } => words.is_some(),
+            Self::ReadConversation { .. }
+            | Self::FollowConversation { .. }
+            | Self::CancelConversation { .. }
+            | Self::DeleteConversation { .. }
+            | Self::ReadTurn { .. }
+            | Self::StorageStats
+            | Self::Purge
+            | Self::Visit
+            | Self::Prewarm
+            | Self::BeginCall(_)
+            | Self::EndCall(_) => false,
+        }
+    }
+
+    /// Whether sending it again, after an answer that did not come, does nothing twice. A turn is found by its request's id.
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::EndCall(_))
+    }
+}
+
+/// A call of the model's API before it leaves, as the gateway sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// The SDK's session that asked, as the container says.
+pub struct CallBegun {
+    /// The SDK's session that asks, as the container says; it decides only which of the running turns the call is counted for.
     pub agent_session: Option<AgentSession>,
-    /// Its status.
+    /// Whether the model answers it. Counting tokens is free.
+    pub counts: bool,
+}
+
+/// A call of the model's API after its answer has passed, as the gateway saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallEnded {
+    /// The turn that it was counted for.
+    pub turn_id: TurnId,
+    /// The status of the answer.
     pub status: u16,
-    /// The seconds that it asked to wait.
+    /// The model that answered.
+    pub model: Option<String>,
+    /// What it told of its tokens.
+    pub usage: Usage,
+    /// From the call to the end of its answer, in milliseconds.
+    pub total_ms: u64,
+    /// The seconds that a refusal asked to wait.
     pub retry_after_s: Option<u64>,
 }
 
@@ -175,10 +233,17 @@ pub enum Reply<J> {
     Deleted,
     /// So many turns were ended or asked to end.
     Cancelled(usize),
+    /// Whether the container is being started ahead of a query.
+    Prewarming {
+        /// Whether this command began it.
+        started: bool,
+    },
     /// What was due is gone.
     Purged(Visit),
     /// The answer to a visit of the directory.
     Visited(Visit),
+    /// The call may be made; it is counted for this turn.
+    CallBegun(TurnId),
     /// It is known now.
     Noted,
 }
@@ -189,6 +254,9 @@ pub enum AccountError {
     /// There is no such conversation or turn.
     #[error("not found")]
     NotFound,
+    /// No turn runs that a call of the model could belong to.
+    #[error("no turn is running")]
+    NoTurn,
     /// As many turns wait as may.
     #[error("{depth} turns are waiting")]
     QueueFull {

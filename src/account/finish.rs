@@ -34,8 +34,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         ending: &Ending,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
-        let asked_to_wait = self.running.borrow().get(&turn.turn_id).and_then(|running| running.retry_after_s);
-        let mut failure = ending.code.map(|code| failure(code, ending.result.as_deref(), asked_to_wait));
+        let calls = self.running.borrow().get(&turn.turn_id).map(|running| running.calls).unwrap_or_default();
+        let mut failure = ending.code.map(|code| failure(code, ending.result.as_deref(), calls.retry_after_s));
         if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
             refused.clone_into(&mut failure.detail);
         }
@@ -82,7 +82,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         })?;
         self.clean_up_after(turn, progress, ending, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
-        self.log_end(&ended, progress, ending.result.as_ref().and_then(|result| result.model_calls));
+        self.log_end(&ended, progress, Some(calls.begun));
         self.running.borrow_mut().remove(&turn.turn_id);
         if self.running.borrow().is_empty() {
             self.idle_since.set(Some(now));
@@ -174,7 +174,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 /// Whether sending the same request again can mend it: its key then makes another turn.
 const fn may_be_sent_again(code: FailureCode) -> bool {
     match code {
-        FailureCode::ContainerUnavailable | FailureCode::TurnInterrupted => true,
+        FailureCode::AtCapacity | FailureCode::ContainerUnavailable | FailureCode::TurnInterrupted => true,
         FailureCode::AgentFailed
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
@@ -191,6 +191,7 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         FailureCode::TurnCancelled => "The turn was cancelled.",
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
         FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
+        FailureCode::AtCapacity => "No container is free at the moment. It is safe to send the turn again.",
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
         FailureCode::AgentFailed
         | FailureCode::ModelAuthFailed

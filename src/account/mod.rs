@@ -7,9 +7,10 @@ mod conversations;
 mod finish;
 pub mod host;
 pub mod listeners;
+mod model_calls;
+mod prewarm;
 mod progress;
 mod purge;
-mod refusals;
 mod run;
 mod submit;
 pub mod turn;
@@ -27,9 +28,10 @@ use futures_util::lock::Mutex;
 use command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use host::{Host, Registry};
 use listeners::{Listeners, Subscription, announcement};
+use model_calls::ModelCalls;
 use turn::Stop;
 
-use crate::agent::{Agent, Container};
+use crate::agent::{Agent, Container, ContainerError};
 use crate::config::Config;
 use crate::digest;
 use crate::domain::{
@@ -56,8 +58,8 @@ struct Running {
     session_id: SessionId,
     /// From when the container has said it, or its conversation was deleted.
     agent_session: Option<AgentSession>,
-    /// The seconds that the model's API asked to wait, when it last refused a call.
-    retry_after_s: Option<u64>,
+    /// What it has asked of the model so far.
+    calls: ModelCalls,
     stop: mpsc::UnboundedSender<Stop>,
 }
 
@@ -80,6 +82,7 @@ pub struct Account<S, C, H> {
     awake: Cell<bool>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
+    prewarm: Cell<Option<prewarm::Prewarm>>,
     purge: Cell<wake::Purge>,
     purge_lock: Mutex<()>,
     cleared: Cell<bool>,
@@ -105,6 +108,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             awake: Cell::new(false),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
+            prewarm: Cell::new(None),
             purge: Cell::default(),
             purge_lock: Mutex::new(()),
             cleared: Cell::new(false),
@@ -120,16 +124,24 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.wake_up()?;
         let now = self.host.now();
         let reply = match envelope.command {
-            Command::StartTurn(start) => return self.start_turn(&start, &envelope.request_id, now),
+            Command::StartTurn(start) => {
+                return self.start_turn(&start, &envelope.request_id, envelope.again, now);
+            }
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
-            Command::ReadConversation { session_id, before } => self.read_conversation(&session_id, before, now)?,
+            Command::ReadConversation { session_id, before } => {
+                let read = self.read_conversation(&session_id, before, now)?;
+                self.prewarm_for_reader(now);
+                read
+            }
             Command::UpdateConversation { session_id, title, metadata } => {
                 self.update_conversation(&session_id, title.as_ref(), metadata, now)?
             }
             Command::FollowConversation { session_id, last_event_id } => {
                 let turn_id = self.turn_to_follow(&session_id, last_event_id.as_ref())?;
                 let after = last_event_id.filter(|id| id.turn_id == turn_id).map_or(0, |id| id.n);
-                Reply::Events { subscription: self.follow(&turn_id, after)?, replayed: false }
+                let subscription = self.follow(&turn_id, after)?;
+                self.prewarm_for_reader(now);
+                Reply::Events { subscription, replayed: false }
             }
             Command::CancelConversation { session_id } => {
                 self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
@@ -137,6 +149,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
+            Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,
             Command::Purge => {
                 let purge = Rc::clone(self).purge();
@@ -146,8 +159,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 let purge = Rc::clone(self).purge();
                 return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
-            Command::NoteRefusal(refusal) => {
-                self.note_refusal(&refusal);
+            Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),
+            Command::EndCall(call) => {
+                self.end_call(&call, &envelope.request_id);
                 Reply::Noted
             }
         };
@@ -167,7 +181,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         self.pump()?;
         let now = self.host.now();
-        if self.running.borrow().is_empty() && self.agent.is_running() {
+        if self.is_prewarming() {
+            self.idle_since.set(Some(now));
+        } else if !self.agent.is_running() {
+            // It stopped by itself: there is nothing to stop any more.
+            if self.idle_since.take().is_some() {
+                self.store.set_container_idle_since(None)?;
+            }
+        } else if self.running.borrow().is_empty() {
             let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
             self.idle_since.set(Some(since));
             if now >= since.plus(self.config.container_idle) {
@@ -194,12 +215,15 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         if self.awake.replace(true) {
             return Ok(());
         }
+        if self.agent.is_running() {
+            self.agent.adopt(self.store.agent_token()?);
+        }
         for turn in self.store.active_turns()? {
             if turn.status == TurnStatus::Running {
                 self.launch(turn, run::Begin::Attach, None);
             }
         }
-        self.look_for_orphans(1);
+        self.look_for_orphans(clean_up::ORPHAN_LOOKS);
         Ok(())
     }
 
@@ -207,11 +231,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         start: &StartTurn,
         request_id: &RequestId,
+        again: bool,
         now: Millis,
     ) -> Result<Handled<S::Json>, AccountError> {
         let answer = start.answer;
-        let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
-        if !replayed {
+        // A request that is sent again may have made its turn before the object was reset.
+        let made = if again { self.store.turn_by_request(request_id)? } else { None };
+        let (turn_id, admitted, replayed) = match made {
+            Some(turn_id) => (turn_id, false, false),
+            None => {
+                let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
+                (turn_id, !replayed, replayed)
+            }
+        };
+        if admitted {
             let work = TurnWork {
                 prompt: start.prompt.clone(),
                 options: start.options.clone(),
@@ -230,7 +263,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =
-                    if replayed { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) } else { None };
+                    if admitted { None } else { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) };
                 if let Some(turn) = ended {
                     return Ok(Handled::Now(Reply::Answer { turn: Box::new(turn), replayed }));
                 }
@@ -325,7 +358,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn launch(self: &Rc<Self>, turn: ActiveTurn, begin: run::Begin, work: Option<TurnWork>) {
         let (stop, stops) = mpsc::unbounded();
         let session_id = turn.session_id.clone();
-        let running = Running { session_id, agent_session: None, retry_after_s: None, stop };
+        let running = Running { session_id, agent_session: None, calls: ModelCalls::default(), stop };
         self.running.borrow_mut().insert(turn.turn_id.clone(), running);
         let mut listeners = self.listeners.borrow_mut();
         let event = announcement(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
@@ -425,10 +458,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(())
     }
 
+    /// The token of a container that is about to start, stored: an object that comes after this one goes on with it.
+    fn mint_token(&self) -> Result<String, ContainerError> {
+        // Each has 74 random bits.
+        let token = format!("{}{}", self.host.uuid().simple(), self.host.uuid().simple());
+        let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
+        stored.map_err(|error| ContainerError(error.to_string()))?;
+        Ok(token)
+    }
+
     fn wake_limits(&self) -> wake::Limits {
         wake::Limits { container_idle: self.config.container_idle, retention: self.config.retention }
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "each line is made for this one call")]
     fn log(&self, level: Level, line: Line<'_>) {
         self.host.log(level, &Line { account: Some(&self.log_id), ..line });
     }

@@ -42,21 +42,22 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             match error {
                 SubmitError::Agent(AgentError::TranscriptRequired) if !replay => replay = true,
                 SubmitError::Start(AgentError::Draining)
-                | SubmitError::Agent(AgentError::Draining | AgentError::SessionBusy | AgentError::AtCapacity)
+                | SubmitError::Agent(AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess)
                     if waits < ROOM_TRIES =>
                 {
                     waits += 1;
                     self.host.sleep(ROOM_PAUSE).await;
                 }
                 SubmitError::Agent(
-                    error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::AtCapacity),
+                    error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess),
                 ) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
                     return Err(Event::Unavailable);
                 }
                 SubmitError::Start(error) => {
                     self.log_turn_problem(turn, "container_start_failed", &error);
-                    return Err(Event::Unavailable);
+                    let full = matches!(error, AgentError::AtCapacity(_));
+                    return Err(if full { Event::AtCapacity } else { Event::Unavailable });
                 }
                 SubmitError::Agent(error) if tries < SUBMIT_TRIES => {
                     tries += 1;
@@ -85,7 +86,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     ) -> Result<Frames<C::Body>, SubmitError> {
         let asked_at = self.host.now();
         let busy = self.running.borrow().len() > 1;
-        let readiness = self.agent.ensure(busy).await.map_err(SubmitError::Start)?;
+        let readiness = self.agent.ensure(busy, &|| self.mint_token()).await.map_err(SubmitError::Start)?;
         if readiness == Readiness::Replaced {
             self.log_turn_problem(turn, "container_died", &"it did not answer any more");
         }

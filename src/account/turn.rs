@@ -43,6 +43,8 @@ pub enum Event {
     Broken,
     /// The container cannot be started.
     Unavailable,
+    /// The platform has no room for another container.
+    AtCapacity,
 }
 
 /// What is to be done.
@@ -66,6 +68,9 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
         (State::Queued | State::Running | State::Stopping(_), Event::Unavailable) => {
             end((TurnStatus::Failed, Some(FailureCode::ContainerUnavailable)))
         }
+        (State::Queued | State::Running | State::Stopping(_), Event::AtCapacity) => {
+            end((TurnStatus::Failed, Some(FailureCode::AtCapacity)))
+        }
         (State::Running, Event::Stop(why)) => (State::Stopping(why), Todo::AskToStop),
         (State::Queued, Event::Stop(why))
         | (
@@ -88,6 +93,7 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
                 FailureCode::TurnInterrupted => TurnStatus::Interrupted,
                 FailureCode::TurnCancelled => TurnStatus::Cancelled,
                 FailureCode::AgentFailed
+                | FailureCode::AtCapacity
                 | FailureCode::ContainerUnavailable
                 | FailureCode::ModelAuthFailed
                 | FailureCode::ModelFailed
@@ -137,6 +143,7 @@ mod tests {
             Just(Event::Lost),
             Just(Event::Broken),
             Just(Event::Unavailable),
+            Just(Event::AtCapacity),
         ]
     }
 

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::document::{AcceptedJson, ConversationJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome};
+use super::document::{
+    AcceptedJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome,
+};
 use super::{cursor, links};
 use crate::account::command::{AccountError, Reply};
 use crate::account::listeners::Subscription;
@@ -26,13 +28,15 @@ pub struct Answer<J> {
     pub status: u16,
     /// Its media type.
     pub content_type: &'static str,
-    /// Its headers besides `content-type`, and besides `cache-control` and `x-request-id`, which every answer has.
+    /// Its headers besides `content-type`, and besides `cache-control`, `x-content-type-options` and `x-request-id`, which every answer has.
     pub headers: Vec<(&'static str, String)>,
     /// Its body.
     pub body: Body<J>,
 }
 
 const JSON: &str = "application/json";
+/// The header that names the turn of a model's call to the gateway.
+pub const TURN_HEADER: &str = "x-turn-id";
 /// `Cache-Control` of every answer: each is of one account, or of one moment.
 pub const CACHE_CONTROL: &str = "no-store";
 
@@ -121,6 +125,10 @@ impl<J> Answer<J> {
             }
             Reply::Purged(visit) => Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }),
             Reply::Visited(visit) => Self::json(200, &visit),
+            Reply::Prewarming { started } => Self::json(202, &PrewarmingJson { prewarming: started }),
+            Reply::CallBegun(turn_id) => {
+                Self::new(200, JSON, Body::Text(String::new())).with(TURN_HEADER, turn_id.as_str())
+            }
             Reply::Deleted | Reply::Noted => Self::json(200, &SuccessJson { success: true, cancelled: None }),
             Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
@@ -141,7 +149,7 @@ impl<J> Answer<J> {
 impl From<&AccountError> for ApiError {
     fn from(error: &AccountError) -> Self {
         match error {
-            AccountError::NotFound => Self::not_found(),
+            AccountError::NotFound | AccountError::NoTurn => Self::not_found(),
             AccountError::QueueFull { depth } => Self::new(
                 Code::QueueFull,
                 format!("{depth} turns of this account are waiting already. Try again later."),
@@ -155,7 +163,11 @@ impl From<&AccountError> for ApiError {
                 "This Idempotency-Key came with another request before. Use a new one for each request.",
             ),
             AccountError::Metadata(rule) => Self::parameter("metadata", &rule.to_string()),
-            AccountError::EndUnseen | AccountError::Store(_) => Self::internal(),
+            AccountError::EndUnseen => Self::new(
+                Code::Internal,
+                "The object lost sight of this turn, which is stored and goes on: its conversation tells how it ends.",
+            ),
+            AccountError::Store(_) => Self::internal(),
         }
     }
 }
@@ -246,6 +258,19 @@ mod tests {
         assert_eq!((full.status, header(&full, "retry-after")), (429, Some("5")));
         let allow = ApiError { allow: Some("GET"), ..ApiError::new(Code::MethodNotAllowed, "x") };
         assert_eq!(header(&refused(&allow), "allow"), Some("GET"));
+    }
+
+    #[test]
+    fn the_answer_to_a_prewarming_is_pinned() {
+        let answer = of(Reply::Prewarming { started: true });
+        assert_eq!((answer.status, text(&answer)), (202, r#"{"prewarming":true}"#));
+    }
+
+    #[test]
+    fn an_end_that_nobody_saw_does_not_promise_details_in_the_log() {
+        let error = ApiError::from(&AccountError::EndUnseen);
+        assert_eq!(error.code, Code::Internal);
+        assert!(!error.detail.contains("log"), "{}", error.detail);
     }
 
     #[test]

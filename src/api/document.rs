@@ -38,6 +38,12 @@ pub(super) struct RunStartedJson<'a> {
     pub(super) run_id: &'a RunId,
 }
 
+/// Whether a container is started ahead of a query.
+#[derive(Serialize)]
+pub(super) struct PrewarmingJson {
+    pub(super) prewarming: bool,
+}
+
 /// What a purge deleted.
 #[derive(Serialize)]
 pub(super) struct PurgedJson {

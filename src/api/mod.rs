@@ -2,9 +2,9 @@
 
 pub mod answer;
 pub mod auth;
+pub mod body;
 pub mod cursor;
 pub mod document;
-pub mod gateway;
 pub mod health;
 pub mod links;
 pub mod query;

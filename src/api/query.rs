@@ -4,6 +4,26 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+/// Why a parameter is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadParameter {
+    /// What it decodes to is no UTF-8.
+    NotUtf8,
+    /// It is there more than once.
+    Twice,
+}
+
+impl BadParameter {
+    /// What it must be instead.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "percent-encoded UTF-8",
+            Self::Twice => "given once",
+        }
+    }
+}
+
 /// The parts of an absolute URL that routing needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
@@ -35,22 +55,38 @@ impl<'a> Target<'a> {
     }
 
     /// The first parameter of that name, decoded.
-    #[must_use]
-    pub fn parameter(&self, name: &str) -> Option<String> {
+    ///
+    /// # Errors
+    /// [`BadParameter::NotUtf8`]: two values that are not UTF-8 are never taken for the same text.
+    pub fn parameter(&self, name: &str) -> Result<Option<String>, BadParameter> {
+        self.values(name).next().transpose()
+    }
+
+    /// The only parameter of that name, decoded.
+    ///
+    /// # Errors
+    /// [`BadParameter::NotUtf8`], or [`BadParameter::Twice`], whatever else reads the same URL may take.
+    pub fn only_parameter(&self, name: &str) -> Result<Option<String>, BadParameter> {
+        let mut values = self.values(name);
+        let first = values.next().transpose()?;
+        if values.next().is_some() { Err(BadParameter::Twice) } else { Ok(first) }
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = Result<String, BadParameter>> {
         self.query
             .split('&')
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .find(|(key, _)| *key == name || decode(key) == name)
-            .map(|(_, value)| decode(value).into_owned())
+            .filter(move |(key, _)| *key == name || decode(key).is_some_and(|key| key == name))
+            .map(|(_, value)| decode(value).map(Cow::into_owned).ok_or(BadParameter::NotUtf8))
     }
 }
 
-fn decode(text: &str) -> Cow<'_, str> {
+fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
+        return Some(Cow::Borrowed(text));
     }
     let spaces = text.replace('+', " ");
-    Cow::Owned(percent_decode_str(&spaces).decode_utf8_lossy().into_owned())
+    percent_decode_str(&spaces).decode_utf8().ok().map(|decoded| Cow::Owned(decoded.into_owned()))
 }
 
 #[cfg(test)]
@@ -69,9 +105,28 @@ mod tests {
     #[test]
     fn parameters_are_decoded() {
         let target = Target::of("http://h/p?a=1&accountId=Zo%C3%AB+%26+co&b&a=2");
-        assert_eq!(target.parameter("accountId").as_deref(), Some("Zoë & co"));
-        assert_eq!(target.parameter("a").as_deref(), Some("1"));
-        assert_eq!(target.parameter("b").as_deref(), Some(""));
-        assert_eq!(target.parameter("c"), None);
+        let parameter = |name| target.parameter(name).unwrap();
+        assert_eq!(parameter("accountId").as_deref(), Some("Zoë & co"));
+        assert_eq!(parameter("a").as_deref(), Some("1"));
+        assert_eq!(parameter("b").as_deref(), Some(""));
+        assert_eq!(parameter("c"), None);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused_and_not_mended() {
+        let target = Target::of("http://h/p?M%FC=1&accountId=M%FCller&b=%c3");
+        assert_eq!(target.parameter("accountId"), Err(BadParameter::NotUtf8));
+        assert_eq!(target.parameter("b"), Err(BadParameter::NotUtf8));
+        assert_eq!(target.parameter("M\u{fffd}"), Ok(None));
+    }
+
+    #[test]
+    fn a_parameter_that_may_be_there_once_is_found_under_each_of_its_spellings() {
+        let only = |query: &str| Target::of(&format!("http://h/p?{query}")).only_parameter("accountId");
+        assert_eq!(only("accountId=a&b=1"), Ok(Some("a".to_owned())));
+        assert_eq!(only("accountid=a"), Ok(None));
+        for twice in ["accountId=a&accountId=a", "accountId=a&b&%61ccountId=b", "accountId&accountId=%ff"] {
+            assert_eq!(only(twice), Err(BadParameter::Twice), "{twice}");
+        }
     }
 }

@@ -28,6 +28,8 @@ pub enum Route {
     ReadTurn(TurnId),
     /// `GET /storage-stats`
     StorageStats,
+    /// `POST /prewarm`
+    Prewarm,
     /// `POST /purge`
     Purge,
     /// `POST /purge-runs`
@@ -57,6 +59,7 @@ impl Route {
             ["conversations", id, "events"] => only(method, "GET", || session(id).map(Self::FollowConversation)),
             ["turns", id] if !id.is_empty() => only(method, "GET", || turn(id).map(Self::ReadTurn)),
             ["storage-stats"] => only(method, "GET", || Ok(Self::StorageStats)),
+            ["prewarm"] => only(method, "POST", || Ok(Self::Prewarm)),
             ["purge"] => only(method, "POST", || Ok(Self::Purge)),
             ["purge-runs"] => match method {
                 "GET" => Ok(Self::ListPurgeRuns),
@@ -137,6 +140,12 @@ mod tests {
         assert_eq!(Route::parse("POST", "/purge-runs"), Ok(Route::StartPurgeRun));
         assert_eq!(Route::parse("GET", "/purge-runs"), Ok(Route::ListPurgeRuns));
         assert_eq!(Route::parse("DELETE", "/purge-runs").unwrap_err().allow, Some("GET, POST"));
+    }
+
+    #[test]
+    fn prewarming_is_asked_for_by_post() {
+        assert_eq!(Route::parse("POST", "/prewarm"), Ok(Route::Prewarm));
+        assert_eq!(Route::parse("GET", "/prewarm").unwrap_err().allow, Some("POST"));
     }
 
     #[test]

@@ -2,15 +2,13 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
-
 use super::auth::Principal;
-use super::request::{Head, json_object, named_account, need_json, text_field};
+use super::body::{Fields, Head, need_json};
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
-use crate::config::agent::{AgentPolicy, is_model};
+use crate::config::agent::{AgentPolicy, MAX_MODEL_BYTES, is_model};
 use crate::digest;
-use crate::domain::id::BadId;
+use crate::domain::id::{BadId, MAX_SESSION_BYTES};
 use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
 use crate::error::{ApiError, Code};
 
@@ -20,6 +18,9 @@ pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
 pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
 /// Longest system prompt of a request, in bytes.
 pub const MAX_SYSTEM_PROMPT_BYTES: usize = 64 * 1024;
+/// The fields of a query.
+const FIELDS: &[&str] =
+    &["accountId", "session_id", "query", "prompt", "model", "system_prompt", "max_turns", "stream"];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
 
@@ -73,24 +74,25 @@ impl QueryHead {
     /// # Errors
     /// The refusals of the contract.
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
-        let mut body = json_object(body.ok_or_else(prompt_too_large)?)?;
-        let mut field = |name: &str| body.get_mut(name).map(Value::take);
-        let account_id = self.principal.account(named_account(field("accountId"), self.named)?)?;
-        let session_id = text_field("session_id", field("session_id"))
-            .map_err(|e| ApiError::new(Code::InvalidSessionId, e.detail))?
+        let fields = Fields::of(body.ok_or_else(prompt_too_large)?, FIELDS)?;
+        let account_id = self.principal.account(fields.account(self.named)?)?;
+        let session_id = fields
+            .text("session_id", MAX_SESSION_BYTES, Code::InvalidSessionId)?
             .map(|id| id.try_into().map_err(|e: BadId| ApiError::new(Code::InvalidSessionId, e.to_string())))
             .transpose()?;
-        let prompt = text_field("query", field("query"))?.or(text_field("prompt", field("prompt"))?);
+        let prompt = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
+        let prompt = prompt("query")?.or(prompt("prompt")?);
         let prompt = prompt
             .filter(|prompt| !prompt.trim().is_empty())
             .ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
         if prompt.len() > MAX_PROMPT_BYTES {
             return Err(prompt_too_large());
         }
-        let options = options(&self.policy, field("model"), field("system_prompt"), field("max_turns"))?;
-        let streams = match field("stream") {
-            None | Some(Value::Null) => self.wants_events,
-            Some(Value::Bool(stream)) => stream,
+        let options = options(&self.policy, &fields)?;
+        let streams = match fields.raw("stream") {
+            None => self.wants_events,
+            Some("true") => true,
+            Some("false") => false,
             Some(_) => return Err(ApiError::parameter("stream", "true or false")),
         };
         let answer = match (self.respond_async, streams) {
@@ -111,13 +113,9 @@ fn prompt_too_large() -> ApiError {
 }
 
 /// What the caller asks of the agent, where it is well formed and the operator allows it.
-fn options(
-    policy: &AgentPolicy,
-    model: Option<Value>,
-    system_prompt: Option<Value>,
-    max_turns: Option<Value>,
-) -> Result<TurnOptions, ApiError> {
-    let model = text_field("model", model)?;
+fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, ApiError> {
+    let text = |name, most| fields.text(name, most, Code::InvalidParameter);
+    let model = text("model", MAX_MODEL_BYTES)?;
     if let Some(model) = &model {
         if !is_model(model) {
             return Err(ApiError::parameter("model", "the name of a model, at most 128 ASCII characters"));
@@ -126,7 +124,7 @@ fn options(
             return Err(ApiError::parameter("model", &format!("one of {}", policy.allowed_models().join(", "))));
         }
     }
-    let system_prompt = text_field("system_prompt", system_prompt)?;
+    let system_prompt = text("system_prompt", MAX_SYSTEM_PROMPT_BYTES)?;
     if let Some(prompt) = &system_prompt {
         if !policy.allows_system_prompt() {
             return Err(ApiError::parameter("system_prompt", "none; this service has its own"));
@@ -135,15 +133,10 @@ fn options(
             return Err(ApiError::parameter("system_prompt", "at most 65536 bytes"));
         }
     }
-    let max_turns = match max_turns {
-        None | Some(Value::Null) => None,
-        Some(value) => {
-            let most = policy.most_turns();
-            let turns = value.as_u64().and_then(|turns| u32::try_from(turns).ok());
-            let turns = turns.filter(|turns| (1..=most).contains(turns));
-            Some(turns.ok_or_else(|| ApiError::parameter("max_turns", &format!("a whole number from 1 to {most}")))?)
-        }
-    };
+    let most = policy.most_turns();
+    let most_turns = || ApiError::parameter("max_turns", &format!("a whole number from 1 to {most}"));
+    let whole = |raw: &str| raw.parse().ok().filter(|turns| (1..=most).contains(turns)).ok_or_else(most_turns);
+    let max_turns = fields.raw("max_turns").map(whole).transpose()?;
     Ok(TurnOptions { model, system_prompt, max_turns })
 }
 

@@ -1,15 +1,20 @@
 //! `PATCH /conversations/{id}`: a change of title and metadata.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::auth::Principal;
-use super::request::{Head, json_object, named_account, need_json, text_field};
+use super::body::{Fields, Head, is_deeper, need_json, not_json};
 use crate::account::command::Command;
+use crate::domain::conversation::MAX_TITLE_CHARS;
 use crate::domain::{AccountId, MetadataPatch, SessionId, Title};
 use crate::error::{ApiError, Code};
 
 /// Longest change, in bytes: metadata and title at their largest, each character escaped to twelve bytes, and room for keys to remove.
 pub const MAX_CHANGE_BYTES: usize = 256 * 1024;
+
+/// The fields of a change.
+const FIELDS: &[&str] = &["accountId", "title", "metadata"];
+const MAX_TITLE_BYTES: usize = 4 * MAX_TITLE_CHARS;
 
 /// A change without its body.
 #[derive(Debug)]
@@ -39,17 +44,30 @@ impl UpdateHead {
     /// # Errors
     /// The refusals of the contract.
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
-        let too_large = || ApiError::new(Code::InvalidJson, "A change has at most 262144 bytes.");
+        let too_large = || ApiError::new(Code::BodyTooLarge, "A change has at most 262144 bytes.");
         let body = body.filter(|body| body.len() <= MAX_CHANGE_BYTES).ok_or_else(too_large)?;
-        let mut body = json_object(body)?;
-        let mut field = |name: &str| body.get_mut(name).map(Value::take);
-        let account_id = self.principal.account(named_account(field("accountId"), self.named)?)?;
-        let title = text_field("title", field("title"))?
+        let fields = Fields::of(body, FIELDS)?;
+        let account_id = self.principal.account(fields.account(self.named)?)?;
+        let title = fields
+            .text("title", MAX_TITLE_BYTES, Code::InvalidParameter)?
             .map(|title| Title::try_from(title).map_err(|rule| ApiError::parameter("title", rule)))
             .transpose()?;
-        let metadata = field("metadata")
-            .map(|patch| MetadataPatch::try_from(patch).map_err(|e| ApiError::parameter("metadata", &e.to_string())))
-            .transpose()?;
+        let metadata = fields.written("metadata").map(metadata).transpose()?;
         Ok((account_id, Command::UpdateConversation { session_id: self.session_id, title, metadata }))
     }
+}
+
+/// A change of metadata as it is written. Only what can be one is decoded: other values would take many times their bytes.
+fn metadata(raw: &str) -> Result<MetadataPatch, ApiError> {
+    let patch = if raw == "null" || (raw.starts_with('{') && !is_deeper(raw, 1)) {
+        serde_json::from_str(raw).map_err(|e| not_json(&e))?
+    } else if raw.starts_with('{') {
+        // Refused for the value, as what is nested is.
+        let mut nested = Map::new();
+        nested.insert("nested".to_owned(), Value::Bool(true));
+        Value::Object(nested)
+    } else {
+        Value::Bool(true)
+    };
+    MetadataPatch::try_from(patch).map_err(|e| ApiError::parameter("metadata", &e.to_string()))
 }

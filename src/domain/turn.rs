@@ -57,6 +57,8 @@ impl TurnStatus {
 pub enum FailureCode {
     /// The SDK ended the turn with an error of its own, such as `error_max_turns`.
     AgentFailed,
+    /// The platform has no container instance free.
+    AtCapacity,
     /// The container did not start or does not answer.
     ContainerUnavailable,
     /// The model's API refused the credential.
@@ -89,8 +91,23 @@ impl Failure {
     /// A failure without advice about when to try again.
     #[must_use]
     pub fn new(code: FailureCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), retry_after_s: None }
+        Self { code, detail: shortened(detail.into()), retry_after_s: None }
     }
+}
+
+/// Longest detail of a failure or a refusal, in characters: it may quote what a container or a parser says.
+pub const MAX_DETAIL_CHARS: usize = 500;
+
+/// A detail, cut where it is too long.
+#[must_use]
+pub fn shortened(mut detail: String) -> String {
+    if let Some((last, _)) = detail.char_indices().nth(MAX_DETAIL_CHARS - 1)
+        && detail.chars().count() > MAX_DETAIL_CHARS
+    {
+        detail.truncate(last);
+        detail.push('…');
+    }
+    detail
 }
 
 /// Tokens and cost of one turn alone.
@@ -178,6 +195,13 @@ mod tests {
             assert_eq!(status.map(|s| serde_json::to_string(&s).unwrap()), Some(format!("\"{word}\"")));
         }
         assert_eq!(TurnStatus::parse("done"), None);
+    }
+
+    #[test]
+    fn a_long_detail_is_cut_at_a_character() {
+        let of = |text: String| Failure::new(FailureCode::AgentFailed, text).detail;
+        assert_eq!(of("é".repeat(MAX_DETAIL_CHARS)), "é".repeat(MAX_DETAIL_CHARS));
+        assert_eq!(of("é".repeat(32 * 1024)), format!("{}…", "é".repeat(MAX_DETAIL_CHARS - 1)));
     }
 
     #[test]

@@ -49,8 +49,8 @@ extern "C" {
 
     /// `ctx.exports`.
     pub type Exports;
-    #[wasm_bindgen(method, catch, js_name = default)]
-    pub fn default(this: &Exports, options: &Object) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = Gateway)]
+    pub fn gateway(this: &Exports, options: &Object) -> Result<JsValue, JsValue>;
 
     /// `ctx.container`.
     #[wasm_bindgen(extends = Object)]
@@ -58,6 +58,8 @@ extern "C" {
     pub type Container;
     #[wasm_bindgen(method, getter)]
     pub fn running(this: &Container) -> bool;
+    #[wasm_bindgen(method, getter)]
+    pub fn images(this: &Container) -> Option<Images>;
     #[wasm_bindgen(method, catch)]
     pub fn start(this: &Container, options: &Object) -> Js<()>;
     #[wasm_bindgen(method, catch)]
@@ -70,6 +72,11 @@ extern "C" {
     pub fn tcp_port(this: &Container, port: u16) -> Js<Port>;
     #[wasm_bindgen(method, catch, js_name = interceptOutboundHttp)]
     pub async fn intercept_outbound_http(this: &Container, host: &str, to: &JsValue) -> Result<JsValue, JsValue>;
+
+    /// `ctx.container.images`, where the object says which image runs.
+    pub type Images;
+    #[wasm_bindgen(method, getter)]
+    pub fn agent(this: &Images) -> JsValue;
 
     /// A port of a container.
     pub type Port;
@@ -89,25 +96,26 @@ extern "C" {
     pub type Namespace;
     #[wasm_bindgen(method, catch, js_name = getByName)]
     pub fn get_by_name(this: &Namespace, name: &str) -> Js<Stub>;
+    #[wasm_bindgen(method, catch)]
+    pub fn jurisdiction(this: &Namespace, name: &str) -> Js<Namespace>;
 
     /// A Durable Object from outside.
     pub type Stub;
-    #[wasm_bindgen(method, catch, js_name = fetch)]
-    pub fn fetch(this: &Stub, url: &str, init: &web_sys::RequestInit) -> Js<Promise>;
     #[wasm_bindgen(method, catch, js_name = fetch)]
     pub fn fetch_url(this: &Stub, url: &str) -> Js<Promise>;
 
     /// A Worker's `ctx`.
     #[wasm_bindgen(extends = Object)]
+    #[derive(Clone)]
     pub type WorkerContext;
     #[wasm_bindgen(method, getter)]
     pub fn props(this: &WorkerContext) -> JsValue;
+    #[wasm_bindgen(method, js_name = waitUntil)]
+    pub fn wait_until(this: &WorkerContext, promise: &Promise);
 
-    /// A promise whose rejection is answered, by Rust or by a function of JavaScript's own.
+    /// A promise whose rejection is answered by a function of JavaScript's own.
     #[wasm_bindgen(extends = Promise, js_name = Promise)]
     pub type Rejectable;
-    #[wasm_bindgen(method, js_name = catch)]
-    pub fn or_else(this: &Rejectable, answer: &Closure<dyn FnMut(JsValue) -> Result<JsValue, JsValue>>) -> Promise;
     #[wasm_bindgen(method, js_name = catch)]
     pub fn or_else_call(this: &Rejectable, answer: &Function) -> Promise;
 
@@ -116,13 +124,11 @@ extern "C" {
     pub fn fill_with_random(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
 
     /// `TransformStream` that passes bytes on as they are.
-    pub type IdentityTransformStream;
-    #[wasm_bindgen(constructor, catch)]
-    pub fn new() -> Js<IdentityTransformStream>;
+    pub type TransformStream;
     #[wasm_bindgen(method, getter)]
-    pub fn readable(this: &IdentityTransformStream) -> JsValue;
+    pub fn readable(this: &TransformStream) -> JsValue;
     #[wasm_bindgen(method, getter)]
-    pub fn writable(this: &IdentityTransformStream) -> Writable;
+    pub fn writable(this: &TransformStream) -> Writable;
 
     /// The writing end.
     pub type Writable;
@@ -174,18 +180,31 @@ extern "C" {
 // is sent on, a statement with its rows.
 #[wasm_bindgen(inline_js = "
 export const head = (request) => request.method + ' ' + request.url;
-export const headerNames = (request) => [...request.headers.keys()].join();
-export const sendOn = (request, url, without, name, value, limitMs) => {
-  const headers = new Headers(request.headers);
-  for (const each of without.split(',')) if (each) headers.delete(each);
+export const headerNames = (headers) => [...headers.keys()].join();
+const picked = (headers, names) => new Headers(names.split(',').flatMap((name) => (name ? [[name, headers.get(name)]] : [])));
+export const sendOn = (from, url, names, name, value, body, limitMs) => {
+  const headers = picked(from, names);
   headers.set(name, value);
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(new Error('no headers within ' + limitMs + ' ms')), limitMs);
-  const { method, body } = request;
-  return fetch(url, { method, headers, body, redirect: 'manual', signal: limit.signal }).finally(() => clearTimeout(timer));
+  return fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal: limit.signal }).finally(() => clearTimeout(timer));
 };
+export const passBack = (body, { status, headers }, names) => new Response(body, { status, headers: picked(headers, names) });
+export const plainResponse = (body, status, id) => new Response(body, { status, headers: { 'content-type': 'application/json', 'request-id': id } });
+export const transform = (length) => (length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length));
+export const ask = (objects, name, url, body, repeatable) => {
+  const send = (headers) => objects.getByName(name).fetch(url, body === undefined ? undefined : { method: 'POST', body, headers });
+  const answer = send({});
+  if (!repeatable) return answer;
+  return answer.catch((error) => {
+    if (error.overloaded || !passes(error)) throw error;
+    return send({ 'x-again': '1' });
+  });
+};
+export const passes = (error) => Boolean(error?.retryable || error?.durableObjectReset || error?.overloaded);
+export const orAnswer = (promise, answer, id) => promise.catch((error) => answer(error, id));
 export const respond = (body, status, type, cache, id) =>
-  new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-request-id': id } });
+  new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-content-type-options': 'nosniff', 'x-request-id': id } });
 export const responder = (...answer) => () => respond(...answer);
 export const query = (sql, statement, values) => {
   const cursor = sql.exec(statement, ...values);
@@ -197,21 +216,40 @@ export const query = (sql, statement, values) => {
 extern "C" {
     /// Method and URL of a request, with a space in between.
     pub fn head(request: &web_sys::Request) -> String;
-    /// The names of a request's headers, in lower case, with commas in between.
+    /// The names of headers, in lower case, with commas in between.
     #[wasm_bindgen(js_name = headerNames)]
-    pub fn header_names(request: &web_sys::Request) -> String;
-    /// Sends a request to `url`: its body as a stream, its headers but those of `without` (names with commas in between), and the header
-    /// `name`. Redirects are answers. It rejects where no answer begins within `limit_ms`.
+    pub fn header_names(headers: &web_sys::Headers) -> String;
+    /// Posts `body` to `url` with those of the headers `from` that `names` has (with commas in between), and the header `name`. Redirects are
+    /// answers. It rejects where no answer begins within `limit_ms`.
     #[wasm_bindgen(catch, js_name = sendOn)]
     pub fn send_on(
-        request: &web_sys::Request,
+        from: &web_sys::Headers,
         url: &str,
-        without: &str,
+        names: &str,
         name: &str,
         value: &str,
+        body: &JsValue,
         limit_ms: u32,
     ) -> Js<Promise>;
-    /// A response with the headers that every answer has: `content-type`, `cache-control`, `x-request-id`.
+    /// A response with another's status, those of its headers that `names` has (with commas in between), and `body`.
+    #[wasm_bindgen(catch, js_name = passBack)]
+    pub fn pass_back(body: &JsValue, answer: &web_sys::Response, names: &str) -> Js<web_sys::Response>;
+    /// A response of JSON in the manner of the model's API, which names its requests in `request-id`.
+    #[wasm_bindgen(catch, js_name = plainResponse)]
+    pub fn plain_response(body: &JsValue, status: u16, id: &str) -> Js<web_sys::Response>;
+    /// A stream that passes bytes on as they are; the reader is told their number where it is known.
+    #[wasm_bindgen(catch)]
+    pub fn transform(length: Option<f64>) -> Js<TransformStream>;
+    /// Asks the object of that name: by the URL alone, or with `body`. What is `repeatable` is asked once more, with the header `x-again`, where
+    /// the platform says that asking again may help.
+    #[wasm_bindgen(catch)]
+    pub fn ask(objects: &Namespace, name: &str, url: &str, body: &JsValue, repeatable: bool) -> Js<Promise>;
+    /// Whether the platform says that what went wrong with an object passes: it was reset, cannot be reached at the moment, or has too much to do.
+    pub fn passes(error: &JsValue) -> bool;
+    /// The promise, or where it is rejected what `answer` makes of the error and `id`.
+    #[wasm_bindgen(js_name = orAnswer)]
+    pub fn or_answer(promise: &Promise, answer: &Closure<dyn FnMut(JsValue, String) -> Js>, id: &str) -> Promise;
+    /// A response with the headers that every answer has: `content-type`, `cache-control`, `x-content-type-options`, `x-request-id`.
     #[wasm_bindgen(catch)]
     pub fn respond(
         body: &JsValue,

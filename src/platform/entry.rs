@@ -5,14 +5,13 @@ use std::rc::Rc;
 
 use worker::js_sys::{JSON, Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
-use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
-use super::bindings::{Js, Rejectable, WorkerContext, head, thrown};
-use super::{directory, gateway, host, http, in_flight, stub};
+use super::bindings::{Js, head, or_answer, passes, thrown};
+use super::{directory, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
-use crate::api::query::Target;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::config::{BadConfig, Config};
@@ -23,7 +22,7 @@ use crate::log::{Level, Line};
 thread_local! {
     static CONFIG: OnceCell<Result<Rc<Config>, BadConfig>> = const { OnceCell::new() };
     static HAS_CONTAINER: OnceCell<bool> = const { OnceCell::new() };
-    static UNREACHABLE: Closure<dyn FnMut(JsValue) -> Js> = Closure::new(object_unreachable);
+    static UNREACHABLE: Closure<dyn FnMut(JsValue, String) -> Js> = Closure::new(object_unreachable);
 }
 
 #[worker::event(start)]
@@ -45,12 +44,12 @@ fn var(env: &Env, name: &str) -> Option<String> {
     value.as_string().or_else(|| JSON::stringify(&value).ok()?.as_string())
 }
 
-/// Answers a request of the public, or a container's call of the model.
+/// Answers a request of the public. A container's call of the model never gets here: it has an entry point of its own.
 ///
 /// # Errors
 /// Where the runtime fails to make a response.
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Js {
+pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context) -> Js {
     let now = host::now();
     let request_id = host::request_id(now);
     let config = match config(&env) {
@@ -64,20 +63,16 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     };
     let head = head(&request);
     let (method, url) = head.split_once(' ').unwrap_or_default();
-    let context: WorkerContext = JsValue::from(context).unchecked_into();
-    if let Some(account_id) = gateway::calling_account(Target::of(url).host, &context) {
-        return in_flight::promise(Some(request_id.clone()), async move {
-            let call = gateway::Call { request, head, account_id, request_id };
-            gateway::forward(call, &config, &env).await
-        });
-    }
     let header = |name: &str| request.headers().get(name).ok().flatten();
     match parse(&Head { method, url, header: &header, now }, &config) {
         Ok(Asked::Health) => health_answer(&env, &config, now, &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => in_flight::promise(Some(request_id.clone()), async move {
             let body = http::read_body(&request, MAX_BODY_BYTES).await?;
-            match pending.with_body(body.as_deref()) {
+            if body == Err(http::Unread::Overdue) {
+                return http::refusal(&ApiError::request_timeout(), &request_id);
+            }
+            match pending.with_body(body.ok().as_deref()) {
                 Ok((account_id, command)) => {
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await
@@ -97,19 +92,21 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
 
 /// Sends a command to its object and passes the response on.
 fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Command) -> Js<Promise> {
-    let answer = stub::send(env, account_id, &Envelope { request_id, command })?;
-    Ok(UNREACHABLE.with(|unreachable| answer.unchecked_ref::<Rejectable>().or_else(unreachable)))
+    let envelope = Envelope::new(request_id, command);
+    let answer = stub::send(env, account_id, &envelope)?;
+    Ok(UNREACHABLE.with(|unreachable| or_answer(&answer, unreachable, envelope.request_id.as_str())))
 }
 
 /// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.
 #[expect(clippy::needless_pass_by_value, reason = "it is what a promise's catch gives")]
-fn object_unreachable(error: JsValue) -> Js {
-    let request_id = host::request_id(host::now());
+fn object_unreachable(error: JsValue, request_id: String) -> Js {
+    let request_id = RequestId::try_from(request_id).unwrap_or_else(|_| host::request_id(host::now()));
     let why = thrown(&error);
     let line =
         Line { event: "object_unreachable", request_id: Some(&request_id), error: Some(&why), ..Line::default() };
     host::log(Level::Error, &line);
-    http::refusal(&ApiError::internal(), &request_id)
+    let refusal = if passes(&error) { ApiError::object_reset() } else { ApiError::internal() };
+    http::refusal(&refusal, &request_id)
 }
 
 fn health_answer(env: &Env, config: &Config, now: Millis, request_id: &RequestId) -> Js {

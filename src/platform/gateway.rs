@@ -1,85 +1,196 @@
-//! The model gateway's shell: sends a container's call on with the real credential, bodies as streams both ways.
+//! The gateway's entry point: sends a container's call of the model on with the real credential, bodies as streams both ways, and tells the
+//! account what it cost. Interception alone reaches it (`ctx.exports.Gateway`), and nothing that reaches it gets anywhere else.
+
+use std::rc::Rc;
 
 use worker::js_sys::Reflect;
-use worker::wasm_bindgen::JsCast;
-use worker::wasm_bindgen_futures::JsFuture;
-use worker::{Env, web_sys};
+use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::{Env, web_sys, worker_sys};
 
-use super::bindings::{self, Js, WorkerContext};
-use super::{host, http, stub};
-use crate::account::command::{Command, Envelope};
-use crate::api::gateway::{MODEL_HOST, credential_header, destination, passes, passes_back, refusal};
+use super::bindings::{self, Js, WorkerContext, head};
+use super::{entry, host, in_flight, relay, stub};
+use crate::account::command::{CallBegun, CallEnded, Command, Envelope};
+use crate::api::answer::TURN_HEADER;
 use crate::api::query::Target;
 use crate::config::Config;
-use crate::domain::{AccountId, RequestId};
-use crate::error::{ApiError, Code};
+use crate::domain::{AccountId, Millis, RequestId, TurnId};
+use crate::gateway::body::BodyScan;
+use crate::gateway::headers::{RETRY_AFTER, SESSION_HEADER, passes, passes_back};
+use crate::gateway::meter::{Meter, Metered};
+use crate::gateway::{self, Refused};
 use crate::log::{Level, Line};
 
 /// How long the model's API may take to its first byte: a little longer than the CLI waits for it (`API_TIMEOUT_MS`, 60 s).
 const HEADERS_LIMIT_MS: u32 = 70_000;
 
-/// The prop that says whose container a call comes out of. No request from outside has props.
-pub const GATEWAY_PROP: &str = "model_gateway";
-
-/// The account whose container makes this call to `host`; none for a request from outside. The host only says whether it is worth
-/// asking: the prop decides.
-pub fn calling_account(host: &str, context: &WorkerContext) -> Option<AccountId> {
-    if host != MODEL_HOST {
-        return None;
-    }
-    let props = context.props();
-    let name = props.is_object().then(|| Reflect::get(&props, &GATEWAY_PROP.into()).ok()?.as_string())??;
-    AccountId::try_from(name).ok()
-}
+/// The prop that says whose container a call comes out of.
+pub const ACCOUNT_PROP: &str = "account_id";
 
 /// A container's call of the model.
-pub struct Call {
-    /// As it came.
-    pub request: web_sys::Request,
-    /// Its method and URL, with a space in between.
-    pub head: String,
-    /// Whose container it came out of.
-    pub account_id: AccountId,
-    /// What it is called in the log.
-    pub request_id: RequestId,
+struct Call {
+    request: web_sys::Request,
+    account_id: AccountId,
+    request_id: RequestId,
+    begun_at: Millis,
+    config: Rc<Config>,
+    env: Env,
+    context: WorkerContext,
 }
 
-/// Sends a container's call to the model's API and passes the answer back as it is; its account is told of a refusal.
-pub async fn forward(call: Call, config: &Config, env: &Env) -> Js {
-    let Call { request, head, account_id, request_id } = call;
-    let (method, url) = head.split_once(' ').unwrap_or_default();
-    let target = Target::of(url);
-    let ready = destination(config, method, target.path, target.query)
-        .and_then(|destination| Ok((destination, credential_header(config)?)));
-    let (destination, (name, value)) = match ready {
-        Ok(ready) => ready,
-        Err(error) => return http::refusal(&error, &request_id),
-    };
-    let names = bindings::header_names(&request);
-    let dropped = names.split(',').filter(|name| !passes(name)).collect::<Vec<_>>().join(",");
-    // The caller may have left long ago: the runtime tells it only when something is sent. Hence the limit.
-    let sent = match bindings::send_on(&request, &destination, &dropped, name, &value, HEADERS_LIMIT_MS) {
-        Ok(answer) => JsFuture::from(answer).await,
-        Err(error) => Err(error),
-    };
-    let (event, why) = match sent {
-        Ok(answer) => {
-            let answer: web_sys::Response = answer.unchecked_into();
-            if !answer.ok() {
-                // It may end the turn: what it asks for is there before.
-                let asked = |name: &str| request.headers().get(name).ok().flatten();
-                let told = |name: &str| answer.headers().get(name).ok().flatten();
-                let command = Command::NoteRefusal(refusal(answer.status(), asked, told));
-                let envelope = Envelope { request_id: request_id.clone(), command };
-                drop(JsFuture::from(stub::send(env, &account_id, &envelope)?).await);
-            }
-            if passes_back(answer.status()) {
-                return Ok(answer.into());
-            }
-            ("model_redirects", "MODEL_API_URL answers with a redirect".to_owned())
+/// Answers a container's call of the model.
+///
+/// # Errors
+/// Where the runtime fails to make a response.
+#[wasm_bindgen]
+pub fn gateway(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Js {
+    let begun_at = host::now();
+    let request_id = host::request_id(begun_at);
+    let context: WorkerContext = JsValue::from(context).unchecked_into();
+    let account = Reflect::get(&context.props(), &ACCOUNT_PROP.into()).ok().and_then(|name| name.as_string());
+    let known = account.and_then(|name| AccountId::try_from(name).ok()).zip(entry::config(&env).ok());
+    let Some((account_id, config)) = known else { return refusal(&Refused::no_word(), &request_id) };
+    in_flight::promise(Some(request_id.clone()), async move {
+        let call = Rc::new(Call { request, account_id, request_id, begun_at, config, env, context });
+        match call.forward().await {
+            Ok(response) => Ok(response),
+            Err(refused) => refusal(&refused, &call.request_id),
         }
-        Err(error) => ("model_unreachable", bindings::thrown(&error)),
+    })
+}
+
+fn refusal(refused: &Refused, request_id: &RequestId) -> Js {
+    let line = Line {
+        event: "model_call_refused",
+        request_id: Some(request_id),
+        http_status: Some(refused.status),
+        error: Some(&refused.message),
+        ..Line::default()
     };
-    host::log(Level::Warn, &Line { event, request_id: Some(&request_id), error: Some(&why), ..Line::default() });
-    http::refusal(&ApiError::new(Code::ModelFailed, "The model's API cannot be reached."), &request_id)
+    host::log(Level::Warn, &line);
+    bindings::plain_response(&JsValue::from_str(&refused.body()), refused.status, request_id.as_str()).map(Into::into)
+}
+
+impl Call {
+    async fn forward(self: &Rc<Self>) -> Result<JsValue, Refused> {
+        let head = head(&self.request);
+        let (method, url) = head.split_once(' ').unwrap_or_default();
+        let target = Target::of(url);
+        let destination = gateway::destination(&self.config, method, target.host, target.path, target.query)?;
+        let credential = gateway::credential_header(&self.config)?;
+        let turn_id = self.begin(gateway::is_model_call(target.path)).await?;
+        let sent = self.send(&destination, credential).await;
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.end(&turn_id, Refused::unreachable().status, Metered::default(), None).await;
+                return Err(error);
+            }
+        };
+        let told = |name: &str| answer.headers().get(name).ok().flatten();
+        if !answer.ok() {
+            let retry_after_s = told(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
+            // This refusal may end the turn: what it asks for is known before.
+            self.end(&turn_id, answer.status(), Metered::default(), retry_after_s).await;
+        }
+        if !gateway::passes_back(answer.status()) {
+            self.log("model_redirects", "MODEL_API_URL answers with a redirect");
+            return Err(Refused::unreachable());
+        }
+        let body = if answer.ok() && gateway::is_model_call(target.path) {
+            let meter = Meter::new(&told("content-type").unwrap_or_default());
+            self.metered(&answer, turn_id, meter).map_err(|error| self.broken(&error))?
+        } else {
+            answer.body().into()
+        };
+        let names = kept(&bindings::header_names(&answer.headers()), passes_back);
+        bindings::pass_back(&body, &answer, &names).map(Into::into).map_err(|error| self.broken(&error))
+    }
+
+    /// The turn that the call is counted for. No other call leaves.
+    async fn begin(&self, counts: bool) -> Result<TurnId, Refused> {
+        let agent_session = self.request.headers().get(SESSION_HEADER).ok().flatten().and_then(|id| id.try_into().ok());
+        let command = Command::BeginCall(CallBegun { agent_session, counts });
+        let envelope = Envelope::new(self.request_id.clone(), command);
+        match self.ask(&envelope).await {
+            Ok(answer) if answer.status() == 404 => Err(Refused::no_turn()),
+            Ok(answer) => {
+                let turn_id = answer.headers().get(TURN_HEADER).ok().flatten();
+                turn_id.and_then(|id| id.try_into().ok()).ok_or_else(Refused::no_word)
+            }
+            Err(error) => {
+                self.log("object_unreachable", &bindings::thrown(&error));
+                Err(Refused::no_word())
+            }
+        }
+    }
+
+    async fn ask(&self, envelope: &Envelope) -> Js<web_sys::Response> {
+        Ok(JsFuture::from(stub::send(&self.env, &self.account_id, envelope)?).await?.unchecked_into())
+    }
+
+    /// Tells the account how a call ended. What cannot be told is in the log.
+    async fn end(&self, turn_id: &TurnId, status: u16, told: Metered, retry_after_s: Option<u64>) {
+        let total_ms = u64::try_from(host::now().since(self.begun_at).as_millis()).unwrap_or(u64::MAX);
+        let (turn_id, Metered { model, usage }) = (turn_id.clone(), told);
+        let command = Command::EndCall(CallEnded { turn_id, status, model, usage, total_ms, retry_after_s });
+        let envelope = Envelope::new(self.request_id.clone(), command);
+        if let Err(error) = self.ask(&envelope).await {
+            self.log("model_call_not_counted", &bindings::thrown(&error));
+        }
+    }
+
+    /// Sends the call. A body that asks for what may not be had is cut before its end: the model's API has nothing to answer then.
+    async fn send(&self, destination: &str, (name, value): (&str, String)) -> Result<web_sys::Response, Refused> {
+        let names = kept(&bindings::header_names(&self.request.headers()), passes);
+        let (body, verdict) = match BodyScan::wanted(&self.config) {
+            None => (self.request.body().into(), relay::Verdict::default()),
+            Some(scan) => relay::scanned(&self.request, scan).map_err(|error| self.broken(&error))?,
+        };
+        // The caller may have left long ago: the runtime tells it only when something is sent. Hence the limit.
+        let sent = match bindings::send_on(
+            &self.request.headers(),
+            destination,
+            &names,
+            name,
+            &value,
+            &body,
+            HEADERS_LIMIT_MS,
+        ) {
+            Ok(answer) => JsFuture::from(answer).await,
+            Err(error) => Err(error),
+        };
+        if let Some(refused) = verdict.get() {
+            return Err(Refused::clone(refused));
+        }
+        sent.map(JsCast::unchecked_into).map_err(|error| self.broken(&error))
+    }
+
+    /// The answer's body as it comes; when it has ended, its account is told what it cost.
+    fn metered(self: &Rc<Self>, answer: &web_sys::Response, turn_id: TurnId, meter: Meter) -> Js {
+        let (readable, read) = relay::metered(answer, meter)?;
+        let (call, status) = (Rc::clone(self), answer.status());
+        let told = async move {
+            let told = read.await.map(Meter::end).unwrap_or_default();
+            call.end(&turn_id, status, told, None).await;
+            Ok(JsValue::UNDEFINED)
+        };
+        self.context.wait_until(&future_to_promise(told));
+        Ok(readable)
+    }
+
+    fn broken(&self, error: &JsValue) -> Refused {
+        self.log("model_unreachable", &bindings::thrown(error));
+        Refused::unreachable()
+    }
+
+    fn log(&self, event: &str, why: &str) {
+        let line = Line { event, request_id: Some(&self.request_id), error: Some(why), ..Line::default() };
+        host::log(Level::Warn, &line);
+    }
+}
+
+/// Those of the names, with commas in between, that pass.
+fn kept(names: &str, passes: fn(&str) -> bool) -> String {
+    names.split(',').filter(|name| passes(name)).collect::<Vec<_>>().join(",")
 }

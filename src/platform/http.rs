@@ -1,5 +1,7 @@
 //! HTTP in and out: bodies read with a bound, answers made into responses with as few copies as can be.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use worker::js_sys::{Function, Uint8Array};
@@ -7,7 +9,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys;
 
-use super::bindings::{IdentityTransformStream, Js, Readable, Reader, Writer, respond, responder};
+use super::bindings::{Js, Readable, Reader, Writer, respond, responder, transform};
 use super::constant::constant;
 use super::{host, in_flight};
 use crate::account::listeners::Subscription;
@@ -50,7 +52,7 @@ pub fn internal_error(request_id: &RequestId) -> Js<Function> {
 
 /// A stream of server-sent events, with a comment line where nothing happens. It ends where its reader has left.
 fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
-    let stream = IdentityTransformStream::new()?;
+    let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     host::spawn(async move {
@@ -74,7 +76,7 @@ fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
 
 /// A body that is sent piece by piece, as fast as it is taken. It is cut where a piece cannot be had.
 pub fn piecewise(first: String, mut more: Pieces) -> Js {
-    let stream = IdentityTransformStream::new()?;
+    let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     host::spawn(async move {
@@ -95,9 +97,30 @@ async fn write(writer: &Writer, text: &str) -> Js {
     writer.write(&Uint8Array::from(text.as_bytes())).await
 }
 
-/// A request's whole body, or none where it is longer than `max_bytes`. One whose length is told is read at once: a reader's pieces
-/// cost more than their bytes.
-pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
+/// How long a request's body may take to come whole.
+const BODY_LIMIT: Duration = Duration::from_secs(60);
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// It is longer than it may be.
+    TooLong,
+    /// It did not come within [`BODY_LIMIT`].
+    Overdue,
+}
+
+/// A request's whole body of at most `max_bytes`. What has come of one that is not read is let go.
+pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Result<Vec<u8>, Unread>> {
+    let read = Box::pin(read_whole(request, max_bytes));
+    match select(read, Box::pin(host::sleep(BODY_LIMIT))).await {
+        Either::Left((body, _)) => Ok(body?.ok_or(Unread::TooLong)),
+        Either::Right(_) => Ok(Err(Unread::Overdue)),
+    }
+}
+
+/// A request's body, or none where it is longer than `max_bytes`. One whose length is told is read at once: a reader's pieces cost more
+/// than their bytes.
+pub async fn read_whole(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
     let length = request.headers().get("content-length").ok().flatten();
     if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= max_bytes) {
         let bytes = JsFuture::from(request.array_buffer()?).await?;
@@ -120,13 +143,18 @@ impl BodyReader {
 
     /// The next piece; none at the end.
     pub async fn chunk(&mut self) -> Js<Option<Vec<u8>>> {
+        Ok(self.piece().await?.map(|bytes| bytes.to_vec()))
+    }
+
+    /// The next piece, not copied; none at the end.
+    pub async fn piece(&mut self) -> Js<Option<Uint8Array>> {
         let Some(reader) = &self.reader else { return Ok(None) };
         let chunk = reader.read().await?;
         if chunk.done() {
             self.reader = None;
             return Ok(None);
         }
-        Ok(Some(chunk.value().map(|bytes| bytes.to_vec()).unwrap_or_default()))
+        Ok(Some(chunk.value().unwrap_or_else(|| Uint8Array::new_with_length(0))))
     }
 
     async fn read_all(mut self, max_bytes: usize) -> Js<Option<Vec<u8>>> {

@@ -10,5 +10,6 @@ mod host;
 mod http;
 mod in_flight;
 mod objects;
+mod relay;
 mod sql;
 mod stub;

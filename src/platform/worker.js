@@ -2,6 +2,7 @@
  * What the runtime loads: the Worker's handlers and its classes of objects, each a call into Rust. Where Rust has panicked, the next
  * call starts a fresh instance and makes its object anew. It decides nothing, and stands in the way of every request: keep it short.
  */
+import { WorkerEntrypoint } from "cloudflare:workers";
 import * as rust from "rust";
 
 /** Shared with the `worker` crate: `instanceId` grows with every instance. */
@@ -70,6 +71,13 @@ function call(handler, event, env, context) {
 
 export const Account = revivable(rust.Account);
 export const Directory = revivable(rust.Directory);
+
+/** Where the containers' calls of the model arrive, and nothing else: no request of the public can name it. */
+export class Gateway extends WorkerEntrypoint {
+  fetch(request) {
+    return call(rust.gateway, request, this.env, this.ctx);
+  }
+}
 
 export default {
   fetch(request, env, context) {

@@ -14,6 +14,7 @@ pub struct Migration {
 /// The schema of an account's database.
 pub const ACCOUNT: &[Migration] = &[
     Migration { version: 1, sql: include_str!("migrations/0001_account.sql") },
+    Migration { version: 2, sql: include_str!("migrations/0002_agent_token.sql") },
     Migration { version: 3, sql: include_str!("migrations/0003_turn_instance.sql") },
 ];
 

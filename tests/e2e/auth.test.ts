@@ -8,7 +8,7 @@ import { service } from "./support.ts";
 import { AUDIENCE, ISSUER, JWT_SECRET, badTokens, claims, signed, tokenFor } from "./tokens.ts";
 import { attacks } from "./topics/attacks.ts";
 
-const KEYS = ["old-key-3f9a", "new-key-77b2"];
+const KEYS = ["old-key-3f9a-52c1-88e0-7d4b", "new-key-77b2-19f6-a3c8-0e5d"];
 
 const running = service({
   secrets: { ANTHROPIC_API_KEY: "sk-ant-e2e", API_KEYS: KEYS.join(","), JWT_SECRET },
@@ -24,6 +24,7 @@ const ROUTES: [method: string, path: string][] = [
   ["POST", "/conversations/a/cancel"],
   ["GET", "/conversations/a/events"],
   ["GET", "/turns/turn_0123456789abcdef0123456789abcdef"],
+  ["POST", "/prewarm"],
   ["GET", "/storage-stats"],
   ["POST", "/purge"],
   ["POST", "/purge-runs"],
@@ -75,6 +76,11 @@ describe("keys", { timeout: 60_000 }, () => {
     assert.equal(health["hasAuth"], true);
     assert.deepEqual(Object.keys(health).sort(), ["hasAuth", "hasContainer", "hasToken", "status", "timestamp", "version"]);
   });
+});
+
+test("a page of another site that has a key gets in", async () => {
+  const headers = { authorization: `Bearer ${KEYS[0]}`, origin: "https://app.example", "sec-fetch-site": "cross-site" };
+  await json(await fetch(`${running.url}/conversations`, { headers }), 200);
 });
 
 describe("tokens", { timeout: 60_000 }, () => {

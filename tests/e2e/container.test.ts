@@ -4,13 +4,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { gateway } from "./topics/gateway.ts";
+import { gatewayHosts } from "./topics/gateway-hosts.ts";
 import { isolation } from "./topics/isolation.ts";
 import { verbatim } from "./topics/verbatim.ts";
 import { serviceWithUpstream } from "./upstream.ts";
 
 const { running, upstream } = await serviceWithUpstream({ vars: { CONTAINER_INTERNET: "off" } });
 
-const topics = { gateway, isolation, verbatim };
+const topics = { gateway, gatewayHosts, isolation, verbatim };
 const TOPIC_TIMEOUT_MS = 120_000;
 
 // The first test waits for the stack, which may have to be built: that time is no topic's.

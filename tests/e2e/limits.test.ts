@@ -1,8 +1,11 @@
 /*
- * Limits in time, on a stack where they are short: a turn's, a container's idleness, a silent stream's heartbeat.
+ * Limits in time, on a stack where they are short, if they can be: a turn's, a container's idleness, a silent stream's heartbeat, a body's.
  */
 import assert from "node:assert/strict";
+import { request } from "node:http";
+import { text } from "node:stream/consumers";
 import { before, describe, test } from "node:test";
+import { problem } from "./client.ts";
 import type { Client } from "./client.ts";
 import type { EventStream, ServerEvent } from "./event-stream.ts";
 import { descendantsOf, gone } from "./processes.ts";
@@ -13,10 +16,32 @@ const TURN_TIMEOUT_S = 17;
 const CONTAINER_IDLE_S = 4;
 /** From when a container is idle to when it is gone: its alarm, SIGTERM and the server's exit. */
 const STOP_MS = 15_000;
+/** What the Worker gives a body to come whole. */
+const BODY_LIMIT_MS = 60_000;
+/** A pause between two bytes of a body: nothing that watches over silence minds it. */
+const TRICKLE_MS = 1_000;
 
 const running = service({ vars: { TURN_TIMEOUT: `${TURN_TIMEOUT_S}s`, CONTAINER_IDLE: `${CONTAINER_IDLE_S}s` } });
 
-// The two groups wait for different things on different accounts, so they wait at the same time;
+/** A query whose body comes a byte at a time and never ends; what it is answered, and after how long. */
+function trickled(headers: Record<string, string>): Promise<{ response: Response; tookMs: number }> {
+  return new Promise((resolve, reject) => {
+    const { port } = new URL(running.url);
+    const start = performance.now();
+    const sending = request({ host: "127.0.0.1", port, method: "POST", path: "/query", headers: { "content-type": "application/json", ...headers } }, (message) => {
+      const tookMs = performance.now() - start;
+      const told = Object.entries(message.headers).map(([name, value]): [string, string] => [name, String(value)]);
+      text(message).then((body) => resolve({ response: new Response(body, { status: message.statusCode ?? 0, headers: told }), tookMs }), reject);
+    });
+    sending.once("error", reject);
+    const more = setInterval(() => sending.write(" "), TRICKLE_MS);
+    sending.once("close", () => clearInterval(more));
+    sending.once("response", (message) => message.once("end", () => sending.destroy()));
+    sending.write("{");
+  });
+}
+
+// The groups wait for different things on different accounts, so they wait at the same time;
 // within a group one test follows the other.
 describe("limits", { concurrency: true }, () => {
   describe("a turn that hangs", { concurrency: false }, () => {
@@ -54,6 +79,19 @@ describe("limits", { concurrency: true }, () => {
     test("sends a comment line at least every 15 s while nothing happens", () => {
       assert.ok(events.comments >= 1);
     });
+  });
+
+  describe("a body that trickles", { concurrency: true }, () => {
+    for (const [what, headers] of [
+      ["whose length is told", { "content-length": "1000" }],
+      ["that comes in chunks", {}],
+    ] as const) {
+      test(`${what} is request_timeout`, async () => {
+        const { response, tookMs } = await trickled(headers);
+        await problem(response, 408, "request_timeout");
+        assert.ok(Math.abs(tookMs - BODY_LIMIT_MS) < 5_000, `${Math.round(tookMs)} ms`);
+      });
+    }
   });
 
   describe("an idle container", { concurrency: false }, () => {

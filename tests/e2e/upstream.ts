@@ -93,19 +93,19 @@ export type Heard = { status: number; headers: IncomingHttpHeaders; body: string
 
 /** A program in a container that honours HTTP_PROXY, as the CLI and curl do: what it sends takes the agent's own way. */
 export class Outbound {
-  readonly #proxy: URL;
+  readonly proxy: URL;
 
   /** In the container of that process. */
   constructor(pid: number) {
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
     const proxy = environment.find((entry) => entry.startsWith("HTTP_PROXY="))?.slice("HTTP_PROXY=".length);
     assert.ok(proxy !== undefined, `process ${pid} is in no container`);
-    this.#proxy = new URL(proxy);
+    this.proxy = new URL(proxy);
   }
 
   /** A request whose body is still to be written. */
   open(method: string, url: string, headers: Record<string, string> = {}): ClientRequest {
-    return request({ host: this.#proxy.hostname, port: this.#proxy.port, method, path: url, agent: false, headers: { host: new URL(url).host, ...headers } });
+    return request({ host: this.proxy.hostname, port: this.proxy.port, method, path: url, agent: false, headers: { host: new URL(url).host, ...headers } });
   }
 
   async ask(method: string, url: string, headers: Record<string, string> = {}, body = ""): Promise<Heard> {
@@ -113,6 +113,25 @@ export class Outbound {
     call.end(body);
     const [answer] = (await once(call, "response")) as [IncomingMessage];
     return { status: answer.statusCode ?? 0, headers: answer.headers, body: await text(answer) };
+  }
+}
+
+/** The answers, so many, of a container's network to bytes that are sent through a tunnel of the proxy, whatever they say. */
+export async function throughTunnel(outbound: Outbound, host: string, bytes: string, answers = 1): Promise<string> {
+  const socket = connect(Number(outbound.proxy.port), outbound.proxy.hostname);
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  try {
+    socket.write(`CONNECT ${host}:80 HTTP/1.1\r\nHost: ${host}:80\r\n\r\n`);
+    const opened = String((await once(socket, "data", { signal }))[0]);
+    assert.match(opened, /^HTTP\/1\.1 200 /);
+    socket.write(bytes);
+    let heard = "";
+    while (heard.split("HTTP/1.1 ").length <= answers || !/(\}|0\r\n\r\n|Content-Length: 0\r\n\r\n)$/i.test(heard)) {
+      heard += String((await once(socket, "data", { signal }))[0]);
+    }
+    return heard;
+  } finally {
+    socket.destroy();
   }
 }
 

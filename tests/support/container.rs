@@ -218,7 +218,7 @@ impl Scripted {
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
                 let draining = self.state.borrow().draining;
-                let body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
+                let body = json!({ "status": "x", "instance": instance, "running": self.at_work().len(), "turns": self.at_work() });
                 Ok(text(if draining { 503 } else { 200 }, &body))
             }
             ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
@@ -462,7 +462,7 @@ impl Container for Scripted {
         Ok(())
     }
 
-    async fn start(&self) -> Result<(), ContainerError> {
+    async fn start(&self, _token: &str) -> Result<(), ContainerError> {
         if self.state.borrow().refuses_to_start {
             return Err(ContainerError("no room".to_owned()));
         }

@@ -112,7 +112,7 @@ impl Stage {
     }
 
     pub fn handle(&self, command: Command) -> Result<Handled<String>, AccountError> {
-        self.account.handle(Envelope { request_id: RequestId::new(self.host.uuid()), command })
+        self.account.handle(Envelope::new(RequestId::new(self.host.uuid()), command))
     }
 
     pub fn cancel(&self, session_id: &str) {

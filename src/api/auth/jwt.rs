@@ -13,6 +13,10 @@ use crate::domain::{AccountId, Millis};
 /// Longest token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// How far ahead a token's end may be, in seconds: no token is taken back but by a new secret. What is further is no date,
+/// such as one in milliseconds.
+pub const MAX_LIFETIME_S: f64 = 366.0 * 86_400.0;
+
 /// Why a token does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadToken {
@@ -20,6 +24,8 @@ pub enum BadToken {
     NotValid,
     /// It has no end.
     NoEnd,
+    /// Its end is too far.
+    TooLong,
     /// Its end has come.
     Expired,
     /// Its time has not come.
@@ -30,6 +36,8 @@ pub enum BadToken {
     WrongAudience,
     /// Its `sub` is no account.
     NoAccount,
+    /// Its `sub` is the account of the operator's requests that name none.
+    Reserved,
 }
 
 impl BadToken {
@@ -39,10 +47,16 @@ impl BadToken {
         match self {
             Self::NotValid => "This key or token is not valid.",
             Self::NoEnd => "This token has no `exp`, a number of seconds.",
+            Self::TooLong => {
+                "The `exp` of this token is more than 366 days ahead. It is a number of seconds, not milliseconds."
+            }
             Self::Expired => "This token has expired.",
             Self::NotYetValid => "This token is not valid yet.",
             Self::WrongIssuer => "This token is from another issuer (`iss`).",
             Self::WrongAudience => "This token is for another audience (`aud`).",
+            Self::Reserved => {
+                "The `sub` of this token is `default`, which no token speaks for. Choose another account id."
+            }
             Self::NoAccount => "The `sub` of this token is not an account id.",
         }
     }
@@ -59,6 +73,9 @@ pub fn account_of(token: &str, rules: &Jwt, now: Millis) -> Result<AccountId, Ba
     if now_s >= expires_s {
         return Err(BadToken::Expired);
     }
+    if expires_s - now_s > MAX_LIFETIME_S {
+        return Err(BadToken::TooLong);
+    }
     if claims.get("nbf").is_some_and(|from| from.as_f64().is_none_or(|from_s| now_s < from_s)) {
         return Err(BadToken::NotYetValid);
     }
@@ -68,7 +85,8 @@ pub fn account_of(token: &str, rules: &Jwt, now: Millis) -> Result<AccountId, Ba
     if rules.audience.as_ref().is_some_and(|wanted| !is_for(claims.get("aud"), wanted)) {
         return Err(BadToken::WrongAudience);
     }
-    text(&claims, "sub").and_then(|sub| sub.parse().ok()).ok_or(BadToken::NoAccount)
+    let account: AccountId = text(&claims, "sub").and_then(|sub| sub.parse().ok()).ok_or(BadToken::NoAccount)?;
+    if account == AccountId::unnamed() { Err(BadToken::Reserved) } else { Ok(account) }
 }
 
 /// The claims of a token that was signed with `secret` by HS256.
@@ -166,6 +184,20 @@ mod tests {
         assert_eq!(read(&json!({"sub": "a", "exp": -1}), &rules()), Err(BadToken::Expired));
         assert_eq!(read(&json!({"sub": "a"}), &rules()), Err(BadToken::NoEnd));
         assert_eq!(read(&json!({"sub": "a", "exp": "9999999999"}), &rules()), Err(BadToken::NoEnd));
+    }
+
+    #[test]
+    fn a_token_ends_within_a_year() {
+        let until = |exp: Value| read(&json!({"sub": "a", "exp": exp}), &rules());
+        assert!(until(json!(NOW_S + 366 * 86_400)).is_ok());
+        for far in [json!(NOW_S + 366 * 86_400 + 1), json!((NOW_S + 60) * 1_000), json!(1e308)] {
+            assert_eq!(until(far.clone()), Err(BadToken::TooLong), "{far}");
+        }
+    }
+
+    #[test]
+    fn no_token_speaks_for_the_account_of_those_that_name_none() {
+        assert_eq!(read(&json!({"sub": "default", "exp": NOW_S + 9}), &rules()), Err(BadToken::Reserved));
     }
 
     #[test]

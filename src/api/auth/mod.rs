@@ -5,6 +5,7 @@ mod jwt;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::query::Target;
 use crate::config::Auth;
 use crate::domain::{AccountId, Millis};
 use crate::error::{ApiError, Code};
@@ -48,23 +49,22 @@ impl Principal {
     }
 }
 
-/// Whether a request's `Authorization` header matters.
-#[must_use]
-pub fn asks(auth: &Auth) -> bool {
-    !auth.open && auth.is_configured()
-}
-
-/// Finds out whom a request to `host` with that `Authorization` header speaks for, `now`.
+/// Finds out whom a request to `host` with these headers speaks for, `now`. Only those that matter are asked for.
 ///
 /// # Errors
 /// 401 `unauthorized`, or 403 `auth_not_configured`.
-pub fn authenticate(auth: &Auth, host: &str, authorization: Option<&str>, now: Millis) -> Result<Principal, ApiError> {
+pub fn authenticate(
+    auth: &Auth,
+    host: &str,
+    header: &dyn Fn(&str) -> Option<String>,
+    now: Millis,
+) -> Result<Principal, ApiError> {
     if auth.open {
-        return Ok(Principal::Operator);
+        return refuse_other_sites(header, &|origin| origin.eq_ignore_ascii_case(host));
     }
     if !auth.is_configured() {
-        return if matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
-            Ok(Principal::Operator)
+        return if is_loopback(host) {
+            refuse_other_sites(header, &is_loopback)
         } else {
             Err(ApiError::new(
                 Code::AuthNotConfigured,
@@ -73,7 +73,9 @@ pub fn authenticate(auth: &Auth, host: &str, authorization: Option<&str>, now: M
             ))
         };
     }
+    let authorization = header("authorization");
     let token = authorization
+        .as_deref()
         .and_then(bearer)
         .ok_or_else(|| ApiError::new(Code::Unauthorized, "Send `Authorization: Bearer <key or token>`."))?;
     // Every key is compared, whichever fits.
@@ -87,6 +89,28 @@ pub fn authenticate(auth: &Auth, host: &str, authorization: Option<&str>, now: M
         Some(rules) => jwt::account_of(token, rules, now).map(Principal::Account).map_err(|e| refused(e.sentence())),
         None => Err(refused("This key is not valid.")),
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+/// Lets everybody in but another site's page: a browser sends what such a page asks for from inside the network, or past the proxy,
+/// that is the only thing which keeps strangers out. `is_own` knows the hosts of pages that are no other site's.
+fn refuse_other_sites(
+    header: &dyn Fn(&str) -> Option<String>,
+    is_own: &dyn Fn(&str) -> bool,
+) -> Result<Principal, ApiError> {
+    // A page without an origin of its own says `null`, which is nobody's host.
+    let is_foreign = |origin: String| !is_own(Target::of(&origin).host);
+    if header("origin").is_some_and(is_foreign) || header("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+        return Err(ApiError::new(
+            Code::AuthNotConfigured,
+            "Nothing says that another site's page may ask (`Origin`, `Sec-Fetch-Site`). \
+             With API_KEYS or JWT_SECRET set, a key or a token says it.",
+        ));
+    }
+    Ok(Principal::Operator)
 }
 
 fn bearer(header: &str) -> Option<&str> {
@@ -105,25 +129,70 @@ mod tests {
         Auth { api_keys: keys.iter().map(|key| (*key).to_owned()).collect(), ..Auth::default() }
     }
 
+    fn ask(auth: &Auth, host: &str, headers: &[(&str, &str)]) -> Result<Principal, Code> {
+        let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        authenticate(auth, host, &header, NOW).map_err(|error| error.code)
+    }
+
     #[test]
     fn without_configuration_only_this_machine_gets_in() {
         for host in ["localhost", "127.0.0.1", "[::1]"] {
-            assert_eq!(authenticate(&Auth::default(), host, None, NOW), Ok(Principal::Operator));
+            assert_eq!(ask(&Auth::default(), host, &[]), Ok(Principal::Operator));
         }
         for host in ["example.com", "localhost.example.com", "10.0.0.1", ""] {
-            let refused = authenticate(&Auth::default(), host, Some("Bearer x"), NOW).unwrap_err();
-            assert_eq!(refused.code, Code::AuthNotConfigured);
+            assert_eq!(
+                ask(&Auth::default(), host, &[("authorization", "Bearer x")]),
+                Err(Code::AuthNotConfigured),
+                "{host}"
+            );
         }
+    }
+
+    #[test]
+    fn without_configuration_no_page_from_elsewhere_gets_in() {
+        for own in ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:8787"] {
+            assert_eq!(ask(&Auth::default(), "localhost", &[("origin", own)]), Ok(Principal::Operator), "{own}");
+        }
+        for foreign in
+            ["http://rebind.example:8801", "null", "", "file://", "http://localhost.example", "https://x@localhost"]
+        {
+            let refused = ask(&Auth::default(), "localhost", &[("origin", foreign)]);
+            assert_eq!(refused, Err(Code::AuthNotConfigured), "{foreign}");
+        }
+        for (site, allowed) in [("cross-site", false), ("same-site", true), ("same-origin", true), ("none", true)] {
+            assert_eq!(ask(&Auth::default(), "localhost", &[("sec-fetch-site", site)]).is_ok(), allowed, "{site}");
+        }
+    }
+
+    #[test]
+    fn an_open_service_lets_in_its_own_pages_and_no_others() {
+        let auth = Auth { open: true, ..Auth::default() };
+        let from = |headers: &[(&str, &str)]| ask(&auth, "agents.example.com", headers);
+        for own in ["https://agents.example.com", "https://AGENTS.example.com:444"] {
+            assert_eq!(from(&[("origin", own)]), Ok(Principal::Operator), "{own}");
+        }
+        for foreign in ["https://evil.example", "https://example.com", "http://localhost", "null"] {
+            assert_eq!(from(&[("origin", foreign)]), Err(Code::AuthNotConfigured), "{foreign}");
+        }
+        assert_eq!(from(&[("sec-fetch-site", "cross-site")]), Err(Code::AuthNotConfigured));
+    }
+
+    #[test]
+    fn with_a_key_a_page_may_be_from_anywhere() {
+        let headers =
+            [("authorization", "Bearer key"), ("origin", "https://app.example"), ("sec-fetch-site", "cross-site")];
+        assert_eq!(ask(&keys(&["key"]), "agents.example.com", &headers), Ok(Principal::Operator));
     }
 
     #[test]
     fn any_of_the_keys_opens_and_nothing_else_does() {
         let auth = keys(&["old", "new"]);
         for good in ["Bearer old", "bearer new", "Bearer  new "] {
-            assert_eq!(authenticate(&auth, "localhost", Some(good), NOW), Ok(Principal::Operator), "{good}");
+            assert_eq!(ask(&auth, "localhost", &[("authorization", good)]), Ok(Principal::Operator), "{good}");
         }
-        for bad in [None, Some("Bearer"), Some("Bearer "), Some("Basic old"), Some("Bearer olde"), Some("old")] {
-            assert_eq!(authenticate(&auth, "localhost", bad, NOW).unwrap_err().code, Code::Unauthorized, "{bad:?}");
+        assert_eq!(ask(&auth, "localhost", &[]), Err(Code::Unauthorized));
+        for bad in ["Bearer", "Bearer ", "Basic old", "Bearer olde", "old"] {
+            assert_eq!(ask(&auth, "localhost", &[("authorization", bad)]), Err(Code::Unauthorized), "{bad}");
         }
     }
 
@@ -148,14 +217,13 @@ mod tests {
     fn keys_and_tokens_are_accepted_side_by_side() {
         let jwt = Jwt { secret: "s".repeat(32), issuer: None, audience: None };
         let auth = Auth { jwt: Some(jwt), ..keys(&["key"]) };
-        assert_eq!(authenticate(&auth, "localhost", Some("Bearer key"), NOW), Ok(Principal::Operator));
-        let refused = authenticate(&auth, "localhost", Some("Bearer other"), NOW).unwrap_err();
-        assert_eq!(refused.code, Code::Unauthorized);
+        assert_eq!(ask(&auth, "localhost", &[("authorization", "Bearer key")]), Ok(Principal::Operator));
+        assert_eq!(ask(&auth, "localhost", &[("authorization", "Bearer other")]), Err(Code::Unauthorized));
     }
 
     #[test]
     fn an_open_service_asks_nobody() {
         let auth = Auth { open: true, ..keys(&["key"]) };
-        assert_eq!(authenticate(&auth, "agents.example.com", None, NOW), Ok(Principal::Operator));
+        assert_eq!(ask(&auth, "agents.example.com", &[]), Ok(Principal::Operator));
     }
 }

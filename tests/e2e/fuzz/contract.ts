@@ -10,7 +10,7 @@ import type { FuzzRequest } from "./requests.ts";
 export type FuzzAnswer = { status: number; headers: IncomingHttpHeaders; body: string };
 
 /** The codes that a request alone can provoke where everybody gets in. A fault of ours is none of them. */
-const PROVOKED = new Set(["invalid_json", "no_prompt", "invalid_account", "invalid_session_id", "invalid_parameter", "not_found", "method_not_allowed", "turn_cancelled", "prompt_too_large", "unsupported_media_type", "idempotency_key_reused", "queue_full"]);
+const PROVOKED = new Set(["invalid_json", "no_prompt", "invalid_account", "invalid_session_id", "invalid_parameter", "not_found", "method_not_allowed", "auth_not_configured", "turn_cancelled", "prompt_too_large", "unsupported_media_type", "idempotency_key_reused", "queue_full"]);
 /** A turn of fuzz waits for those before it. */
 const ANSWER_TIMEOUT_MS = 60_000;
 

@@ -102,7 +102,7 @@ export function changes(service: Service): void {
     test("that is not JSON, or too large, is refused", async () => {
       await problem(client.patch(session_id, "{"), 400, "invalid_json");
       await problem(client.patch(session_id, "[]"), 400, "invalid_json");
-      await problem(client.patch(session_id, { title: "x".repeat(300_000) }), 400, "invalid_json");
+      await problem(client.patch(session_id, { title: "x".repeat(300_000) }), 413, "body_too_large");
       await problem(client.patch(session_id, "{}", { "content-type": "text/plain" }), 415, "unsupported_media_type");
     });
 

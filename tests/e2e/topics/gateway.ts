@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 import { problem } from "../client.ts";
 import type { Client } from "../client.ts";
 import { containerOf } from "../processes.ts";
@@ -38,6 +38,9 @@ const DISGUISES: Record<string, string> = {
   "another spelling of the path": "POST //v1//messages HTTP/1.1\r\nHost: localhost",
 };
 
+/** What the runtime sets by itself. */
+const OF_THE_CONNECTION = ["host", "connection", "content-length", "transfer-encoding", "accept-encoding", "cf-worker"];
+
 /** Beside these two, nothing passes. */
 const PASSING = ["/v1/messages", "/v1/messages?beta=true", "/v1/messages/count_tokens"];
 const REFUSED: [method: string, path: string][] = [
@@ -51,11 +54,17 @@ const REFUSED: [method: string, path: string][] = [
 
 export function gateway(service: Service, upstream: Upstream): void {
   let client: Client;
+  let caller: Client;
   let outbound: Outbound;
   before(async () => {
     client = service.newClient();
-    outbound = new Outbound(await containerOf(client, service));
+    // Only a running turn calls the model: this one runs as long as the topic does.
+    caller = service.newClient();
+    outbound = new Outbound(await containerOf(caller, service));
+    const events = await caller.stream(`${bash("sleep 600")} [[say slept]]`, { session_id: "open" });
+    await events.until(({ event }) => event === "tool");
   });
+  after(() => caller.cancel("open"));
 
   for (const [disguise, head] of Object.entries(DISGUISES)) {
     test(`nobody outside a container reaches the model with ${disguise}`, async () => {
@@ -107,7 +116,7 @@ export function gateway(service: Service, upstream: Upstream): void {
     const headers = { "x-forwarded-for": "10.0.0.1", "cf-connecting-ip": "10.0.0.1", "x-claude-code-session-id": "kept-as-it-is" };
     const [arrival] = await upstream.arrivalsDuring(() => outbound.ask("POST", MESSAGES, headers, "{}"));
     const seen = JSON.stringify(arrival?.headers);
-    assert.ok(!seen.includes(client.accountId) && !seen.includes("10.0.0.1") && !seen.includes("model.internal"), seen);
+    assert.ok(!seen.includes(caller.accountId) && !seen.includes("10.0.0.1") && !seen.includes("model.internal"), seen);
   });
 
   test("the first byte of an answer is there before the model has finished", async () => {
@@ -134,9 +143,11 @@ export function gateway(service: Service, upstream: Upstream): void {
     };
     await upstream.answering(answer, async () => {
       const call = outbound.open("POST", MESSAGES);
-      call.write("one");
-      assert.equal(await first.promise, "one");
-      call.end("two");
+      call.write('{"one":');
+      // The gateway has read a piece before it lets the one before it go.
+      call.write("2,");
+      assert.equal(await first.promise, '{"one":');
+      call.end('"three":4}');
       const [response] = (await once(call, "response")) as [IncomingMessage];
       assert.equal(await text(response), "whole");
     });
@@ -154,12 +165,13 @@ export function gateway(service: Service, upstream: Upstream): void {
     };
     await upstream.answering(answer, async () => {
       const call = outbound.open("POST", MESSAGES);
+      call.write('{"a":"');
       for (let sent = 0; sent < LARGE_BYTES; sent += CHUNK.length) if (!call.write(CHUNK)) await once(call, "drain");
-      call.end();
+      call.end('"}');
       const [response] = (await once(call, "response")) as [IncomingMessage];
       let heard = 0;
       for await (const chunk of response as AsyncIterable<Buffer>) heard += chunk.length;
-      assert.deepEqual([asked, heard], [LARGE_BYTES, LARGE_BYTES]);
+      assert.deepEqual([asked, heard], [LARGE_BYTES + '{"a":""}'.length, LARGE_BYTES]);
     });
   });
 
@@ -186,9 +198,28 @@ export function gateway(service: Service, upstream: Upstream): void {
     });
   });
 
+  test("of a call's headers only those that the CLI needs reach the model", async () => {
+    const headers = {
+      "anthropic-workspace-id": "w", forwarded: "for=10.0.0.1", "true-client-ip": "10.0.0.1", "x-real-ip": "10.0.0.1", via: "1.1 me", origin: "http://me",
+      "x-stainless-lang": "js", "x-app": "cli", accept: "application/json", "content-type": "application/json",
+    };
+    const [arrival] = await upstream.arrivalsDuring(() => outbound.ask("POST", MESSAGES, headers, "{}"));
+    const seen = Object.keys(arrival?.headers ?? {}).filter((name) => !OF_THE_CONNECTION.includes(name));
+    assert.deepEqual(seen.sort(), ["accept", "content-type", "x-api-key", "x-app", "x-stainless-lang"]);
+  });
+
+  test("of an answer's headers only those that the CLI needs come back", async () => {
+    const told = { "anthropic-organization-id": "org", "set-cookie": "a=b", "cf-ray": "r", "anthropic-ratelimit-tokens-limit": "1", "request-id": "req_1", "content-type": "application/json" };
+    for (const status of [200, 400]) {
+      const heard = await upstream.answering((_req, res) => void res.writeHead(status, told).end("{}"), () => outbound.ask("POST", MESSAGES, {}, "{}"));
+      assert.deepEqual([heard.status, heard.headers["request-id"]], [status, "req_1"]);
+      for (const name of ["anthropic-organization-id", "set-cookie", "cf-ray", "anthropic-ratelimit-tokens-limit"]) assert.equal(heard.headers[name], undefined, name);
+    }
+  });
+
   test("status, retry-after, request id and body of the model's refusal come back as they are", async () => {
     const body = '{"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}';
-    const told = { "retry-after": "61", "request-id": "req_from_the_model", "anthropic-ratelimit-requests-remaining": "0", "content-type": "application/json" };
+    const told = { "retry-after": "61", "request-id": "req_from_the_model", "anthropic-ratelimit-unified-status": "rejected", "content-type": "application/json" };
     const heard = await upstream.answering((_req, res) => void res.writeHead(429, told).end(body), () => outbound.ask("POST", MESSAGES, {}, "{}"));
     assert.deepEqual([heard.status, heard.body], [429, body]);
     for (const [name, value] of Object.entries(told)) assert.equal(heard.headers[name], value);
@@ -209,6 +240,27 @@ export function gateway(service: Service, upstream: Upstream): void {
       elsewhere.close();
     }
     assert.equal(followed, 0);
+  });
+
+  test("nothing is called where no turn runs, and the log says so", async () => {
+    const idle = service.newClient();
+    const late = new Outbound(await containerOf(idle, service));
+    const arrivals = await upstream.arrivalsDuring(async () => {
+      const heard = await late.ask("POST", MESSAGES, { "content-type": "application/json" }, "{}");
+      assert.deepEqual([heard.status, (JSON.parse(heard.body) as { error: { type: string } }).error.type], [403, "permission_error"]);
+    });
+    assert.deepEqual(arrivals, []);
+    await service.stack.waitForLog((line) => line.includes('"call_without_turn"'), LOG_MS);
+  });
+
+  test("what a turn's own shell asks of the model is counted for the turn and logged", async () => {
+    const body = JSON.stringify({ model: "claude-of-the-shell", max_tokens: 9, stream: true, messages: [{ role: "user", content: "[[words 7]]" }] });
+    const ask = `curl -s -o /dev/null -x $HTTP_PROXY ${MESSAGES} -H "content-type: application/json" -d '${body}'`;
+    const { turn_id } = await client.query(`${bash(ask)} [[say done]]`);
+    assert.equal((await turnLine(turn_id)).model_calls, 3);
+    const line = await service.stack.waitForLog((text) => text.includes('"model_call"') && text.includes("claude-of-the-shell") && text.includes(turn_id), LOG_MS);
+    assert.match(line, /"output_tokens":[1-9]/);
+    assert.match(line, /"http_status":200/);
   });
 
   test("the log's line of a turn says how many calls of the model it took", async () => {

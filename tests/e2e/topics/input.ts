@@ -32,6 +32,18 @@ export function input(service: Service): void {
     });
   }
 
+  test("a body with a known field twice is refused, and one with an unknown field twice is not", async () => {
+    for (const twice of ['"accountId":"a","accountId":"b"', '"query":"a","query":"b"', '"query":"a","\\u0071uery":"b"', '"session_id":"a","session_id":"a"']) {
+      const { detail } = await problem(send(`{${twice}}`), 400, "invalid_json");
+      assert.match(detail, /the field `(accountId|query|session_id)` twice/);
+    }
+    await problem(send('{"x":1,"x":2,"query":" "}'), 400, "no_prompt");
+  });
+
+  test("a body that is nested too deep is refused, wherever it is", async () => {
+    for (const field of ["query", "unknown"]) await problem(send(`{"${field}":${"[".repeat(100_000)}${"]".repeat(100_000)}}`), 400, "invalid_json");
+  });
+
   test("a body that says it is something else than JSON is refused", async () => {
     await problem(send('{"query":"What is 2+2?"}', { "content-type": "text/csv" }), 415, "unsupported_media_type");
   });
@@ -66,6 +78,18 @@ export function input(service: Service): void {
   test("an account in the query string is checked alike", async () => {
     await problem(fetch(`${service.url}/conversations?accountId=${"x".repeat(129)}`), 400, "invalid_account");
     await problem(fetch(`${service.url}/conversations?accountId=a%00b`), 400, "invalid_account");
+  });
+
+  test("an account in the query string is UTF-8: two names of bytes that are not never meet", async () => {
+    for (const id of ["M%FCller", "M%F6ller", "%c3"]) await problem(fetch(`${service.url}/conversations?accountId=${id}`), 400, "invalid_account");
+    for (const parameter of ["q=%ff", "limit=%ff", "cursor=%ff"]) await problem(fetch(`${service.url}/conversations?${parameter}`), 400, "invalid_parameter");
+  });
+
+  test("an account in the query string is named once, however it is spelt", async () => {
+    for (const twice of ["accountId=a&accountId=a", "accountId=a&limit=1&%61ccountId=b"]) {
+      const { detail } = await problem(fetch(`${service.url}/conversations?${twice}`), 400, "invalid_account");
+      assert.match(detail, /once/);
+    }
   });
 
   for (const [fields, name] of [
@@ -110,6 +134,15 @@ export function input(service: Service): void {
       for (const good of allow) assert.ok(allowed.includes(good), `Allow: ${allowed.join(", ")}`);
     });
   }
+
+  test("no answer's type is to be guessed: neither that of a document, nor a refusal's, nor a stream's", async () => {
+    const stored = service.newClient();
+    const events = await stored.post("What is 2+2?", { stream: true });
+    await events.text();
+    for (const response of [events, await stored.request("GET", "/conversations"), await fetch(`${service.url}/health`), await fetch(`${service.url}/nowhere`)]) {
+      assert.equal(response.headers.get("x-content-type-options"), "nosniff", response.url);
+    }
+  });
 
   test("an unknown turn is not found", async () => {
     await problem(client.request("GET", "/turns/turn_unknown"), 404, "not_found");

@@ -1,0 +1,116 @@
+//! The calls of the model that the gateway carries for this account: only a running turn makes any, and each is counted for one.
+//! What is counted here the agent cannot forge; what its SDK says of a turn's cost is kept beside it.
+
+use super::command::{CallBegun, CallEnded};
+use super::host::{Host, Registry};
+use super::{Account, AccountError};
+use crate::agent::Container;
+use crate::domain::{RequestId, TurnId, Usage};
+use crate::log::{Level, Line};
+use crate::store::sql::Sql;
+
+/// The status of a model's API that asks for fewer requests.
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// What a turn has asked of the model so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ModelCalls {
+    /// Calls that were let through.
+    pub begun: u32,
+    /// The tokens of those that have ended.
+    pub usage: Usage,
+    /// The seconds that the model's API asked to wait, when it last refused a call. The SDK keeps a long one to itself.
+    pub retry_after_s: Option<u64>,
+}
+
+impl ModelCalls {
+    fn ended(&mut self, call: &CallEnded) {
+        let (sum, usage) = (&mut self.usage, &call.usage);
+        sum.input_tokens = sum.input_tokens.saturating_add(usage.input_tokens);
+        sum.output_tokens = sum.output_tokens.saturating_add(usage.output_tokens);
+        sum.cache_read_input_tokens = sum.cache_read_input_tokens.saturating_add(usage.cache_read_input_tokens);
+        sum.cache_creation_input_tokens =
+            sum.cache_creation_input_tokens.saturating_add(usage.cache_creation_input_tokens);
+        if call.status >= 400 {
+            self.retry_after_s = call.retry_after_s.filter(|_| call.status == TOO_MANY_REQUESTS);
+        }
+    }
+}
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+    /// The running turn that a call is counted for: the one of the conversation that the container names, else the first.
+    pub(super) fn begin_call(&self, call: &CallBegun) -> Result<TurnId, AccountError> {
+        let mut running = self.running.borrow_mut();
+        let named = running
+            .iter()
+            .find(|(_, turn)| turn.agent_session.is_some() && turn.agent_session == call.agent_session)
+            .map(|(turn_id, _)| turn_id.clone());
+        let turn_id = named.or_else(|| running.keys().next().cloned());
+        let found = turn_id.and_then(|turn_id| Some((running.get_mut(&turn_id)?, turn_id)));
+        let Some((turn, turn_id)) = found else {
+            self.log(Level::Warn, Line { event: "call_without_turn", ..Line::default() });
+            return Err(AccountError::NoTurn);
+        };
+        turn.calls.begun = turn.calls.begun.saturating_add(u32::from(call.counts));
+        Ok(turn_id)
+    }
+
+    /// Adds a call's tokens to its turn, where that still runs, and logs the call in any case.
+    pub(super) fn end_call(&self, call: &CallEnded, request_id: &RequestId) {
+        let mut running = self.running.borrow_mut();
+        let turn = running.get_mut(&call.turn_id);
+        let session_id = turn.map(|turn| {
+            turn.calls.ended(call);
+            turn.session_id.clone()
+        });
+        drop(running);
+        let level = if call.status >= 400 { Level::Warn } else { Level::Info };
+        self.log(
+            level,
+            Line {
+                event: "model_call",
+                request_id: Some(request_id),
+                turn_id: Some(&call.turn_id),
+                session_id: session_id.as_ref(),
+                http_status: Some(call.status),
+                model: call.model.as_deref(),
+                input_tokens: Some(call.usage.input_tokens),
+                output_tokens: Some(call.usage.output_tokens),
+                cache_read_input_tokens: Some(call.usage.cache_read_input_tokens),
+                cache_creation_input_tokens: Some(call.usage.cache_creation_input_tokens),
+                total_ms: Some(call.total_ms),
+                ..Line::default()
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(status: u16, retry_after_s: Option<u64>) -> CallEnded {
+        let usage = Usage { input_tokens: 2, output_tokens: u64::MAX, ..Usage::default() };
+        let turn_id = TurnId::new(uuid::Uuid::nil());
+        CallEnded { turn_id, status, model: None, usage, total_ms: 1, retry_after_s }
+    }
+
+    #[test]
+    fn only_too_many_requests_are_waited_for_and_only_the_last_word_counts() {
+        let mut calls = ModelCalls::default();
+        calls.ended(&ended(429, Some(90)));
+        assert_eq!(calls.retry_after_s, Some(90));
+        calls.ended(&ended(200, None));
+        assert_eq!(calls.retry_after_s, Some(90));
+        calls.ended(&ended(529, Some(90)));
+        assert_eq!(calls.retry_after_s, None);
+    }
+
+    #[test]
+    fn tokens_add_up_without_an_overflow() {
+        let mut calls = ModelCalls::default();
+        calls.ended(&ended(200, None));
+        calls.ended(&ended(200, None));
+        assert_eq!((calls.usage.input_tokens, calls.usage.output_tokens), (4, u64::MAX));
+    }
+}

@@ -1,0 +1,89 @@
+//! Bodies that pass through: a request's on its way to the model, which is scanned, and an answer's on its way back, which is metered.
+//! One piece at a time is in memory, and none waits for the next unless it says so.
+
+use std::cell::OnceCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys;
+
+use super::bindings::{self, Js, TransformStream, Writer};
+use super::http::BodyReader;
+use super::{host, in_flight};
+use crate::gateway::Refused;
+use crate::gateway::body::BodyScan;
+use crate::gateway::meter::Meter;
+
+/// Why a body was cut, where it was.
+pub type Verdict = Rc<OnceCell<Refused>>;
+
+/// A request's body as the scan lets it through. Its last piece is held back until all of it was read, so that what is cut is never whole.
+pub fn scanned(request: &web_sys::Request, mut scan: BodyScan) -> Js<(JsValue, Verdict)> {
+    let length = request.headers().get("content-length")?.and_then(|length| length.parse::<u32>().ok()).map(f64::from);
+    let stream = bindings::transform(length)?;
+    let (mut body, verdict) = (BodyReader::new(request.body())?, Verdict::default());
+    let found = Rc::clone(&verdict);
+    pump(&stream, async move |writer| {
+        let mut held: Option<Uint8Array> = None;
+        while let Some(piece) = body.piece().await? {
+            if let Err(refused) = scan.feed(&piece.to_vec()) {
+                drop(found.set(refused));
+                return Err(JsValue::UNDEFINED);
+            }
+            if let Some(held) = held.replace(piece) {
+                writer.write(&held).await?;
+            }
+        }
+        if let Err(refused) = scan.end() {
+            drop(found.set(refused));
+            return Err(JsValue::UNDEFINED);
+        }
+        match held {
+            Some(held) => writer.write(&held).await.map(drop),
+            None => Ok(()),
+        }
+    })?;
+    Ok((stream.readable(), verdict))
+}
+
+/// An answer's body as it comes, and the meter that has read it when it has ended or its reader has left.
+pub fn metered(
+    answer: &web_sys::Response,
+    mut meter: Meter,
+) -> Js<(JsValue, impl Future<Output = Option<Meter>> + 'static)> {
+    let stream = bindings::transform(None)?;
+    let mut body = BodyReader::new(answer.body())?;
+    let (done, read) = oneshot::channel();
+    pump(&stream, async move |writer| {
+        let passed = async {
+            while let Some(piece) = body.piece().await? {
+                meter.feed(&piece.to_vec());
+                writer.write(&piece).await?;
+            }
+            Ok(())
+        };
+        let passed = passed.await;
+        // Nobody waits for it where the caller's request is over.
+        drop(done.send(meter));
+        passed
+    })?;
+    Ok((stream.readable(), async { read.await.ok() }))
+}
+
+/// Lets `work` write into the stream, closes it behind that, and cuts it where the work fails or Rust panics.
+fn pump(stream: &TransformStream, work: impl AsyncFnOnce(&Writer) -> Js<()> + 'static) -> Js<()> {
+    let writer = stream.writable().get_writer()?;
+    let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
+    host::spawn(async move {
+        let _cut = cut;
+        // Whoever left does not see the end.
+        drop(match work(&writer).await {
+            Ok(()) => writer.close().await,
+            Err(_) => writer.abort().await,
+        });
+    });
+    Ok(())
+}
