@@ -64,7 +64,8 @@ export type Stack = {
 };
 
 export const AGENT_SERVER: Image = {
-  command: [join(ROOT, "node_modules/.bin/node"), "src/main.ts"],
+  // With SIGUSR1, Node would open its debugger to whoever can send it: the agent.
+  command: [join(ROOT, "node_modules/.bin/node"), "--disable-sigusr1", "src/main.ts"],
   cwd: join(ROOT, "container"),
 };
 /** What the Worker sends to the stand-in, which takes any key. */

@@ -51,6 +51,11 @@ export class Egress {
     return `http://127.0.0.1:${portOf(this.#proxy)}`;
   }
 
+  /** Where workerd takes what goes out of the container; 0 before it has said so. */
+  get workerdPort(): number {
+    return this.#port;
+  }
+
   /** What workerd says of itself and of the internet; what it leaves out stays as it was. */
   follow(rules: { port: number | undefined; internet: boolean | undefined }): void {
     this.#port = rules.port ?? this.#port;
