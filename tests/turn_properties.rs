@@ -87,7 +87,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
-    let vars = [("ACCOUNT_CONCURRENCY", concurrency), ("CONTAINER_IDLE", "6h"), ("TURN_TIMEOUT", "60s")];
+    let vars = [("ACCOUNT_CONCURRENCY", concurrency), ("CONTAINER_IDLE", "5h"), ("TURN_TIMEOUT", "60s")];
     let mut stage = Stage::with(&vars);
     let (mut asked, mut faults) = (Vec::new(), 0);
     // The conversation of each turn; a name that is used again after a deletion is another conversation.

@@ -94,6 +94,7 @@ function health({ turns, sessions, facts }: App): object {
     protocol: PROTOCOL,
     sdk_version: facts.sdkVersion,
     running: turns.running.length,
+    turns: turns.running.map((turn) => turn.id),
     warm: sessions.live,
   };
 }

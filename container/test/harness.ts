@@ -71,7 +71,7 @@ export class Agent {
     return fetch(`${this.url}${path}`, { method });
   }
 
-  async health(): Promise<{ status: string; instance: string; protocol: number; sdk_version: string; running: number; warm: number }> {
+  async health(): Promise<{ status: string; instance: string; protocol: number; sdk_version: string; running: number; turns: string[]; warm: number }> {
     return (await (await this.call("GET", "/healthz")).json()) as Awaited<ReturnType<Agent["health"]>>;
   }
 

@@ -24,7 +24,7 @@ const LEAVE_TRIES: u32 = 4;
 const FIRST_LEAVE_PAUSE: Duration = Duration::from_millis(250);
 /// Turns that one look at the container ends at most, and alarms that look again where a turn did not leave.
 const MAX_ORPHANS: usize = 64;
-const ORPHAN_LOOKS: u32 = 6;
+pub(super) const ORPHAN_LOOKS: u32 = 6;
 /// Conversations of which it is kept that their last turn was cut short; of one that is not, the container's transcript is trusted.
 const MAX_CUT_SHORT: usize = 1_024;
 
@@ -116,17 +116,19 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// Looks for turns that have ended here and are at work in the container: they did not leave, or the object lost its memory
-    /// before it had seen to that.
-    pub(super) fn look_for_orphans(self: &Rc<Self>, looks: u32) {
-        self.orphan_looks.set(if self.agent.is_running() { looks } else { 0 });
-        if self.agent.is_running() {
-            let account = Rc::clone(self);
-            self.host.spawn(async move {
-                if account.end_orphans().await.is_ok() {
-                    account.orphan_looks.set(0);
-                }
-            });
+    /// before it had seen to that. Where it cannot be done now, so many alarms more try again.
+    pub(super) fn look_for_orphans(self: &Rc<Self>, more_looks: u32) {
+        self.orphan_looks.set(0);
+        if !self.agent.is_running() {
+            return;
         }
+        let account = Rc::clone(self);
+        self.host.spawn(async move {
+            if account.end_orphans().await.is_err() && !account.cleared.get() {
+                account.orphan_looks.set(more_looks);
+                drop(account.set_alarm());
+            }
+        });
     }
 
     async fn end_orphans(&self) -> Result<(), AgentError> {
@@ -136,7 +138,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         else {
             return Ok(());
         };
-        let orphans = at_work.running.into_iter().filter(|id| active.iter().all(|turn| turn.turn_id != *id));
+        let orphans = at_work.into_turns().into_iter().filter(|id| active.iter().all(|turn| turn.turn_id != *id));
         for turn_id in orphans.take(MAX_ORPHANS) {
             self.agent.forget_turn(&turn_id).await?;
         }

@@ -223,7 +223,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 self.launch(turn, run::Begin::Attach, None);
             }
         }
-        self.look_for_orphans(1);
+        self.look_for_orphans(clean_up::ORPHAN_LOOKS);
         Ok(())
     }
 

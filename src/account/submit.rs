@@ -42,14 +42,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             match error {
                 SubmitError::Agent(AgentError::TranscriptRequired) if !replay => replay = true,
                 SubmitError::Start(AgentError::Draining)
-                | SubmitError::Agent(AgentError::Draining | AgentError::SessionBusy | AgentError::AtCapacity)
+                | SubmitError::Agent(AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess)
                     if waits < ROOM_TRIES =>
                 {
                     waits += 1;
                     self.host.sleep(ROOM_PAUSE).await;
                 }
                 SubmitError::Agent(
-                    error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::AtCapacity),
+                    error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess),
                 ) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
                     return Err(Event::Unavailable);

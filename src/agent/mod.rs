@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use futures_util::lock::Mutex;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 pub use frames::Frames;
 pub use port::{Answer, Body, Call, Container, ContainerError, Method, Pieces};
@@ -73,7 +74,7 @@ pub enum AgentError {
     SessionBusy,
     /// Every process that it may have is taken by a running turn.
     #[error("every process is taken")]
-    AtCapacity,
+    NoProcess,
     /// It said what the protocol does not allow. The detail is for the log.
     #[error("protocol: {0}")]
     Protocol(String),
@@ -103,14 +104,22 @@ pub struct Health {
     pub instance: String,
 }
 
-/// What the agent server has at work.
+/// What the agent server has at work, as its health tells it.
 #[derive(Debug, Deserialize)]
 pub struct AtWork {
     /// Its own id.
     pub instance: String,
-    /// The turns that have not ended.
     #[serde(default)]
-    pub running: Vec<TurnId>,
+    turns: Vec<TurnId>,
+    /// Their ids in version 1 of the protocol, later their count.
+    running: Box<RawValue>,
+}
+
+impl AtWork {
+    /// The turns that have not ended, as far as they are named.
+    pub fn into_turns(self) -> Vec<TurnId> {
+        serde_json::from_str(self.running.get()).unwrap_or(self.turns)
+    }
 }
 
 #[derive(Deserialize)]
@@ -317,7 +326,7 @@ impl<C: Container> Agent<C> {
     pub async fn at_work(&self) -> Result<AtWork, AgentError> {
         let call = async {
             self.container.prepare().await?;
-            let answer = self.container.fetch(Call::new(Method::Get, "/healthz".to_owned())).await?;
+            let answer = self.container.fetch(self.call(Method::Get, "/healthz".to_owned())).await?;
             let text = read_limited(answer.body).await?;
             serde_json::from_str(&text).map_err(|e| AgentError::Protocol(e.to_string()))
         };
@@ -363,7 +372,7 @@ impl<C: Container> Agent<C> {
             }
             (409, "transcript_required") => AgentError::TranscriptRequired,
             (409, "session_busy") => AgentError::SessionBusy,
-            (503, "at_capacity") => AgentError::AtCapacity,
+            (503, "at_capacity") => AgentError::NoProcess,
             (503, _) => {
                 self.ready.set(false);
                 AgentError::Draining
