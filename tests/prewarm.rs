@@ -51,7 +51,7 @@ impl Container for Machine {
         Ok(())
     }
 
-    async fn start(&self) -> Result<(), ContainerError> {
+    async fn start(&self, _token: &str) -> Result<(), ContainerError> {
         self.started.set(self.started.get() + 1);
         if !self.starts.get() {
             return Err(ContainerError("there is none".to_owned()));
@@ -104,7 +104,7 @@ impl Warmed {
 
     fn send(&self, command: Command) -> Result<Reply<String>, AccountError> {
         let request_id = RequestId::new(Uuid::from_u128(5));
-        match self.account.handle(Envelope { request_id, command })? {
+        match self.account.handle(Envelope::new(request_id, command))? {
             Handled::Now(reply) => Ok(reply),
             Handled::Later(_) => unreachable!(),
         }
@@ -201,9 +201,11 @@ fn one_that_does_not_start_is_not_tried_again_at_once() {
     let warmed = Warmed::new(&[]);
     warmed.container.starts.set(false);
     assert!(warmed.prewarm());
-    assert_eq!(warmed.starts(), 1);
+    let starts = warmed.starts();
+    assert!(starts > 0);
     assert_eq!(warmed.world.runtime.logged("prewarm_failed")[0]["error"], "container: there is none");
     assert!(!warmed.prewarm());
+    assert_eq!(warmed.starts(), starts);
     warmed.world.runtime.now.set(warmed.world.runtime.now.get().plus(IDLE));
     assert!(warmed.prewarm());
 }
@@ -214,7 +216,7 @@ fn a_turn_that_is_under_way_starts_its_container_itself() {
     start_turn(&fixture);
     let request_id = RequestId::new(Uuid::from_u128(5));
     let Ok(Handled::Now(Reply::Prewarming { started })) =
-        fixture.account.handle(Envelope { request_id, command: Command::Prewarm })
+        fixture.account.handle(Envelope::new(request_id, Command::Prewarm))
     else {
         unreachable!()
     };

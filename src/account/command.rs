@@ -19,6 +19,17 @@ pub struct Envelope {
     pub request_id: RequestId,
     /// What is to be done.
     pub command: Command,
+    /// Whether it is sent again, because the object was reset before it had answered. What it had done by then is not done twice.
+    #[serde(skip)]
+    pub again: bool,
+}
+
+impl Envelope {
+    /// A command that is sent for the first time.
+    #[must_use]
+    pub const fn new(request_id: RequestId, command: Command) -> Self {
+        Self { request_id, command, again: false }
+    }
 }
 
 /// What an account's object can be asked.
@@ -86,6 +97,34 @@ pub enum Command {
     BeginCall(CallBegun),
     /// A call of the model's API has ended.
     EndCall(CallEnded),
+}
+
+impl Command {
+    /// Whether it holds words of a user: then it is in no URL, which the platform logs.
+    #[must_use]
+    pub const fn has_content(&self) -> bool {
+        match self {
+            Self::StartTurn(_) | Self::UpdateConversation { .. } => true,
+            Self::ListConversations { words, .. } => words.is_some(),
+            Self::ReadConversation { .. }
+            | Self::FollowConversation { .. }
+            | Self::CancelConversation { .. }
+            | Self::DeleteConversation { .. }
+            | Self::ReadTurn { .. }
+            | Self::StorageStats
+            | Self::Prewarm
+            | Self::Purge
+            | Self::Visit
+            | Self::BeginCall(_)
+            | Self::EndCall(_) => false,
+        }
+    }
+
+    /// Whether sending it again, after an answer that did not come, does nothing twice. A turn is found by its request's id.
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::EndCall(_))
+    }
 }
 
 /// A call of the model's API before it leaves, as the gateway sees it.

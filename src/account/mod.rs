@@ -30,7 +30,7 @@ use listeners::{Listeners, Subscription, announcement};
 use model_calls::ModelCalls;
 use turn::Stop;
 
-use crate::agent::{Agent, Container};
+use crate::agent::{Agent, Container, ContainerError};
 use crate::config::Config;
 use crate::digest;
 use crate::domain::{
@@ -114,7 +114,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.wake_up()?;
         let now = self.host.now();
         let reply = match envelope.command {
-            Command::StartTurn(start) => return self.start_turn(&start, &envelope.request_id, now),
+            Command::StartTurn(start) => {
+                return self.start_turn(&start, &envelope.request_id, envelope.again, now);
+            }
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
             Command::ReadConversation { session_id, before } => {
                 let read = self.read_conversation(&session_id, before, now)?;
@@ -200,6 +202,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         if self.awake.replace(true) {
             return Ok(());
         }
+        if self.agent.is_running() {
+            self.agent.adopt(self.store.agent_token()?);
+        }
         for turn in self.store.active_turns()? {
             if turn.status == TurnStatus::Running {
                 self.launch(turn, run::Begin::Attach, None);
@@ -212,11 +217,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         start: &StartTurn,
         request_id: &RequestId,
+        again: bool,
         now: Millis,
     ) -> Result<Handled<S::Json>, AccountError> {
         let answer = start.answer;
-        let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
-        if !replayed {
+        // A request that is sent again may have made its turn before the object was reset.
+        let made = if again { self.store.turn_by_request(request_id)? } else { None };
+        let (turn_id, admitted, replayed) = match made {
+            Some(turn_id) => (turn_id, false, false),
+            None => {
+                let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
+                (turn_id, !replayed, replayed)
+            }
+        };
+        if admitted {
             let work = TurnWork { prompt: start.prompt.clone(), options: start.options.clone(), frames_stored: 0 };
             self.pump_with(Some((&turn_id, work)))?;
             self.register_soon()?;
@@ -230,7 +244,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =
-                    if replayed { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) } else { None };
+                    if admitted { None } else { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) };
                 if let Some(turn) = ended {
                     return Ok(Handled::Now(Reply::Answer { turn: Box::new(turn), replayed }));
                 }
@@ -400,10 +414,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(())
     }
 
+    /// The token of a container that is about to start, stored: an object that comes after this one goes on with it.
+    fn mint_token(&self) -> Result<String, ContainerError> {
+        // Each has 74 random bits.
+        let token = format!("{}{}", self.host.uuid().simple(), self.host.uuid().simple());
+        let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
+        stored.map_err(|error| ContainerError(error.to_string()))?;
+        Ok(token)
+    }
+
     fn wake_limits(&self) -> wake::Limits {
         wake::Limits { container_idle: self.config.container_idle, retention: self.config.retention }
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "each line is made for this one call")]
     fn log(&self, level: Level, line: Line<'_>) {
         self.host.log(level, &Line { account: Some(&self.log_id), ..line });
     }

@@ -18,10 +18,22 @@ pub use port::{Answer, Body, Call, Container, ContainerError, Method, Pieces};
 
 use crate::domain::{AgentSession, RunOptions, TurnId};
 
-/// How long a container may take from its start to its first healthy answer; a client hears of it within 30 s.
-pub const START_LIMIT: Duration = Duration::from_secs(25);
+/// How long a turn waits for a container that starts, whatever goes wrong with it meanwhile. Most starts take a few seconds; of
+/// 700 measured ones the slowest took 58.6 s (alchemy-run/alchemy#723).
+pub const START_LIMIT: Duration = Duration::from_mins(1);
+/// How long a container that runs may leave questions after its health unanswered from its start on: it boots.
+const BOOT_LIMIT: Duration = Duration::from_mins(1);
+/// The same for one that has answered before: it hangs.
+const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+/// How many such questions may be taken and not answered while it boots: what boots refuses them.
+const MAX_BOOT_SILENCES: u32 = 3;
 /// How long a call that only tells the agent server something may take, and a question after its health.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// Pause before the platform is asked again for a container that it did not start; it doubles each time, up to the longest.
+const FIRST_START_PAUSE: Duration = Duration::from_millis(300);
+const LONGEST_START_PAUSE: Duration = Duration::from_secs(3);
+/// What the platform says where it has no room for another container, and where too many are asked for at once.
+const AT_CAPACITY: &[&str] = &["no container instance", "too many containers"];
 /// How long the end of a stream is waited for after its last frame.
 const READ_OUT_LIMIT: Duration = Duration::from_secs(1);
 /// Pause between two questions after its health while it starts.
@@ -35,6 +47,15 @@ pub enum AgentError {
     /// The container did not start, or does not answer. The detail is for the log.
     #[error("container: {0}")]
     Unreachable(#[from] ContainerError),
+    /// It did not answer in time. The detail is for the log.
+    #[error("container: {0}")]
+    Silent(ContainerError),
+    /// The platform has no room for another container. The detail is for the log.
+    #[error("container: {0}")]
+    AtCapacity(ContainerError),
+    /// It was started with another token than the account has.
+    #[error("the agent server does not take the token")]
+    Unauthorized,
     /// The stream of frames broke off before its end.
     #[error("the stream of frames was cut")]
     Cut,
@@ -101,6 +122,12 @@ pub struct Agent<C> {
     /// Whether it was asked to stop: its silence is then no death.
     stopped: Cell<bool>,
     instance: RefCell<Option<String>>,
+    /// What the running container was started with.
+    token: RefCell<Option<String>>,
+    /// How long questions after its health have gone unanswered, since its start or its last answer.
+    unanswered: Cell<Duration>,
+    /// Whether it has answered one since its start.
+    answered: Cell<bool>,
 }
 
 impl<C: Container> Agent<C> {
@@ -112,6 +139,9 @@ impl<C: Container> Agent<C> {
             ready: Cell::new(false),
             stopped: Cell::new(false),
             instance: RefCell::new(None),
+            token: RefCell::new(None),
+            unanswered: Cell::new(Duration::ZERO),
+            answered: Cell::new(false),
         }
     }
 
@@ -125,46 +155,101 @@ impl<C: Container> Agent<C> {
         self.container.is_running() && !self.stopped.get()
     }
 
-    /// Makes sure that the agent server answers; concurrent callers share one start.
-    /// A server that drains is left to do so while it is `busy` with other turns.
+    /// Makes sure that the agent server answers; concurrent callers share one start. A server that drains is left to do so while it is `busy`
+    /// with other turns. `mint` makes the token that a container is started with, and has it stored.
+    ///
+    /// A container that boots is waited for, here and by the next caller; a start that the platform refuses, or a container that dies while it
+    /// boots, is followed by another start.
     ///
     /// # Errors
-    /// [`AgentError::Unreachable`] where it does not answer within [`START_LIMIT`]; the container is then destroyed.
-    /// [`AgentError::Draining`] where it must be waited for.
-    pub async fn ensure(&self, busy: bool) -> Result<Readiness, AgentError> {
+    /// After [`START_LIMIT`], [`AgentError::AtCapacity`] where the platform has no room, else [`AgentError::Unreachable`] with the last thing
+    /// that went wrong. [`AgentError::Draining`] where it must be waited for.
+    pub async fn ensure(
+        &self,
+        busy: bool,
+        mint: &dyn Fn() -> Result<String, ContainerError>,
+    ) -> Result<Readiness, AgentError> {
         let _one_at_a_time = self.starting.lock().await;
         if self.ready.get() {
             return Ok(Readiness::Ready);
         }
         let was_running = self.container.is_running();
-        if was_running {
-            self.container.prepare().await?;
-            match self.limited(CALL_LIMIT, self.health()).await {
-                Ok(()) => {
-                    self.ready.set(true);
-                    return Ok(Readiness::Ready);
-                }
-                Err(AgentError::Draining) if busy => return Err(AgentError::Draining),
-                Err(_) => self.container.destroy().await,
-            }
+        let last_error = RefCell::new(None);
+        let work = self.until_healthy(busy, mint, &last_error);
+        let outcome = match select(pin!(work), pin!(self.container.sleep(START_LIMIT))).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => Err(last_error.take().unwrap_or_else(|| silent(START_LIMIT))),
+        };
+        let started = outcome?;
+        self.ready.set(true);
+        let died = was_running && started && !self.stopped.get();
+        if started {
+            self.stopped.set(false);
         }
-        let outcome = self.limited(START_LIMIT, self.start()).await;
-        if outcome.is_err() {
-            self.container.destroy().await;
-        }
-        let stopped = self.stopped.replace(false);
-        let died = was_running && !stopped;
-        outcome.map(|()| if died { Readiness::Replaced } else { Readiness::Started })
+        Ok(match (started, died) {
+            (false, _) => Readiness::Ready,
+            (true, false) => Readiness::Started,
+            (true, true) => Readiness::Replaced,
+        })
     }
 
-    async fn start(&self) -> Result<(), AgentError> {
-        self.container.prepare().await?;
-        self.container.start().await?;
-        while self.limited(CALL_LIMIT, self.health()).await.is_err() {
-            self.container.sleep(START_POLL).await;
+    /// Waits for the health of what runs, and starts what does not; whether it had to start. Ends when it is healthy, or must be left alone.
+    async fn until_healthy(
+        &self,
+        busy: bool,
+        mint: &dyn Fn() -> Result<String, ContainerError>,
+        last_error: &RefCell<Option<AgentError>>,
+    ) -> Result<bool, AgentError> {
+        let (mut started, mut pause) = (false, FIRST_START_PAUSE);
+        loop {
+            if !self.container.is_running() {
+                if let Err(error) = self.start(mint).await {
+                    last_error.replace(Some(error));
+                    self.container.sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_START_PAUSE);
+                    continue;
+                }
+                started = true;
+            }
+            // Rules of an earlier object, or of a platform that was restarted, may be gone.
+            let asked = async {
+                self.container.prepare().await?;
+                self.health().await
+            };
+            let error = match self.limited(CALL_LIMIT, asked).await {
+                Ok(()) => return Ok(started),
+                Err(AgentError::Draining) if busy => return Err(AgentError::Draining),
+                Err(error) => error,
+            };
+            let silent = matches!(error, AgentError::Silent(_));
+            let waited = if silent { BOOT_LIMIT / MAX_BOOT_SILENCES } else { START_POLL };
+            self.unanswered.set(self.unanswered.get() + waited);
+            let limit = if self.answered.get() { SILENCE_LIMIT } else { BOOT_LIMIT };
+            let takes_no_turns = matches!(error, AgentError::Draining | AgentError::Unauthorized);
+            last_error.replace(Some(error));
+            if takes_no_turns || self.unanswered.get() >= limit {
+                self.container.destroy().await;
+            } else {
+                self.container.sleep(START_POLL).await;
+            }
         }
-        self.ready.set(true);
-        Ok(())
+    }
+
+    async fn start(&self, mint: &dyn Fn() -> Result<String, ContainerError>) -> Result<(), AgentError> {
+        let token = mint()?;
+        self.unanswered.set(Duration::ZERO);
+        self.answered.set(false);
+        let begun = self.container.start(&token).await;
+        self.token.replace(Some(token));
+        begun.map_err(|error| match AT_CAPACITY.iter().any(|text| error.0.to_lowercase().contains(text)) {
+            true => AgentError::AtCapacity(error),
+            false => AgentError::Unreachable(error),
+        })
+    }
+
+    /// Goes on with a container that an earlier object started with this token.
+    pub fn adopt(&self, token: Option<String>) {
+        self.token.replace(token);
     }
 
     async fn limited<T>(
@@ -174,22 +259,27 @@ impl<C: Container> Agent<C> {
     ) -> Result<T, AgentError> {
         match select(pin!(call), pin!(self.container.sleep(limit))).await {
             Either::Left((result, _)) => result,
-            Either::Right(_) => {
-                Err(ContainerError(format!("the agent server did not answer within {} s", limit.as_secs())).into())
-            }
+            Either::Right(_) => Err(silent(limit)),
         }
     }
 
+    fn call(&self, method: Method, path: String) -> Call {
+        Call { bearer: self.token.borrow().clone(), ..Call::new(method, path) }
+    }
+
     async fn health(&self) -> Result<(), AgentError> {
-        let answer = self.container.fetch(Call::new(Method::Get, "/healthz".to_owned())).await?;
+        let answer = self.container.fetch(self.call(Method::Get, "/healthz".to_owned())).await?;
         let status = answer.status;
         let text = read_limited(answer.body).await?;
         match (status, serde_json::from_str::<Health>(&text)) {
             (200, Ok(health)) => {
                 self.instance.replace(Some(health.instance));
+                self.answered.set(true);
+                self.unanswered.set(Duration::ZERO);
                 Ok(())
             }
             (503, _) => Err(AgentError::Draining),
+            (401, _) => Err(AgentError::Unauthorized),
             (status, _) => Err(AgentError::Protocol(format!("GET /healthz answered {status}"))),
         }
     }
@@ -209,7 +299,7 @@ impl<C: Container> Agent<C> {
         transcript: Option<Pieces>,
     ) -> Result<Frames<C::Body>, AgentError> {
         let first = serde_json::to_string(request).map_err(|e| AgentError::Protocol(e.to_string()))?;
-        let call = Call { body: Some(first + "\n"), more: transcript, ..Call::new(Method::Post, "/turns".to_owned()) };
+        let call = Call { body: Some(first + "\n"), more: transcript, ..self.call(Method::Post, "/turns".to_owned()) };
         self.frames(call).await
     }
 
@@ -219,7 +309,7 @@ impl<C: Container> Agent<C> {
     /// [`AgentError::UnknownTurn`] where the server has no memory of it, or [`AgentError::Unreachable`].
     pub async fn attach(&self, turn_id: &TurnId, after: u64) -> Result<Frames<C::Body>, AgentError> {
         self.container.prepare().await?;
-        self.frames(Call::new(Method::Get, format!("/turns/{turn_id}?after={after}"))).await
+        self.frames(self.call(Method::Get, format!("/turns/{turn_id}?after={after}"))).await
     }
 
     async fn frames(&self, call: Call) -> Result<Frames<C::Body>, AgentError> {
@@ -232,6 +322,10 @@ impl<C: Container> Agent<C> {
         let problem = serde_json::from_str::<AgentProblem>(&text).unwrap_or(AgentProblem { code: String::new() });
         Err(match (status, problem.code.as_str()) {
             (404, _) => AgentError::UnknownTurn,
+            (401, _) => {
+                self.ready.set(false);
+                AgentError::Unauthorized
+            }
             (409, "transcript_required") => AgentError::TranscriptRequired,
             (503, _) => {
                 self.ready.set(false);
@@ -273,7 +367,7 @@ impl<C: Container> Agent<C> {
 
     async fn tell(&self, method: Method, path: String) -> Result<(), AgentError> {
         let call = async {
-            let answer = self.container.fetch(Call::new(method, path)).await?;
+            let answer = self.container.fetch(self.call(method, path)).await?;
             read_limited(answer.body).await.map(drop)
         };
         self.limited(CALL_LIMIT, call).await
@@ -290,12 +384,10 @@ impl<C: Container> Agent<C> {
         self.stopped.set(true);
         self.container.terminate();
     }
+}
 
-    /// Ends the container at once.
-    pub async fn destroy(&self) {
-        self.ready.set(false);
-        self.container.destroy().await;
-    }
+fn silent(limit: Duration) -> AgentError {
+    AgentError::Silent(ContainerError(format!("the agent server did not answer within {} s", limit.as_secs())))
 }
 
 async fn read_limited(mut body: impl Body) -> Result<String, AgentError> {

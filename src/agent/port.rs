@@ -40,6 +40,8 @@ pub struct Call {
     pub method: Method,
     /// Its path and query.
     pub path: String,
+    /// The token of the container that it is for, as `Authorization: Bearer`.
+    pub bearer: Option<String>,
     /// Its body, or how it begins.
     pub body: Option<String>,
     /// What follows of the body. A failure cuts the request.
@@ -50,7 +52,7 @@ impl Call {
     /// A request without a body.
     #[must_use]
     pub fn new(method: Method, path: String) -> Self {
-        Self { method, path, body: None, more: None }
+        Self { method, path, bearer: None, body: None, more: None }
     }
 }
 
@@ -79,8 +81,8 @@ pub trait Container {
     /// Makes a running or a coming container ready to be used by this object; may be called again and again.
     fn prepare(&self) -> impl Future<Output = Result<(), ContainerError>>;
 
-    /// Starts it. It must not be running.
-    fn start(&self) -> impl Future<Output = Result<(), ContainerError>>;
+    /// Starts it, with the token that its agent server asks every call for. It must not be running.
+    fn start(&self, token: &str) -> impl Future<Output = Result<(), ContainerError>>;
 
     /// Sends a request to the agent server's port.
     fn fetch(&self, call: Call) -> impl Future<Output = Result<Answer<Self::Body>, ContainerError>>;

@@ -165,7 +165,7 @@ mod tests {
         }
         let mut meter = Meter::new("text/event-stream");
         for _ in 0..100 {
-            meter.feed(&[b'd'; 64 * 1024]);
+            meter.feed(&vec![b'd'; 64 * 1024]);
             assert!(meter.text.len() <= MAX_TEXT_BYTES);
         }
         let most = format!("data: {{\"usage\":{{\"output_tokens\":{}}}}}\n", u64::MAX);

@@ -93,8 +93,6 @@ extern "C" {
     /// A Durable Object from outside.
     pub type Stub;
     #[wasm_bindgen(method, catch, js_name = fetch)]
-    pub fn fetch(this: &Stub, url: &str, init: &web_sys::RequestInit) -> Js<Promise>;
-    #[wasm_bindgen(method, catch, js_name = fetch)]
     pub fn fetch_url(this: &Stub, url: &str) -> Js<Promise>;
 
     /// A Worker's `ctx`.
@@ -106,11 +104,9 @@ extern "C" {
     #[wasm_bindgen(method, js_name = waitUntil)]
     pub fn wait_until(this: &WorkerContext, promise: &Promise);
 
-    /// A promise whose rejection is answered, by Rust or by a function of JavaScript's own.
+    /// A promise whose rejection is answered by a function of JavaScript's own.
     #[wasm_bindgen(extends = Promise, js_name = Promise)]
     pub type Rejectable;
-    #[wasm_bindgen(method, js_name = catch)]
-    pub fn or_else(this: &Rejectable, answer: &Closure<dyn FnMut(JsValue) -> Result<JsValue, JsValue>>) -> Promise;
     #[wasm_bindgen(method, js_name = catch)]
     pub fn or_else_call(this: &Rejectable, answer: &Function) -> Promise;
 
@@ -187,6 +183,16 @@ export const sendOn = (from, url, names, name, value, body, limitMs) => {
 export const passBack = (body, { status, headers }, names) => new Response(body, { status, headers: picked(headers, names) });
 export const plainResponse = (body, status, id) => new Response(body, { status, headers: { 'content-type': 'application/json', 'request-id': id } });
 export const transform = (length) => (length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length));
+export const ask = (objects, name, url, body, repeatable) => {
+  const send = (headers) => objects.getByName(name).fetch(url, body === undefined ? undefined : { method: 'POST', body, headers });
+  const answer = send({});
+  if (!repeatable) return answer;
+  return answer.catch((error) => {
+    if (error.overloaded || !(error.retryable || error.durableObjectReset)) throw error;
+    return send({ 'x-again': '1' });
+  });
+};
+export const orAnswer = (promise, answer, id) => promise.catch((error) => answer(error, id));
 export const respond = (body, status, type, cache, id) =>
   new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-content-type-options': 'nosniff', 'x-request-id': id } });
 export const responder = (...answer) => () => respond(...answer);
@@ -224,6 +230,13 @@ extern "C" {
     /// A stream that passes bytes on as they are; the reader is told their number where it is known.
     #[wasm_bindgen(catch)]
     pub fn transform(length: Option<f64>) -> Js<TransformStream>;
+    /// Asks the object of that name: by the URL alone, or with `body`. What is `repeatable` is asked once more, with the header `x-again`, where
+    /// the platform says that asking again may help.
+    #[wasm_bindgen(catch)]
+    pub fn ask(objects: &Namespace, name: &str, url: &str, body: &JsValue, repeatable: bool) -> Js<Promise>;
+    /// The promise, or where it is rejected what `answer` makes of the error and `id`.
+    #[wasm_bindgen(js_name = orAnswer)]
+    pub fn or_answer(promise: &Promise, answer: &Closure<dyn FnMut(JsValue, String) -> Js>, id: &str) -> Promise;
     /// A response with the headers that every answer has: `content-type`, `cache-control`, `x-content-type-options`, `x-request-id`.
     #[wasm_bindgen(catch)]
     pub fn respond(

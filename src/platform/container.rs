@@ -1,11 +1,11 @@
 //! The agent's port to a container on `ctx.container`.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::lock::Mutex;
 use worker::wasm_bindgen::JsValue;
-use worker::web_sys::RequestInit;
+use worker::web_sys::{self, RequestInit};
 
 use super::bindings::{Container as JsContainer, Js, ObjectContext, object, thrown};
 use super::gateway::ACCOUNT_PROP;
@@ -30,7 +30,8 @@ pub struct ObjectContainer {
     environment: Vec<(&'static str, String)>,
     internet: bool,
     inactivity: Duration,
-    intercepted: Cell<bool>,
+    /// Whether this object has set the interception of the container that runs. Locked while it does.
+    intercepted: Mutex<bool>,
 }
 
 impl ObjectContainer {
@@ -52,41 +53,51 @@ impl ObjectContainer {
             environment,
             internet: config.container_internet,
             inactivity: (config.container_idle + INACTIVITY_SLACK).min(MAX_INACTIVITY),
-            intercepted: Cell::new(false),
+            intercepted: Mutex::new(false),
         }
+    }
+
+    /// Gives a container that runs its time again: the platform forgets the inactivity timeout when an object leaves memory, and would
+    /// stop the container soon after this object has answered.
+    pub fn keep(&self) -> Option<impl Future<Output = Js<()>> + use<>> {
+        let container = self.container.clone().filter(JsContainer::running)?;
+        let inactivity = self.inactivity;
+        Some(async move { watch_inactivity(&container, inactivity).await })
     }
 
     fn container(&self) -> Result<&JsContainer, ContainerError> {
         self.container.as_ref().ok_or_else(|| ContainerError("this object has no container configured".to_owned()))
     }
 
-    /// Sends the container's calls of the model to this Worker, which knows them by their props.
+    /// Sends the container's calls of the model to this Worker's gateway, which knows them by their props.
     async fn intercept(&self, container: &JsContainer) -> Js<()> {
-        if self.intercepted.replace(true) {
-            return Ok(());
-        }
         let account = self.context.id().name().unwrap_or_default();
         let props = object(&[(ACCOUNT_PROP, &JsValue::from_str(&account))])?;
         let gateway = self.context.exports().gateway(&object(&[("props", &props)])?)?;
-        container.intercept_outbound_http(MODEL_HOST, &gateway).await.inspect_err(|_| self.intercepted.set(false))?;
-        Ok(())
+        container.intercept_outbound_http(MODEL_HOST, &gateway).await.map(drop)
     }
 
-    async fn watch_inactivity(&self, container: &JsContainer) -> Js<()> {
-        #[expect(clippy::cast_precision_loss, reason = "at most six hours in milliseconds")]
-        let ms = self.inactivity.as_millis() as f64;
-        container.set_inactivity_timeout(ms).await.map(drop)
-    }
-
-    async fn launch(&self, container: &JsContainer) -> Js<()> {
-        let env = worker::js_sys::Object::new();
+    async fn launch(&self, container: &JsContainer, token: &str) -> Js<()> {
+        // Rules of the container before this one may be gone with it.
+        let mut intercepted = self.intercepted.lock().await;
+        *intercepted = false;
+        self.intercept(container).await?;
+        *intercepted = true;
+        drop(intercepted);
+        let env = object(&[("AGENT_TOKEN", &JsValue::from_str(token))])?;
         for (name, value) in &self.environment {
             worker::js_sys::Reflect::set(&env, &JsValue::from_str(name), &JsValue::from_str(value))?;
         }
         let options = object(&[("env", &env), ("enableInternet", &JsValue::from_bool(self.internet))])?;
         container.start(&options)?;
-        self.watch_inactivity(container).await
+        watch_inactivity(container, self.inactivity).await
     }
+}
+
+async fn watch_inactivity(container: &JsContainer, limit: Duration) -> Js<()> {
+    #[expect(clippy::cast_precision_loss, reason = "at most six hours in milliseconds")]
+    let ms = limit.as_millis() as f64;
+    container.set_inactivity_timeout(ms).await.map(drop)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
@@ -102,23 +113,27 @@ impl Container for ObjectContainer {
     }
 
     async fn prepare(&self) -> Result<(), ContainerError> {
-        let container = self.container()?;
-        let first = !self.intercepted.get();
-        self.intercept(container).await.map_err(container_error)?;
-        if first && container.running() {
-            self.watch_inactivity(container).await.map_err(container_error)?;
+        let mut intercepted = self.intercepted.lock().await;
+        if !*intercepted {
+            self.intercept(self.container()?).await.map_err(container_error)?;
+            *intercepted = true;
         }
         Ok(())
     }
 
-    async fn start(&self) -> Result<(), ContainerError> {
-        self.launch(self.container()?).await.map_err(container_error)
+    async fn start(&self, token: &str) -> Result<(), ContainerError> {
+        self.launch(self.container()?, token).await.map_err(container_error)
     }
 
     async fn fetch(&self, call: Call) -> Result<Answer<BodyReader>, ContainerError> {
         let send = async {
             let init = RequestInit::new();
             init.set_method(call.method.as_str());
+            if let Some(token) = &call.bearer {
+                let headers = web_sys::Headers::new()?;
+                headers.set("authorization", &format!("Bearer {token}"))?;
+                init.set_headers(&headers);
+            }
             match (call.body, call.more) {
                 (Some(body), None) => init.set_body(&JsValue::from_str(&body)),
                 (body, Some(more)) => init.set_body(&http::piecewise(body.unwrap_or_default(), more)?),
@@ -144,7 +159,6 @@ impl Container for ObjectContainer {
             // It throws where there is nothing to destroy: that is what is wanted.
             drop(container.destroy().await);
         }
-        self.intercepted.set(false);
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {

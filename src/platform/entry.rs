@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use worker::js_sys::{JSON, Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
-use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
-use super::bindings::{Js, Rejectable, head, thrown};
+use super::bindings::{Js, head, or_answer, thrown};
 use super::{directory, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
@@ -22,7 +22,7 @@ use crate::log::{Level, Line};
 thread_local! {
     static CONFIG: OnceCell<Result<Rc<Config>, BadConfig>> = const { OnceCell::new() };
     static HAS_CONTAINER: OnceCell<bool> = const { OnceCell::new() };
-    static UNREACHABLE: Closure<dyn FnMut(JsValue) -> Js> = Closure::new(object_unreachable);
+    static UNREACHABLE: Closure<dyn FnMut(JsValue, String) -> Js> = Closure::new(object_unreachable);
 }
 
 #[worker::event(start)]
@@ -92,14 +92,15 @@ pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context)
 
 /// Sends a command to its object and passes the response on.
 fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Command) -> Js<Promise> {
-    let answer = stub::send(env, account_id, &Envelope { request_id, command })?;
-    Ok(UNREACHABLE.with(|unreachable| answer.unchecked_ref::<Rejectable>().or_else(unreachable)))
+    let envelope = Envelope::new(request_id, command);
+    let answer = stub::send(env, account_id, &envelope)?;
+    Ok(UNREACHABLE.with(|unreachable| or_answer(&answer, unreachable, envelope.request_id.as_str())))
 }
 
 /// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.
 #[expect(clippy::needless_pass_by_value, reason = "it is what a promise's catch gives")]
-fn object_unreachable(error: JsValue) -> Js {
-    let request_id = host::request_id(host::now());
+fn object_unreachable(error: JsValue, request_id: String) -> Js {
+    let request_id = RequestId::try_from(request_id).unwrap_or_else(|_| host::request_id(host::now()));
     let why = thrown(&error);
     let line =
         Line { event: "object_unreachable", request_id: Some(&request_id), error: Some(&why), ..Line::default() };

@@ -23,8 +23,6 @@ use crate::log::{Level, Line};
 
 /// How long the model's API may take to its first byte: a little longer than the CLI waits for it (`API_TIMEOUT_MS`, 60 s).
 const HEADERS_LIMIT_MS: u32 = 70_000;
-/// A call is asked about once more where its object was reset under the question.
-const QUESTIONS: u32 = 2;
 
 /// The prop that says whose container a call comes out of.
 pub const ACCOUNT_PROP: &str = "account_id";
@@ -113,18 +111,18 @@ impl Call {
     async fn begin(&self, counts: bool) -> Result<TurnId, Refused> {
         let agent_session = self.request.headers().get(SESSION_HEADER).ok().flatten().and_then(|id| id.try_into().ok());
         let command = Command::BeginCall(CallBegun { agent_session, counts });
-        let envelope = Envelope { request_id: self.request_id.clone(), command };
-        for _ in 0..QUESTIONS {
-            match self.ask(&envelope).await {
-                Ok(answer) if answer.status() == 404 => return Err(Refused::no_turn()),
-                Ok(answer) => {
-                    let turn_id = answer.headers().get(TURN_HEADER).ok().flatten();
-                    return turn_id.and_then(|id| id.try_into().ok()).ok_or_else(Refused::no_word);
-                }
-                Err(error) => self.log("object_unreachable", &bindings::thrown(&error)),
+        let envelope = Envelope::new(self.request_id.clone(), command);
+        match self.ask(&envelope).await {
+            Ok(answer) if answer.status() == 404 => Err(Refused::no_turn()),
+            Ok(answer) => {
+                let turn_id = answer.headers().get(TURN_HEADER).ok().flatten();
+                turn_id.and_then(|id| id.try_into().ok()).ok_or_else(Refused::no_word)
+            }
+            Err(error) => {
+                self.log("object_unreachable", &bindings::thrown(&error));
+                Err(Refused::no_word())
             }
         }
-        Err(Refused::no_word())
     }
 
     async fn ask(&self, envelope: &Envelope) -> Js<web_sys::Response> {
@@ -136,7 +134,7 @@ impl Call {
         let total_ms = u64::try_from(host::now().since(self.begun_at).as_millis()).unwrap_or(u64::MAX);
         let (turn_id, Metered { model, usage }) = (turn_id.clone(), told);
         let command = Command::EndCall(CallEnded { turn_id, status, model, usage, total_ms, retry_after_s });
-        let envelope = Envelope { request_id: self.request_id.clone(), command };
+        let envelope = Envelope::new(self.request_id.clone(), command);
         if let Err(error) = self.ask(&envelope).await {
             self.log("model_call_not_counted", &bindings::thrown(&error));
         }

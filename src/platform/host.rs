@@ -79,12 +79,13 @@ pub fn log(level: Level, line: &Line<'_>) {
 
 /// Waits for a promise that nobody else waits for, and logs its failure as `event`.
 pub fn settle(event: &'static str, promise: Js<Promise>) {
+    finish(event, async move { JsFuture::from(promise?).await.map(drop) });
+}
+
+/// Does what nobody waits for, and logs its failure as `event`.
+pub fn finish(event: &'static str, work: impl Future<Output = Js<()>> + 'static) {
     spawn(async move {
-        let result = match promise {
-            Ok(promise) => JsFuture::from(promise).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = result {
+        if let Err(error) = work.await {
             let why = bindings::thrown(&error);
             log(Level::Error, &Line { event, error: Some(&why), ..Line::default() });
         }

@@ -45,7 +45,11 @@ impl AccountObject {
         let store = Store::open(ObjectSql::new(context.storage()), host::now())
             .map_err(|e| JsValue::from_str(&e.to_string()))?;
         let host = ObjectHost::new(context.clone(), env, config.directory_shards);
-        let agent = Agent::new(ObjectContainer::new(context, &config));
+        let container = ObjectContainer::new(context, &config);
+        if let Some(kept) = container.keep() {
+            host::finish("inactivity_timeout_not_set", kept);
+        }
+        let agent = Agent::new(container);
         let account = Rc::new(Account::new(id.clone(), store, agent, host, config));
         Ok(Self { id, account })
     }

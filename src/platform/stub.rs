@@ -1,5 +1,5 @@
-//! A command on its way to an account's object or to a shard of the directory: in the URL where it is small, which is the cheapest way
-//! there, else in the body.
+//! A command on its way to an account's object or to a shard of the directory: in the URL where it is small and holds nothing that
+//! anybody said, which is the cheapest way there and is logged by the platform; else in the body.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, web_sys};
 
-use super::bindings::{Environment, Js, thrown};
+use super::bindings::{Environment, Js, ask, thrown};
 use super::{host, http};
 use crate::account::command::{Command, Envelope};
 use crate::api::start_turn::MAX_BODY_BYTES;
@@ -19,25 +19,32 @@ use crate::domain::{AccountId, Visit};
 /// Longest command that goes in the URL, in bytes of JSON.
 const MAX_URL_COMMAND_BYTES: usize = 1_024;
 const URL: &str = "http://account/?";
+/// The header of a command in a body that is sent again; `ask` in `bindings.rs` sets it.
+const AGAIN_HEADER: &str = "x-again";
 /// What does not pass through a URL's query as it is.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'\'').add(b'<').add(b'>');
 
-/// Sends a command to the account's object; its response is the answer.
+/// Sends a command to the account's object; its response is the answer. One that may be repeated is sent again, once, where the object was
+/// reset (by a deployment, by the platform) before it had answered.
 pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promise> {
     let json = serde_json::to_string(envelope).map_err(|e| JsValue::from_str(&e.to_string()))?;
-    let stub = env.unchecked_ref::<Environment>().accounts().get_by_name(account_id.as_str())?;
-    if json.len() <= MAX_URL_COMMAND_BYTES {
-        return stub.fetch_url(&format!("{URL}{}", utf8_percent_encode(&json, ENCODED)));
+    let (objects, name) = (env.unchecked_ref::<Environment>().accounts(), account_id.as_str());
+    let again = envelope.command.is_repeatable();
+    if json.len() <= MAX_URL_COMMAND_BYTES && !envelope.command.has_content() {
+        return ask(
+            &objects,
+            name,
+            &format!("{URL}{}", utf8_percent_encode(&json, ENCODED)),
+            &JsValue::UNDEFINED,
+            again,
+        );
     }
-    let init = web_sys::RequestInit::new();
-    init.set_method("POST");
-    init.set_body(&JsValue::from_str(&json));
-    stub.fetch(URL, &init)
+    ask(&objects, name, URL, &JsValue::from_str(&json), again)
 }
 
 /// Lets an account delete what is due, and reads what it tells.
 pub async fn visit(env: &Env, account_id: &AccountId) -> Result<Visit, Unreachable> {
-    let envelope = Envelope { request_id: host::request_id(host::now()), command: Command::Visit };
+    let envelope = Envelope::new(host::request_id(host::now()), Command::Visit);
     read(send(env, account_id, &envelope)).await
 }
 
@@ -79,13 +86,20 @@ pub fn from_url<T: DeserializeOwned>(url: &str) -> Option<Js<T>> {
     if encoded.is_empty() {
         return None;
     }
-    Some(parse(&percent_decode_str(encoded).decode_utf8_lossy()))
+    Some(
+        percent_decode_str(encoded)
+            .decode_utf8()
+            .map_err(|e| JsValue::from_str(&e.to_string()))
+            .and_then(|json| parse(&json)),
+    )
 }
 
 /// Reads a command out of the body.
 pub async fn from_body(request: web_sys::Request) -> Js<Envelope> {
+    let again = request.headers().has(AGAIN_HEADER)?;
     let body = http::read_body(&request, 2 * MAX_BODY_BYTES).await?.unwrap_or_default();
-    parse(std::str::from_utf8(&body).unwrap_or_default())
+    let json = std::str::from_utf8(&body).map_err(|e| JsValue::from_str(&e.to_string()))?;
+    Ok(Envelope { again, ..parse(json)? })
 }
 
 fn parse<T: DeserializeOwned>(json: &str) -> Js<T> {

@@ -143,6 +143,25 @@ impl<S: Sql> Store<S> {
         Ok(row.map_or(Ok(None), |row| row.opt_integer(0))?.map(Millis::new))
     }
 
+    /// What the running container was started with; none where none was started.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn agent_token(&self) -> Result<Option<String>, StoreError> {
+        const READ: &str = "select agent_token from account where id = 1";
+        let row = self.sql.first(READ, &[])?;
+        Ok(row.map_or(Ok(None), |mut row| row.opt_text(0))?)
+    }
+
+    /// Records what the container is started with.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_agent_token(&self, token: &str) -> Result<(), StoreError> {
+        const SET: &str = "update account set agent_token = ?1 where id = 1";
+        Ok(self.sql.execute(SET, &[Value::Text(token)])?)
+    }
+
     /// Records since when the container has been idle; none where it does not run.
     ///
     /// # Errors

@@ -12,7 +12,10 @@ pub struct Migration {
 }
 
 /// The schema of an account's database.
-pub const ACCOUNT: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_account.sql") }];
+pub const ACCOUNT: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("migrations/0001_account.sql") },
+    Migration { version: 2, sql: include_str!("migrations/0002_agent_token.sql") },
+];
 
 /// The schema of a directory shard's database.
 pub const DIRECTORY: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") }];

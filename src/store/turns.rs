@@ -243,6 +243,17 @@ impl<S: Sql> Store<S> {
         Ok(Some(turn))
     }
 
+    /// The turn that a request made, where it is one of the newest. Asked for only when a request is sent again: there is no index for it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn turn_by_request(&self, request_id: &RequestId) -> Result<Option<TurnId>, StoreError> {
+        const BY_REQUEST: &str = "select turn_id from (select turn_id, request_id from turns order by turn_id desc limit 200) \
+             where request_id = +?1";
+        let row = self.sql.first(BY_REQUEST, &[Value::Text(request_id.as_str())])?;
+        row.map(|mut row| row.text(0)?.try_into().map_err(|e| unreadable("turn_id", &e))).transpose()
+    }
+
     /// The turn that an idempotency key made, and the hash of its request.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ impl Container for World {
         Ok(())
     }
 
-    async fn start(&self) -> Result<(), ContainerError> {
+    async fn start(&self, _token: &str) -> Result<(), ContainerError> {
         Err(ContainerError("there is none".to_owned()))
     }
 
@@ -175,7 +175,7 @@ impl Fixture {
     }
 
     pub fn send(&self, command: Command) -> Later<'_> {
-        let envelope = Envelope { request_id: RequestId::new(Uuid::from_u128(5)), command };
+        let envelope = Envelope::new(RequestId::new(Uuid::from_u128(5)), command);
         match self.account.handle(envelope).unwrap() {
             Handled::Now(reply) => Box::pin(std::future::ready(reply)),
             Handled::Later(later) => Box::pin(async { later.await.unwrap() }),

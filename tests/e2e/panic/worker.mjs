@@ -4,7 +4,7 @@
  */
 import worker from "../../../build/index.js";
 
-export { Account, Directory } from "../../../build/index.js";
+export { Account, Directory, Gateway } from "../../../build/index.js";
 
 let callsLeft = 0;
 const getRandomValues = crypto.getRandomValues.bind(crypto);

@@ -1,0 +1,61 @@
+/*
+ * An account's object loses its memory under a request, as with each deployment: no caller notices, and no turn runs twice.
+ */
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Client } from "./client.ts";
+import { service } from "./support.ts";
+
+const WORKER = fileURLToPath(new URL("reset/worker.mjs", import.meta.url));
+
+const MODEL_MS = 30_000;
+
+// wrangler.toml is that of the stack: without it, the one beside the script is taken.
+const running = service({ wranglerArgs: ["--config", "wrangler.toml", WORKER] });
+
+describe("an object that is reset", { timeout: 120_000 }, () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "e2e-reset-"));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  const reset = async (client: Client): Promise<void> => {
+    const answer = await fetch(running.url, { headers: { "x-reset-account": client.accountId } });
+    assert.equal(await answer.text(), "reset");
+  };
+
+  test("under a JSON query: the turn goes on, runs once, and its caller gets its answer", async () => {
+    const client = running.newClient();
+    const [gate, runs] = [join(folder, "gate"), join(folder, "runs")];
+    const command = `echo run >> ${runs}; until [ -e ${gate} ]; do sleep 0.05; done; echo survived`;
+    const prompt = `[[tool Bash ${JSON.stringify({ command })}]]`;
+    const answer = client.post(prompt, { session_id: "s" });
+    await running.model.control.waitFor((request) => request.user_texts.at(-1) === prompt, MODEL_MS);
+    const events = await client.events("s");
+    await events.until((event) => event.event === "tool");
+    await reset(client);
+    await writeFile(gate, "");
+    const response = await answer;
+    const body = (await response.json()) as { response?: string };
+    assert.deepEqual([response.status, body.response], [200, "survived"], JSON.stringify(body));
+    assert.equal(response.headers.get("idempotent-replayed"), null);
+    assert.equal(await readFile(runs, "utf8"), "run\n");
+    assert.deepEqual(await client.said("s"), [`user: ${prompt}`, "assistant: survived"]);
+  });
+
+  test("between two requests: the next is answered as if nothing had happened, and the container goes on", async () => {
+    const client = running.newClient();
+    await client.query("[[say one]]", { session_id: "s" });
+    await reset(client);
+    assert.equal((await client.request("GET", "/conversations/s")).status, 200);
+    await reset(client);
+    await client.query("[[say two]]", { session_id: "s" });
+    assert.equal(running.stack.logs.filter((line) => line.includes('"container_started"') && line.includes(client.accountId)).length, 0);
+    assert.deepEqual(await client.said("s"), ["user: [[say one]]", "assistant: one", "user: [[say two]]", "assistant: two"]);
+  });
+});
