@@ -6,22 +6,19 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
-import { buildEnvironment, cargoTools, ROOT, WASM_TARGET, wasmToolchain } from "./tools.mjs";
+import { notices } from "./notices.mjs";
+import { bindgenTool, buildEnvironment, ROOT, WASM_TARGET, wasmToolchain } from "./tools.mjs";
 
 const WASM = join(ROOT, "build/index_bg.wasm");
 const SCRIPT = join(ROOT, "build/index.js");
-const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "dev/build.mjs"];
+export const NOTICES = join(ROOT, "build/THIRD_PARTY_NOTICES");
+const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json", "dev/build.mjs", "dev/notices.mjs", "dev/bindgen"];
 /** The JavaScript around Rust, which is bundled with what wasm-bindgen makes, here called `rust`. */
 const SHELL = join(ROOT, "src/platform/worker.js");
 const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
 const COMPILED = join(TARGET, WASM_TARGET, "release/claude_agent_service.wasm");
-/** What wasm-bindgen makes of it: `index.js` and `index_bg.wasm`. */
+/** What dev/bindgen makes of it: `index.js` and `index_bg.wasm`. */
 const BOUND = join(TARGET, "worker");
-const BINDGEN_OPTIONS = [
-  ...["--target", "module", "--no-typescript", "--out-name", "index", "--out-dir", BOUND],
-  // The shell restarts an instance that panicked.
-  ...["--experimental-reset-state-function", "--force-enable-abort-handler"],
-];
 const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", "--external:cloudflare:*", `--alias:rust=${join(BOUND, "index.js")}`];
 /**
  * For the size that counts, the gzipped one: without the functions' names (a panic tells its file and line without them); and without
@@ -49,7 +46,7 @@ function changedAt(path) {
 
 function isFresh() {
   const newestInput = Math.max(...INPUTS.map((input) => changedAt(join(ROOT, input))));
-  return [SCRIPT, WASM].every((file) => changedAt(file) > newestInput);
+  return [SCRIPT, WASM, NOTICES].every((file) => changedAt(file) > newestInput);
 }
 
 /** @returns {{rawBytes: number, gzippedBytes: number}} */
@@ -67,20 +64,19 @@ function kilobytes(bytes) {
 function build() {
   if (isFresh()) return;
   const toolchain = wasmToolchain();
-  const { wasmBindgen } = cargoTools();
-  if (toolchain === undefined || !existsSync(wasmBindgen.bin)) {
-    return fail(`${wasmBindgen.crate} ${wasmBindgen.version} or the wasm32 target is missing: run \`npm run setup\``);
-  }
+  const bindgen = bindgenTool();
+  if (toolchain === undefined || !existsSync(bindgen.bin)) return fail("wasm-bindgen or the wasm32 target is missing: run `npm run setup`");
   const started = Date.now();
   console.log("build: compiling the Worker to WebAssembly (about a minute the first time)");
   const bin = join(ROOT, "node_modules/.bin");
   const env = buildEnvironment(toolchain);
   const made =
     step(env, "cargo", ["build", "--locked", "--release", "--lib", "--target", WASM_TARGET]) &&
-    step(env, wasmBindgen.bin, [...BINDGEN_OPTIONS, COMPILED]) &&
+    step(env, bindgen.bin, [COMPILED, BOUND]) &&
     importPlainly(join(BOUND, "index.js")) &&
     step(env, join(bin, "esbuild"), [...BUNDLE_OPTIONS, `--outfile=${SCRIPT}`, SHELL]) &&
-    step(env, join(bin, "wasm-opt"), [...OPTIMISE, join(BOUND, "index_bg.wasm"), "-o", WASM]);
+    step(env, join(bin, "wasm-opt"), [...OPTIMISE, join(BOUND, "index_bg.wasm"), "-o", WASM]) &&
+    writeNotices();
   // What is half made must not pass for fresh.
   if (!made) return rmSync(WASM, { force: true });
   const { rawBytes, gzippedBytes } = wasmSize();
@@ -107,6 +103,16 @@ function step(env, command, args) {
 function importPlainly(file) {
   writeFileSync(file, readFileSync(file, "utf8").replace("import source ", "import "));
   return true;
+}
+
+function writeNotices() {
+  try {
+    writeFileSync(NOTICES, notices());
+    return true;
+  } catch (error) {
+    fail(`no third-party notices: ${String(error)}`);
+    return false;
+  }
 }
 
 /** @param {string} sentence */

@@ -2,12 +2,14 @@
  * `npm run check`: everything that is checked without running the product: formatting, lints on the host and on wasm32,
  * types, the size of the WASM, and a deployment's dry run. Runs all of it, shows what failed, and exits 1 if anything did.
  */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { dryRun } from "./dry-run.ts";
 import { run } from "./process.ts";
 import type { Outcome } from "./process.ts";
 import { buildEnvironment, ROOT, WASM_TARGET, wasmToolchain } from "./tools.mjs";
-import { wasmSize } from "./build.mjs";
+import { NOTICES, wasmSize } from "./build.mjs";
+import { notices } from "./notices.mjs";
 
 /** The Worker has to stay quick to load: a cap that a new dependency runs into, not one that grows with it. */
 const MAX_GZIPPED_WASM_BYTES = 250_000;
@@ -16,6 +18,7 @@ const TSC = join(ROOT, "node_modules/.bin/tsc");
 const toolchain = wasmToolchain() ?? "default";
 const checks: [name: string, check: () => Promise<Outcome>][] = [
   ["cargo fmt", () => run("cargo", ["fmt", "--check"], { quiet: true })],
+  ["cargo fmt, dev/bindgen", () => run("cargo", ["fmt", "--check", "--manifest-path", "dev/bindgen/Cargo.toml"], { quiet: true })],
   ["clippy, host", () => run("cargo", ["clippy", "--quiet", "--locked", "--all-targets", "--", "-D", "warnings"], { quiet: true })],
   [
     `clippy, ${WASM_TARGET}`,
@@ -29,6 +32,7 @@ const checks: [name: string, check: () => Promise<Outcome>][] = [
   ["types, agent server", () => run(TSC, ["--noEmit", "-p", "container"], { quiet: true })],
   ["the Worker builds", () => run(process.execPath, [join(ROOT, "dev/build.mjs")], { quiet: true })],
   ["size of the WASM", checkSize],
+  ["third-party notices", checkNotices],
   ["wrangler deploy --dry-run", dryRun],
 ];
 
@@ -36,6 +40,12 @@ async function checkSize(): Promise<Outcome> {
   const { rawBytes, gzippedBytes } = wasmSize();
   const output = `${rawBytes} bytes, ${gzippedBytes} gzipped, at most ${MAX_GZIPPED_WASM_BYTES}\n`;
   return { ok: gzippedBytes <= MAX_GZIPPED_WASM_BYTES, output, seconds: 0 };
+}
+
+/** Beside the WASM stands what is true now, and no licence is unknown. */
+async function checkNotices(): Promise<Outcome> {
+  const ok = (await readFile(NOTICES, "utf8")) === notices();
+  return { ok, output: `${NOTICES} is not what dev/notices.mjs finds: remove build/ and build again\n`, seconds: 0 };
 }
 
 let failed = 0;

@@ -5,20 +5,23 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { styleText } from "node:util";
-import { credentialOf, readArguments, UsageError } from "./arguments.ts";
+import { credentialOf, isOpen, needKeysWhereOpen, readArguments, UsageError } from "./arguments.ts";
 import { PortBusy, startStack } from "./stack.ts";
 import type { StackOptions } from "./stack.ts";
 import { output, ROOT } from "./tools.mjs";
 
 async function main(): Promise<void> {
-  const { port, vars, wranglerArgs } = readArguments(process.argv.slice(2));
+  const asked = readArguments(process.argv.slice(2));
+  const { port, ip, vars, wranglerArgs } = asked;
+  const devVars = await readDevVars();
+  needKeysWhereOpen(asked, devVars);
   const docker = output("docker", ["info"]) !== undefined;
   say(
     docker
       ? "containers: Docker, built from container/Dockerfile"
       : "containers: the local engine, as `docker info` does not answer. It runs the agent server as a plain process of yours: it isolates nothing",
   );
-  const credential = credentialOf(vars, await readDevVars());
+  const credential = credentialOf(vars, devVars);
   if (credential === undefined) {
     say(styleText(["bold", "black", "bgYellow"], " NO CREDENTIAL IN .dev.vars: A STAND-IN PLAYS THE MODEL. It adds, repeats and calls tools, and knows nothing. "));
     say(`for Claude's answers: echo 'ANTHROPIC_API_KEY=sk-ant-…' >> .dev.vars, and start again`);
@@ -28,12 +31,14 @@ async function main(): Promise<void> {
 
   const options: StackOptions = {
     port,
+    front: { ip, hosts: isOpen(asked) ? "any" : asked.allowedHosts },
     vars,
     wranglerArgs,
     model: credential === undefined ? "own" : "none",
     containers: docker ? "docker" : "engine",
     watch: true,
-    onLog: (line) => console.log(line),
+    // Where wrangler is ready is behind the front, and nobody's business.
+    onLog: (line) => void (/Ready on http:/.test(line) || console.log(line)),
     handleSignals: false,
   };
   const stopped = stopSignal();
@@ -42,7 +47,8 @@ async function main(): Promise<void> {
   // Ctrl-C while it starts: what the stack has started so far dies with this process.
   if (stack === undefined) process.exit(130);
   console.log();
-  say(`ready. Try it:\n\n  curl -s localhost:${port}/query -H 'content-type: application/json' -d '{"query":"What is 2+2?"}'\n`);
+  const host = ["127.0.0.1", "0.0.0.0", "::"].includes(ip) ? "localhost" : ip;
+  say(`ready. Try it:\n\n  curl -s ${host}:${port}/query -H 'content-type: application/json' -d '{"query":"What is 2+2?"}'\n`);
   await Promise.race([stopped, stack.ended()]);
   say("stopping");
   await stack.stop();

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { installDebianTarget } from "./setup-debian.mjs";
-import { cargoTools, output, ROOT, systemPath, WASM_TARGET, wasmToolchain } from "./tools.mjs";
+import { bindgenTool, output, ROOT, systemPath, WASM_TARGET, wasmToolchain } from "./tools.mjs";
 
 const OLDEST_NODE = 20;
 /** The target is some 30 MB: enough for a slow line, short enough for a server that never answers. */
@@ -26,7 +26,7 @@ function setUp() {
   installPackages();
   needRust();
   addWasmTarget();
-  installCargoTools();
+  installBindgen();
 }
 
 function needNode() {
@@ -72,19 +72,15 @@ function addWasmTarget() {
   );
 }
 
-function installCargoTools() {
-  for (const { crate, version, locked, root, bin, minutes } of Object.values(cargoTools())) {
-    if (existsSync(bin)) continue;
-    say(`building ${crate} ${version} into ${root} (about ${minutes} minutes on two cores, once for this user)`);
-    const target = mkdtempSync(join(tmpdir(), "agent-setup-"));
-    try {
-      run("cargo", ["install", "--quiet", crate, "--version", version, "--root", root, ...(locked ? ["--locked"] : [])], {
-        cwd: ROOT,
-        env: { CARGO_TARGET_DIR: target },
-      });
-    } finally {
-      rmSync(target, { recursive: true, force: true });
-    }
+function installBindgen() {
+  const { source, version, root, bin } = bindgenTool();
+  if (existsSync(bin)) return;
+  say(`building wasm-bindgen ${version} into ${root} (about two minutes on two cores, once for this user)`);
+  const target = mkdtempSync(join(tmpdir(), "agent-setup-"));
+  try {
+    run("cargo", ["install", "--quiet", "--locked", "--path", source, "--root", root], { cwd: ROOT, env: { CARGO_TARGET_DIR: target } });
+  } finally {
+    rmSync(target, { recursive: true, force: true });
   }
 }
 

@@ -10,6 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEngine } from "./engine/engine.ts";
 import type { Engine, Image } from "./engine/engine.ts";
+import { startFront } from "./front.ts";
+import type { Front, FrontOptions } from "./front.ts";
 import { startModel } from "./model/server.ts";
 import type { Model } from "./model/server.ts";
 import { ROOT } from "./tools.mjs";
@@ -18,10 +20,14 @@ import { Wrangler } from "./wrangler.ts";
 export type StackOptions = {
   /** 0, the default, takes a free one. */
   port?: number;
+  /** What stands on that port before wrangler, for a server that people and browsers reach. Tests speak to wrangler itself, whose port nobody knows. */
+  front?: Omit<FrontOptions, "port">;
   persistTo?: string;
   vars?: Record<string, string>;
   /** Lines at the end of a snapshot's wrangler.toml: vars that are no texts. */
   toml?: string;
+  /** Who says what a container runs: wrangler.toml (the default), or its object, by the images that are named there. Of a snapshot only. */
+  schedulingPolicy?: "default" | "durable_object";
   secrets?: Record<string, string>;
   wranglerArgs?: string[];
   /** A running stand-in, one of the stack's own (the default), or none: then the model is the one that the secrets are for. */
@@ -58,18 +64,30 @@ export type Stack = {
 };
 
 export const AGENT_SERVER: Image = {
-  command: [join(ROOT, "node_modules/.bin/node"), "src/main.ts"],
+  // With SIGUSR1, Node would open its debugger to whoever can send it: the agent.
+  command: [join(ROOT, "node_modules/.bin/node"), "--disable-sigusr1", "src/main.ts"],
   cwd: join(ROOT, "container"),
 };
 /** What the Worker sends to the stand-in, which takes any key. */
 const PLACEHOLDER_KEY = "stand-in";
 const CREDENTIALS = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
+/** Such a container has neither an instance type nor a number of instances in wrangler.toml. */
+const OBJECT_SCHEDULED = `[[containers]]
+class_name = "Account"
+scheduling_policy = "durable_object"
+
+[containers.images]
+agent = { dockerfile = "${join(ROOT, "container/Dockerfile")}" }
+
+`;
 const MAX_LOG_LINES = 5000;
 const ANSWER_TIMEOUT_MS = 30_000;
+const LOOPBACK = "127.0.0.1";
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
-  if (options.port !== undefined && options.port !== 0) await needFreePort(options.port);
+  const asked = options.port ?? 0;
+  if (asked !== 0) await needFreePort(asked, options.front?.ip);
   const log = new Log(options.onLog);
   const scratch = await mkdtemp(join(tmpdir(), "agent-stack-"));
   const closing: (() => Promise<void>)[] = [() => rm(scratch, { recursive: true, force: true, maxRetries: 5 })];
@@ -100,7 +118,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       if (!CREDENTIALS.some((name) => name in secrets || name in vars)) secrets["ANTHROPIC_API_KEY"] = PLACEHOLDER_KEY;
     }
     // A snapshot has its secrets in a file of its own; the checkout's .dev.vars belongs to whoever wrote it.
-    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets, options.toml ?? "");
+    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets, options);
     if (options.watch === true) Object.assign(vars, secrets);
     const persistTo = options.persistTo ?? (options.watch === true ? undefined : join(scratch, "state"));
     // Of its own: wrangler's processes are known by it, and those of the containers must live on when they die.
@@ -111,21 +129,25 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       scratch: wranglerScratch,
       onLine: log.add,
       args: [
-        ...["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
+        ...["--ip", LOOPBACK, "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],
         ...(persistTo === undefined ? [] : ["--persist-to", persistTo]),
         ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
         ...(options.wranglerArgs ?? []),
       ],
       env: engine === undefined ? {} : engineEnvironment(engine),
     });
-    let { wrangler, port } = await Wrangler.start(wranglerOptions(options.port ?? 0));
+    // Taken before wrangler starts: what takes minutes shall not end in a port that somebody else has meanwhile.
+    const front: Front | undefined = options.front && (await startFront({ ...options.front, port: asked }));
+    if (front !== undefined) closing.push(() => front.close());
+    let { wrangler, port } = await Wrangler.start(wranglerOptions(front === undefined ? asked : 0));
+    front?.leadTo(port);
     // Only in a snapshot may wrangler be cut short: in the checkout and in Docker it has files and containers to remove.
     closing.push(() => (options.watch === true || engine === undefined ? wrangler.stop() : wrangler.kill()));
     killing.push(() => wrangler.killNow());
     const url = `http://127.0.0.1:${port}`;
     await answers(url);
     return {
-      url,
+      url: front === undefined ? url : `http://127.0.0.1:${front.port}`,
       ...(model !== "none" && { model }),
       ...(engine !== undefined && { engine }),
       logs: log.lines,
@@ -156,14 +178,18 @@ function engineEnvironment(engine: Engine): Record<string, string> {
 }
 
 /** A directory with the built Worker and its configuration, without the build step: later changes of the checkout don't reach it. */
-async function snapshot(scratch: string, secrets: Record<string, string>, toml: string): Promise<string> {
-  const config = await readFile(join(ROOT, "wrangler.toml"), "utf8");
-  const withoutBuild = config.replace(/^\[build\]\n(?:(?!\[).*\n)*/m, "");
-  const absolute = withoutBuild.replace(/^image = "\.\//m, `image = "${ROOT}/`);
-  if (withoutBuild === config || absolute === withoutBuild) throw new Error("wrangler.toml has no [build] table or no image of this checkout");
+async function snapshot(scratch: string, secrets: Record<string, string>, { toml = "", schedulingPolicy = "default" }: StackOptions): Promise<string> {
+  let config = await readFile(join(ROOT, "wrangler.toml"), "utf8");
+  const replace = (what: string, pattern: RegExp, by: string): void => {
+    if (!pattern.test(config)) throw new Error(`wrangler.toml has no ${what}`);
+    config = config.replace(pattern, by);
+  };
+  replace("[build] table", /^\[build\]\n(?:(?!\[).*\n)*/m, "");
+  replace("image of this checkout", /^image = "\.\//m, `image = "${ROOT}/`);
+  if (schedulingPolicy === "durable_object") replace("[[containers]] table", /^\[\[containers\]\]\n(?:(?!\[).*\n)*/m, OBJECT_SCHEDULED);
   const directory = join(scratch, "worker");
   await cp(join(ROOT, "build"), join(directory, "build"), { recursive: true });
-  await writeFile(join(directory, "wrangler.toml"), `${absolute}\n${toml}\n`);
+  await writeFile(join(directory, "wrangler.toml"), `${config}\n${toml}\n`);
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`);
   await writeFile(join(directory, ".dev.vars"), lines.join(""), { mode: 0o600 });
   return directory;
@@ -185,13 +211,13 @@ async function answers(url: string): Promise<void> {
   await response.arrayBuffer();
 }
 
-async function needFreePort(port: number): Promise<void> {
+async function needFreePort(port: number, ip = LOOPBACK): Promise<void> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
     probe.once("error", (error: NodeJS.ErrnoException) => {
       reject(error.code === "EADDRINUSE" ? new PortBusy(port) : error);
     });
-    probe.listen(port, "127.0.0.1", resolve);
+    probe.listen(port, ip, resolve);
   });
   await new Promise<void>((resolve) => probe.close(() => resolve()));
 }

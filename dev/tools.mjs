@@ -3,6 +3,7 @@
  * Looks and answers; never installs. Plain JavaScript without dependencies, because it runs before anything is installed.
  */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -20,24 +21,26 @@ export const DEBIAN_WASM_LINKER = "wasm-ld-19";
 const TOOLS_DIRECTORY = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "claude-agent-service");
 
 /**
- * The tools that Cargo builds. wasm-bindgen's version is the library's, or it refuses the library's output.
- * `--locked` is left out for it: the lock file it was published with names a version that is gone.
+ * The tool that Cargo builds, from its own lock file. It is known by what it is built of; its library's version is the Worker's, or it
+ * refuses the Worker.
  */
-export function cargoTools() {
-  return {
-    wasmBindgen: cargoTool({ crate: "wasm-bindgen-cli", program: "wasm-bindgen", version: lockedVersion("wasm-bindgen"), locked: false, minutes: 3 }),
-  };
+export function bindgenTool() {
+  const source = join(ROOT, "dev/bindgen");
+  const version = lockedVersion("wasm-bindgen", ROOT);
+  const built = lockedVersion("wasm-bindgen-cli-support", source);
+  if (built !== version) throw new Error(`dev/bindgen is of wasm-bindgen ${built}, the Worker of ${version}: set the same version in dev/bindgen/Cargo.toml`);
+  const hash = createHash("sha256");
+  for (const file of ["Cargo.toml", "Cargo.lock", "src/main.rs"]) hash.update(readFileSync(join(source, file)));
+  const root = join(TOOLS_DIRECTORY, `bindgen-${version}-${hash.digest("hex").slice(0, 12)}`);
+  return { source, version, root, bin: join(root, "bin/bindgen") };
 }
 
-/** @param {{crate: string, program: string, version: string, locked: boolean, minutes: number}} tool */
-function cargoTool(tool) {
-  const root = join(TOOLS_DIRECTORY, `${tool.crate}-${tool.version}`);
-  return { ...tool, root, bin: join(root, "bin", tool.program) };
-}
-
-/** @param {string} crate */
-function lockedVersion(crate) {
-  const lock = readFileSync(join(ROOT, "Cargo.lock"), "utf8");
+/**
+ * @param {string} crate
+ * @param {string} directory
+ */
+function lockedVersion(crate, directory) {
+  const lock = readFileSync(join(directory, "Cargo.lock"), "utf8");
   const version = new RegExp(`name = "${crate}"\\nversion = "([^"]+)"`).exec(lock)?.[1];
   if (version === undefined) throw new Error(`Cargo.lock has no ${crate}: run \`cargo generate-lockfile\``);
   return version;

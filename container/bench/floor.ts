@@ -3,11 +3,10 @@
  * Told over IPC what to run, it says how long that took. Its environment names the model and directories of its own.
  */
 import { randomUUID } from "node:crypto";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Options, Query, SDKMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
 import { configFrom } from "../src/config.ts";
+import { makeFolders, pathsOf } from "../src/folders.ts";
 import { sdkOptions } from "../src/sdk.ts";
 
 /** One turn, in milliseconds since it was asked for. */
@@ -71,14 +70,14 @@ function isText(message: SDKMessage): boolean {
 /** As the agent server sets up a new conversation; what the store is given goes nowhere. */
 async function newConversation(): Promise<Options> {
   const session = randomUUID();
-  const state = join(config.stateRoot, session);
-  const paths = { workspace: join(config.workspaceRoot, session), config: join(state, "config"), tmp: join(state, "tmp") };
-  await Promise.all(Object.values(paths).map((path) => mkdir(path, { recursive: true })));
+  const paths = pathsOf(config, session);
+  await makeFolders(paths, undefined);
   return sdkOptions({
     session,
     resume: false,
     options: {},
     paths,
+    user: undefined,
     env: config.childEnv,
     mark: session,
     store: { append: () => Promise.resolve(), load: () => Promise.resolve(null) },

@@ -7,6 +7,12 @@ import { resolve } from "node:path";
 
 export type Config = {
   port: number;
+  /** The interface to listen on; undefined: all of them. */
+  host: string | undefined;
+  /** Asked of every caller, where it is set. */
+  token: string | undefined;
+  /** The first of the users that conversations run as; undefined: they run as the server does. */
+  uidBase: number | undefined;
   /** The working directory of a conversation is `<workspaceRoot>/<agent_session>`. */
   workspaceRoot: string;
   /** What the server keeps of a conversation is in `<stateRoot>/<agent_session>`. */
@@ -24,7 +30,6 @@ export type Config = {
 /** Handed on to the CLI as they are, where they are set. */
 const PASSED_ON = [
   "PATH",
-  "HOME",
   "LANG",
   "TZ",
   "HTTP_PROXY",
@@ -54,6 +59,10 @@ const CLI_SETTINGS: Record<string, string> = {
 };
 
 const DEFAULT_PORT = 8080;
+const DEFAULT_HOST = "127.0.0.1";
+const ALL_INTERFACES = "*";
+/** Below are the system's own users. */
+const MIN_UID_BASE = 1_000;
 const DEFAULT_WARM_SESSIONS = 16;
 const DEFAULT_WARM_IDLE_MS = 10 * 60_000;
 /** The platform sends SIGKILL 15 minutes after SIGTERM. */
@@ -68,6 +77,9 @@ export function configFrom(env: NodeJS.ProcessEnv): Config {
   for (const [name, value] of Object.entries(CLI_SETTINGS)) childEnv[name] = env[name] || value;
   return {
     port: count(env, "PORT", DEFAULT_PORT),
+    host: env["HOST"] === ALL_INTERFACES ? undefined : env["HOST"] || DEFAULT_HOST,
+    token: env["AGENT_TOKEN"] || undefined,
+    uidBase: uidBase(env),
     workspaceRoot: resolve(env["WORKSPACE_ROOT"] || "/workspace"),
     stateRoot: resolve(env["STATE_ROOT"] || `${homedir()}/.agent`),
     warmSessions: count(env, "WARM_SESSIONS", DEFAULT_WARM_SESSIONS),
@@ -82,4 +94,12 @@ function count(env: NodeJS.ProcessEnv, name: string, otherwise: number): number 
   if (text === undefined || text === "") return otherwise;
   if (!/^\d{1,9}$/.test(text)) throw new Error(`${name} must be a whole number, not "${text}"`);
   return Number(text);
+}
+
+function uidBase(env: NodeJS.ProcessEnv): number | undefined {
+  const base = count(env, "AGENT_UID_BASE", 0);
+  if (base === 0) return undefined;
+  if (base < MIN_UID_BASE) throw new Error(`AGENT_UID_BASE must be at least ${MIN_UID_BASE}`);
+  if (process.platform !== "linux" || process.getuid?.() !== 0) throw new Error("AGENT_UID_BASE needs a server that runs as root on Linux");
+  return base;
 }

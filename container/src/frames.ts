@@ -52,10 +52,14 @@ export type Frame =
    */
   | { type: "retry"; attempt: number; delay_ms: number; status: number | null; retracted: boolean }
   | { type: "transcript"; subpath?: string; entries: Entry[] }
+  /** A piece of the JSON of one entry that is too large for a frame. Up to the one that is `last`, no other frame comes between. */
+  | { type: "transcript_part"; subpath?: string; text: string; last: boolean }
   | ResultFrame
   | { type: "end" };
 
-/** Over this, deltas and tool frames are forgotten; a turn whose other frames exceed it is ended. */
+/** A frame's line, at most. Whatever can be large is cut or divided before it is emitted. */
+export const MAX_FRAME_BYTES = 4 * 1024 * 1024;
+/** All frames of a turn that are held. Over this, deltas and tool frames are forgotten; a turn whose other frames exceed it is ended. */
 export const MAX_TURN_FRAME_BYTES = 32 * 1024 * 1024;
 
 type Kept = { n: number; line: string; bytes: number; type: Frame["type"] };
@@ -89,17 +93,21 @@ export class FrameLog {
     return this.#bytes > this.#maxBytes;
   }
 
-  append(frame: Frame): void {
-    if (this.#ended) return;
-    const n = ++this.#count;
+  /** False: the frame is over `MAX_FRAME_BYTES` and not taken. */
+  append(frame: Frame): boolean {
+    if (this.#ended) return true;
+    const n = this.#count + 1;
     const line = `${JSON.stringify({ n, ...frame })}\n`;
     const bytes = Buffer.byteLength(line);
+    if (bytes > MAX_FRAME_BYTES) return false;
+    this.#count = n;
     this.#frames.push({ n, line, bytes, type: frame.type });
     this.#bytes += bytes;
     if (frame.type === "message") this.#lastMessage = n;
     if (frame.type === "end") this.#ended = true;
     for (const reader of this.#readers) reader.wake(frame.type);
     if (this.#bytes > this.#maxBytes) this.#forget();
+    return true;
   }
 
   /** The first kept frame after the n-th. */

@@ -8,17 +8,23 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import manifest from "../package.json" with { type: "json" };
 import { configFrom } from "./config.ts";
+import { openRoots } from "./folders.ts";
 import { log, reason } from "./log.ts";
 import { createAgentServer } from "./server.ts";
 import { Sessions } from "./sessions.ts";
 import { Turns } from "./turns.ts";
+import { Users } from "./users.ts";
 
 /** For readers to take the last frames of a turn, after it ended. */
 const READERS_LIMIT_MS = 5_000;
 
 const config = configFrom(process.env);
+// Nothing that this process starts or prints of its environment has it.
+delete process.env["AGENT_TOKEN"];
 const instance = randomUUID();
-const sessions = new Sessions(config);
+const users = new Users(config.uidBase);
+if (config.uidBase !== undefined) await openRoots(config, users);
+const sessions = new Sessions(config, users);
 const turns = new Turns(sessions, instance);
 let draining = false;
 
@@ -26,8 +32,9 @@ const server = createAgentServer(sessions, turns, {
   instance,
   sdkVersion: manifest.dependencies["@anthropic-ai/claude-agent-sdk"],
   draining: () => draining,
+  token: config.token,
 });
-server.listen(config.port);
+server.listen(config.port, config.host);
 await once(server, "listening");
 log("listening", { instance, port: (server.address() as AddressInfo).port });
 sessions.ensureSpare();

@@ -3,7 +3,9 @@
  * Owns how text deltas are joined and how the SDK's outcomes are named. Starts nothing and waits for nothing but its own timer.
  */
 import type { SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import { MAX_FRAME_BYTES } from "./frames.ts";
 import type { Frame, ResultFrame, TurnError, Usage } from "./frames.ts";
+import { cutToBytes, cutToChars } from "./pieces.ts";
 
 /** Deltas that come sooner than this after the last one are joined. */
 const DELTA_JOIN_MS = 25;
@@ -11,11 +13,25 @@ const DELTA_JOIN_MS = 25;
 const MAX_TOOL_INPUT_CHARS = 2048;
 const INPUT_STRING_CUTS = [1024, 256, 64, 16];
 
-type Block = { uuid: string; text: string };
+/** The joined text of a turn. Escaped as JSON it may be larger, as far as a frame can hold it. */
+export const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
+const MAX_ANSWER_JSON_BYTES = MAX_FRAME_BYTES - 64 * 1024;
+/** A character takes up to six bytes as JSON. */
+const MAX_DELTA_CHARS = 512 * 1024;
+/** The words of an error, whoever they are of. */
+const MAX_ERROR_CHARS = 500;
+/** Names and ids that come of the model or the SDK. */
+const MAX_NAME_CHARS = 256;
+const BLOCK_SEPARATOR = "\n\n";
+
+/** Where a mapper's frames go, and how it ends a turn that goes beyond a bound. */
+export type TurnPort = { emit(frame: Frame): void; stop(message: string): void };
+
+type Block = { uuid: string; text: string; bytes: number; jsonBytes: number };
 type ToolUse = { id: string; name: string; input: unknown };
 
 export class TurnMapper {
-  readonly #emit: (frame: Frame) => void;
+  readonly #port: TurnPort;
   readonly #begun = performance.now();
   #pending = "";
   #joinTimer: NodeJS.Timeout | undefined;
@@ -29,12 +45,15 @@ export class TurnMapper {
   /** Answers of the model that began, subagents' too. */
   #modelCalls = 0;
 
-  constructor(emit: (frame: Frame) => void) {
-    this.#emit = emit;
+  constructor(port: TurnPort) {
+    this.#port = port;
   }
 
+  /** All of the answer, or as much of it as its bounds allow. */
   get text(): string {
-    return this.#blocks.map((block) => block.text).join("\n\n");
+    let text = cutToBytes(this.#blocks.map((block) => block.text).join(BLOCK_SEPARATOR), MAX_ANSWER_BYTES);
+    while (jsonBytes(text) > MAX_ANSWER_JSON_BYTES) text = cutToBytes(text, Math.floor(Buffer.byteLength(text) / 2));
+    return text;
   }
 
   /** Every message of the turn but its result. Unknown ones are no error. */
@@ -64,7 +83,11 @@ export class TurnMapper {
     const text = this.#pending;
     this.#pending = "";
     this.#lastDelta = performance.now();
-    this.#emit({ type: "delta", text });
+    for (let rest = text; rest !== ""; ) {
+      const piece = cutToChars(rest, MAX_DELTA_CHARS);
+      rest = rest.slice(piece.length);
+      this.#port.emit({ type: "delta", text: piece });
+    }
   }
 
   result(result: SDKResultMessage): ResultFrame {
@@ -72,7 +95,7 @@ export class TurnMapper {
     const cancelled = result.terminal_reason?.startsWith("aborted_") ?? false;
     return {
       ...this.#frame(cancelled ? "cancelled" : error === undefined ? "completed" : "failed", result.subtype),
-      ...(error === undefined || cancelled ? {} : { error }),
+      ...(error === undefined || cancelled ? {} : { error: short(error) }),
       ...usageOf(result),
       num_turns: result.num_turns,
       duration_ms: Math.round(result.duration_ms),
@@ -81,16 +104,16 @@ export class TurnMapper {
 
   /** The end of a turn that the SDK says nothing about: cancelled before it began, or its process is gone. */
   endedWithoutResult(status: "failed" | "cancelled", subtype: string, error?: TurnError): ResultFrame {
-    return { ...this.#frame(status, subtype), ...(error === undefined ? {} : { error }) };
+    return { ...this.#frame(status, subtype), ...(error === undefined ? {} : { error: short(error) }) };
   }
 
   #frame(status: ResultFrame["status"], subtype: string): ResultFrame {
     return {
       type: "result",
       status,
-      subtype,
+      subtype: cutToChars(subtype, MAX_NAME_CHARS),
       text: this.text,
-      model: this.#model,
+      model: this.#model === null ? null : cutToChars(this.#model, MAX_NAME_CHARS),
       usage: { input_tokens: 0, output_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 },
       cost_usd: 0,
       num_turns: 0,
@@ -122,7 +145,7 @@ export class TurnMapper {
   #retried(attempt: number, delayMs: number, status: number | null): void {
     this.flush();
     if (status === 429) this.#retryAfterMs = delayMs;
-    this.#emit({ type: "retry", attempt, delay_ms: Math.round(delayMs), status, retracted: this.#open });
+    this.#port.emit({ type: "retry", attempt, delay_ms: Math.round(delayMs), status, retracted: this.#open });
     this.#open = false;
   }
 
@@ -136,9 +159,19 @@ export class TurnMapper {
       if (block.type !== "text" || !top || message.error !== undefined || block.text === "") continue;
       this.#open = false;
       this.#model = message.message.model;
-      this.#blocks.push({ uuid: message.uuid, text: block.text });
-      this.#emit({ type: "message", text: block.text });
+      this.#blocks.push({ uuid: message.uuid, text: block.text, bytes: Buffer.byteLength(block.text), jsonBytes: jsonBytes(block.text) });
+      if (this.#overfull()) return this.#port.stop(`the answer is over ${MAX_ANSWER_BYTES / 1024 / 1024} MiB`);
+      this.#port.emit({ type: "message", text: block.text });
     }
+  }
+
+  #overfull(): boolean {
+    const between = this.#blocks.length - 1;
+    const sum = (of: (block: Block) => number, separator: number): number => this.#blocks.reduce((bytes, block) => bytes + of(block), between * separator);
+    return (
+      sum((block) => block.bytes, BLOCK_SEPARATOR.length) > MAX_ANSWER_BYTES ||
+      sum((block) => block.jsonBytes, jsonBytes(BLOCK_SEPARATOR)) > MAX_ANSWER_JSON_BYTES
+    );
   }
 
   #supersede(uuids: string[]): void {
@@ -149,16 +182,10 @@ export class TurnMapper {
   }
 
   #toolStarted(use: ToolUse, parent: string | null): void {
-    this.#tools.set(use.id, use.name);
+    const name = cutToChars(use.name, MAX_NAME_CHARS);
+    this.#tools.set(use.id, name);
     const input = smallInput(use.input);
-    this.#emit({
-      type: "tool",
-      id: use.id,
-      name: use.name,
-      status: "started",
-      ...(input === undefined ? {} : { input }),
-      ...(parent === null ? {} : { parent }),
-    });
+    this.#port.emit({ type: "tool", ...callOf(use.id, name, parent), status: "started", ...(input === undefined ? {} : { input }) });
   }
 
   #toolResults(message: Extract<SDKMessage, { type: "user" }>): void {
@@ -171,7 +198,7 @@ export class TurnMapper {
       this.flush();
       const parent = message.parent_tool_use_id;
       const status = block.is_error === true ? "failed" : "finished";
-      this.#emit({ type: "tool", id: block.tool_use_id, name, status, ...(parent === null ? {} : { parent }) });
+      this.#port.emit({ type: "tool", ...callOf(block.tool_use_id, name, parent), status });
     }
   }
 
@@ -188,6 +215,18 @@ export class TurnMapper {
     const seconds = Math.ceil(this.#retryAfterMs / 1000);
     return { code: "model_rate_limited", ...about, ...(seconds > 0 ? { retry_after: seconds } : {}) };
   }
+}
+
+function jsonBytes(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text));
+}
+
+function short(error: TurnError): TurnError {
+  return { ...error, message: cutToChars(error.message, MAX_ERROR_CHARS) };
+}
+
+function callOf(id: string, name: string, parent: string | null): { id: string; name: string; parent?: string } {
+  return { id: cutToChars(id, MAX_NAME_CHARS), name, ...(parent === null ? {} : { parent: cutToChars(parent, MAX_NAME_CHARS) }) };
 }
 
 /** A billionth of a dollar is below every price: what is finer comes of adding floats. */
@@ -214,7 +253,7 @@ export function smallInput(input: unknown): object | undefined {
   if (typeof input !== "object" || input === null) return undefined;
   if (JSON.stringify(input).length <= MAX_TOOL_INPUT_CHARS) return input;
   for (const limit of INPUT_STRING_CUTS) {
-    const cut = (_key: string, value: unknown): unknown => (typeof value === "string" && value.length > limit ? `${value.slice(0, limit)}…` : value);
+    const cut = (_key: string, value: unknown): unknown => (typeof value === "string" && value.length > limit ? `${cutToChars(value, limit)}…` : value);
     const json = JSON.stringify(input, cut);
     if (json.length <= MAX_TOOL_INPUT_CHARS) return JSON.parse(json) as object;
   }

@@ -40,8 +40,11 @@ export function servesOneTurn(options: TurnOptions): boolean {
   return options.max_budget_usd !== undefined;
 }
 
-/** Null counts as absent; a field nobody knows is refused, not ignored. */
-export function parseOptions(value: unknown): TurnOptions {
+/**
+ * Null counts as absent. A newer Worker may be in front of this server: an option that it does not know is left out, and
+ * `unknown` gets its name.
+ */
+export function parseOptions(value: unknown, unknown: string[] = []): TurnOptions {
   if (value === undefined || value === null) return {};
   const options: TurnOptions = {};
   for (const [name, given] of Object.entries(record(value, "options"))) {
@@ -73,7 +76,7 @@ export function parseOptions(value: unknown): TurnOptions {
         options.mcp_servers = mcpServers(given);
         break;
       default:
-        throw new InvalidOptions(`unknown option ${name}`);
+        unknown.push(name);
     }
   }
   return options;

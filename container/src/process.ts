@@ -4,21 +4,22 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Query, SDKMessage, SDKResultMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
+import { removeFolders } from "./folders.ts";
 import { log, reason } from "./log.ts";
 import { killGroup, killMarked } from "./reap.ts";
 import { sdkOptions } from "./sdk.ts";
 import type { Setup } from "./sdk.ts";
+import type { User } from "./users.ts";
 
 const START_LIMIT_MS = 30_000;
 const SET_MODEL_LIMIT_MS = 5_000;
 /** An interrupt that comes too early is lost: it is repeated until the result. */
 const INTERRUPT_EVERY_MS = 250;
-/** After this long without a result the process is killed; a cancelled turn ends within two seconds. */
-const INTERRUPT_LIMIT_MS = 1_500;
+/** After this long without a result the process is killed. A cancelled turn ends within 1.4 s: the object waits 1.5 s for that. */
+const INTERRUPT_LIMIT_MS = 1_000;
 /** From the end of its input to SIGKILL. */
 const CLOSE_LIMIT_MS = 3_000;
 /** From the exit of the process to the end of its messages, when something keeps its pipe open. */
@@ -47,9 +48,10 @@ export class AgentProcess {
   readonly #input = new Input();
   readonly #mark: string;
   readonly #session: string;
+  readonly #user: User | undefined;
   readonly #begun = performance.now();
   #child: ChildProcess | undefined;
-  #config = "";
+  #config: string | undefined;
   #model: string | undefined;
   #turn: Turn | undefined;
   #interrupting: Promise<void> | undefined;
@@ -65,6 +67,7 @@ export class AgentProcess {
   constructor(setup: Omit<Setup, "mark" | "onSpawn">) {
     this.#mark = randomUUID();
     this.#session = setup.session;
+    this.#user = setup.user;
     this.#model = setup.options.model;
     const options = sdkOptions({ ...setup, mark: this.#mark, onSpawn: (child, config) => this.#spawned(child, config) });
     this.#query = query({ prompt: this.#input, options });
@@ -157,9 +160,9 @@ export class AgentProcess {
     if (turn === undefined) return;
     const deadline = performance.now() + INTERRUPT_LIMIT_MS;
     let receipt: Promise<void> = Promise.resolve();
-    while (this.#turn === turn && performance.now() < deadline) {
+    for (let left = INTERRUPT_LIMIT_MS; this.#turn === turn && left > 0; left = deadline - performance.now()) {
       receipt = this.#query.interrupt().then(noop, noop);
-      await Promise.race([turn.over, sleep(INTERRUPT_EVERY_MS)]);
+      await Promise.race([turn.over, sleep(Math.min(INTERRUPT_EVERY_MS, left))]);
     }
     if (this.#turn !== turn) {
       // An interrupt on its way must not meet the next turn.
@@ -232,11 +235,9 @@ export class AgentProcess {
   /** The CLI itself may outlive its messages: it goes first, then what it left running and lying about. */
   async #reap(): Promise<void> {
     if (this.pid !== undefined) killGroup(this.pid);
-    const killed = await killMarked(this.#mark);
-    if (this.#config !== "") {
-      await rm(this.#config, { recursive: true, force: true, maxRetries: 3 }).catch((error: unknown) => {
-        this.#log("config_remove_failed", { reason: reason(error) });
-      });
+    const killed = await killMarked(this.#mark, this.#user?.uid);
+    if (this.#config !== undefined) {
+      await removeFolders([this.#config], this.#user).catch((error: unknown) => this.#log("config_remove_failed", { reason: reason(error) }));
     }
     this.#log("process_ended", { age_ms: this.#age(), left_behind: killed });
   }

@@ -1,16 +1,22 @@
 /*
  * The body of `POST /turns`: its first line checked once, its further lines read as a transcript.
- * Owns the bounds on what comes in. Never answers anything.
+ * Owns the bounds on what comes in. Never answers anything, and never looks at fields that it does not know.
  */
 import type { IncomingMessage } from "node:http";
 import { LineTooLong, linesOf } from "./lines.ts";
+import { log } from "./log.ts";
 import { InvalidOptions, parseOptions } from "./options.ts";
+import { cutToChars } from "./pieces.ts";
 import type { TranscriptLine } from "./transcript.ts";
 import type { TurnRequest } from "./turns.ts";
 
 /** A prompt of 1 MiB takes up to six times that as JSON. A transcript's line holds a tool's whole output. */
 const MAX_LINE_BYTES = 32 * 1024 * 1024;
 const MAX_TRANSCRIPT_CHARS = 256 * 1024 * 1024;
+
+/** Of one request. */
+const MAX_LOGGED_OPTIONS = 8;
+const MAX_LOGGED_NAME_CHARS = 64;
 
 export const TURN_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 export const AGENT_SESSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -79,7 +85,10 @@ function isEntry(value: unknown): value is TranscriptLine["entry"] {
 
 function checkedOptions(value: unknown): TurnRequest["options"] {
   try {
-    return parseOptions(value);
+    const unknown: string[] = [];
+    const options = parseOptions(value, unknown);
+    for (const name of unknown.slice(0, MAX_LOGGED_OPTIONS)) log("option_unknown", { name: cutToChars(name, MAX_LOGGED_NAME_CHARS) });
+    return options;
   } catch (error) {
     throw error instanceof InvalidOptions ? new InvalidRequest(error.message) : error;
   }

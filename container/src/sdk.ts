@@ -4,18 +4,20 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { renameSync } from "node:fs";
 import type { McpServerConfig, Options, SessionStore, SpawnOptions } from "@anthropic-ai/claude-agent-sdk";
+import { handOver } from "./folders.ts";
+import type { Paths } from "./folders.ts";
 import type { Entry } from "./frames.ts";
+import { log, reason } from "./log.ts";
 import type { TurnOptions } from "./options.ts";
 import { MARK } from "./reap.ts";
+import type { User } from "./users.ts";
 
 const DEFAULT_TOOLS = ["Bash", "Read", "Write", "Edit", "Glob", "Grep"];
 const DEFAULT_SYSTEM_PROMPT = "You are a Claude agent, built on Anthropic's Claude Agent SDK.";
 const TRANSCRIPT_LOAD_LIMIT_MS = 10_000;
 const MAX_EXIT_LISTENERS = 32;
-
-/** Where a conversation's files are. */
-export type Paths = { workspace: string; config: string; tmp: string };
 
 export type Setup = {
   session: string;
@@ -23,11 +25,13 @@ export type Setup = {
   resume: boolean;
   options: TurnOptions;
   paths: Paths;
+  /** Whom the CLI runs as; undefined: as the server. */
+  user: User | undefined;
   env: Record<string, string>;
   mark: string;
   store: SessionStore;
-  /** `config` is the folder that the CLI really has: a resume lays out one of its own. */
-  onSpawn: (child: ChildProcess, config: string) => void;
+  /** `left` is where the CLI's configuration will be when it has ended. */
+  onSpawn: (child: ChildProcess, left: string) => void;
 };
 
 export function sdkOptions(setup: Setup): Options {
@@ -47,8 +51,8 @@ export function sdkOptions(setup: Setup): Options {
     // Each entry leaves at once: what a killed process had done is in the transcript.
     sessionStoreFlush: "eager",
     loadTimeoutMs: TRANSCRIPT_LOAD_LIMIT_MS,
-    env: { ...setup.env, TMPDIR: paths.tmp, CLAUDE_CONFIG_DIR: paths.config, [MARK]: setup.mark },
-    spawnClaudeCodeProcess: (how) => spawnInOwnGroup(how, setup.onSpawn),
+    env: { ...setup.env, HOME: paths.home, TMPDIR: paths.tmp, CLAUDE_CONFIG_DIR: paths.config, [MARK]: setup.mark },
+    spawnClaudeCodeProcess: (how) => spawnInOwnGroup(how, setup),
   };
   if (options.model !== undefined) sdk.model = options.model;
   if (options.max_turns !== undefined) sdk.maxTurns = options.max_turns;
@@ -105,9 +109,13 @@ function toolName(rule: string): string {
 }
 
 /** A group of its own: a signal to it reaches the CLI and whatever it has not moved elsewhere. */
-function spawnInOwnGroup(how: SpawnOptions, onSpawn: Setup["onSpawn"]): ReturnType<NonNullable<Options["spawnClaudeCodeProcess"]>> {
+function spawnInOwnGroup(how: SpawnOptions, { user, paths, onSpawn }: Setup): ReturnType<NonNullable<Options["spawnClaudeCodeProcess"]>> {
+  // A resume lays out a folder of its own.
+  const config = how.env["CLAUDE_CONFIG_DIR"] ?? paths.config;
+  if (user !== undefined) handOver(config, user);
   const child = spawn(how.command, how.args, {
     ...(how.cwd === undefined ? {} : { cwd: how.cwd }),
+    ...user,
     env: how.env,
     signal: how.signal,
     stdio: ["pipe", "pipe", "ignore"],
@@ -117,6 +125,19 @@ function spawnInOwnGroup(how: SpawnOptions, onSpawn: Setup["onSpawn"]): ReturnTy
   child.setMaxListeners(MAX_EXIT_LISTENERS);
   // A process that dies leaves writes in its pipe; its exit says all there is to say.
   child.stdin.on("error", () => {});
-  onSpawn(child, how.env["CLAUDE_CONFIG_DIR"] ?? "");
+  onSpawn(child, user === undefined || config === paths.config ? config : outOfReach(child, config));
   return child;
+}
+
+/** The SDK removes the folder of a resume at the exit, as the server's user: whatever is another user's has been moved away by then. */
+function outOfReach(child: ChildProcess, config: string): string {
+  const left = `${config}-left`;
+  child.prependOnceListener("exit", () => {
+    try {
+      renameSync(config, left);
+    } catch (error) {
+      log("config_move_failed", { reason: reason(error) });
+    }
+  });
+  return left;
 }

@@ -4,6 +4,8 @@
  */
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { accessRule } from "./access.ts";
+import type { Denial } from "./access.ts";
 import type { Frame } from "./frames.ts";
 import { log, reason } from "./log.ts";
 import { AGENT_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
@@ -15,11 +17,20 @@ const KEEP_ALIVE_MS = 10 * 60_000;
 /** What nobody looks out for waits so long for other frames to go with. */
 const PATIENT_WAIT_MS = 25;
 /** Transcripts are kept for the turn's end, and a message says again what its deltas said. */
-const PATIENT: readonly Frame["type"][] = ["transcript", "message"];
+const PATIENT: readonly Frame["type"][] = ["transcript", "transcript_part", "message"];
 /** Frames that go together make a piece of about this length at most. */
 const MAX_PIECE_CHARS = 64 * 1024;
 
-export type Facts = { instance: string; sdkVersion: string; draining(): boolean };
+/** Of the calls and frames: counted up where a caller has to know. Whoever lacks one knows neither `stop` nor `transcript_part`. */
+export const PROTOCOL = 2;
+
+export type Facts = {
+  instance: string;
+  sdkVersion: string;
+  draining(): boolean;
+  /** Asked of every caller, where there is one. */
+  token?: string | undefined;
+};
 type App = { sessions: Sessions; turns: Turns; facts: Facts };
 
 class HttpError extends Error {
@@ -41,7 +52,10 @@ const REFUSALS: Record<Refusal, HttpError> = {
 
 export function createAgentServer(sessions: Sessions, turns: Turns, facts: Facts): Server {
   const app = { sessions, turns, facts };
+  const denialOf = accessRule(facts.token);
   return createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    const denial = denialOf(request.headers);
+    if (denial !== undefined) return deny(response, denial);
     route(app, request, response).catch((error: unknown) => sendError(response, error));
   });
 }
@@ -64,8 +78,10 @@ async function route(app: App, request: IncomingMessage, response: ServerRespons
     case "DELETE turns/:id":
       await app.turns.delete(turnOf(app, id));
       return send(response, 200, { deleted: true });
+    case "POST sessions/:id/stop":
+      return stopSession(app, sessionId(id), response);
     case "DELETE sessions/:id":
-      return deleteSession(app, id ?? "", response);
+      return deleteSession(app, sessionId(id), response);
     default:
       throw new HttpError(404, "not_found", `${request.method} ${pathname} is not a call of this server`);
   }
@@ -75,8 +91,9 @@ function health({ turns, sessions, facts }: App): object {
   return {
     status: facts.draining() ? "draining" : "ok",
     instance: facts.instance,
+    protocol: PROTOCOL,
     sdk_version: facts.sdkVersion,
-    running: turns.running.map((turn) => turn.id),
+    running: turns.running.length,
     warm: sessions.live,
   };
 }
@@ -94,8 +111,16 @@ async function startTurn({ sessions, turns, facts }: App, request: IncomingMessa
   streamFrames(response, turns.start(wanted), 0);
 }
 
+/** The process is gone, and its turn has ended; what the conversation has and had said stays. */
+async function stopSession({ sessions, turns }: App, id: string, response: ServerResponse): Promise<void> {
+  const ended = turns.cancelOf(id);
+  await sessions.stop(id);
+  await ended;
+  log("session_stopped", { session: id });
+  send(response, 200, { stopped: true });
+}
+
 async function deleteSession({ sessions, turns }: App, id: string, response: ServerResponse): Promise<void> {
-  if (!AGENT_SESSION.test(id)) throw new InvalidRequest("agent_session must be a UUID in lower case");
   await turns.deleteOf(id);
   await sessions.remove(id);
   log("session_deleted", { session: id });
@@ -158,6 +183,11 @@ function turnOf({ turns }: App, id = ""): Turn {
   return turn;
 }
 
+function sessionId(id = ""): string {
+  if (!AGENT_SESSION.test(id)) throw new InvalidRequest("agent_session must be a UUID in lower case");
+  return id;
+}
+
 function frameNumber(text: string | null): number {
   if (text === null) return 0;
   if (!/^\d{1,15}$/.test(text)) throw new InvalidRequest("after must be the number of a frame");
@@ -167,6 +197,12 @@ function frameNumber(text: string | null): number {
 function send(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
   response.end(JSON.stringify(body));
+}
+
+/** The body is not read, so that the connection ends with the answer. */
+function deny(response: ServerResponse, { status, code, message }: Denial): void {
+  response.setHeader("connection", "close");
+  send(response, status, { code, message });
 }
 
 function sendError(response: ServerResponse, error: unknown): void {

@@ -2,23 +2,22 @@
  * One conversation in this container: its folders, its live process, and where its transcript entries go.
  * At most one process at a time: the next starts when the last is gone. Knows nothing of other conversations.
  */
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { Config } from "./config.ts";
+import { makeFolders, pathsOf, removeFolders, removeTraces } from "./folders.ts";
 import type { Entry } from "./frames.ts";
 import type { Gate } from "./gate.ts";
 import type { TurnOptions } from "./options.ts";
 import { processKey } from "./options.ts";
 import { AgentProcess } from "./process.ts";
 import { sessionStore } from "./sdk.ts";
-import type { Paths } from "./sdk.ts";
 import type { Transcripts } from "./transcript.ts";
+import type { Users } from "./users.ts";
 
 /** Entries that come between turns wait for the next one; more than this are not kept for it. */
 const MAX_WAITING_BATCHES = 64;
 
 export type EntrySink = (subpath: string | null, entries: Entry[]) => void;
-export type SessionContext = { config: Config; transcripts: Transcripts; coldStarts: Gate };
+export type SessionContext = { config: Config; transcripts: Transcripts; users: Users; coldStarts: Gate };
 
 export class Session {
   readonly id: string;
@@ -52,9 +51,11 @@ export class Session {
   /** Ends what runs and starts a process anew: resumed from the held transcript where that has anything to resume. */
   async start(options: TurnOptions, signal?: AbortSignal): Promise<AgentProcess> {
     await this.close();
-    const { config, transcripts, coldStarts } = this.#context;
+    const { config, transcripts, users, coldStarts } = this.#context;
     return coldStarts.run(async () => {
-      const paths = await this.#makePaths();
+      const paths = pathsOf(config, this.id);
+      const user = users.of(this.id);
+      await makeFolders(paths, user);
       await transcripts.open(this.id);
       signal?.throwIfAborted();
       const process: AgentProcess = new AgentProcess({
@@ -62,6 +63,7 @@ export class Session {
         resume: transcripts.hasTalk(this.id),
         options,
         paths,
+        user,
         env: config.childEnv,
         store: sessionStore({
           append: (subpath, entries) => this.#appended(process, subpath, entries),
@@ -94,15 +96,25 @@ export class Session {
     await this.#process?.kill();
   }
 
+  /** The process and the transcript are gone; its files stay. */
+  async forget(): Promise<void> {
+    await this.kill();
+    await this.#context.transcripts.drop(this.id);
+  }
+
   /** The process, its folders, its workspace and its transcript are gone; as if the conversation had never been. */
   async clear(): Promise<void> {
-    const { config, transcripts } = this.#context;
+    const { config, transcripts, users } = this.#context;
     await this.kill();
     this.#process = undefined;
     this.#waiting = [];
     await transcripts.drop(this.id);
-    const folders = [join(config.workspaceRoot, this.id), join(config.stateRoot, this.id)];
-    await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true, maxRetries: 3 })));
+    const { state, workspace, ...inState } = pathsOf(config, this.id);
+    const user = users.known(this.id);
+    await removeTraces(user);
+    await removeFolders([workspace, ...Object.values(inState)], user);
+    await removeFolders([state], undefined);
+    users.free(this.id);
   }
 
   #appended(process: AgentProcess, subpath: string | null, entries: Entry[]): void {
@@ -114,13 +126,5 @@ export class Session {
     );
     if (this.#sink !== undefined) this.#sink(subpath, entries);
     else if (this.#waiting.length < MAX_WAITING_BATCHES) this.#waiting.push({ subpath, entries });
-  }
-
-  async #makePaths(): Promise<Paths> {
-    const { config } = this.#context;
-    const state = join(config.stateRoot, this.id);
-    const paths = { workspace: join(config.workspaceRoot, this.id), config: join(state, "config"), tmp: join(state, "tmp") };
-    await Promise.all(Object.values(paths).map((path) => mkdir(path, { recursive: true })));
-    return paths;
   }
 }

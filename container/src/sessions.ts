@@ -16,6 +16,7 @@ import { Session } from "./session.ts";
 import type { SessionContext } from "./session.ts";
 import { Transcripts } from "./transcript.ts";
 import type { TranscriptLine } from "./transcript.ts";
+import type { Users } from "./users.ts";
 
 export type Wanted = {
   /** Null: a new conversation under an id of the server's choosing. */
@@ -44,19 +45,19 @@ export class Sessions {
   readonly #leaving = new Set<Promise<void>>();
   #draining = false;
 
-  constructor(config: Config) {
+  constructor(config: Config, users: Users) {
     const transcripts = new Transcripts((session) => join(config.stateRoot, session, "transcript.jsonl"));
     // A cold start is bound by the processor: more at once make each of them slower.
-    this.#context = { config, transcripts, coldStarts: new Gate(availableParallelism()) };
+    this.#context = { config, transcripts, users, coldStarts: new Gate(availableParallelism()) };
   }
 
   get transcripts(): Transcripts {
     return this.#context.transcripts;
   }
 
-  /** The conversations that have a live process, the spare not counted. */
-  get live(): string[] {
-    return [...this.#sessions.values()].filter((session) => session.live).map((session) => session.id);
+  /** How many conversations have a live process, the spare not counted. */
+  get live(): number {
+    return [...this.#sessions.values()].filter((session) => session.live).length;
   }
 
   /** Why a turn cannot have its conversation now; undefined where `lease` can be called in the same tick. */
@@ -94,6 +95,11 @@ export class Sessions {
     else this.#touch(session);
     while (this.#liveCount() > this.#context.config.warmSessions && this.#evict());
     this.ensureSpare();
+  }
+
+  /** Its process is gone, whatever it was doing; its files and its transcript stay. */
+  async stop(id: string): Promise<void> {
+    await this.#sessions.get(id)?.kill();
   }
 
   /** Nothing of the conversation is left. Its turn, if any, has ended before this is called. */

@@ -3,13 +3,15 @@
  * Owns their retention. Every turn's last frames are one `result` and `end`, whatever happens under it.
  */
 import type { SDKMessage } from "@anthropic-ai/claude-agent-sdk";
-import { FrameLog, MAX_TURN_FRAME_BYTES } from "./frames.ts";
-import type { Frame, ResultFrame, TurnError } from "./frames.ts";
+import { FrameLog, MAX_FRAME_BYTES, MAX_TURN_FRAME_BYTES } from "./frames.ts";
+import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
 import { log, reason } from "./log.ts";
 import { TurnMapper } from "./mapper.ts";
+import { EntryTooLarge, transcriptFrames } from "./pieces.ts";
 import { ProcessGone } from "./process.ts";
 import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
 import type { Lease, Sessions, Wanted } from "./sessions.ts";
+import { NoUserLeft } from "./users.ts";
 
 /** Finished turns whose frames are kept until they are deleted or their conversation has its next turn, at most; the oldest go first. */
 export const MAX_FINISHED_TURNS = 64;
@@ -27,6 +29,7 @@ export class Turn {
   readonly ended: Promise<void>;
   readonly #ending = new AbortController();
   readonly #end = Promise.withResolvers<void>();
+  #cutShort = false;
   /** Set where the server itself ends the turn. */
   stopped: TurnError | undefined;
   cancelled = false;
@@ -53,8 +56,25 @@ export class Turn {
     this.#ending.abort();
   }
 
+  /** From an entry on that cannot be sent, nothing is: what the caller stores has no gap in its middle. */
+  emitTranscript(subpath: string | null, entries: readonly Entry[]): void {
+    if (this.#cutShort) return;
+    try {
+      for (const frame of transcriptFrames(subpath, entries)) this.emit(frame);
+    } catch (error) {
+      if (!(error instanceof EntryTooLarge)) throw error;
+      this.#cutShort = true;
+      this.stop(error.message);
+    }
+  }
+
+  /** The caller's transcript has ended before what the process knows. */
+  get cutShort(): boolean {
+    return this.#cutShort;
+  }
+
   emit(frame: Frame): void {
-    this.frames.append(frame);
+    if (!this.frames.append(frame)) return this.stop(`a frame of the turn is over ${MAX_FRAME_BYTES} bytes`);
     if (this.frames.overfull) this.stop(`the turn's frames exceed ${MAX_TURN_FRAME_BYTES} bytes`);
     if (frame.type === "end") this.#end.resolve();
   }
@@ -97,6 +117,13 @@ export class Turns {
     this.#turns.delete(turn.id);
   }
 
+  /** Ends the turns of a conversation; their frames stay. */
+  async cancelOf(session: string): Promise<void> {
+    const turns = [...this.#turns.values()].filter((turn) => turn.session === session && !turn.frames.ended);
+    for (const turn of turns) turn.cancel();
+    await Promise.all(turns.map((turn) => turn.ended));
+  }
+
   /** Ends and forgets the turns of a conversation. */
   async deleteOf(session: string): Promise<void> {
     await Promise.all([...this.#turns.values()].filter((turn) => turn.session === session).map((turn) => this.delete(turn)));
@@ -104,7 +131,7 @@ export class Turns {
 
   async #run(turn: Turn, request: TurnRequest): Promise<void> {
     const begun = performance.now();
-    const mapper = new TurnMapper((frame) => turn.emit(frame));
+    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) });
     const limit = setTimeout(() => turn.stop("the turn took too long"), MAX_TURN_MS);
     let lease: Lease | undefined;
     let result: ResultFrame;
@@ -128,6 +155,8 @@ export class Turns {
     clearTimeout(limit);
     mapper.flush();
     lease?.session.detach();
+    // The next turn begins with what the caller has.
+    if (turn.cutShort) await lease?.session.forget();
     if (lease !== undefined) this.#sessions.release(lease.session, request.options);
     turn.emit(result);
     turn.emit({ type: "end" });
@@ -155,7 +184,7 @@ export class Turns {
     session.attach((subpath, entries) => {
       reached = true;
       mapper.flush();
-      turn.emit({ type: "transcript", ...(subpath === null ? {} : { subpath }), entries });
+      turn.emitTranscript(subpath, entries);
     });
     // What had waited is not of this turn.
     reached = false;
@@ -205,7 +234,7 @@ function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame
   if (error instanceof ProcessGone || error instanceof TranscriptCut) {
     return mapper.endedWithoutResult("failed", "interrupted", { code: "turn_interrupted", message: error.message });
   }
-  if (error instanceof InvalidRequest) {
+  if (error instanceof InvalidRequest || error instanceof NoUserLeft) {
     return mapper.endedWithoutResult("failed", "invalid_request", { code: "agent_failed", message: error.message });
   }
   log("turn_threw", { turn: turn.id, reason: reason(error) });

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { chmodSync, mkdtempSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -71,7 +71,7 @@ export class Agent {
     return fetch(`${this.url}${path}`, { method });
   }
 
-  async health(): Promise<{ status: string; instance: string; sdk_version: string; running: string[]; warm: string[] }> {
+  async health(): Promise<{ status: string; instance: string; protocol: number; sdk_version: string; running: number; warm: number }> {
     return (await (await this.call("GET", "/healthz")).json()) as Awaited<ReturnType<Agent["health"]>>;
   }
 
@@ -116,7 +116,9 @@ export class Agent {
 
 export async function startAgent(model: Model, env: Record<string, string> = {}): Promise<Agent> {
   const root = mkdtempSync(join(tmpdir(), "agent-test-"));
-  const child = spawn(process.execPath, [join(import.meta.dirname, "../src/main.ts")], {
+  // The users of conversations go through it to their own folders.
+  if (env["AGENT_UID_BASE"] !== undefined) chmodSync(root, 0o711);
+  const child = spawn(process.execPath, ["--disable-sigusr1", join(import.meta.dirname, "../src/main.ts")], {
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: root,
@@ -173,7 +175,18 @@ export class TurnFrames {
 
   /** What a caller that stores transcripts has after this turn. */
   get transcript(): TranscriptLine[] {
-    return this.of("transcript").flatMap((frame) => frame.entries.map((entry) => ({ subpath: frame.subpath ?? null, entry })));
+    const lines: TranscriptLine[] = [];
+    let pieces = "";
+    for (const frame of this.all) {
+      if (frame.type === "transcript") lines.push(...frame.entries.map((entry) => ({ subpath: frame.subpath ?? null, entry })));
+      if (frame.type !== "transcript_part") continue;
+      pieces += frame.text;
+      if (!frame.last) continue;
+      lines.push({ subpath: frame.subpath ?? null, entry: JSON.parse(pieces) as Entry });
+      pieces = "";
+    }
+    assert.equal(pieces, "", "an entry's last piece is missing");
+    return lines;
   }
 }
 

@@ -7,12 +7,13 @@ import type { SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sd
 import type { Frame } from "../src/frames.ts";
 import { smallInput, TurnMapper } from "../src/mapper.ts";
 
-function mapped(...messages: object[]): { frames: Frame[]; mapper: TurnMapper } {
+function mapped(...messages: object[]): { frames: Frame[]; stops: string[]; mapper: TurnMapper } {
   const frames: Frame[] = [];
-  const mapper = new TurnMapper((frame) => frames.push(frame));
+  const stops: string[] = [];
+  const mapper = new TurnMapper({ emit: (frame) => frames.push(frame), stop: (message) => stops.push(message) });
   for (const message of messages) mapper.message(message as SDKMessage);
   mapper.flush();
-  return { frames, mapper };
+  return { frames, stops, mapper };
 }
 
 const delta = (text: string): object => stream({ type: "content_block_delta", delta: { type: "text_delta", text } });

@@ -20,6 +20,8 @@ export type Images = {
 const HERE = join(ROOT, "dev/docker");
 const PRODUCT = "claude-agent-service:docker-test";
 const SIDECAR = "claude-agent-sidecar:docker-test";
+/** Of Debian's and npm's packages. A name with a digest is a registry's to give. */
+const MADE_BASE = "claude-agent-base:docker-test";
 const WRANGLER_IMAGES = "cloudflare-dev/*";
 const DEBIAN = "bookworm";
 const MIRROR = "http://deb.debian.org/debian";
@@ -46,26 +48,27 @@ const BUILD_MS = 420_000;
 const NICE = ["-n", "10"];
 
 export async function prepareImages(engine: DockerEngine): Promise<Images> {
-  const base = /^FROM\s+(\S+)/m.exec(readFileSync(join(ROOT, "container/Dockerfile"), "utf8"))?.[1];
-  if (base === undefined) throw new Error("container/Dockerfile has no FROM");
-  const pulled = await attempt("docker", ["pull", "--quiet", base], { timeoutMs: PULL_MS, env: engine.env });
-  if (pulled === undefined && !engine.own) {
-    throw new NotPossible(`the Docker Engine cannot pull ${base}, and a stand-in for it is made only in an engine of this test's own`);
+  const named = /^ARG BASE=(\S+)$/m.exec(readFileSync(join(ROOT, "container/Dockerfile"), "utf8"))?.[1];
+  if (named === undefined) throw new Error("container/Dockerfile has no ARG BASE");
+  const pulled = (await attempt("docker", ["pull", "--quiet", named], { timeoutMs: PULL_MS, env: engine.env })) !== undefined;
+  if (!pulled && !engine.own) {
+    throw new NotPossible(`the Docker Engine cannot pull ${named}, and a stand-in for it is made only in an engine of this test's own`);
   }
+  const base = pulled ? named : MADE_BASE;
   let env: Record<string, string> = {};
-  if (pulled === undefined) {
-    console.log(`docker: no registry answers for ${base}: making it, and a sidecar, from Debian's and npm's packages`);
+  if (!pulled) {
+    console.log(`docker: no registry answers for ${named}: making a stand-in, and a sidecar, from Debian's and npm's packages`);
     await makeBase(engine, base);
   }
   await probe(engine, "a container", ["--network", "none", base, "node", "--version"]);
-  if (pulled === undefined) {
+  if (!pulled) {
     await step("building the sidecar's image", () => buildSidecar(engine));
     await probe(engine, "a container with packet rules of its own", ["--cap-add", "NET_ADMIN", "--entrypoint", "sh", SIDECAR, "-ec", PACKET_RULES]);
-    env = { MINIFLARE_CONTAINER_EGRESS_IMAGE: SIDECAR };
+    env = { MINIFLARE_CONTAINER_EGRESS_IMAGE: SIDECAR, DOCKER_TEST_BASE: base };
   }
   // Debian's client has no buildx; the classic builder reaches the network as the machine does.
   if (engine.own) env = { ...env, WRANGLER_DOCKER_BIN: join(HERE, "classic-docker"), WRANGLER_CI_OVERRIDE_NETWORK_MODE_HOST: "1" };
-  await step("building the product's image", () => build(engine, PRODUCT, join(ROOT, "container"), []));
+  await step("building the product's image", () => build(engine, PRODUCT, join(ROOT, "container"), pulled ? [] : onBase(base)));
   return { product: PRODUCT, env };
 }
 
@@ -90,10 +93,14 @@ async function buildSidecar(engine: DockerEngine): Promise<void> {
     copyFileSync(join(HERE, "sidecar/Dockerfile"), join(context, "Dockerfile"));
     const flags = ["--bundle", "--platform=node", "--format=esm", "--log-level=warning", `--outfile=${join(context, "main.mjs")}`];
     await command(join(ROOT, "node_modules/.bin/esbuild"), [join(HERE, "sidecar/main.ts"), ...flags], { timeoutMs: QUICK_MS });
-    await build(engine, SIDECAR, context, ["--build-arg", `UPSTREAM_DNS=${nameServer()}`]);
+    await build(engine, SIDECAR, context, [...onBase(MADE_BASE), "--build-arg", `UPSTREAM_DNS=${nameServer()}`]);
   } finally {
     rmSync(context, { recursive: true, force: true });
   }
+}
+
+function onBase(base: string): string[] {
+  return ["--build-arg", `BASE=${base}`];
 }
 
 function build(engine: DockerEngine, tag: string, context: string, args: readonly string[]): Promise<string> {

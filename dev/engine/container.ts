@@ -86,6 +86,8 @@ export class AppContainer {
     const port = Number(env["PORT"] ?? DEFAULT_PORT);
     const hostPort = await freePort();
     env["PORT"] = String(hostPort);
+    // This machine is the container: nobody else's machine is to reach what listens in it.
+    env["HOST"] = "127.0.0.1";
 
     const [program, ...args] = this.#image.command;
     const child = spawn(program, args, { cwd: this.#image.cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });

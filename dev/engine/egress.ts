@@ -1,21 +1,23 @@
 /**
- * The way out of one container: a proxy that the program is told of by HTTP_PROXY. workerd decides about every outgoing
- * connection; this only carries bytes. A request that tells its length goes to its Worker as it comes, and what answers comes
- * back as it is (`ProxyConnection`); Node's own HTTP does the rest.
+ * The way out of one container: a proxy that the program is told of by HTTP_PROXY. workerd decides for each request where it goes, by the
+ * one host that the request is for, and a Worker is never told another. A request that tells its length goes to its Worker as it comes,
+ * and what answers comes back as it is (`ProxyConnection`); Node's own HTTP does the rest.
  * Limit: what does not go through the proxy (a raw socket, a client that ignores HTTP_PROXY) is neither intercepted nor refused.
  */
 import { createServer as createHttpServer, request } from "node:http";
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { HOP_BY_HOP, ProxyConnection } from "./proxy-connection.ts";
+import { endToEnd, passOn } from "../forward.ts";
+import { nameOf, ProxyConnection } from "./proxy-connection.ts";
 import { close, join, listen, portOf } from "./sockets.ts";
 
 /** A workerd that restarts is away for seconds, and then names a new port: what goes out meanwhile waits, and is not refused. */
 const WORKERD_AWAY_MS = 20_000;
 const WORKERD_RETRY_MS = 100;
+const ESTABLISHED = "HTTP/1.1 200 OK\r\n\r\n";
 
 /** What workerd said of an outgoing connection: a Worker takes it, or it goes to the network as it is. */
 type Route = { kind: "worker"; socket: Socket } | { kind: "direct" } | { kind: "refused"; why: string } | { kind: "away" };
@@ -26,6 +28,8 @@ export class Egress {
   readonly #sockets = new Set<Duplex>();
   /** What has been asked for a request that is now left to Node's HTTP: it is not asked, nor waited for, again. */
   readonly #told = new WeakMap<Socket, Route>();
+  /** Those who asked for a tunnel to a Worker: what they send in it is no proxy's request, but judged as one. */
+  readonly #tunnels = new WeakSet<Socket>();
   #port = 0;
   #internet = false;
   #stopped = false;
@@ -45,6 +49,11 @@ export class Egress {
 
   get proxyUrl(): string {
     return `http://127.0.0.1:${portOf(this.#proxy)}`;
+  }
+
+  /** Where workerd takes what goes out of the container; 0 before it has said so. */
+  get workerdPort(): number {
+    return this.#port;
   }
 
   /** What workerd says of itself and of the internet; what it leaves out stays as it was. */
@@ -75,36 +84,45 @@ export class Egress {
 
   /** A plain request of the program: to a Worker where one is registered for the host, else to the network if that is allowed. */
   async #forward(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const url = URL.parse(req.url ?? "");
+    const hosts = req.headersDistinct["host"] ?? [];
+    if (hosts.length > 1) return void res.writeHead(400).end("a request has one Host\n");
+    const url = this.#tunnels.has(req.socket) ? urlWithin(hosts[0], req.url) : URL.parse(req.url ?? "");
     if (url === null) return void res.writeHead(400).end("this is a proxy\n");
-    const port = Number(url.port || 80);
-    const route = this.#told.get(req.socket) ?? (await this.#route(url.hostname, port));
+    const [hostname, port] = [nameOf(url), Number(url.port || 80)];
+    const route = this.#told.get(req.socket) ?? (await this.#route(hostname, port));
     this.#told.delete(req.socket);
     // The program may have given up meanwhile: then nobody is left to end what would start now.
     if (res.closed) return void (route.kind === "worker" && route.socket.destroy());
     if (route.kind === "refused") return void res.writeHead(403).end(`${route.why}\n`);
     if (route.kind === "away") return void res.writeHead(502).end("workerd cannot be reached\n");
-    const headers = { ...endToEnd(req.headers), host: url.host };
-    const options = { host: url.hostname, port, method: req.method, path: url.pathname + url.search, headers };
-    passOn(req, res, request({ ...options, ...(route.kind === "direct" ? { agent: false } : { createConnection: () => route.socket }) }));
+    const headers = [...endToEnd(req.rawHeaders, (name) => name === "host"), "Host", url.port === "" ? hostname : `${hostname}:${port}`];
+    const options = { host: hostname, port, method: req.method, path: url.pathname + url.search, headers };
+    const onward = request({ ...options, ...(route.kind === "direct" ? { agent: false } : { createConnection: () => route.socket }) });
+    passOn(req, res, onward, () => res.writeHead(502).end());
   }
 
-  /** HTTPS leaves the container as it is, where the internet may be reached at all. */
+  /** HTTPS leaves the container as it is, where the internet may be reached at all. To a Worker there is no tunnel: its bytes are read as requests. */
   async #tunnel(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
-    const { hostname, port } = new URL(`http://${req.url ?? ""}`);
-    const route = await this.#route(hostname, Number(port || 80));
-    if (socket.destroyed) return void (route.kind === "worker" && route.socket.destroy());
+    const url = new URL(`http://${req.url ?? ""}`);
+    const [hostname, port] = [nameOf(url), Number(url.port || 80)];
+    const route = await this.#route(hostname, port);
+    if (route.kind === "worker") route.socket.destroy();
+    if (socket.destroyed) return;
     if (route.kind === "refused") return void socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
     if (route.kind === "away") return void socket.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
-    const upstream = route.kind === "worker" ? route.socket : connect({ host: hostname, port: Number(port || 80), allowHalfOpen: true });
+    if (route.kind === "worker") {
+      socket.write(ESTABLISHED);
+      this.#tunnels.add(socket);
+      if (head.length > 0) socket.unshift(head);
+      return void this.#http.emit("connection", socket);
+    }
+    const upstream = connect({ host: hostname, port, allowHalfOpen: true });
     upstream.once("error", () => socket.destroy());
-    const joined = (): void => {
-      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+    upstream.once("connect", () => {
+      socket.write(ESTABLISHED);
       join(socket, upstream, head, this.#sockets);
-    };
-    if (route.kind === "worker") joined();
-    else upstream.once("connect", joined);
+    });
   }
 
   /** Where an outgoing connection goes, once workerd can say so. */
@@ -145,26 +163,7 @@ export class Egress {
   }
 }
 
-/** Carries a request onward and its answer back, as they come. */
-function passOn(req: IncomingMessage, res: ServerResponse, onward: ClientRequest): void {
-  onward.once("response", (answer) => {
-    res.writeHead(answer.statusCode ?? 502, endToEnd(answer.headers));
-    res.flushHeaders();
-    answer.on("error", () => res.destroy());
-    answer.pipe(res);
-    // An answer that was cut must look cut to the program too, never like a short one.
-    answer.once("close", () => {
-      if (!answer.complete) res.destroy();
-    });
-  });
-  onward.on("error", () => {
-    if (res.headersSent) res.destroy();
-    else res.writeHead(502).end();
-  });
-  res.once("close", () => onward.destroy());
-  req.pipe(onward);
-}
-
-function endToEnd(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
+/** What a request in origin form is for; null where that is not one host and a path. */
+function urlWithin(host = "", target = ""): URL | null {
+  return /^[^/?#@\\\s]+$/.test(host) && target.startsWith("/") ? URL.parse(`http://${host}${target}`) : null;
 }

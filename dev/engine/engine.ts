@@ -19,7 +19,8 @@ export type EngineOptions = {
   image: Image;
   onLog?: (line: string) => void;
 };
-export type ContainerInfo = { name: string; pid: number; running: boolean; port: number };
+/** `workerdPort` is where workerd takes what goes out of it. */
+export type ContainerInfo = { name: string; pid: number; running: boolean; port: number; workerdPort: number };
 export type Engine = {
   socket: string;
   containers(): ContainerInfo[];
@@ -154,9 +155,20 @@ class DockerApi {
 
   /** A container joins its sidecar's network, as `NetworkMode: container:NAME` says. */
   #proxyOf(app: AppContainer): string | undefined {
+    return this.#networkOf(app)?.proxyUrl;
+  }
+
+  #networkOf(app: AppContainer): Sidecar | undefined {
     const [kind, sidecarName] = app.spec.networkMode.split(":");
     const sidecar = kind === "container" ? this.#sidecars.get(containerKey(sidecarName ?? "")) : undefined;
-    return sidecar?.started === true ? sidecar.network.proxyUrl : undefined;
+    return sidecar?.started === true ? sidecar.network : undefined;
+  }
+
+  list(): ContainerInfo[] {
+    return [...this.apps.values()].map((app) => {
+      const { name, pid, port, state } = app;
+      return { name, pid, port, running: state === "running", workerdPort: this.#networkOf(app)?.workerdPort ?? 0 };
+    });
   }
 
   #list(filters: string | null): unknown[] {
@@ -203,8 +215,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   });
   return {
     socket: options.socket,
-    containers: () =>
-      [...api.apps.values()].map((app) => ({ name: app.name, pid: app.pid, running: app.state === "running", port: app.port })),
+    containers: () => api.list(),
     killNow: () => {
       for (const app of api.apps.values()) app.killNow();
     },

@@ -5,13 +5,11 @@
  * Limit: no pipelining. A request for another host ends the tunnel that there was, and with it an answer that still comes.
  */
 import type { Socket } from "node:net";
+import { HOP_BY_HOP } from "../forward.ts";
 
 /** Node's own limit for a request's head. */
 const MAX_HEAD_BYTES = 16 * 1024;
 const HEAD_END = "\r\n\r\n";
-export const HOP_BY_HOP: ReadonlySet<string> = new Set(
-  ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"],
-);
 /** What changes how long a request is or how its connection goes on. */
 const NOT_PLAIN: ReadonlySet<string> = new Set(["transfer-encoding", "expect", "upgrade"]);
 
@@ -135,6 +133,7 @@ function plain(head: string): PlainRequest | undefined {
   if (method === undefined || target === undefined || url === null) return undefined;
   const passed = [`${method} ${target.startsWith("/") ? target : `/${target}`} HTTP/1.1`];
   let length: string | undefined;
+  let hosts = 0;
   for (const line of lines) {
     const [, name, value] = FIELD.exec(line.toLowerCase()) ?? [];
     if (name === undefined || value === undefined || NOT_PLAIN.has(name) || (name === "connection" && value !== "keep-alive")) return undefined;
@@ -142,8 +141,15 @@ function plain(head: string): PlainRequest | undefined {
       if (length !== undefined || !/^\d{1,15}$/.test(value)) return undefined;
       length = value;
     }
+    if (name === "host" && ++hosts > 1) return undefined;
     if (!HOP_BY_HOP.has(name) && name !== "host") passed.push(line);
   }
-  passed.push(`Host: ${url.host}`, "", "");
-  return { hostname: url.hostname, port: Number(url.port || 80), head: passed.join("\r\n"), bodyBytes: Number(length ?? 0) };
+  const hostname = nameOf(url);
+  passed.push(`Host: ${hostname}${url.port === "" ? "" : `:${url.port}`}`, "", "");
+  return { hostname, port: Number(url.port || 80), head: passed.join("\r\n"), bodyBytes: Number(length ?? 0) };
+}
+
+/** The name that a URL is for: with a dot at its end it is the same name. */
+export function nameOf({ hostname }: URL): string {
+  return hostname.replace(/\.$/, "");
 }

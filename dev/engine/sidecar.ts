@@ -34,6 +34,10 @@ export class Sidecar {
     return portOf(this.#control);
   }
 
+  get workerdPort(): number {
+    return this.#egress.workerdPort;
+  }
+
   get proxyUrl(): string {
     return this.#egress.proxyUrl;
   }

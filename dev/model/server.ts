@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isLoopback } from "../loopback.ts";
 import { Control } from "./control.ts";
 import type { LoggedRequest, Rule } from "./control.ts";
 import { handleControl } from "./control-routes.ts";
@@ -21,6 +22,7 @@ export const MAX_BODY_BYTES = 32 * 1024 * 1024;
 /** Prompts with `[[fail … times=N]]` whose failures are being counted. */
 export const MAX_COUNTED_PROMPTS = 1_000;
 const KEEP_ALIVE_MS = 120_000;
+const JSON_TYPE = "application/json";
 
 export type Model = { url: string; port: number; control: Control; close(): Promise<void> };
 
@@ -57,7 +59,9 @@ class TooLarge extends Error {}
 async function handle(request: IncomingMessage, response: ServerResponse, control: Control, failures: FailureCounts): Promise<void> {
   const { pathname } = new URL(request.url ?? "/", "http://stand-in");
   if (pathname.startsWith("/control/")) {
-    const [status, body] = handleControl(control, `${request.method} ${pathname}`, await readBody(request));
+    const text = await readBody(request);
+    const refusal = refusalOf(request, text);
+    const [status, body] = refusal ?? handleControl(control, `${request.method} ${pathname}`, text);
     return sendJson(response, status, body);
   }
   if (pathname !== "/v1/messages" && pathname !== "/v1/messages/count_tokens") {
@@ -93,6 +97,15 @@ async function handle(request: IncomingMessage, response: ServerResponse, contro
   if (response.destroyed || plan.ending === "cut") return void response.destroy();
   await sleep(plan.delayMs);
   sendJson(response, 200, messageFor(asked, plan));
+}
+
+/** The control routes ask nobody who they are: what a web page could send, under this machine's name or another, is not taken. */
+function refusalOf({ headers, headersDistinct }: IncomingMessage, body: string): [status: number, body: object] | undefined {
+  if (headers.origin !== undefined) return [403, { error: "the control routes are not for web pages" }];
+  const [host = "", ...others] = headersDistinct["host"] ?? [];
+  if (others.length > 0 || !isLoopback(host)) return [403, { error: "the control routes answer to localhost" }];
+  const type = headers["content-type"] ?? (body === "" ? JSON_TYPE : "");
+  return type.split(";")[0]?.trim().toLowerCase() === JSON_TYPE ? undefined : [415, { error: `a rule is sent as ${JSON_TYPE}` }];
 }
 
 /** A rule goes before what the prompt says. */

@@ -29,6 +29,11 @@ describe("a container", TIME_LIMIT, () => {
     assert.equal(env["ANTHROPIC_API_KEY"], undefined);
   });
 
+  test("is told to listen on loopback alone, whatever its environment says", async () => {
+    const env = await (await docker.run(newName(), { HOST: "*" })).env();
+    assert.equal(env["HOST"], "127.0.0.1");
+  });
+
   test("has directories of its own, which go when it ends", async () => {
     const container = await docker.run(newName());
     const { HOME, TMPDIR, WORKSPACE_ROOT, STATE_ROOT } = await container.env();

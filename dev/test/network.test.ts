@@ -195,6 +195,15 @@ describe("what goes out on one connection", TIME_LIMIT, () => {
     assert.deepEqual(asked.map((ask) => ask.url), ["a.internal:80", "b.internal:81", "a.internal:80"]);
   });
 
+  test("with a dot behind the name is for the name", async () => {
+    worker = echo;
+    const chunked = { "transfer-encoding": "chunked" };
+    assert.deepEqual(
+      [await post("http://a.internal./", "1"), await post("http://a.internal.:81/", "2"), (await post("http://a.internal./", "3", chunked)).trim()],
+      ["first a.internal 1", "again a.internal:81 2", "again a.internal 3"],
+    );
+  });
+
   test("goes on after a body that does not tell its length, and after a refusal", async () => {
     worker = echo;
     const answers = [
@@ -232,6 +241,7 @@ describe("what goes out on one connection", TIME_LIMIT, () => {
 
   for (const [what, fields] of Object.entries({
     "two lengths": "Content-Length: 3\r\nContent-Length: 5",
+    "a second Host": "Host: b.internal\r\nContent-Length: 3",
     "a space behind a header's name": "Content-Length: 3\r\nTransfer-Encoding : chunked",
     "a header that a bare line feed hides": "Content-Length: 3\r\nX: y\nTransfer-Encoding: chunked",
     "a length that is no number": "Content-Length: 3x",
@@ -255,6 +265,66 @@ describe("what goes out on one connection", TIME_LIMIT, () => {
     worker = (_req, res) => void res.writeHead(200, { connection: "close", "content-length": "2" }).end("ok");
     assert.equal(await post("http://a.internal/", "1"), "first ok");
     assert.equal(await post("http://a.internal/", "2"), "first ok");
+  });
+});
+
+describe("what goes out in a tunnel to a Worker", TIME_LIMIT, () => {
+  /** The statuses of what answers to these bytes, and the hosts of what has arrived at the Worker. */
+  async function sent(bytes: string, count: number): Promise<{ statuses: number[]; arrived: string[] }> {
+    const arrived: string[] = [];
+    worker = (req, res) => void (arrived.push(`${req.headers.host}${req.url}`), res.end());
+    const { status, socket } = await tunnel("model.internal:80");
+    assert.equal(status, 200);
+    socket.write(bytes);
+    let heard = "";
+    const statuses = (): number[] => [...heard.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
+    while (statuses().length < count) heard += String((await once(socket, "data"))[0]);
+    socket.destroy();
+    return { statuses: statuses(), arrived };
+  }
+  const one = (host: string, target = "/"): string => `POST ${target} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 2\r\n\r\n{}`;
+
+  test("arrives with the host that it is for", async () => {
+    assert.deepEqual(await sent(one("model.internal", "/v1/messages") + one("model.internal:80"), 2), {
+      statuses: [200, 200],
+      arrived: ["model.internal/v1/messages", "model.internal/"],
+    });
+  });
+
+  test("is judged request by request", async () => {
+    const bytes = [one("model.internal", "/1"), one("agents.example.com"), one("localhost"), one("model.internal", "/2")].join("");
+    assert.deepEqual(await sent(bytes, 4), { statuses: [200, 403, 403, 200], arrived: ["model.internal/1", "model.internal/2"] });
+  });
+
+  for (const [what, bytes] of Object.entries({
+    "two Hosts": "GET / HTTP/1.1\r\nHost: model.internal\r\nHost: agents.example.com\r\n\r\n",
+    "the same Host twice": "GET / HTTP/1.1\r\nHost: model.internal\r\nHost: model.internal\r\n\r\n",
+    "no Host": "GET / HTTP/1.0\r\n\r\n",
+    "a name within its Host": one("x@model.internal"),
+    "a path within its Host": one("model.internal/x"),
+    "another host in its request line": one("model.internal", "http://agents.example.com/"),
+  })) test(`with ${what} is refused`, async () => {
+    assert.deepEqual(await sent(bytes, 1), { statuses: [400], arrived: [] });
+  });
+
+  test("with a dot behind the Worker's name arrives at the Worker without", async () => {
+    assert.deepEqual(await sent(one("model.internal."), 1), { statuses: [200], arrived: ["model.internal/"] });
+    assert.deepEqual(asked.map((ask) => ask.url), ["model.internal:80", "model.internal:80"]);
+  });
+
+  test("is refused within a tunnel in the tunnel as well", async () => {
+    assert.deepEqual(await sent(`CONNECT model.internal:80 HTTP/1.1\r\nHost: x\r\n\r\n${one("agents.example.com")}`, 2), { statuses: [200, 403], arrived: [] });
+  });
+
+  test("streams", async () => {
+    worker = (req, res) => void req.pipe(res);
+    const { socket } = await tunnel("model.internal:80");
+    const call = request({ createConnection: () => socket, host: "model.internal", method: "POST" });
+    call.write("first");
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    assert.equal(String((await once(answer, "data"))[0]), "first");
+    call.end("second");
+    assert.equal(await text(answer), "second");
   });
 });
 

@@ -115,6 +115,7 @@ impl Command {
             | Self::Prewarm
             | Self::Purge
             | Self::Visit
+            | Self::Prewarm
             | Self::BeginCall(_)
             | Self::EndCall(_) => false,
         }

@@ -48,7 +48,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
                 SubmitError::Start(error) => {
                     self.log_turn_problem(turn, "container_start_failed", &error);
-                    return Err(Event::Unavailable);
+                    let full = matches!(error, AgentError::AtCapacity(_));
+                    return Err(if full { Event::AtCapacity } else { Event::Unavailable });
                 }
                 SubmitError::Agent(error) if tries < SUBMIT_TRIES => {
                     tries += 1;

@@ -41,6 +41,8 @@ pub enum Event {
     Lost,
     /// The container cannot be started.
     Unavailable,
+    /// The platform has no room for another container.
+    AtCapacity,
 }
 
 /// What is to be done.
@@ -63,6 +65,9 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
         (State::Queued, Event::Start) => (State::Running, Todo::Start),
         (State::Queued | State::Running | State::Stopping(_), Event::Unavailable) => {
             end((TurnStatus::Failed, Some(FailureCode::ContainerUnavailable)))
+        }
+        (State::Queued | State::Running | State::Stopping(_), Event::AtCapacity) => {
+            end((TurnStatus::Failed, Some(FailureCode::AtCapacity)))
         }
         (State::Running, Event::Stop(why)) => (State::Stopping(why), Todo::AskToStop),
         (State::Queued, Event::Stop(why)) | (State::Stopping(why), Event::StopOverdue | Event::Lost) => {
@@ -130,6 +135,7 @@ mod tests {
             Just(Event::StopOverdue),
             Just(Event::Lost),
             Just(Event::Unavailable),
+            Just(Event::AtCapacity),
         ]
     }
 

@@ -58,6 +58,8 @@ extern "C" {
     pub type Container;
     #[wasm_bindgen(method, getter)]
     pub fn running(this: &Container) -> bool;
+    #[wasm_bindgen(method, getter)]
+    pub fn images(this: &Container) -> Option<Images>;
     #[wasm_bindgen(method, catch)]
     pub fn start(this: &Container, options: &Object) -> Js<()>;
     #[wasm_bindgen(method, catch)]
@@ -70,6 +72,11 @@ extern "C" {
     pub fn tcp_port(this: &Container, port: u16) -> Js<Port>;
     #[wasm_bindgen(method, catch, js_name = interceptOutboundHttp)]
     pub async fn intercept_outbound_http(this: &Container, host: &str, to: &JsValue) -> Result<JsValue, JsValue>;
+
+    /// `ctx.container.images`, where the object says which image runs.
+    pub type Images;
+    #[wasm_bindgen(method, getter)]
+    pub fn agent(this: &Images) -> JsValue;
 
     /// A port of a container.
     pub type Port;
@@ -89,6 +96,8 @@ extern "C" {
     pub type Namespace;
     #[wasm_bindgen(method, catch, js_name = getByName)]
     pub fn get_by_name(this: &Namespace, name: &str) -> Js<Stub>;
+    #[wasm_bindgen(method, catch)]
+    pub fn jurisdiction(this: &Namespace, name: &str) -> Js<Namespace>;
 
     /// A Durable Object from outside.
     pub type Stub;
@@ -188,10 +197,11 @@ export const ask = (objects, name, url, body, repeatable) => {
   const answer = send({});
   if (!repeatable) return answer;
   return answer.catch((error) => {
-    if (error.overloaded || !(error.retryable || error.durableObjectReset)) throw error;
+    if (error.overloaded || !passes(error)) throw error;
     return send({ 'x-again': '1' });
   });
 };
+export const passes = (error) => Boolean(error?.retryable || error?.durableObjectReset || error?.overloaded);
 export const orAnswer = (promise, answer, id) => promise.catch((error) => answer(error, id));
 export const respond = (body, status, type, cache, id) =>
   new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-content-type-options': 'nosniff', 'x-request-id': id } });
@@ -234,6 +244,8 @@ extern "C" {
     /// the platform says that asking again may help.
     #[wasm_bindgen(catch)]
     pub fn ask(objects: &Namespace, name: &str, url: &str, body: &JsValue, repeatable: bool) -> Js<Promise>;
+    /// Whether the platform says that what went wrong with an object passes: it was reset, cannot be reached at the moment, or has too much to do.
+    pub fn passes(error: &JsValue) -> bool;
     /// The promise, or where it is rejected what `answer` makes of the error and `id`.
     #[wasm_bindgen(js_name = orAnswer)]
     pub fn or_answer(promise: &Promise, answer: &Closure<dyn FnMut(JsValue, String) -> Js>, id: &str) -> Promise;

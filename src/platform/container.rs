@@ -29,6 +29,7 @@ pub struct ObjectContainer {
     container: Option<JsContainer>,
     environment: Vec<(&'static str, String)>,
     internet: bool,
+    instance_type: &'static str,
     inactivity: Duration,
     /// Whether this object has set the interception of the container that runs. Locked while it does.
     intercepted: Mutex<bool>,
@@ -52,6 +53,7 @@ impl ObjectContainer {
             context,
             environment,
             internet: config.container_internet,
+            instance_type: config.instance_type,
             inactivity: (config.container_idle + INACTIVITY_SLACK).min(MAX_INACTIVITY),
             intercepted: Mutex::new(false),
         }
@@ -89,6 +91,15 @@ impl ObjectContainer {
             worker::js_sys::Reflect::set(&env, &JsValue::from_str(name), &JsValue::from_str(value))?;
         }
         let options = object(&[("env", &env), ("enableInternet", &JsValue::from_bool(self.internet))])?;
+        // Under `scheduling_policy = "durable_object"` the object says what runs; else wrangler.toml has said it.
+        if let Some(image) = container.images().map(|images| images.agent()).filter(|image| !image.is_undefined()) {
+            worker::js_sys::Reflect::set(&options, &JsValue::from_str("image"), &image)?;
+            worker::js_sys::Reflect::set(
+                &options,
+                &JsValue::from_str("instance"),
+                &JsValue::from_str(self.instance_type),
+            )?;
+        }
         container.start(&options)?;
         watch_inactivity(container, self.inactivity).await
     }

@@ -8,7 +8,7 @@ use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
-use super::bindings::{Js, head, or_answer, thrown};
+use super::bindings::{Js, head, or_answer, passes, thrown};
 use super::{directory, host, http, in_flight, stub};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
@@ -105,7 +105,8 @@ fn object_unreachable(error: JsValue, request_id: String) -> Js {
     let line =
         Line { event: "object_unreachable", request_id: Some(&request_id), error: Some(&why), ..Line::default() };
     host::log(Level::Error, &line);
-    http::refusal(&ApiError::internal(), &request_id)
+    let refusal = if passes(&error) { ApiError::object_reset() } else { ApiError::internal() };
+    http::refusal(&refusal, &request_id)
 }
 
 fn health_answer(env: &Env, config: &Config, now: Millis, request_id: &RequestId) -> Js {

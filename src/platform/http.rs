@@ -120,7 +120,7 @@ pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Resul
 
 /// A request's body, or none where it is longer than `max_bytes`. One whose length is told is read at once: a reader's pieces cost more
 /// than their bytes.
-async fn read_whole(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
+pub async fn read_whole(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
     let length = request.headers().get("content-length").ok().flatten();
     if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= max_bytes) {
         let bytes = JsFuture::from(request.array_buffer()?).await?;

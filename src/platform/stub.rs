@@ -8,8 +8,8 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, web_sys};
 
-use super::bindings::{Environment, Js, ask, thrown};
-use super::{host, http};
+use super::bindings::{Environment, Js, Namespace, ask, thrown};
+use super::{entry, host, http};
 use crate::account::command::{Command, Envelope};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::directory;
@@ -28,7 +28,7 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add
 /// reset (by a deployment, by the platform) before it had answered.
 pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promise> {
     let json = serde_json::to_string(envelope).map_err(|e| JsValue::from_str(&e.to_string()))?;
-    let (objects, name) = (env.unchecked_ref::<Environment>().accounts(), account_id.as_str());
+    let (objects, name) = (within(env, env.unchecked_ref::<Environment>().accounts())?, account_id.as_str());
     let again = envelope.command.is_repeatable();
     if json.len() <= MAX_URL_COMMAND_BYTES && !envelope.command.has_content() {
         return ask(
@@ -40,6 +40,14 @@ pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promis
         );
     }
     ask(&objects, name, URL, &JsValue::from_str(&json), again)
+}
+
+/// The objects of a namespace that are in `JURISDICTION`, where it is set. They have nothing to do with those outside it.
+fn within(env: &Env, objects: Namespace) -> Js<Namespace> {
+    match entry::config(env).ok().and_then(|config| config.jurisdiction) {
+        Some(jurisdiction) => objects.jurisdiction(jurisdiction.as_str()),
+        None => Ok(objects),
+    }
 }
 
 /// Lets an account delete what is due, and reads what it tells.
@@ -55,7 +63,8 @@ pub async fn ask_shard(
     command: &directory::command::Command,
 ) -> Result<directory::command::Reply, Unreachable> {
     let sent = serde_json::to_string(command).map_err(|e| JsValue::from_str(&e.to_string())).and_then(|json| {
-        let stub = env.unchecked_ref::<Environment>().directory().get_by_name(&format!("shard-{shard}"))?;
+        let shards = within(env, env.unchecked_ref::<Environment>().directory())?;
+        let stub = shards.get_by_name(&format!("shard-{shard}"))?;
         stub.fetch_url(&format!("{URL}{}", utf8_percent_encode(&json, ENCODED)))
     });
     read(sent).await
@@ -97,7 +106,7 @@ pub fn from_url<T: DeserializeOwned>(url: &str) -> Option<Js<T>> {
 /// Reads a command out of the body.
 pub async fn from_body(request: web_sys::Request) -> Js<Envelope> {
     let again = request.headers().has(AGAIN_HEADER)?;
-    let body = http::read_body(&request, 2 * MAX_BODY_BYTES).await?.unwrap_or_default();
+    let body = http::read_whole(&request, 2 * MAX_BODY_BYTES).await?.unwrap_or_default();
     let json = std::str::from_utf8(&body).map_err(|e| JsValue::from_str(&e.to_string()))?;
     Ok(Envelope { again, ..parse(json)? })
 }

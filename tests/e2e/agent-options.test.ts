@@ -13,6 +13,7 @@ import type { Client } from "./client.ts";
 import { service } from "./support.ts";
 import type { Service } from "./support.ts";
 import { answerOf, startToolServer } from "./tool-server.ts";
+import { Outbound } from "./upstream.ts";
 
 const TIMEOUT_MS = 180_000;
 const LOG_TIMEOUT_MS = 10_000;
@@ -71,6 +72,23 @@ describe("a service that says what its agent is", { timeout: TIMEOUT_MS }, () =>
   test("refuses a model outside the list", async () => {
     const { detail } = await problem(client.post("hello", { model: "claude-opus-5-5" }), 400, "invalid_parameter");
     assert.equal(detail, "model: one of claude-sonnet-4-5, claude-haiku-4-5");
+  });
+
+  test("holds to the list whatever its container calls, beside the SDK too", async () => {
+    const [open, prompt] = [running.newClient(), "[[hang]] while others ask"];
+    await open.stream(prompt, { session_id: "open" });
+    await running.hanging(prompt);
+    const outbound = new Outbound(running.stack.engine?.containers().at(-1)?.pid ?? 0);
+    const status = async (model: string): Promise<number> => {
+      const body = JSON.stringify({ max_tokens: 1, messages: [{ role: "user", content: "[[say beside]]" }], model });
+      return (await outbound.ask("POST", "http://model.internal/v1/messages", { "content-type": "application/json" }, body)).status;
+    };
+    assert.deepEqual(
+      [await status("claude-sonnet-4-5"), await status("claude-sonnet-4-5-20250929"), await status("claude-haiku-5-5"), await status("claude-opus-5-5")],
+      [200, 200, 200, 403],
+    );
+    await open.cancel("open");
+    assert.ok(running.model.control.requests().every((request) => request.model !== "claude-opus-5-5"));
   });
 
   test("gives the model its own system prompt and no other", async () => {

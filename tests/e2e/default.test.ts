@@ -20,13 +20,14 @@ import { readme } from "./topics/readme.ts";
 import { restarts } from "./topics/restarts.ts";
 import { smoke } from "./topics/smoke.ts";
 import { streaming } from "./topics/streaming.ts";
+import { traces } from "./topics/traces.ts";
 import { turns } from "./topics/turns.ts";
 
 const running = service();
 
 const topics = {
   health, smoke, query, conversations, pages, changes, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
-  restarts, readme,
+  restarts, traces, readme,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;

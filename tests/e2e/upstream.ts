@@ -116,12 +116,12 @@ export class Outbound {
   }
 }
 
-/** The answers, so many, of a container's network to bytes that are sent through a tunnel of the proxy, whatever they say. */
-export async function throughTunnel(outbound: Outbound, host: string, bytes: string, answers = 1): Promise<string> {
-  const socket = connect(Number(outbound.proxy.port), outbound.proxy.hostname);
+/** The answers, so many, to bytes that are sent through a tunnel to `host`, whatever they say: of a container's proxy, or of workerd itself. */
+export async function throughTunnel(port: number, host: string, bytes: string, answers = 1): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
   const signal = AbortSignal.timeout(ANSWER_MS);
   try {
-    socket.write(`CONNECT ${host}:80 HTTP/1.1\r\nHost: ${host}:80\r\n\r\n`);
+    socket.write(`CONNECT ${host}:80 HTTP/1.1\r\nHost: ${host}:80\r\nX-Hostname: ${host}\r\nX-Proto: tcp\r\n\r\n`);
     const opened = String((await once(socket, "data", { signal }))[0]);
     assert.match(opened, /^HTTP\/1\.1 200 /);
     socket.write(bytes);

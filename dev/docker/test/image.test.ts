@@ -11,9 +11,12 @@ const MAX_START_CPU_MS = 1_000;
 const CLOCK_TICK_MS = 10;
 const ANSWER_MS = 30_000;
 const POLL_MS = 5;
+const TOKEN = "of-this-start";
 
-test("the image's user is not root", async () => {
-  assert.equal(await inImage("id", "-un"), "node");
+test("the image's server is root, and no program lends its owner's rights to those who are not", async () => {
+  assert.equal(await inImage("id", "-un"), "root");
+  assert.equal(await inImage("find", "/", "-xdev", "-type", "f", "-perm", "/6000"), "");
+  assert.equal(await inImage("sh", "-c", "command -v sudo doas; true"), "");
 });
 
 test("the image holds the agent server and what it runs on, and nothing else of the checkout", async () => {
@@ -30,10 +33,11 @@ test("the image holds no cache of a package manager or a compiler", async () => 
   assert.doesNotMatch(left, /_cacache|Packages|\.deb|\.cache/);
 });
 
-test("the folders of conversations can be entered by name and not be listed, by the image's user neither", async () => {
+test("the folders around those of conversations can be passed, and neither listed nor written to by who is not root", async () => {
   const folders = "/workspace /var/lib/agent/state /var/lib/agent/tmp";
-  const said = await inImage("sh", "-c", `for folder in ${folders}; do mkdir $folder/known && ls $folder/known && ! ls $folder 2>/dev/null && ! chmod 755 $folder 2>/dev/null && echo closed; done`);
-  assert.equal(said, "closed\nclosed\nclosed");
+  const made = `for folder in ${folders}; do install -d -m 0711 $folder/known; done`;
+  const seen = `for folder in ${folders}; do cd $folder/known && ! ls $folder && ! mkdir $folder/mine && ! mv $folder/known $folder/moved && echo closed; done`;
+  assert.equal(await inImage("sh", "-c", `${made}; setpriv --reuid 20000 --regid 20000 --clear-groups sh -c '${seen}' 2>/dev/null`), "closed\nclosed\nclosed");
 });
 
 test("the image fits the disk of its instance type with room to work in", async (context) => {
@@ -44,10 +48,11 @@ test("the image fits the disk of its instance type with room to work in", async 
 
 test("the agent server answers its first health check within a second of its own time", async (context) => {
   const name = `agent-health-${process.pid}`;
-  await docker("run", "--rm", "--detach", "--name", name, "--publish", "127.0.0.1::8080", "--env", "ANTHROPIC_BASE_URL=http://127.0.0.1:1", "--env", "ANTHROPIC_API_KEY=placeholder", image());
+  await docker("run", "--rm", "--detach", "--name", name, "--publish", "127.0.0.1::8080", "--env", "ANTHROPIC_BASE_URL=http://127.0.0.1:1", "--env", "ANTHROPIC_API_KEY=placeholder", "--env", `AGENT_TOKEN=${TOKEN}`, image());
   try {
     const address = (await docker("port", name, "8080/tcp")).split("\n")[0];
     await until("a healthy answer", ANSWER_MS, () => healthy(`http://${address}/healthz`));
+    assert.equal((await fetch(`http://${address}/healthz`)).status, 401, "without the token");
     const answeredMs = Date.now() - Date.parse(await docker("inspect", "--format", "{{.State.StartedAt}}", name));
     const cpuMs = await serverCpuMs(name);
     context.diagnostic(`agent server: ${cpuMs} ms of processor time to its first healthy answer, which came ${answeredMs} ms after the container's start`);
@@ -67,7 +72,7 @@ async function serverCpuMs(name: string): Promise<number> {
 
 async function healthy(url: string): Promise<true | undefined> {
   try {
-    const response = await fetch(url);
+    const response = await fetch(url, { headers: { authorization: `Bearer ${TOKEN}` } });
     await response.arrayBuffer();
     return response.ok ? true : undefined;
   } catch {

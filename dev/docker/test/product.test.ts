@@ -78,10 +78,29 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
     }
   });
 
+  test("a conversation that knows where another and the server are gets at neither", { timeout: TEST_MS }, async () => {
+    const client = running.newClient();
+    const said = await shell(client, "echo plum > plum.txt; echo plum > ~/plum.txt; echo 'echo PLANTED' > ~/.bashrc; pwd; echo ~", "one");
+    const [workspace, home] = said.split("\n");
+    const server = await shell(client, "pgrep -o -f src/main.ts", "two");
+    assert.match(server, /^\d+$/);
+    for (const [attempt, refusal] of [
+      [`cat ${workspace}/plum.txt`, "Permission denied"],
+      [`cat ${home}/plum.txt ${home}/../transcript.jsonl`, "Permission denied"],
+      [`head -c 1 /proc/${server}/environ`, "Permission denied"],
+      [`kill -USR1 ${server}`, "not permitted"],
+      ["kill -9 1", "not permitted"],
+    ] as const) {
+      assert.match(await shell(client, `${attempt} 2>&1; true`, "two"), new RegExp(refusal), attempt);
+    }
+    assert.doesNotMatch(await shell(client, "bash -ic true; id -un", "two"), /PLANTED/);
+    assert.notEqual(await shell(client, "id -un", "one"), await shell(client, "id -un", "two"));
+  });
+
   test("two accounts have two containers, and neither sees the other's files", { timeout: TEST_MS }, async () => {
     const [one, other] = [running.newClient(), running.newClient()];
     await shell(one, "echo pear > secret.txt; echo pear > /tmp/pear-secret.txt; echo pear > ~/pear-secret.txt");
-    const count = "find . / -name '*secret.txt' -user node 2>/dev/null | wc -l";
+    const count = "find / -name '*secret.txt' -user $(id -u) 2>/dev/null | wc -l";
     assert.equal(await shell(one, count), "3");
     assert.equal(await shell(other, count), "0");
     assert.notEqual(await containerOf(one), await containerOf(other));
@@ -89,7 +108,7 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
 
   test("the agent is not root and sees no process of the machine", { timeout: TEST_MS }, async () => {
     const client = running.newClient();
-    assert.match(await shell(client, "id -un; touch /etc/mine 2>&1"), /node[^]*Permission denied/);
+    assert.match(await shell(client, "id -un; touch /etc/mine 2>&1"), /agent20\d{3}[^]*Permission denied/);
     assert.match(await shell(client, "cat /proc/1/comm"), /tini/);
     assert.doesNotMatch(await shell(client, "ps -e -o args"), /workerd|dockerd/);
   });

@@ -4,11 +4,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { request } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { MAX_LOGGED_REQUESTS, MAX_LOGGED_SYSTEM_CHARS } from "../control.ts";
 import { answerTo, post, userSays, withModel } from "./support.ts";
+
+const JSON_TYPE = { "content-type": "application/json" };
 
 test("the log shows a request's credential, model, messages and what the user said", () =>
   withModel(async (model) => {
@@ -61,7 +65,7 @@ test("the log keeps no more than its bound", () =>
 test("a rule applies to so many requests, whatever they say", () =>
   withModel(async (model) => {
     const rule = JSON.stringify({ fail: { status: 429, retry_after: 3 }, times: 1 });
-    assert.equal((await fetch(`${model.url}/control/rules`, { method: "POST", body: rule })).status, 201);
+    assert.equal((await fetch(`${model.url}/control/rules`, { method: "POST", headers: JSON_TYPE, body: rule })).status, 201);
     const first = await post(model, userSays("[[say a]]"));
     const second = await post(model, userSays("[[say b]]"));
     assert.deepEqual([first.status, first.headers.get("retry-after"), second.status], [429, "3", 200]);
@@ -77,9 +81,29 @@ test("a rule without a number of times applies until rules are deleted", () =>
 
 test("a rule that makes no sense is refused", () =>
   withModel(async (model) => {
-    const response = await fetch(`${model.url}/control/rules`, { method: "POST", body: '{"fall": 429}' });
+    const response = await fetch(`${model.url}/control/rules`, { method: "POST", headers: JSON_TYPE, body: '{"fall": 429}' });
     assert.equal(response.status, 400);
   }));
+
+const OF_A_PAGE: Record<string, [status: number, headers: Record<string, string>]> = {
+  "of a web page": [403, { ...JSON_TYPE, origin: "http://evil.example" }],
+  "of a page of this machine": [403, { ...JSON_TYPE, origin: "http://localhost:3000" }],
+  "of a page without an origin": [403, { ...JSON_TYPE, origin: "null" }],
+  "under another name": [403, { ...JSON_TYPE, host: "rebind.evil.example" }],
+  "as plain text": [415, { "content-type": "text/plain" }],
+  "as a form": [415, { "content-type": "application/x-www-form-urlencoded" }],
+  "without a type": [415, {}],
+};
+for (const [how, [status, headers]] of Object.entries(OF_A_PAGE)) {
+  test(`a rule ${how} is not taken`, () =>
+    withModel(async (model) => {
+      const call = request(`${model.url}/control/rules`, { method: "POST", headers }).end('{"fail": 500}');
+      const [answer] = (await once(call, "response")) as [IncomingMessage];
+      answer.resume();
+      assert.equal(answer.statusCode, status);
+      assert.equal((await post(model, userSays("a"))).status, 200);
+    }));
+}
 
 test("a hanging request goes on when it is released", () =>
   withModel(async (model) => {

@@ -1,3 +1,5 @@
+//! What the scan lets through and what it stops, for bodies as a hostile container might write them.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;

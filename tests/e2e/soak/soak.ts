@@ -1,7 +1,7 @@
 /*
  * The soak: users of many accounts at once, while the Worker restarts and containers are killed; then the reckoning.
- * What must hold afterwards, whatever happened: every turn has exactly one end, and every answer that a user holds is in
- * its conversation exactly once.
+ * What must hold afterwards, whatever happened: every turn has exactly one end, every answer that a user holds is in its
+ * conversation exactly once, no two turns of one conversation ran at once, and no more of one account than may.
  */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,19 +15,24 @@ export type SoakOptions = {
   accounts: number;
   turns: number;
   seed: number;
+  /** The stack's ACCOUNT_CONCURRENCY: each user asks so many questions at once. */
+  concurrency: number;
   /** Between two disturbances: a restart of the Worker or the death of a container. */
   disturbEveryMs: number;
   say(line: string): void;
 };
 
-export type Reckoning = { turns: number; restarts: number; kills: number; ends: Record<string, number>; answered: number };
+export type Reckoning = { turns: number; restarts: number; kills: number; ends: Record<string, number>; answered: number; atOnce: number };
+
+/** A turn that ran: its conversation, and from when to when. */
+type Span = { sessionId: string; from: number; to: number };
 
 const ENDS = new Set(["completed", "failed", "cancelled", "interrupted"]);
 
 export async function soak(service: Service, options: SoakOptions): Promise<Reckoning> {
   const random = new Random(options.seed);
   const run = `soak-${options.seed}-${Date.now().toString(36)}`;
-  const users = Array.from({ length: options.accounts }, (_, n) => new User(service.url, `${run}-${n}`, random.fork()));
+  const users = Array.from({ length: options.accounts }, (_, n) => new User(service.url, `${run}-${n}`, random.fork(), options.concurrency));
   for (const user of users) await user.client.query("[[say warm]]", { session_id: "warm-up" });
   const chaos = new Chaos(service.stack, random.fork(), options);
   const disturbing = chaos.run();
@@ -40,17 +45,34 @@ export async function soak(service: Service, options: SoakOptions): Promise<Reck
   options.say(`${chaos.restarts} restarts, ${chaos.kills} kills; now the reckoning`);
   const ends: Record<string, number> = {};
   let answered = 0;
-  for (const user of users) answered += await reckon(user, ends);
-  // With a container dies the one turn that runs in it, and at most one more where a restart meets the start of the container
-  // that takes its place. A restart alone ends no turn.
-  assert.ok((ends["interrupted"] ?? 0) <= chaos.kills, `${ends["interrupted"]} turns interrupted by ${chaos.kills} kills`);
+  let atOnce = 0;
+  for (const user of users) {
+    const spans: Span[] = [];
+    answered += await reckon(user, ends, spans);
+    atOnce = Math.max(atOnce, mostAtOnce(spans));
+    const { accountId } = user.client;
+    for (const sessionId of user.sessionIds()) {
+      const most = mostAtOnce(spans.filter((span) => span.sessionId === sessionId));
+      assert.ok(most <= 1, `${most} turns of ${sessionId} of ${accountId} ran at once`);
+    }
+  }
+  assert.ok(atOnce <= options.concurrency, `${atOnce} turns of one account ran at once, and ${options.concurrency} may`);
+  // With a container die the turns that run in it. A restart alone ends no turn.
+  const mostInterrupted = chaos.kills * options.concurrency;
+  assert.ok((ends["interrupted"] ?? 0) <= mostInterrupted, `${ends["interrupted"]} turns interrupted by ${chaos.kills} kills`);
   assert.equal(ends["failed"] ?? 0, 0, "a turn failed");
   const turns = Object.values(ends).reduce((sum, count) => sum + count, 0);
-  return { turns, restarts: chaos.restarts, kills: chaos.kills, ends, answered };
+  return { turns, restarts: chaos.restarts, kills: chaos.kills, ends, answered, atOnce };
 }
 
-/** Checks one user's account; counts its turns' ends and returns how many answers the user held. */
-async function reckon(user: User, ends: Record<string, number>): Promise<number> {
+/** One that begins when another ends does not run beside it. */
+function mostAtOnce(spans: readonly Span[]): number {
+  const beside = (at: number): number => spans.filter(({ from, to }) => from <= at && at < to).length;
+  return Math.max(0, ...spans.map(({ from }) => beside(from)));
+}
+
+/** Checks one user's account; counts its turns' ends, notes when they ran, and returns how many answers the user held. */
+async function reckon(user: User, ends: Record<string, number>, spans: Span[]): Promise<number> {
   const stored = new Map<string, string[]>();
   for (const sessionId of user.sessionIds()) {
     const response = await user.client.request("GET", `/conversations/${sessionId}`);
@@ -68,6 +90,7 @@ async function reckon(user: User, ends: Record<string, number>): Promise<number>
         assert.ok(ENDS.has(turn.status), `the turn of ${message.content} is ${turn.status}`);
         assert.equal(answers.length, turn.status === "completed" ? 1 : 0, `answers of the ${turn.status} turn of ${message.content}`);
         ends[turn.status] = (ends[turn.status] ?? 0) + 1;
+        if (turn.started_at !== null) spans.push({ sessionId, from: turn.started_at, to: turn.finished_at ?? NaN });
       }
     }
   }

@@ -18,7 +18,8 @@ export type Asked = {
   outcome: { kind: "answered"; response: string } | { kind: "refused"; code: string } | { kind: "unknown" };
 };
 
-const CONVERSATIONS = 3;
+/** More than are asked at once: some rest, and questions meet in one conversation too. */
+const SPARE_CONVERSATIONS = 2;
 const WAYS = ["json", "json", "stream", "stream", "async", "leave", "cancel"] as const;
 const MAX_PATIENCE_MS = 900;
 /** While the Worker restarts nobody answers. */
@@ -31,10 +32,13 @@ export class User {
   readonly client: Client;
   readonly asked: Asked[] = [];
   readonly #random: Random;
+  /** Questions that the user asks without waiting for the others. */
+  readonly #atOnce: number;
 
-  constructor(url: string, accountId: string, random: Random) {
+  constructor(url: string, accountId: string, random: Random, atOnce: number) {
     this.client = new Client(url, accountId);
     this.#random = random;
+    this.#atOnce = atOnce;
   }
 
   sessionIds(): string[] {
@@ -42,20 +46,24 @@ export class User {
   }
 
   async ask(turns: number): Promise<void> {
-    for (let n = 0; n < turns; n += 1) await this.#askOnce(`${this.client.accountId}-${n}`);
+    const lanes = Array.from({ length: this.#atOnce }, () => (this.#atOnce === 1 ? this.#random : this.#random.fork()));
+    const askInTurn = async (random: Random, lane: number): Promise<void> => {
+      for (let n = lane; n < turns; n += lanes.length) await this.#askOnce(`${this.client.accountId}-${n}`, random);
+    };
+    await Promise.all(lanes.map(askInTurn));
   }
 
-  async #askOnce(mark: string): Promise<void> {
+  async #askOnce(mark: string, random: Random): Promise<void> {
     const answer = `answer-${mark}`;
-    const pace = this.#random.pick(["", "", "[[delay 20]] ", '[[tool Bash {"command":"sleep 0.1"}]] ']);
+    const pace = random.pick(["", "", "[[delay 20]] ", '[[tool Bash {"command":"sleep 0.1"}]] ']);
     const asked: Asked = {
       prompt: `${pace}[[say ${answer}]] ask-${mark}`,
       answer,
-      sessionId: `soak-${this.#random.between(1, CONVERSATIONS)}`,
-      how: this.#random.pick(WAYS),
+      sessionId: `soak-${random.between(1, this.#atOnce + SPARE_CONVERSATIONS)}`,
+      how: random.pick(WAYS),
       outcome: { kind: "unknown" },
     };
-    const patienceMs = this.#random.between(0, MAX_PATIENCE_MS);
+    const patienceMs = random.between(0, MAX_PATIENCE_MS);
     this.asked.push(asked);
     for (let attempt = 1; ; attempt += 1) {
       try {

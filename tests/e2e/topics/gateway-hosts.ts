@@ -1,5 +1,6 @@
 /*
- * What comes out of a container never becomes a request of the public, whatever host it names: here with the bytes that no client would send.
+ * What comes out of a container never becomes a request of the public, whatever host it names: here with bytes that no client would send.
+ * They go the container's own way, through its proxy, and past it straight to workerd: the wall is the Worker's, not the proxy's.
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
@@ -32,11 +33,15 @@ const disguises = (path: string, host: string): Record<string, string> => ({
 export function gatewayHosts(service: Service, upstream: Upstream): void {
   let victim: Client;
   let outbound: Outbound;
+  let ways: { proxy: number; workerd: number };
   const names = Object.keys(disguises("/", ""));
   before(async () => {
     victim = service.newClient();
     await victim.query(SECRET, { session_id: "private" });
-    outbound = new Outbound(await containerOf(service.newClient(), service));
+    const pid = await containerOf(service.newClient(), service);
+    outbound = new Outbound(pid);
+    const container = service.stack.engine?.containers().find((container) => container.pid === pid);
+    ways = { proxy: Number(outbound.proxy.port), workerd: container?.workerdPort ?? 0 };
   });
 
   const bytesOf = (name: string): string =>
@@ -45,16 +50,18 @@ export function gatewayHosts(service: Service, upstream: Upstream): void {
   for (const name of names) {
     test(`a container reads nothing of the public API with ${name}`, async () => {
       const arrivals = await upstream.arrivalsDuring(async () => {
-        const heard = await throughTunnel(outbound, "model.internal", bytesOf(name) + LAST);
-        assert.match(heard, /^HTTP\/1\.1 40[04] /, heard);
-        assert.ok(!heard.includes("4111") && !heard.includes("session_id"), heard);
+        for (const port of Object.values(ways)) {
+          const heard = await throughTunnel(port, "model.internal", bytesOf(name) + LAST);
+          assert.match(heard, /^HTTP\/1\.1 40[034] /, heard);
+          assert.ok(!heard.includes("4111") && !heard.includes("session_id"), heard);
+        }
       });
       assert.deepEqual(arrivals, []);
     });
 
     test(`nor as the second request of a kept connection, with ${name}`, async () => {
       const first = "GET /v1/messages HTTP/1.1\r\nHost: model.internal\r\n\r\n";
-      const heard = await throughTunnel(outbound, "model.internal", first + bytesOf(name) + LAST, 2);
+      const heard = await throughTunnel(ways.workerd, "model.internal", first + bytesOf(name) + LAST, 2);
       assert.equal(heard.match(/HTTP\/1\.1 40[04] /g)?.length, 2, heard);
       assert.ok(!heard.includes("4111") && !heard.includes("session_id"), heard);
     });
@@ -63,7 +70,7 @@ export function gatewayHosts(service: Service, upstream: Upstream): void {
   test("a container cannot run a turn of another account", async () => {
     const body = JSON.stringify({ accountId: victim.accountId, query: "[[say commanded]]", session_id: "commanded" });
     const head = `POST /query HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
-    assert.match(await throughTunnel(outbound, "model.internal", `${head}${LAST}${body}`), /^HTTP\/1\.1 404 /);
+    for (const port of Object.values(ways)) assert.match(await throughTunnel(port, "model.internal", `${head}${LAST}${body}`), /^HTTP\/1\.1 40[34] /);
     assert.equal((await victim.request("GET", "/conversations/commanded")).status, 404);
   });
 

