@@ -115,7 +115,6 @@ impl Command {
             | Self::Prewarm
             | Self::Purge
             | Self::Visit
-            | Self::Prewarm
             | Self::BeginCall(_)
             | Self::EndCall(_) => false,
         }
