@@ -112,9 +112,9 @@ impl Command {
             | Self::DeleteConversation { .. }
             | Self::ReadTurn { .. }
             | Self::StorageStats
+            | Self::Prewarm
             | Self::Purge
             | Self::Visit
-            | Self::Prewarm
             | Self::BeginCall(_)
             | Self::EndCall(_) => false,
         }
