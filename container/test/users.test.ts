@@ -150,6 +150,24 @@ test("a server that starts again on the same disk leaves each conversation its u
   rmSync(disk, { recursive: true });
 });
 
+test("where every user is taken, the conversation that was longest without a process gives its own up, and goes on from its transcript", async () => {
+  const env = { WARM_SESSIONS: "1", ...(separate ? { AGENT_UID_BASE: String(UID_BASE + 60), AGENT_UID_COUNT: "4" } : {}) };
+  const server = await startAgent(model, env);
+  try {
+    const prompt = '[[tool Bash {"command":"id -u; touch here"}]] [[say the word is heron]]';
+    const turns: TurnFrames[] = [];
+    for (let n = 0; n < 6; n++) turns.push(await server.turn({ prompt }));
+    assert.deepEqual(turns.map((turn) => turn.result.status), Array(6).fill("completed"));
+    const [first] = turns as [TurnFrames];
+    if (separate) await server.logged((line) => line.event === "user_reclaimed" && line["session"] === first.session);
+    const next = { agent_session: first.session, resume: true, prompt: "repeat everything I said" };
+    assert.equal((await server.post(next)).status, separate ? 409 : 200);
+    if (separate) assert.match((await server.turn({ ...next, transcript: first.transcript })).result.text, /the word is heron/);
+  } finally {
+    await server.stop();
+  }
+});
+
 test("a link that the agent puts in the server's way is not followed", async () => {
   const { session } = (await shell("echo first")).turn;
   const secret = join(agent.root, "secret.json");
