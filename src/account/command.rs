@@ -1,5 +1,6 @@
 //! The Durable Object's protocol: every command that a Worker may send to an account's object, and every reply to one.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::listeners::Subscription;
@@ -30,6 +31,27 @@ impl Envelope {
     pub const fn new(request_id: RequestId, command: Command) -> Self {
         Self { request_id, command, again: false }
     }
+
+    /// Reads a command as a Worker of any version sent it. Fields that this version does not know are passed over.
+    ///
+    /// # Errors
+    /// [`UnknownCommand`] where this version does not have the command: a deployment reaches Workers before objects.
+    pub fn read(json: &str) -> Result<Self, UnknownCommand> {
+        #[derive(Deserialize)]
+        struct Sender {
+            request_id: RequestId,
+        }
+        serde_json::from_str(json).map_err(|_| UnknownCommand {
+            request_id: serde_json::from_str(json).ok().map(|sender: Sender| sender.request_id),
+        })
+    }
+}
+
+/// A command that this version does not have.
+#[derive(Debug)]
+pub struct UnknownCommand {
+    /// The request that it came with, where that can be read.
+    pub request_id: Option<RequestId>,
 }
 
 /// What an account's object can be asked.
@@ -97,6 +119,9 @@ pub enum Command {
     BeginCall(CallBegun),
     /// A call of the model's API has ended.
     EndCall(CallEnded),
+    /// What a Worker of version 1 tells of a refused call. It is taken and not used.
+    #[serde(skip_serializing)]
+    NoteRefusal(IgnoredAny),
 }
 
 impl Command {
@@ -116,7 +141,8 @@ impl Command {
             | Self::Purge
             | Self::Visit
             | Self::BeginCall(_)
-            | Self::EndCall(_) => false,
+            | Self::EndCall(_)
+            | Self::NoteRefusal(_) => false,
         }
     }
 

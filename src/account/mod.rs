@@ -164,6 +164,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 self.end_call(&call, &envelope.request_id);
                 Reply::Noted
             }
+            Command::NoteRefusal(_) => Reply::Noted,
         };
         Ok(Handled::Now(reply))
     }

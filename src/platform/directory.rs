@@ -46,7 +46,9 @@ impl DirectoryObject {
     /// Where the command is not one of this version's, or storage failed.
     #[expect(clippy::needless_pass_by_value, reason = "it is what JavaScript gives")]
     pub fn fetch(&self, request: web_sys::Request) -> Js {
-        let command = stub::from_url::<Command>(&request.url()).ok_or(JsValue::UNDEFINED)??;
+        let url = request.url();
+        let json = stub::from_url(&url).ok_or(JsValue::UNDEFINED)??;
+        let command = serde_json::from_str::<Command>(&json).map_err(|e| JsValue::from_str(&e.to_string()))?;
         let request_id = host::request_id(host::now());
         let answer = self.directory.handle(command).map(|reply| Answer::json(200, &reply));
         http::response(answer.unwrap_or_else(|error| failed(&error, &request_id)), &request_id)

@@ -57,14 +57,14 @@ impl AccountObject {
     /// Carries out the command that a Worker sent.
     ///
     /// # Errors
-    /// Where the command is not one of this version's.
+    /// Where the request cannot be read.
     pub fn fetch(&self, request: web_sys::Request) -> Js {
         let (account, id) = (Rc::clone(&self.account), self.id.clone());
         match stub::from_url(&request.url()) {
-            Some(envelope) => handle(&account, id, envelope?),
+            Some(json) => handle(&account, id, &json?, false),
             None => in_flight::promise(None, async move {
-                let envelope = stub::from_body(request).await?;
-                let handled = handle(&account, id, envelope)?;
+                let (json, again) = stub::from_body(request).await?;
+                let handled = handle(&account, id, &json, again)?;
                 match handled.dyn_into::<worker::js_sys::Promise>() {
                     Ok(promise) => worker::wasm_bindgen_futures::JsFuture::from(promise).await,
                     Err(response) => Ok(response),
@@ -94,7 +94,17 @@ fn alarm_failed(error: &AccountError) -> JsValue {
     JsValue::from_str("alarm failed")
 }
 
-fn handle(account: &Rc<ObjectAccount>, id: AccountId, envelope: Envelope) -> Js {
+fn handle(account: &Rc<ObjectAccount>, id: AccountId, json: &str, again: bool) -> Js {
+    let envelope = match Envelope::read(json) {
+        Ok(envelope) => Envelope { again, ..envelope },
+        Err(unknown) => {
+            // A Worker of a later version has sent it: this object is about to be replaced by one that has the command.
+            let request_id = unknown.request_id.unwrap_or_else(|| host::request_id(host::now()));
+            let line = Line { event: "command_unknown", request_id: Some(&request_id), ..Line::default() };
+            host::log(Level::Warn, &line);
+            return http::response(Answer::refusal(&ApiError::object_reset(), &request_id), &request_id);
+        }
+    };
     let request_id = envelope.request_id.clone();
     match account.handle(envelope) {
         Ok(Handled::Now(reply)) => respond(Ok(reply), &id, &request_id),

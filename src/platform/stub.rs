@@ -1,6 +1,8 @@
 //! A command on its way to an account's object or to a shard of the directory: in the URL where it is small and holds nothing that
 //! anybody said, which is the cheapest way there and is logged by the platform; else in the body.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use worker::js_sys::Promise;
@@ -89,28 +91,18 @@ async fn text_of(sent: Js<Promise>) -> Result<String, Unreachable> {
     }
 }
 
-/// Reads a command out of the URL; none where it is in the body.
-pub fn from_url<T: DeserializeOwned>(url: &str) -> Option<Js<T>> {
+/// The JSON of a command out of the URL; none where it is in the body.
+pub fn from_url(url: &str) -> Option<Js<Cow<'_, str>>> {
     let (_, encoded) = url.split_once('?')?;
     if encoded.is_empty() {
         return None;
     }
-    Some(
-        percent_decode_str(encoded)
-            .decode_utf8()
-            .map_err(|e| JsValue::from_str(&e.to_string()))
-            .and_then(|json| parse(&json)),
-    )
+    Some(percent_decode_str(encoded).decode_utf8().map_err(|e| JsValue::from_str(&e.to_string())))
 }
 
-/// Reads a command out of the body.
-pub async fn from_body(request: web_sys::Request) -> Js<Envelope> {
+/// The JSON of a command out of the body, and whether it is sent again.
+pub async fn from_body(request: web_sys::Request) -> Js<(String, bool)> {
     let again = request.headers().has(AGAIN_HEADER)?;
     let body = http::read_whole(&request, 2 * MAX_BODY_BYTES).await?.unwrap_or_default();
-    let json = std::str::from_utf8(&body).map_err(|e| JsValue::from_str(&e.to_string()))?;
-    Ok(Envelope { again, ..parse(json)? })
-}
-
-fn parse<T: DeserializeOwned>(json: &str) -> Js<T> {
-    serde_json::from_str(json).map_err(|e| JsValue::from_str(&e.to_string()))
+    Ok((String::from_utf8(body).map_err(|e| JsValue::from_str(&e.to_string()))?, again))
 }

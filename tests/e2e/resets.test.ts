@@ -48,6 +48,22 @@ describe("an object that is reset", { timeout: 120_000 }, () => {
     assert.deepEqual(await client.said("s"), [`user: ${prompt}`, "assistant: survived"]);
   });
 
+  test("of an earlier version: a command that it does not have is refused, and can be sent again", async () => {
+    const client = running.newClient();
+    const request_id = `req_${"0".repeat(32)}`;
+    const headers = { "x-command-account": client.accountId };
+    for (const command of ["erase_everything", { fork: { session_id: "s" } }]) {
+      const json = JSON.stringify({ request_id, command });
+      const inUrl = await fetch(`${running.url}/?${encodeURIComponent(json)}`, { headers });
+      const inBody = await fetch(running.url, { method: "POST", headers, body: json });
+      for (const answer of [inUrl, inBody]) {
+        const problem = (await answer.json()) as { code: string; request_id: string };
+        assert.deepEqual([answer.status, problem.code, problem.request_id], [503, "object_reset", request_id]);
+        assert.ok(Number(answer.headers.get("retry-after")) > 0);
+      }
+    }
+  });
+
   test("between two requests: the next is answered as if nothing had happened, and the container goes on", async () => {
     const client = running.newClient();
     await client.query("[[say one]]", { session_id: "s" });

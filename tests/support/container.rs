@@ -74,7 +74,7 @@ pub enum Fault {
     /// It is carried out and its answer is lost.
     LoseAnswer,
     Delay(Duration),
-    /// It is refused.
+    /// It is refused with a status, and a code or a whole body.
     Refuse(u16, &'static str),
 }
 
@@ -154,6 +154,11 @@ impl Scripted {
 
     pub fn fault(&self, call: &'static str, fault: Fault) {
         self.state.borrow_mut().faults.push((call, fault));
+    }
+
+    /// Refuses the next call that begins so, in these words.
+    pub fn refuse(&self, call: &'static str, status: u16, body: String) {
+        self.fault(call, Fault::Refuse(status, body.leak()));
     }
 
     /// How often it got a call that begins so.
@@ -488,6 +493,9 @@ impl Container for Scripted {
         self.executor.sleep(latency).await;
         match fault {
             Some(Fault::Fail) => Err(ContainerError("it did not arrive".to_owned())),
+            Some(Fault::Refuse(status, said)) if said.starts_with('{') => {
+                Ok(text(status, &serde_json::from_str(said).unwrap()))
+            }
             Some(Fault::Refuse(status, code)) => Ok(problem(status, code)),
             Some(Fault::LoseAnswer) => {
                 drop(self.handle(call).await);

@@ -1,0 +1,421 @@
+//! A deployment changes Workers, objects and containers one after the other, so each version talks to its neighbours. What version 1
+//! (commit 4ee8198) said is recorded in `fixtures/protocol/v1`; what it understood is copied here as types.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
+#![allow(dead_code, reason = "the types of version 1 are read and not looked at")]
+
+mod support;
+
+use std::time::Duration;
+
+use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
+use claude_agent_service::agent::TurnRequest;
+use claude_agent_service::directory;
+use claude_agent_service::domain::frame::{Frame, FrameBody};
+use claude_agent_service::domain::{
+    EventId, MetadataPatch, Millis, RequestId, RunId, RunOptions, SystemPrompt, Title, Trigger, TurnOptions, Usage,
+    Visit,
+};
+use claude_agent_service::error::ApiError;
+use claude_agent_service::store::reads::Page;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use support::container::{Script, Step};
+use support::stage::Stage;
+use support::{agent_session, session, turn};
+use uuid::Uuid;
+
+const COMMANDS: &str = include_str!("fixtures/protocol/v1/commands.jsonl");
+const DIRECTORY_COMMANDS: &str = include_str!("fixtures/protocol/v1/directory_commands.jsonl");
+const DIRECTORY_REPLIES: &str = include_str!("fixtures/protocol/v1/directory_replies.jsonl");
+const VISITS: &str = include_str!("fixtures/protocol/v1/visits.jsonl");
+const TURN_REQUESTS: &str = include_str!("fixtures/protocol/v1/turn_requests.jsonl");
+const FRAMES: &str = include_str!("fixtures/protocol/v1/frames.jsonl");
+const RESULTS: &str = include_str!("fixtures/protocol/v1/results.jsonl");
+const HEALTH: &str = include_str!("fixtures/protocol/v1/healthz.json");
+const PROBLEMS: &str = include_str!("fixtures/protocol/v1/problems.jsonl");
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What version 1 understood.
+mod v1 {
+    use super::{Deserialize, Value};
+
+    #[derive(Deserialize)]
+    pub struct Envelope {
+        pub request_id: String,
+        pub command: Command,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Command {
+        StartTurn(Box<StartTurn>),
+        ListConversations { limit: u32, page: Page, words: Option<String> },
+        ReadConversation { session_id: String, before: Option<i64> },
+        UpdateConversation { session_id: String, title: Option<String>, metadata: Option<MetadataPatch> },
+        FollowConversation { session_id: String, last_event_id: Option<EventId> },
+        CancelConversation { session_id: String },
+        DeleteConversation { session_id: String },
+        ReadTurn { turn_id: String },
+        StorageStats,
+        Purge,
+        Visit,
+        NoteRefusal(Value),
+    }
+
+    #[derive(Deserialize)]
+    pub struct StartTurn {
+        session_id: Option<String>,
+        prompt: String,
+        title: String,
+        options: TurnOptions,
+        idempotency: Option<(String, String)>,
+        answer: AnswerForm,
+    }
+
+    #[derive(Deserialize)]
+    pub struct TurnOptions {
+        #[serde(default)]
+        model: Option<String>,
+        #[serde(default)]
+        system_prompt: Option<String>,
+        #[serde(default)]
+        max_turns: Option<u32>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum AnswerForm {
+        Json,
+        Events,
+        Accepted,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Page {
+        after: Option<Value>,
+        skip: u32,
+    }
+
+    #[derive(Deserialize)]
+    pub struct MetadataPatch {
+        clears: bool,
+        entries: serde_json::Map<String, Value>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct EventId {
+        turn_id: String,
+        n: u64,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum DirectoryCommand {
+        Register { account_id: String, oldest_access_at: i64 },
+        StartRun { run_id: String, trigger: String },
+        ListRuns,
+    }
+
+    /// It refused options that it did not know (`container/src/options.ts`), and passed over other fields.
+    #[derive(Deserialize)]
+    pub struct TurnRequest {
+        turn_id: String,
+        agent_session: Option<String>,
+        prompt: String,
+        resume: bool,
+        options: RunOptions,
+        transcript: bool,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct RunOptions {
+        model: Option<String>,
+        system_prompt: Option<Value>,
+        max_turns: Option<u32>,
+        allowed_tools: Option<Vec<String>>,
+        disallowed_tools: Option<Vec<String>>,
+        permission_mode: Option<String>,
+        max_budget_usd: Option<f64>,
+        mcp_servers: Option<Value>,
+    }
+}
+
+fn request_id() -> RequestId {
+    RequestId::new(Uuid::from_u128(5))
+}
+
+/// One of every command that is sent today; whether version 1 has it.
+fn commands() -> Vec<(Command, bool)> {
+    let start = |full: bool| {
+        Command::StartTurn(Box::new(StartTurn {
+            session_id: full.then(|| session("diary")),
+            prompt: "What is 2+2?".to_owned(),
+            title: Title::from_prompt("What is 2+2?"),
+            options: match full {
+                true => TurnOptions { model: Some("m".into()), system_prompt: Some("s".into()), max_turns: Some(3) },
+                false => TurnOptions::default(),
+            },
+            idempotency: full.then(|| ("key".parse().unwrap(), "hash".to_owned())),
+            answer: if full { AnswerForm::Events } else { AnswerForm::Json },
+        }))
+    };
+    let patch = MetadataPatch::try_from(json!({ "a": "1", "b": null })).unwrap();
+    let words = "two words".to_owned().try_into().ok();
+    let session_id = session("diary");
+    let event = EventId { turn_id: turn(1), n: 7 };
+    let ended = CallEnded {
+        turn_id: turn(1),
+        status: 200,
+        model: None,
+        usage: Usage::default(),
+        total_ms: 1,
+        retry_after_s: None,
+    };
+    let all = vec![
+        start(true),
+        start(false),
+        Command::ListConversations { limit: 20, page: Page::default(), words },
+        Command::ReadConversation { session_id: session_id.clone(), before: Some(41) },
+        Command::UpdateConversation {
+            session_id: session_id.clone(),
+            title: Some(Title::from_prompt("New")),
+            metadata: Some(patch),
+        },
+        Command::FollowConversation { session_id: session_id.clone(), last_event_id: Some(event) },
+        Command::CancelConversation { session_id: session_id.clone() },
+        Command::DeleteConversation { session_id },
+        Command::ReadTurn { turn_id: turn(1) },
+        Command::StorageStats,
+        Command::Purge,
+        Command::Visit,
+        Command::Prewarm,
+        Command::BeginCall(CallBegun { agent_session: Some(agent_session(1)), counts: true }),
+        Command::EndCall(ended),
+    ];
+    let with_age = |command: Command| {
+        let known = is_of_version_1(&command);
+        (command, known)
+    };
+    all.into_iter().map(with_age).collect()
+}
+
+/// A command that is added belongs into `commands`, too.
+fn is_of_version_1(command: &Command) -> bool {
+    match command {
+        Command::StartTurn(_)
+        | Command::ListConversations { .. }
+        | Command::ReadConversation { .. }
+        | Command::UpdateConversation { .. }
+        | Command::FollowConversation { .. }
+        | Command::CancelConversation { .. }
+        | Command::DeleteConversation { .. }
+        | Command::ReadTurn { .. }
+        | Command::StorageStats
+        | Command::Purge
+        | Command::Visit
+        | Command::NoteRefusal(_) => true,
+        Command::Prewarm | Command::BeginCall(_) | Command::EndCall(_) => false,
+    }
+}
+
+/// The same JSON with a field more in every object of it.
+fn with_unknown_fields(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let known = fields.iter().map(|(name, value)| (name.clone(), with_unknown_fields(value)));
+            Value::Object(known.chain([("field_of_tomorrow".to_owned(), json!({ "x": 1 }))]).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn an_object_understands_every_command_of_version_1() {
+    let mut names = Vec::new();
+    for line in COMMANDS.lines() {
+        let read = Envelope::read(line).unwrap_or_else(|_| panic!("not understood: {line}"));
+        assert!(!read.again);
+        let command: Value = serde_json::from_str::<Value>(line).unwrap()["command"].clone();
+        names.push(
+            command
+                .as_object()
+                .map_or_else(|| command.as_str().unwrap().to_owned(), |fields| fields.keys().next().unwrap().clone()),
+        );
+        if let Command::NoteRefusal(_) = read.command {
+            continue;
+        }
+        assert_eq!(serde_json::to_value(&read.command).unwrap(), command, "nothing of it is lost");
+    }
+    names.dedup();
+    assert_eq!(names.len(), 12, "all of them: {names:?}");
+    for line in DIRECTORY_COMMANDS.lines() {
+        let read: directory::command::Command = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), line);
+    }
+}
+
+#[test]
+fn a_worker_understands_what_objects_of_version_1_reply() {
+    for line in VISITS.lines() {
+        let visit: Visit = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&visit).unwrap(), line);
+    }
+    for line in DIRECTORY_REPLIES.lines() {
+        let reply: directory::command::Reply = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&reply).unwrap(), line);
+    }
+}
+
+#[test]
+fn an_object_of_version_1_understands_every_command_but_those_that_are_new() {
+    for (command, known) in commands() {
+        let json = serde_json::to_string(&Envelope::new(request_id(), command)).unwrap();
+        assert_eq!(serde_json::from_str::<v1::Envelope>(&json).is_ok(), known, "{json}");
+        assert!(Envelope::read(&json).is_ok(), "and one of today all of them: {json}");
+    }
+    let oldest_access_at = Millis::new(1);
+    let run_id = RunId::new(Uuid::from_u128(9));
+    for command in [
+        directory::command::Command::Register { account_id: "zoë".parse().unwrap(), oldest_access_at },
+        directory::command::Command::StartRun { run_id, trigger: Trigger::Operator },
+        directory::command::Command::ListRuns,
+    ] {
+        let json = serde_json::to_string(&command).unwrap();
+        assert!(serde_json::from_str::<v1::DirectoryCommand>(&json).is_ok(), "{json}");
+    }
+}
+
+#[test]
+fn fields_of_another_version_are_passed_over() {
+    for line in COMMANDS.lines() {
+        let mut more: Value = with_unknown_fields(&serde_json::from_str(line).unwrap());
+        // The variant is the object's one key, and metadata's keys are the caller's.
+        if let Some(command) = more["command"].as_object_mut() {
+            command.remove("field_of_tomorrow");
+            if let Some(patch) = command.get_mut("update_conversation").and_then(|fields| fields.get_mut("metadata")) {
+                patch.as_object_mut().map(|patch| patch.remove("entries"));
+                *patch = json!(null);
+            }
+        }
+        assert!(Envelope::read(&more.to_string()).is_ok(), "{more}");
+        assert!(serde_json::from_str::<v1::Envelope>(&more.to_string()).is_ok(), "{more}");
+    }
+    for line in FRAMES.lines().chain(RESULTS.lines()) {
+        let mut more = with_unknown_fields(&serde_json::from_str(line).unwrap());
+        assert!(Frame::parse(&more.to_string()).is_ok(), "{more}");
+        more["type"] = json!("type_of_tomorrow");
+        assert!(matches!(Frame::parse(&more.to_string()).unwrap().body, FrameBody::Unknown));
+    }
+}
+
+#[test]
+fn a_command_of_tomorrow_is_refused_as_one_that_can_be_sent_again() {
+    let envelope = |command: Value| json!({ "request_id": request_id(), "command": command, "again": 1 }).to_string();
+    for command in [json!("erase_all"), json!({ "fork": { "session_id": "a" } }), json!({ "purge": { "x": 1 } })] {
+        let unknown = Envelope::read(&envelope(command)).unwrap_err();
+        assert_eq!(unknown.request_id, Some(request_id()));
+    }
+    assert!(Envelope::read("{}").unwrap_err().request_id.is_none());
+    let refusal = ApiError::object_reset();
+    assert_eq!((refusal.code.status(), refusal.code.as_str()), (503, "object_reset"));
+    assert!(refusal.retry_after_s.is_some());
+}
+
+#[test]
+fn a_container_of_version_1_understands_every_turn() {
+    let servers = RawValue::from_string("{}".to_owned()).unwrap();
+    let list = ["Bash".to_owned()];
+    let all = RunOptions {
+        model: Some("m"),
+        system_prompt: Some(SystemPrompt::Append("a")),
+        max_turns: Some(2),
+        allowed_tools: &list,
+        disallowed_tools: &list,
+        permission_mode: Some("plan"),
+        max_budget_usd: Some(0.5),
+        mcp_servers: Some(&servers),
+    };
+    let (turn_id, agent_session) = (turn(1), agent_session(1));
+    for (agent_session, options) in [(Some(&agent_session), all), (None, RunOptions::default())] {
+        let request =
+            TurnRequest { turn_id: &turn_id, agent_session, prompt: "hi", resume: true, options, transcript: true };
+        let json = serde_json::to_string(&request).unwrap();
+        assert!(serde_json::from_str::<v1::TurnRequest>(&json).is_ok(), "{json}");
+    }
+    for line in TURN_REQUESTS.lines() {
+        assert!(serde_json::from_str::<v1::TurnRequest>(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn a_turn_in_a_container_of_version_1_is_answered() {
+    let stage = Stage::new();
+    let frames = FRAMES.lines().skip(1).filter(|line| !line.contains("\"end\""));
+    let script = frames.map(|line| Step::Frame(serde_json::from_str(line).unwrap()));
+    let turn = stage.query_that("a", Script::new(script));
+    stage.settle();
+    let turn = stage.turn(&turn);
+    assert_eq!(turn.response.as_deref(), Some("The answer is 4."));
+    let usage = turn.usage.unwrap();
+    let tokens = (usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens);
+    assert_eq!((tokens, usage.cost_usd.to_string().as_str()), ((12, 3, 2), "0.00123"));
+    assert_eq!((turn.model.as_deref(), turn.num_turns, turn.duration_ms), (Some("claude-test"), Some(2), Some(412)));
+    let lines = stage.sql.texts("select lines from transcripts").concat();
+    assert_eq!(lines.lines().count(), 3);
+    assert!(
+        lines.ends_with("{\"subpath\":\"subagents/agent-1\",\"entry\":{\"type\":\"user\",\"uuid\":\"u3\"}}\n"),
+        "{lines}"
+    );
+}
+
+#[test]
+fn the_ends_of_turns_of_version_1_have_their_codes() {
+    let codes = [
+        "model_rate_limited",
+        "model_auth_failed",
+        "model_failed",
+        "agent_failed",
+        "turn_interrupted",
+        "turn_cancelled",
+    ];
+    let stage = Stage::new();
+    for (line, code) in RESULTS.lines().zip(codes) {
+        let turn = stage.query_that("a", Script::new([Step::Frame(serde_json::from_str(line).unwrap())]));
+        stage.settle();
+        assert_eq!(stage.end(&turn), code);
+    }
+}
+
+#[test]
+fn a_container_of_version_1_that_refuses_a_turn_is_understood() {
+    for line in PROBLEMS.lines() {
+        let problem: Value = serde_json::from_str(line).unwrap();
+        let (status, code) = (problem["status"].as_u64().unwrap(), problem["body"]["code"].as_str().unwrap());
+        let stage = Stage::new();
+        stage.container.refuse("POST /turns", u16::try_from(status).unwrap(), problem["body"].to_string());
+        let turn = stage.query("a");
+        stage.settle();
+        assert_eq!((stage.end(&turn).as_str(), stage.container.calls("POST /turns")), ("completed", 2), "{code}");
+    }
+}
+
+#[test]
+fn a_container_of_version_1_that_cannot_end_a_process_alone_ends_its_turn() {
+    let stage = Stage::new();
+    stage.container.state.borrow_mut().knows_stop = false;
+    let turn = stage.query_that("a", Script { ends_within: Some(4 * SECOND), ..Script::endless() });
+    stage.pass(SECOND);
+    stage.cancel("a");
+    stage.settle();
+    assert_eq!((stage.end(&turn).as_str(), stage.container.at_work().len()), ("turn_cancelled", 0));
+    assert_eq!((stage.container.calls("POST /sessions/"), stage.container.workspaces().len()), (1, 1));
+}
+
+#[test]
+fn the_health_of_version_1_tells_what_is_at_work() {
+    let health: claude_agent_service::agent::AtWork = serde_json::from_str(HEALTH).unwrap();
+    assert_eq!(health.instance, "1f0c2c52-7c58-4b42-9f3b-6a2f3b1f0002");
+    assert_eq!(health.into_turns(), ["turn_0123456789abcdef0123456789abcdef".parse().unwrap()]);
+}
