@@ -12,9 +12,9 @@ use claude_agent_service::account::wake::WATCH;
 use claude_agent_service::domain::Visit;
 use claude_agent_service::store::retention::PURGE_BATCH;
 use serde_json::json;
-use support::account::{BATCH, Fixture};
+use support::account::{BATCH, Fixture, start_turn};
 use support::runtime::{drive, poll};
-use support::{admission, admit, at, exchange};
+use support::{admission, admit, at};
 
 #[test]
 fn a_purge_deletes_what_is_due_and_a_second_finds_nothing() {
@@ -96,8 +96,8 @@ fn a_cleared_account_works_again() {
     let fixture = Fixture::new(2).when_due(at(9_000));
     fixture.purge();
     assert_eq!(fixture.list(), "[]");
-    exchange(&fixture.store, 9, "again", "q", "a");
-    assert!(fixture.list().contains("again"));
+    start_turn(&fixture);
+    assert!(fixture.list().contains("hello"));
 }
 
 #[test]

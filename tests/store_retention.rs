@@ -65,7 +65,7 @@ fn totals_that_were_told_before_a_batch_are_right_after_it() {
     store.transaction(|| store.purge_batch(at(3_000))).unwrap();
     assert_eq!((told()["total_conversations"].clone(), told()["total_messages"].clone()), (1.into(), 2.into()));
     store.clear().unwrap();
-    store.reopen(at(0)).unwrap();
+    store.make(at(0)).unwrap();
     assert_eq!(told()["total_conversations"], 0);
 }
 
@@ -88,7 +88,7 @@ fn a_cleared_store_is_empty_and_works_again_once_it_is_reopened() {
     exchange(&store, 1, "c1", "q", "a");
     store.clear().unwrap();
     assert_eq!(sql.texts("select name from sqlite_schema"), [""; 0]);
-    store.reopen(at(0)).unwrap();
+    store.make(at(0)).unwrap();
     assert_eq!(store.oldest_access().unwrap(), None);
     exchange(&store, 2, "c1", "q", "a");
     assert_eq!(store.conversation(&session("c1")).unwrap().unwrap().message_count, 2);

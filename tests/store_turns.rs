@@ -89,7 +89,7 @@ fn active_turns_are_known_as_they_are_stored_after_every_write() {
     store.transaction(|| store.purge_batch(at(60_000))).unwrap();
     assert_eq!(is_as_stored("purged, but for what is active"), 1);
     store.clear().unwrap();
-    store.reopen(at(0)).unwrap();
+    store.make(at(0)).unwrap();
     assert_eq!(is_as_stored("cleared"), 0);
 }
 

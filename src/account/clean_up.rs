@@ -84,7 +84,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             leaving.swap_remove(at);
         }
         drop(leaving);
-        if self.cleared.get() {
+        if !self.store.is_made() {
             return;
         }
         if let Err(error) = self.pump().and_then(|()| self.set_alarm()) {
@@ -124,7 +124,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         let account = Rc::clone(self);
         self.host.spawn(async move {
-            if account.end_orphans().await.is_err() && !account.cleared.get() {
+            if account.end_orphans().await.is_err() && account.store.is_made() {
                 account.orphan_looks.set(more_looks);
                 drop(account.set_alarm());
             }
@@ -134,7 +134,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     async fn end_orphans(&self) -> Result<(), AgentError> {
         let at_work = self.agent.at_work().await?;
         // Where storage fails or is cleared, a later look finds them.
-        let Some(active) = Some(()).filter(|()| !self.cleared.get()).and_then(|()| self.store.active_turns().ok())
+        let Some(active) = Some(()).filter(|()| self.store.is_made()).and_then(|()| self.store.active_turns().ok())
         else {
             return Ok(());
         };

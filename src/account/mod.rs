@@ -1,6 +1,7 @@
 //! The use cases of one account: the authority for its conversations, its queue of turns and its container.
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
+mod alarm;
 mod clean_up;
 pub mod command;
 mod conversations;
@@ -8,6 +9,7 @@ mod finish;
 pub mod host;
 pub mod listeners;
 mod model_calls;
+mod nothing;
 mod prewarm;
 mod progress;
 mod purge;
@@ -85,7 +87,6 @@ pub struct Account<S, C, H> {
     prewarm: Cell<Option<prewarm::Prewarm>>,
     purge: Cell<wake::Purge>,
     purge_lock: Mutex<()>,
-    cleared: Cell<bool>,
     registering: Cell<bool>,
 }
 
@@ -111,7 +112,6 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             prewarm: Cell::new(None),
             purge: Cell::default(),
             purge_lock: Mutex::new(()),
-            cleared: Cell::new(false),
             registering: Cell::new(false),
         }
     }
@@ -121,6 +121,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     /// # Errors
     /// The caller's faults, and [`AccountError::Store`].
     pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Handled<S::Json>, AccountError> {
+        if !self.store.is_made()
+            && let Some(reply) = self.reply_of_nothing(&envelope.command)?
+        {
+            return Ok(Handled::Now(reply));
+        }
         self.wake_up()?;
         let now = self.host.now();
         let reply = match envelope.command {
@@ -169,49 +174,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(Handled::Now(reply))
     }
 
-    /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory where that is still to do,
-    /// and sets the next alarm. What comes later, where something does, is a purge of what is due.
-    ///
-    /// # Errors
-    /// SQLite's; the platform then calls again.
-    pub fn alarm(self: &Rc<Self>) -> Result<Option<Later<()>>, AccountError> {
-        self.alarm.set(None);
-        self.wake_up()?;
-        if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
-            self.look_for_orphans(looks);
-        }
-        self.pump()?;
-        let now = self.host.now();
-        if self.is_prewarming() {
-            self.idle_since.set(Some(now));
-        } else if !self.agent.is_running() {
-            // It stopped by itself: there is nothing to stop any more.
-            if self.idle_since.take().is_some() {
-                self.store.set_container_idle_since(None)?;
-            }
-        } else if self.running.borrow().is_empty() {
-            let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
-            self.idle_since.set(Some(since));
-            if now >= since.plus(self.config.container_idle) {
-                self.agent.stop();
-                self.idle_since.set(None);
-                let total_ms = u64::try_from(now.since(since).as_millis()).ok();
-                self.log(Level::Info, Line { event: "container_stopped", total_ms, ..Line::default() });
-            }
-            self.store.set_container_idle_since(self.idle_since.get())?;
-        }
-        self.register_soon()?;
-        let purge = self.purge_by_alarm(now)?;
-        self.set_alarm()?;
-        Ok(purge)
-    }
-
-    /// Makes a cleared storage usable, and takes up the turns that were running when the object lost its memory.
+    /// Makes the storage usable, and takes up the turns that were running when the object lost its memory.
     /// Comes before every use of the storage in an event or after an await that the storage may have been cleared in.
     fn wake_up(self: &Rc<Self>) -> Result<(), AccountError> {
-        if self.cleared.get() {
-            self.store.reopen(self.host.now())?;
-            self.cleared.set(false);
+        if !self.store.is_made() {
+            self.store.make(self.host.now())?;
         }
         if self.awake.replace(true) {
             return Ok(());
@@ -433,32 +400,6 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(Reply::Deleted)
     }
 
-    fn set_alarm(&self) -> Result<(), AccountError> {
-        let now = self.host.now();
-        let mut reasons = wake::Reasons {
-            turn_active: !self.running.borrow().is_empty()
-                || !self.leaving.borrow().is_empty()
-                || self.orphan_looks.get() > 0
-                || !self.store.active_turns()?.is_empty(),
-            container_idle_since: self.idle_since.get(),
-            unregistered: self.store.unregistered_since()?.is_some(),
-            purge: self.purge.get(),
-            oldest_access: None,
-        };
-        let mut wake = wake::next_wake(reasons, self.wake_limits(), now);
-        if wake::backstop_counts(wake, now) {
-            reasons.oldest_access = self.store.oldest_access()?;
-            wake = wake::next_wake(reasons, self.wake_limits(), now);
-        }
-        if let Some(at) = wake
-            && wake::must_set(self.alarm.get(), at, now)
-        {
-            self.alarm.set(Some(at));
-            self.host.set_alarm(at);
-        }
-        Ok(())
-    }
-
     /// The token of a container that is about to start, stored: an object that comes after this one goes on with it.
     fn mint_token(&self) -> Result<String, ContainerError> {
         // Each has 74 random bits.
@@ -466,10 +407,6 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
         stored.map_err(|error| ContainerError(error.to_string()))?;
         Ok(token)
-    }
-
-    fn wake_limits(&self) -> wake::Limits {
-        wake::Limits { container_idle: self.config.container_idle, retention: self.config.retention }
     }
 
     #[expect(clippy::large_types_passed_by_value, reason = "each line is made for this one call")]

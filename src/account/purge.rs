@@ -39,7 +39,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     /// SQLite's, where not even the rest can be told.
     pub(super) async fn purge(self: Rc<Self>) -> Result<Visit, AccountError> {
         let _one_at_a_time = self.purge_lock.lock().await;
-        if self.cleared.get() {
+        if !self.store.is_made() {
             // The one before has left nothing.
             return Ok(Visit { deleted: 0, errors: 0, oldest_access_at: None });
         }
@@ -133,7 +133,6 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             self.idle_since.set(None);
             self.store.clear()?;
             self.alarm.set(None);
-            self.cleared.set(true);
             slice.emptied = true;
         } else {
             // A turn of a deleted conversation is about to end. The directory forgets the account all the same.
@@ -159,7 +158,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             account.registering.set(false);
             if let Err(error) = answer {
                 account.log_failure(Level::Warn, "not_registered", &error);
-            } else if let Err(error) = account.wake_up().and_then(|()| Ok(account.store.set_registered(true)?)) {
+            } else if account.store.is_made()
+                && let Err(error) = account.store.set_registered(true)
+            {
                 account.log_failure(Level::Error, "registration_not_stored", &error);
             }
         });

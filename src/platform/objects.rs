@@ -1,6 +1,7 @@
 //! The account's Durable Object class: it decodes a command, delegates it and encodes the reply.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, web_sys, worker_sys};
@@ -22,36 +23,30 @@ use crate::store::Store;
 
 type ObjectAccount = Account<ObjectSql, ObjectContainer, ObjectHost>;
 
+/// Pause before an alarm that failed.
+const ALARM_RETRY: Duration = Duration::from_mins(1);
+
 /// One account's object.
 #[wasm_bindgen(js_name = Account)]
 pub struct AccountObject {
+    context: ObjectContext,
+    opened: Result<Opened, String>,
+}
+
+/// An account that can be worked with.
+struct Opened {
     id: AccountId,
     account: Rc<ObjectAccount>,
 }
 
 #[wasm_bindgen(js_class = Account)]
 impl AccountObject {
-    /// Opens the account that the object is named after.
-    ///
-    /// # Errors
-    /// Where the configuration or the database is unusable.
+    /// Opens the account that the object is named after. Where that fails, for a configuration or a database that is unusable, the object
+    /// is there all the same: its alarm is not lost.
     #[wasm_bindgen(constructor)]
-    pub fn new(state: worker_sys::DurableObjectState, env: Env) -> Js<AccountObject> {
+    pub fn new(state: worker_sys::DurableObjectState, env: Env) -> AccountObject {
         let context: ObjectContext = JsValue::from(state).unchecked_into();
-        let config = entry::config(&env).map_err(|e| JsValue::from_str(&e.to_string()))?;
-        let config = Config::clone(&config);
-        let name = context.id().name().unwrap_or_default();
-        let id = AccountId::try_from(name).map_err(|e| JsValue::from_str(&e.to_string()))?;
-        let store = Store::open(ObjectSql::new(context.storage()), host::now())
-            .map_err(|e| JsValue::from_str(&e.to_string()))?;
-        let host = ObjectHost::new(context.clone(), env, config.directory_shards);
-        let container = ObjectContainer::new(context, &config);
-        if let Some(kept) = container.keep() {
-            host::finish("inactivity_timeout_not_set", kept);
-        }
-        let agent = Agent::new(container);
-        let account = Rc::new(Account::new(id.clone(), store, agent, host, config));
-        Ok(Self { id, account })
+        Self { opened: Opened::new(context.clone(), env), context }
     }
 
     /// Carries out the command that a Worker sent.
@@ -59,7 +54,8 @@ impl AccountObject {
     /// # Errors
     /// Where the request cannot be read.
     pub fn fetch(&self, request: web_sys::Request) -> Js {
-        let (account, id) = (Rc::clone(&self.account), self.id.clone());
+        let Opened { account, id } = self.opened.as_ref().map_err(|why| JsValue::from_str(why))?;
+        let (account, id) = (Rc::clone(account), id.clone());
         match stub::from_url(&request.url()) {
             Some(json) => handle(&account, id, &json?, false),
             None => in_flight::promise(None, async move {
@@ -73,25 +69,51 @@ impl AccountObject {
         }
     }
 
-    /// Wakes the account.
-    ///
-    /// # Errors
-    /// Where storage failed; the platform calls again.
+    /// Wakes the account. What fails is tried again after [`ALARM_RETRY`]: the platform gives up an alarm that fails for some minutes,
+    /// and with it the turns and the container that it looks after.
     pub fn alarm(&self) -> Js {
-        match self.account.alarm() {
+        let woken = match &self.opened {
+            Ok(Opened { account, .. }) => account.alarm().map_err(|error| error.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        match woken {
             Ok(None) => Ok(JsValue::UNDEFINED),
-            Ok(Some(purge)) => in_flight::promise(None, async move {
-                purge.await.map(|()| JsValue::UNDEFINED).map_err(|error| alarm_failed(&error))
-            }),
-            Err(error) => Err(alarm_failed(&error)),
+            Ok(Some(purge)) => {
+                let context = self.context.clone();
+                in_flight::promise(None, async move {
+                    if let Err(error) = purge.await {
+                        alarm_failed(&context, &error.to_string());
+                    }
+                    Ok(JsValue::UNDEFINED)
+                })
+            }
+            Err(why) => {
+                alarm_failed(&self.context, &why);
+                Ok(JsValue::UNDEFINED)
+            }
         }
     }
 }
 
-fn alarm_failed(error: &AccountError) -> JsValue {
-    let why = error.to_string();
-    host::log(Level::Error, &Line { event: "alarm_failed", error: Some(&why), ..Line::default() });
-    JsValue::from_str("alarm failed")
+impl Opened {
+    fn new(context: ObjectContext, env: Env) -> Result<Self, String> {
+        let config = Config::clone(&*entry::config(&env).map_err(|e| e.to_string())?);
+        let id = AccountId::try_from(context.id().name().unwrap_or_default()).map_err(|e| e.to_string())?;
+        let store = Store::open_if_made(ObjectSql::new(context.storage()), host::now()).map_err(|e| e.to_string())?;
+        let host = ObjectHost::new(context.clone(), env, config.directory_shards);
+        let container = ObjectContainer::new(context, &config);
+        if let Some(kept) = container.keep() {
+            host::finish("inactivity_timeout_not_set", kept);
+        }
+        let agent = Agent::new(container);
+        let account = Rc::new(Account::new(id.clone(), store, agent, host, config));
+        Ok(Self { id, account })
+    }
+}
+
+fn alarm_failed(context: &ObjectContext, why: &str) {
+    host::log(Level::Error, &Line { event: "alarm_failed", error: Some(why), ..Line::default() });
+    host::set_alarm(context, host::now().plus(ALARM_RETRY));
 }
 
 fn handle(account: &Rc<ObjectAccount>, id: AccountId, json: &str, again: bool) -> Js {

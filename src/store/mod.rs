@@ -14,6 +14,8 @@ pub mod stats;
 pub mod transcripts;
 pub mod turns;
 
+use std::cell::Cell;
+
 use known::Known;
 use sql::{Sql, SqlError, Value};
 
@@ -42,6 +44,8 @@ pub enum StoreError {
 pub struct Store<S> {
     sql: S,
     known: Known,
+    /// Whether there are tables.
+    made: Cell<bool>,
 }
 
 impl<S: Sql> Store<S> {
@@ -50,8 +54,36 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// Where a migration fails; the database is then as it was.
     pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
-        schema::migrate(&sql, schema::ACCOUNT, now)?;
-        Ok(Self { sql, known: Known::default() })
+        let store = Self { sql, known: Known::default(), made: Cell::new(false) };
+        store.make(now)?;
+        Ok(store)
+    }
+
+    /// Opens the database, and writes nothing where nothing is in it: an account that was only asked for takes no storage.
+    ///
+    /// # Errors
+    /// Where a migration fails; the database is then as it was.
+    pub fn open_if_made(sql: S, now: Millis) -> Result<Self, StoreError> {
+        let store = Self { sql, known: Known::default(), made: Cell::new(false) };
+        if schema::is_there(&store.sql)? {
+            store.make(now)?;
+        }
+        Ok(store)
+    }
+
+    /// Whether there are tables. Where there are none, nothing may be asked but what says so, before [`Store::make`].
+    pub fn is_made(&self) -> bool {
+        self.made.get()
+    }
+
+    /// Makes the tables, or brings them up to date.
+    ///
+    /// # Errors
+    /// Where a migration fails; the database is then as it was.
+    pub fn make(&self, now: Millis) -> Result<(), StoreError> {
+        schema::migrate(&self.sql, schema::ACCOUNT, now)?;
+        self.made.set(true);
+        Ok(())
     }
 
     /// Runs `f` as one transaction: committed on `Ok`, rolled back on `Err`. It must not await.
@@ -66,21 +98,15 @@ impl<S: Sql> Store<S> {
         result
     }
 
-    /// Clears the whole storage: every table, and the object's alarm. Nothing may be asked of it before [`Store::reopen`].
+    /// Clears the whole storage: every table, and the object's alarm.
     ///
     /// # Errors
     /// SQLite's; then nothing is cleared.
     pub fn clear(&self) -> Result<(), StoreError> {
         self.known.forget();
-        Ok(self.sql.erase()?)
-    }
-
-    /// Makes a cleared storage usable again.
-    ///
-    /// # Errors
-    /// Where a migration fails.
-    pub fn reopen(&self, now: Millis) -> Result<(), StoreError> {
-        Ok(schema::migrate(&self.sql, schema::ACCOUNT, now)?)
+        self.sql.erase()?;
+        self.made.set(false);
+        Ok(())
     }
 
     /// Rows written since the object came into memory, as SQLite's cursors count them.

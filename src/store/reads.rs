@@ -98,6 +98,11 @@ impl<S: Sql> Store<S> {
         Ok(Listing { json, next: after.map(|after| Page { after: Some(after), skip: 0 }) })
     }
 
+    /// A list without conversations.
+    pub fn empty_list(&self) -> S::Json {
+        self.sql.json("[]".to_owned())
+    }
+
     /// A JSON array of the texts that a statement's rows are.
     pub(super) fn joined(&self, statement: &'static str, values: &[Value<'_>]) -> Result<S::Json, StoreError> {
         let mut array = String::from("[");

@@ -26,6 +26,15 @@ const CREATE: &str =
 const APPLIED: &str = "select coalesce(max(version), 0) from schema_migrations";
 const RECORD: &str = "insert into schema_migrations (version, applied_at) values (?1, ?2)";
 
+/// Whether a migration was ever applied.
+///
+/// # Errors
+/// SQLite's.
+pub fn is_there(sql: &impl Sql) -> Result<bool, SqlError> {
+    const IS_THERE: &str = "select 1 from sqlite_master where name = 'schema_migrations'";
+    Ok(sql.first(IS_THERE, &[])?.is_some())
+}
+
 /// Applies what is missing of `migrations`.
 ///
 /// # Errors

@@ -45,6 +45,19 @@ impl<S: Sql> Store<S> {
         document.map(|document| document.json).ok_or_else(|| unreadable("stats", &"no row"))
     }
 
+    /// The same of an account without tables.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn storage_stats_of_nothing(&self, retention: Duration) -> Result<S::Json, StoreError> {
+        const STATS: &str = "select cast(json_object('total_conversations', 0, 'oldest_conversation_age_days', null, \
+             'conversations_ready_to_purge', 0, 'retention_policy_days', cast(?1 as integer), 'total_messages', 0, \
+             'database_bytes', 0) as blob)";
+        let retention_days = i64::try_from(retention.as_secs() / DAY.as_secs()).unwrap_or(i64::MAX);
+        let document = self.sql.document(STATS, &[Value::Integer(retention_days)])?;
+        document.map(|document| document.json).ok_or_else(|| unreadable("stats", &"no row"))
+    }
+
     fn totals(&self) -> Result<Totals, StoreError> {
         const COUNT: &str = "select count(*), coalesce(sum(message_count), 0) from conversations";
         if let Some(totals) = self.known.totals.get() {

@@ -48,6 +48,16 @@ describe("an object that is reset", { timeout: 120_000 }, () => {
     assert.deepEqual(await client.said("s"), [`user: ${prompt}`, "assistant: survived"]);
   });
 
+  test("into a version that cannot start: its alarm is not given up, and it goes on when one can", async () => {
+    const client = running.newClient();
+    await client.query("[[say one]]", { session_id: "s" });
+    const untilNext = Number(await (await fetch(running.url, { headers: { "x-fail-account": client.accountId } })).text());
+    assert.ok(untilNext > 30_000 && untilNext <= 60_000, `the alarm rings again in ${untilNext} ms`);
+    assert.equal((await client.request("GET", "/conversations/s")).status, 500);
+    await reset(client);
+    assert.deepEqual(await client.said("s"), ["user: [[say one]]", "assistant: one"]);
+  });
+
   test("of an earlier version: a command that it does not have is refused, and can be sent again", async () => {
     const client = running.newClient();
     const request_id = `req_${"0".repeat(32)}`;

@@ -220,7 +220,7 @@ impl Fixture {
 
 fn account(world: &World, sql: &Rusqlite) -> Rc<TestAccount> {
     let config = Config::parse(|_| None).unwrap();
-    let store = Store::open(sql.clone(), world.now()).unwrap();
+    let store = Store::open_if_made(sql.clone(), world.now()).unwrap();
     Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(world.clone()), world.clone(), config))
 }
 
@@ -231,15 +231,19 @@ pub fn backstop(oldest: Millis) -> Millis {
 
 /// Starts a turn; its container does not start.
 pub fn start_turn(fixture: &Fixture) {
-    let start = StartTurn {
+    drive(fixture.send(start_command()));
+}
+
+/// A query of a new conversation.
+pub fn start_command() -> Command {
+    Command::StartTurn(Box::new(StartTurn {
         session_id: Some("new".parse().unwrap()),
         prompt: "hello".to_owned(),
         title: Title::from_prompt("hello"),
         options: TurnOptions::default(),
         idempotency: None,
         answer: AnswerForm::Accepted,
-    };
-    drive(fixture.send(Command::StartTurn(Box::new(start))));
+    }))
 }
 
 /// A new account: nothing of it is stored.

@@ -1,10 +1,23 @@
 /*
  * The product, and a way to take the memory of one account's object, as a deployment does: a request with `x-reset-account`;
+ * one to let its storage fail from then on, as a bad deployment does, and its alarm ring: `x-fail-account`;
  * and one to send a command as a Worker of another version does: `x-command-account` names the object, the URL's query is the command.
  */
 import product, { Account as ProductAccount, Directory, Gateway } from "../../../build/index.js";
 
 const RESET = "x-reset-object";
+const RING = "x-ring-object";
+let fails = false;
+
+/** An object's context whose database does nothing. */
+const failing = (context) =>
+  new Proxy(context, {
+    get(target, name) {
+      if (name === "storage") return { sql: { exec: () => { throw new Error("no database"); } }, setAlarm: (at) => target.storage.setAlarm(at) };
+      const value = target[name];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 
 export { Directory, Gateway };
 
@@ -12,13 +25,19 @@ export class Account extends ProductAccount {
   #context;
 
   constructor(context, env) {
-    super(context, env);
+    super(fails ? failing(context) : context, env);
     this.#context = context;
   }
 
   fetch(request) {
     if (request.headers.has(RESET)) this.#context.abort("reset");
+    if (request.headers.has(RING)) return this.#ring();
     return super.fetch(request);
+  }
+
+  async #ring() {
+    await super.alarm();
+    return new Response(String((await this.#context.storage.getAlarm()) - Date.now()));
   }
 }
 
@@ -31,9 +50,15 @@ export default {
       const sent = request.method === "POST" ? ["http://account/?", { method: "POST", body: request.body }] : [`http://account/${query}`];
       return env.ACCOUNTS.getByName(commanded).fetch(...sent);
     }
-    const account = request.headers.get("x-reset-account");
+    const failing = request.headers.get("x-fail-account");
+    const account = request.headers.get("x-reset-account") ?? failing;
     if (account === null) return product.fetch(request, env, context);
+    fails = failing !== null;
     const reset = env.ACCOUNTS.getByName(account).fetch("http://account/", { headers: { [RESET]: "1" } });
+    if (fails) {
+      await reset.catch(() => {});
+      return env.ACCOUNTS.getByName(account).fetch("http://account/", { headers: { [RING]: "1" } });
+    }
     return reset.then(
       () => new Response("not reset"),
       (error) => new Response(error.durableObjectReset ? "reset" : error.message),

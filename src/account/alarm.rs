@@ -1,0 +1,82 @@
+//! The object's one alarm: what is done when it rings, and when it rings next.
+
+use std::rc::Rc;
+
+use super::command::AccountError;
+use super::host::{Host, Registry};
+use super::{Account, Later, wake};
+use crate::agent::Container;
+use crate::log::{Level, Line};
+use crate::store::sql::Sql;
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+    /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory where that is still to do,
+    /// and sets the next alarm. What comes later, where something does, is a purge of what is due.
+    ///
+    /// # Errors
+    /// SQLite's; the platform then calls again.
+    pub fn alarm(self: &Rc<Self>) -> Result<Option<Later<()>>, AccountError> {
+        self.alarm.set(None);
+        if !self.store.is_made() {
+            return Ok(None);
+        }
+        self.wake_up()?;
+        if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
+            self.look_for_orphans(looks);
+        }
+        self.pump()?;
+        let now = self.host.now();
+        if self.is_prewarming() {
+            self.idle_since.set(Some(now));
+        } else if !self.agent.is_running() {
+            // It stopped by itself: there is nothing to stop any more.
+            if self.idle_since.take().is_some() {
+                self.store.set_container_idle_since(None)?;
+            }
+        } else if self.running.borrow().is_empty() {
+            let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
+            self.idle_since.set(Some(since));
+            if now >= since.plus(self.config.container_idle) {
+                self.agent.stop();
+                self.idle_since.set(None);
+                let total_ms = u64::try_from(now.since(since).as_millis()).ok();
+                self.log(Level::Info, Line { event: "container_stopped", total_ms, ..Line::default() });
+            }
+            self.store.set_container_idle_since(self.idle_since.get())?;
+        }
+        self.register_soon()?;
+        let purge = self.purge_by_alarm(now)?;
+        self.set_alarm()?;
+        Ok(purge)
+    }
+
+    pub(super) fn set_alarm(&self) -> Result<(), AccountError> {
+        let now = self.host.now();
+        let mut reasons = wake::Reasons {
+            turn_active: !self.running.borrow().is_empty()
+                || !self.leaving.borrow().is_empty()
+                || self.orphan_looks.get() > 0
+                || !self.store.active_turns()?.is_empty(),
+            container_idle_since: self.idle_since.get(),
+            unregistered: self.store.unregistered_since()?.is_some(),
+            purge: self.purge.get(),
+            oldest_access: None,
+        };
+        let mut wake = wake::next_wake(reasons, self.wake_limits(), now);
+        if wake::backstop_counts(wake, now) {
+            reasons.oldest_access = self.store.oldest_access()?;
+            wake = wake::next_wake(reasons, self.wake_limits(), now);
+        }
+        if let Some(at) = wake
+            && wake::must_set(self.alarm.get(), at, now)
+        {
+            self.alarm.set(Some(at));
+            self.host.set_alarm(at);
+        }
+        Ok(())
+    }
+
+    pub(super) fn wake_limits(&self) -> wake::Limits {
+        wake::Limits { container_idle: self.config.container_idle, retention: self.config.retention }
+    }
+}

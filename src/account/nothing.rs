@@ -1,0 +1,34 @@
+//! What an account answers that nothing was ever stored of: as if its tables were empty, and without making them. Anyone who may ask could
+//! otherwise leave a database behind for each name that comes to mind, for good.
+
+use super::Account;
+use super::command::{AccountError, Command, Reply};
+use super::host::{Host, Registry};
+use crate::agent::Container;
+use crate::domain::Visit;
+use crate::store::sql::Sql;
+
+impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+    /// The reply to a command that finds nothing; none for one that stores something.
+    pub(super) fn reply_of_nothing(&self, command: &Command) -> Result<Option<Reply<S::Json>>, AccountError> {
+        let visit = Visit { deleted: 0, errors: 0, oldest_access_at: None };
+        let reply = match command {
+            Command::StartTurn(_) | Command::Prewarm => return Ok(None),
+            Command::ListConversations { limit, words, .. } => {
+                Reply::Listing { json: self.store.empty_list(), limit: *limit, words: words.clone(), next: None }
+            }
+            Command::ReadConversation { .. }
+            | Command::UpdateConversation { .. }
+            | Command::FollowConversation { .. }
+            | Command::CancelConversation { .. }
+            | Command::ReadTurn { .. } => return Err(AccountError::NotFound),
+            Command::DeleteConversation { .. } => Reply::Deleted,
+            Command::StorageStats => Reply::Document(self.store.storage_stats_of_nothing(self.config.retention)?),
+            Command::Purge => Reply::Purged(visit),
+            Command::Visit => Reply::Visited(visit),
+            Command::BeginCall(_) => return Err(AccountError::NoTurn),
+            Command::EndCall(_) | Command::NoteRefusal(_) => Reply::Noted,
+        };
+        Ok(Some(reply))
+    }
+}

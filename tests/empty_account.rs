@@ -1,0 +1,107 @@
+//! An account that nothing was ever stored of answers as one whose tables are empty, and leaves nothing behind.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
+
+mod support;
+
+use std::rc::Rc;
+
+use claude_agent_service::account::command::{AccountError, CallBegun, Command, Envelope, Reply};
+use claude_agent_service::account::{Account, Handled};
+use claude_agent_service::agent::Agent;
+use claude_agent_service::config::Config;
+use claude_agent_service::domain::{RequestId, TurnId};
+use claude_agent_service::store::Store;
+use claude_agent_service::store::reads::Page;
+use serde_json::Value;
+use support::account::{Fixture, World};
+use support::{NOW, Rusqlite, session};
+use uuid::Uuid;
+
+type Unmade = Rc<Account<Rusqlite, World, World>>;
+
+/// An account in a database that nobody has written to, and the database.
+fn unmade() -> (Unmade, Rusqlite, World) {
+    let Fixture { world, .. } = Fixture::new(0);
+    let sql = Rusqlite::in_memory();
+    let store = Store::open_if_made(sql.clone(), NOW).unwrap();
+    let config = Config::parse(|_| None).unwrap();
+    let account = Account::new("zoë".parse().unwrap(), store, Agent::new(world.clone()), world.clone(), config);
+    (Rc::new(account), sql, world)
+}
+
+fn tables(sql: &Rusqlite) -> Vec<String> {
+    sql.texts("select name from sqlite_master")
+}
+
+fn commands() -> Vec<Command> {
+    let turn_id = TurnId::new(Uuid::from_u128(7));
+    vec![
+        Command::ListConversations { limit: 50, page: Page::default(), words: None },
+        Command::ReadConversation { session_id: session("s"), before: None },
+        Command::UpdateConversation { session_id: session("s"), title: None, metadata: None },
+        Command::FollowConversation { session_id: session("s"), last_event_id: None },
+        Command::CancelConversation { session_id: session("s") },
+        Command::DeleteConversation { session_id: session("s") },
+        Command::ReadTurn { turn_id },
+        Command::StorageStats,
+        Command::BeginCall(CallBegun { agent_session: None, counts: true }),
+    ]
+}
+
+/// What a caller would see of a reply.
+fn seen(account: &Unmade, command: Command) -> String {
+    match account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command)) {
+        Ok(Handled::Now(Reply::Document(json))) => {
+            let mut json: Value = serde_json::from_str(&json).unwrap();
+            // Tables take room.
+            json["database_bytes"] = 0.into();
+            json.to_string()
+        }
+        Ok(Handled::Now(Reply::Listing { json, next, .. })) => format!("{json} {}", next.is_some()),
+        Ok(Handled::Now(Reply::Deleted)) => "deleted".to_owned(),
+        Ok(_) => panic!("another reply"),
+        Err(error @ (AccountError::NotFound | AccountError::NoTurn)) => error.to_string(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn whatever_is_asked_of_it_writes_nothing_and_finds_what_empty_tables_hold() {
+    let Fixture { account: empty, .. } = Fixture::new(0);
+    for (asked, again) in commands().into_iter().zip(commands()) {
+        let (account, sql, _) = unmade();
+        assert_eq!(seen(&account, asked), seen(&empty, again));
+        assert!(account.alarm().unwrap().is_none());
+        assert_eq!(tables(&sql), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_purge_and_a_visit_find_nothing_and_write_nothing() {
+    for command in [Command::Purge, Command::Visit] {
+        let (account, sql, _) = unmade();
+        let reply = account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command)).unwrap();
+        let (Handled::Now(Reply::Purged(visit)) | Handled::Now(Reply::Visited(visit))) = reply else { panic!("later") };
+        assert_eq!((visit.deleted, visit.errors, visit.oldest_access_at), (0, 0, None));
+        assert_eq!(tables(&sql), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_account_that_was_emptied_is_one_that_nothing_was_stored_of() {
+    let fixture = Fixture::new(1).when_due(support::at(3_000));
+    fixture.purge();
+    assert!(tables(&fixture.sql).is_empty());
+    seen(&fixture.account, Command::StorageStats);
+    assert!(tables(&fixture.sql).is_empty());
+}
+
+#[test]
+fn the_first_query_makes_the_tables() {
+    let (account, sql, _) = unmade();
+    let start = support::account::start_command();
+    drop(account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), start)).unwrap());
+    assert!(tables(&sql).contains(&"turns".to_owned()));
+    let reopened = Store::open_if_made(sql, NOW).unwrap();
+    assert!(reopened.is_made());
+}
