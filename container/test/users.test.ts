@@ -106,6 +106,7 @@ describe(`the shell of a conversation with ${promised}`, () => {
     }
     await agent.call("DELETE", `/sessions/${session}`);
     assert.equal(existsSync(shared), !separate, "its files in shared folders go with it");
+    rmSync(shared, { force: true });
   });
 });
 
