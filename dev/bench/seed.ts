@@ -14,6 +14,10 @@ export function conversationId(n: number): string {
   return `session_${String(n).padStart(12, "0")}`;
 }
 
+function turnId(conversation: number, turn: number): string {
+  return `turn_${[conversation, turn].map((part) => part.toString(16).padStart(16, "0")).join("")}`;
+}
+
 /** `messagesIn` says how many messages the n-th one has, each with this content. */
 export function seed(file: string, conversations: number, messagesIn: (n: number) => number, content = CONTENT): void {
   const database = new DatabaseSync(file);
@@ -30,7 +34,7 @@ export function seed(file: string, conversations: number, messagesIn: (n: number
     const count = messagesIn(n);
     conversation.run(id, `Conversation ${n} of many`, at, at, count, count * content.length, count + 1);
     for (let seq = 1; seq <= count; seq++) {
-      message.run(id, seq, `turn_${n}_${Math.ceil(seq / 2)}`, seq % 2 === 1 ? "user" : "assistant", content, at);
+      message.run(id, seq, turnId(n, Math.ceil(seq / 2)), seq % 2 === 1 ? "user" : "assistant", content, at);
     }
   }
   database.exec("commit");
