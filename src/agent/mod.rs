@@ -117,6 +117,7 @@ pub struct AtWork {
 
 impl AtWork {
     /// The turns that have not ended, as far as they are named.
+    #[must_use]
     pub fn into_turns(self) -> Vec<TurnId> {
         serde_json::from_str(self.running.get()).unwrap_or(self.turns)
     }
