@@ -82,6 +82,9 @@ agent = { dockerfile = "${join(ROOT, "container/Dockerfile")}" }
 `;
 const MAX_LOG_LINES = 5000;
 const ANSWER_TIMEOUT_MS = 30_000;
+const GRACE_MS = 10_000;
+/** With Docker, wrangler removes each container and its sidecar before it ends: cut short, it leaves them behind. It gives each call of Docker 30 s. */
+const REMOVAL_MS = 90_000;
 const LOOPBACK = "127.0.0.1";
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
@@ -127,6 +130,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const wranglerOptions = (port: number) => ({
       cwd,
       scratch: wranglerScratch,
+      graceMs: engine === undefined ? REMOVAL_MS : GRACE_MS,
       onLine: log.add,
       args: [
         ...["--ip", LOOPBACK, "--port", String(port), "--inspector-port", "0", "--show-interactive-dev-session=false"],

@@ -16,13 +16,13 @@ export type WranglerOptions = {
   env: Readonly<Record<string, string>>;
   /** A directory of its own, in the environment of everything that wrangler starts. */
   scratch: string;
+  /** How long it may take to end by itself and to remove what it made. */
+  graceMs: number;
   onLine: (line: string) => void;
 };
 
 /** Its own start, after the Worker and the image were built. */
 const READY_TIMEOUT_MS = 180_000;
-/** With Docker, wrangler removes its containers before it ends. */
-const GRACE_MS = 10_000;
 const MAX_LINES_OF_ERROR = 40;
 
 export class Wrangler {
@@ -104,11 +104,11 @@ export class Wrangler {
   /** Asks it to end and to remove what it made, and kills what is left. */
   async stop(): Promise<void> {
     this.#child.kill("SIGTERM");
-    const timer = setTimeout(() => this.killNow(), GRACE_MS);
+    const timer = setTimeout(() => this.killNow(), this.#options.graceMs);
     await this.#exited;
     clearTimeout(timer);
     // What removes the containers outlives wrangler.
-    await processesEnd(this.#options.scratch, GRACE_MS);
+    await processesEnd(this.#options.scratch, this.#options.graceMs);
     await this.kill();
   }
 

@@ -220,7 +220,7 @@ fn a_platform_without_room_is_told_apart_from_one_that_fails() {
     let refusals = |why| World::new(&[Start::Refused(why); 100]);
     let full = refusals("There is no container instance that can be provided to this Durable Object");
     let error = full.ensure(&Agent::new(full.clone())).unwrap_err();
-    assert!(matches!(&error, AgentError::AtCapacity(why) if why.0.contains("no container instance")), "{error:?}");
+    assert!(matches!(&error, AgentError::NoInstance(why) if why.0.contains("no container instance")), "{error:?}");
     assert!(full.0.now.get() >= START_LIMIT);
     assert!((15..40).contains(&full.count("start")), "{}", full.count("start"));
     let broken = refusals("the image cannot be pulled");

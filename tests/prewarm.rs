@@ -201,9 +201,11 @@ fn one_that_does_not_start_is_not_tried_again_at_once() {
     let warmed = Warmed::new(&[]);
     warmed.container.starts.set(false);
     assert!(warmed.prewarm());
-    assert_eq!(warmed.starts(), 1);
+    let starts = warmed.starts();
+    assert!(starts > 0);
     assert_eq!(warmed.world.runtime.logged("prewarm_failed")[0]["error"], "container: there is none");
     assert!(!warmed.prewarm());
+    assert_eq!(warmed.starts(), starts);
     warmed.world.runtime.now.set(warmed.world.runtime.now.get().plus(IDLE));
     assert!(warmed.prewarm());
 }

@@ -262,9 +262,7 @@ fn a_turn_that_ran_in_a_container_that_is_gone_does_not_run_again() {
     stage.container.die(true);
     stage.executor.drop_object();
     // Another turn has replaced the container when this one is taken up.
-    futures_util::FutureExt::now_or_never(claude_agent_service::agent::Container::start(&stage.container, "token"))
-        .unwrap()
-        .unwrap();
+    stage.container.boot();
     stage.reset();
     stage.pass(20 * SECOND);
     stage.settle();

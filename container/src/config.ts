@@ -13,6 +13,8 @@ export type Config = {
   token: string | undefined;
   /** The first of the users that conversations run as; undefined: they run as the server does. */
   uidBase: number | undefined;
+  /** How many such users there are. */
+  uidCount: number;
   /** The working directory of a conversation is `<workspaceRoot>/<agent_session>`. */
   workspaceRoot: string;
   /** What the server keeps of a conversation is in `<stateRoot>/<agent_session>`. */
@@ -63,6 +65,7 @@ const DEFAULT_HOST = "127.0.0.1";
 const ALL_INTERFACES = "*";
 /** Below are the system's own users. */
 const MIN_UID_BASE = 1_000;
+const DEFAULT_UID_COUNT = 36_000;
 const DEFAULT_WARM_SESSIONS = 16;
 const DEFAULT_WARM_IDLE_MS = 10 * 60_000;
 /** The platform sends SIGKILL 15 minutes after SIGTERM. */
@@ -80,6 +83,7 @@ export function configFrom(env: NodeJS.ProcessEnv): Config {
     host: env["HOST"] === ALL_INTERFACES ? undefined : env["HOST"] || DEFAULT_HOST,
     token: env["AGENT_TOKEN"] || undefined,
     uidBase: uidBase(env),
+    uidCount: count(env, "AGENT_UID_COUNT", DEFAULT_UID_COUNT),
     workspaceRoot: resolve(env["WORKSPACE_ROOT"] || "/workspace"),
     stateRoot: resolve(env["STATE_ROOT"] || `${homedir()}/.agent`),
     warmSessions: count(env, "WARM_SESSIONS", DEFAULT_WARM_SESSIONS),

@@ -22,7 +22,7 @@ const config = configFrom(process.env);
 // Nothing that this process starts or prints of its environment has it.
 delete process.env["AGENT_TOKEN"];
 const instance = randomUUID();
-const users = new Users(config.uidBase);
+const users = new Users(config.uidBase, config.uidCount);
 if (config.uidBase !== undefined) await openRoots(config, users);
 const sessions = new Sessions(config, users);
 const turns = new Turns(sessions, instance);

@@ -17,7 +17,7 @@ import type { Users } from "./users.ts";
 const MAX_WAITING_BATCHES = 64;
 
 export type EntrySink = (subpath: string | null, entries: Entry[]) => void;
-export type SessionContext = { config: Config; transcripts: Transcripts; users: Users; coldStarts: Gate };
+export type SessionContext = { config: Config; transcripts: Transcripts; users: Users; coldStarts: Gate; reclaimUser(): Promise<void> };
 
 export class Session {
   readonly id: string;
@@ -51,9 +51,10 @@ export class Session {
   /** Ends what runs and starts a process anew: resumed from the held transcript where that has anything to resume. */
   async start(options: TurnOptions, signal?: AbortSignal): Promise<AgentProcess> {
     await this.close();
-    const { config, transcripts, users, coldStarts } = this.#context;
+    const { config, transcripts, users, coldStarts, reclaimUser } = this.#context;
     return coldStarts.run(async () => {
       const paths = pathsOf(config, this.id);
+      if (users.lacks(this.id)) await reclaimUser();
       const user = users.of(this.id);
       await makeFolders(paths, user);
       await transcripts.open(this.id);

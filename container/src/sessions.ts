@@ -48,7 +48,7 @@ export class Sessions {
   constructor(config: Config, users: Users) {
     const transcripts = new Transcripts((session) => join(config.stateRoot, session, "transcript.jsonl"));
     // A cold start is bound by the processor: more at once make each of them slower.
-    this.#context = { config, transcripts, users, coldStarts: new Gate(availableParallelism()) };
+    this.#context = { config, transcripts, users, coldStarts: new Gate(availableParallelism()), reclaimUser: () => this.#reclaimUser() };
   }
 
   get transcripts(): Transcripts {
@@ -240,6 +240,15 @@ export class Sessions {
     if (this.#spare !== spare) return;
     this.#spare = undefined;
     this.#leaves(spare.session, removeSpare(spare));
+  }
+
+  /** What is here is a cache: a conversation without a process gives up its user, its files and its transcript, as it would with its container. */
+  async #reclaimUser(): Promise<void> {
+    const spare = this.#spare?.session.id;
+    const id = this.#context.users.leastRecent((session) => session !== spare && !this.#sessions.has(session));
+    if (id === undefined) return;
+    log("user_reclaimed", { session: id });
+    await this.remove(id);
   }
 
   /** It can go on without being told what was said before. */

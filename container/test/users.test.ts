@@ -3,13 +3,14 @@
  * nothing; elsewhere all are one user, with folders of their own, and no more than that is promised.
  */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startModel } from "../../dev/model/server.ts";
 import type { Model } from "../../dev/model/server.ts";
 import { startAgent, until } from "./harness.ts";
-import type { Agent, TurnFrames } from "./harness.ts";
+import type { Agent, Body, TurnFrames } from "./harness.ts";
 
 const REPEAT = "repeat everything I said";
 /** No two runs on a machine share users: each ends all processes of its own. */
@@ -122,6 +123,49 @@ test("a conversation keeps its user and its files when its process gives way and
   assert.match(lines[4] ?? "", /claude-resume-/);
   const told = await agent.turn({ agent_session: session, resume: true, prompt: REPEAT });
   assert.match(told.result.text, /pear\.txt/);
+});
+
+test("a server that starts again on the same disk leaves each conversation its user", async () => {
+  const disk = mkdtempSync(join(tmpdir(), "agent-disk-"));
+  chmodSync(disk, 0o711);
+  const env = {
+    WORKSPACE_ROOT: join(disk, "workspace"),
+    STATE_ROOT: join(disk, "state"),
+    ...(separate ? { AGENT_UID_BASE: String(UID_BASE + 50) } : {}),
+  };
+  const run = async (prompt: string, more: Partial<Body> = {}): Promise<TurnFrames> => {
+    const server = await startAgent(model, env);
+    try {
+      // The first number of the range is the spare's, the second another's: the conversation's own is not the lowest.
+      await server.turn({ prompt: "[[say hello]]" });
+      return await server.turn({ ...more, prompt });
+    } finally {
+      await server.stop();
+    }
+  };
+  const first = await run('[[tool Bash {"command":"echo pear > pear.txt; id -u"}]]');
+  const again = { agent_session: first.session, resume: true, transcript: first.transcript };
+  const second = await run('[[tool Bash {"command":"cat pear.txt; id -u"}]]', again);
+  assert.equal(second.result.text, `pear\n${first.result.text}`);
+  rmSync(disk, { recursive: true });
+});
+
+test("where every user is taken, the conversation that was longest without a process gives its own up, and goes on from its transcript", async () => {
+  const env = { WARM_SESSIONS: "1", ...(separate ? { AGENT_UID_BASE: String(UID_BASE + 60), AGENT_UID_COUNT: "4" } : {}) };
+  const server = await startAgent(model, env);
+  try {
+    const prompt = '[[tool Bash {"command":"id -u; touch here"}]] [[say the word is heron]]';
+    const turns: TurnFrames[] = [];
+    for (let n = 0; n < 6; n++) turns.push(await server.turn({ prompt }));
+    assert.deepEqual(turns.map((turn) => turn.result.status), Array(6).fill("completed"));
+    const [first] = turns as [TurnFrames];
+    if (separate) await server.logged((line) => line.event === "user_reclaimed" && line["session"] === first.session);
+    const next = { agent_session: first.session, resume: true, prompt: "repeat everything I said" };
+    assert.equal((await server.post(next)).status, separate ? 409 : 200);
+    if (separate) assert.match((await server.turn({ ...next, transcript: first.transcript })).result.text, /the word is heron/);
+  } finally {
+    await server.stop();
+  }
 });
 
 test("a link that the agent puts in the server's way is not followed", async () => {

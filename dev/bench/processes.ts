@@ -1,5 +1,5 @@
 /** What Linux says in /proc about processes: processor time, memory, descent. Elsewhere it says nothing: undefined. */
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 
 /** USER_HZ: fixed at 100 on every Linux that Node runs on. */
 const TICK_US = 10_000;
@@ -23,6 +23,18 @@ export function threadsMicros(pid: number): number | undefined {
 export function memoryMib(pid: number): number | undefined {
   const kib = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1];
   return kib === undefined ? undefined : Number(kib) / KIB_PER_MIB;
+}
+
+/** Its resident memory, and the most that this was since `forgetPeak`. */
+export function residentMib(pid: number): { now: number; peak: number } | undefined {
+  const status = read(`/proc/${pid}/status`);
+  const mib = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) / KIB_PER_MIB;
+  return status === "" ? undefined : { now: mib("VmRSS"), peak: mib("VmHWM") };
+}
+
+/** proc(5): 5 in clear_refs sets the peak to what is resident now. */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
 
 export function childrenOf(pid: number): number[] {

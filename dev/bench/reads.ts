@@ -3,15 +3,15 @@
  * second; and whether they grow with the account. A machine's speed changes from one second to the next: each slice of a case stands
  * beside one of the constant, as long as it, and a ratio is the middle one of many such pairs.
  */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../tools.mjs";
 import { best, median, table, verdict } from "./figures.ts";
 import { load } from "./load.ts";
 import { threadsMicros } from "./processes.ts";
-import { conversationId, MESSAGES_PER_CONVERSATION, seed } from "./seed.ts";
-import { ACCOUNT_STORAGE, startWorkerd } from "./workerd.ts";
+import { conversationId, databases, MESSAGES_PER_CONVERSATION, seed } from "./seed.ts";
+import { startWorkerd } from "./workerd.ts";
 import type { Workerd } from "./workerd.ts";
 
 const ROUNDS = 25;
@@ -80,12 +80,6 @@ async function startSeeded(directory: string): Promise<Workerd> {
   console.log(`\nreads: writing accounts of ${SMALL} and ${LARGE} conversations`);
   for (const [file, conversations] of files) seed(file, conversations, (n) => (n === 0 ? MESSAGES_PER_CONVERSATION : 2));
   return startWorkerd({ directory });
-}
-
-async function databases(directory: string): Promise<string[]> {
-  const storage = join(directory, "storage", ACCOUNT_STORAGE);
-  const files = await readdir(storage).catch(() => []);
-  return files.filter((file) => file.endsWith(".sqlite") && file !== "metadata.sqlite").map((file) => join(storage, file));
 }
 
 async function measure(constant: Workerd, javascript: Workerd, product: Workerd): Promise<void> {

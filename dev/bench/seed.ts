@@ -1,5 +1,8 @@
 /** Conversations written straight into an account's database, while nothing else has it open. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { ACCOUNT_STORAGE } from "./workerd.ts";
 
 /** In all of them alike: the first one's are read back. */
 export const MESSAGES_PER_CONVERSATION = 10;
@@ -11,8 +14,8 @@ export function conversationId(n: number): string {
   return `session_${String(n).padStart(12, "0")}`;
 }
 
-/** `messagesIn` says how many messages the n-th one has. */
-export function seed(file: string, conversations: number, messagesIn: (n: number) => number): void {
+/** `messagesIn` says how many messages the n-th one has, each with this content. */
+export function seed(file: string, conversations: number, messagesIn: (n: number) => number, content = CONTENT): void {
   const database = new DatabaseSync(file);
   const now = Date.now();
   database.exec("pragma synchronous = off; begin");
@@ -25,11 +28,18 @@ export function seed(file: string, conversations: number, messagesIn: (n: number
     const id = conversationId(n);
     const at = now - NEWEST_AGO_MS - n * APART_MS;
     const count = messagesIn(n);
-    conversation.run(id, `Conversation ${n} of many`, at, at, count, count * CONTENT.length, count + 1);
+    conversation.run(id, `Conversation ${n} of many`, at, at, count, count * content.length, count + 1);
     for (let seq = 1; seq <= count; seq++) {
-      message.run(id, seq, `turn_${n}_${Math.ceil(seq / 2)}`, seq % 2 === 1 ? "user" : "assistant", CONTENT, at);
+      message.run(id, seq, `turn_${n}_${Math.ceil(seq / 2)}`, seq % 2 === 1 ? "user" : "assistant", content, at);
     }
   }
   database.exec("commit");
   database.close();
+}
+
+/** The accounts' databases of a workerd that keeps its files in this directory. */
+export async function databases(directory: string): Promise<string[]> {
+  const storage = join(directory, "storage", ACCOUNT_STORAGE);
+  const files = await readdir(storage).catch(() => []);
+  return files.filter((file) => file.endsWith(".sqlite") && file !== "metadata.sqlite").map((file) => join(storage, file));
 }

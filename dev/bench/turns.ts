@@ -10,7 +10,7 @@ import { Client } from "./client.ts";
 import { compare, median, ms, table, verdict } from "./figures.ts";
 import type { Pair } from "./figures.ts";
 import { Floor } from "./floor.ts";
-import { measureMemory } from "./memory.ts";
+import { measureMemory } from "./steady-memory.ts";
 import { logged, Product } from "./product.ts";
 import { warmTurns } from "./warm.ts";
 

@@ -63,6 +63,8 @@ export class Sidecar {
   }
 
   #ingress(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    // Also where it is refused: a workerd that dies resets what it has open.
+    socket.on("error", () => socket.destroy());
     const port = this.#hostPort(Number(String(req.headers["x-dst-addr"]).split(":").at(-1)));
     const refuse = (): void => void socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     if (port === undefined) return refuse();
@@ -74,7 +76,6 @@ export class Sidecar {
       join(socket, upstream, head, this.#sockets);
     });
     socket.once("close", () => upstream.destroy());
-    socket.on("error", () => upstream.destroy());
   }
 }
 

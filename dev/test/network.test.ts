@@ -81,6 +81,16 @@ describe("what comes in", TIME_LIMIT, () => {
     assert.equal(await short.connect(8080), 400);
   });
 
+  test("is refused where nothing listens, and may be reset by who is refused", async () => {
+    const socket = connect(await container.controlPort(), "127.0.0.1");
+    socket.write("CONNECT container HTTP/1.1\r\nHost: container\r\nX-Dst-Addr: 127.0.0.1:9\r\n\r\n");
+    assert.match(String((await once(socket, "data"))[0]), /^HTTP\/1.1 400/);
+    const closed = once(socket, "close");
+    socket.resetAndDestroy();
+    await closed;
+    assert.equal(await container.get("/"), "listening");
+  });
+
   test("streams both ways at once", async () => {
     const socket = await container.connect(8080);
     assert.ok(typeof socket !== "number");

@@ -137,9 +137,9 @@ impl Command {
             | Self::DeleteConversation { .. }
             | Self::ReadTurn { .. }
             | Self::StorageStats
+            | Self::Prewarm
             | Self::Purge
             | Self::Visit
-            | Self::Prewarm
             | Self::BeginCall(_)
             | Self::EndCall(_)
             | Self::NoteRefusal(_) => false,

@@ -56,7 +56,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
                 SubmitError::Start(error) => {
                     self.log_turn_problem(turn, "container_start_failed", &error);
-                    let full = matches!(error, AgentError::AtCapacity(_));
+                    let full = matches!(error, AgentError::NoInstance(_));
                     return Err(if full { Event::AtCapacity } else { Event::Unavailable });
                 }
                 SubmitError::Agent(error) if tries < SUBMIT_TRIES => {

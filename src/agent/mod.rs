@@ -53,7 +53,7 @@ pub enum AgentError {
     Silent(ContainerError),
     /// The platform has no room for another container. The detail is for the log.
     #[error("container: {0}")]
-    AtCapacity(ContainerError),
+    NoInstance(ContainerError),
     /// It was started with another token than the account has.
     #[error("the agent server does not take the token")]
     Unauthorized,
@@ -188,7 +188,7 @@ impl<C: Container> Agent<C> {
     /// boots, is followed by another start.
     ///
     /// # Errors
-    /// After [`START_LIMIT`], [`AgentError::AtCapacity`] where the platform has no room, else [`AgentError::Unreachable`] with the last thing
+    /// After [`START_LIMIT`], [`AgentError::NoInstance`] where the platform has no room, else [`AgentError::Unreachable`] with the last thing
     /// that went wrong. [`AgentError::Draining`] where it must be waited for.
     pub async fn ensure(
         &self,
@@ -268,7 +268,7 @@ impl<C: Container> Agent<C> {
         let begun = self.container.start(&token).await;
         self.token.replace(Some(token));
         begun.map_err(|error| match AT_CAPACITY.iter().any(|text| error.0.to_lowercase().contains(text)) {
-            true => AgentError::AtCapacity(error),
+            true => AgentError::NoInstance(error),
             false => AgentError::Unreachable(error),
         })
     }

@@ -98,7 +98,7 @@ async fn write(writer: &Writer, text: &str) -> Js {
 }
 
 /// How long a request's body may take to come whole.
-const BODY_LIMIT: Duration = Duration::from_secs(60);
+const BODY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

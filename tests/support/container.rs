@@ -121,6 +121,8 @@ pub struct State {
     workspaces: BTreeSet<String>,
     platform_says_running: bool,
     instance: Option<String>,
+    /// What the running server was started with; it takes no call without it.
+    token: Option<String>,
     instances: u32,
     sessions: BTreeMap<String, Session>,
     turns: BTreeMap<String, ServerTurn>,
@@ -191,7 +193,8 @@ impl Scripted {
         self.changed();
     }
 
-    fn boot(&self) {
+    /// It runs anew, with the token that it had.
+    pub fn boot(&self) {
         let mut state = self.state.borrow_mut();
         state.instances += 1;
         state.instance = Some(format!("instance-{}", state.instances));
@@ -219,11 +222,14 @@ impl Scripted {
         let Some(instance) = self.instance() else { return Err(ContainerError("nobody listens".to_owned())) };
         let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        if self.state.borrow().token != call.bearer {
+            return Ok(problem(401, "unauthorized"));
+        }
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
                 let draining = self.state.borrow().draining;
-                let body = json!({ "status": "x", "instance": instance, "running": self.at_work().len(), "turns": self.at_work() });
+                let body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
                 Ok(text(if draining { 503 } else { 200 }, &body))
             }
             ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
@@ -467,11 +473,12 @@ impl Container for Scripted {
         Ok(())
     }
 
-    async fn start(&self, _token: &str) -> Result<(), ContainerError> {
+    async fn start(&self, token: &str) -> Result<(), ContainerError> {
         if self.state.borrow().refuses_to_start {
             return Err(ContainerError("no room".to_owned()));
         }
         self.boot();
+        self.state.borrow_mut().token = Some(token.to_owned());
         Ok(())
     }
 

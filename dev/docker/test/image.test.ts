@@ -37,7 +37,7 @@ test("the folders around those of conversations can be passed, and neither liste
   const folders = "/workspace /var/lib/agent/state /var/lib/agent/tmp";
   const made = `for folder in ${folders}; do install -d -m 0711 $folder/known; done`;
   const seen = `for folder in ${folders}; do cd $folder/known && ! ls $folder && ! mkdir $folder/mine && ! mv $folder/known $folder/moved && echo closed; done`;
-  assert.equal(await inImage("sh", "-c", `${made}; setpriv --reuid 20000 --regid 20000 --clear-groups sh -c '${seen}' 2>/dev/null`), "closed\nclosed\nclosed");
+  assert.equal(await inImage("sh", "-c", `${made}; setpriv --reuid 2000 --regid 2000 --clear-groups sh -c '${seen}' 2>/dev/null`), "closed\nclosed\nclosed");
 });
 
 test("the image fits the disk of its instance type with room to work in", async (context) => {

@@ -7,8 +7,7 @@ import { after, describe, test } from "node:test";
 import type { Client } from "../../../tests/e2e/client.ts";
 import { SECRET } from "../../../tests/e2e/support.ts";
 import { serviceWithUpstream } from "../../../tests/e2e/upstream.ts";
-import { attempt } from "../command.ts";
-import { containerWith, docker, until, workerdContainers } from "./support.ts";
+import { containerWith, docker, exitCode, idOf, until, workerdContainers } from "./support.ts";
 
 /** Longer than any pause within a test on a busy machine. */
 const IDLE_MS = 15_000;
@@ -36,11 +35,6 @@ async function containerOf(client: Client): Promise<string> {
   return containerWith(file);
 }
 
-/** How the container ended; it may be removed as soon as it has. */
-function exitStatus(name: string): Promise<string | undefined> {
-  return attempt("docker", ["wait", name], { timeoutMs: IDLE_STOP_MS });
-}
-
 describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
   test("a question is answered, and the next in the conversation knows it", { timeout: TEST_MS }, async () => {
     const client = running.newClient();
@@ -54,10 +48,10 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
     await client.query("The word is pear.", { session_id: "mortal" });
     assert.equal(await shell(client, `for file in ${files}; do echo left > $file; done; cat ${files} | wc -l`), "4");
     const first = await containerOf(client);
-    const before = await docker("inspect", "--format", "{{.Id}}", first);
+    const before = await idOf(first);
     await docker("kill", first);
     assert.match((await client.query("repeat everything I said", { session_id: "mortal" })).response, /The word is pear\./);
-    const after = await docker("inspect", "--format", "{{.Id}}", await containerOf(client));
+    const after = await idOf(await containerOf(client));
     assert.notEqual(after, before);
     assert.equal(await shell(client, `cat ${files} 2>/dev/null | wc -l`), "0");
   });
@@ -100,7 +94,7 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
   test("two accounts have two containers, and neither sees the other's files", { timeout: TEST_MS }, async () => {
     const [one, other] = [running.newClient(), running.newClient()];
     await shell(one, "echo pear > secret.txt; echo pear > /tmp/pear-secret.txt; echo pear > ~/pear-secret.txt");
-    const count = "find / -name '*secret.txt' -user $(id -u) 2>/dev/null | wc -l";
+    const count = "find . ~ / -name '*secret.txt' -user $(id -u) 2>/dev/null | wc -l";
     assert.equal(await shell(one, count), "3");
     assert.equal(await shell(other, count), "0");
     assert.notEqual(await containerOf(one), await containerOf(other));
@@ -108,7 +102,7 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
 
   test("the agent is not root and sees no process of the machine", { timeout: TEST_MS }, async () => {
     const client = running.newClient();
-    assert.match(await shell(client, "id -un; touch /etc/mine 2>&1"), /agent20\d{3}[^]*Permission denied/);
+    assert.match(await shell(client, "id -un; touch /etc/mine 2>&1"), /agent2\d{3}[^]*Permission denied/);
     assert.match(await shell(client, "cat /proc/1/comm"), /tini/);
     assert.doesNotMatch(await shell(client, "ps -e -o args"), /workerd|dockerd/);
   });
@@ -165,19 +159,19 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
     const prompt = "[[words 40]] [[delay 300]] last words";
     const answer = client.query(prompt, { session_id: "drained" });
     await until("the model is asked", STOP_MS, () => Promise.resolve(running.asked(prompt)[0]));
-    const status = exitStatus(name);
-    await docker("kill", "--signal", "TERM", name);
+    const [id, since] = [await idOf(name), Date.now()];
+    await docker("kill", "--signal", "TERM", id);
     assert.match((await answer).response, /word1 .*word40/);
-    assert.equal(await status, "0");
+    assert.equal(await exitCode(id, since, IDLE_STOP_MS), "0");
   });
 
   test("an idle container stops by itself with status 0, and the next question starts another", { timeout: TEST_MS }, async () => {
     const client = running.newClient();
     await client.query("The word is plum.", { session_id: "idle" });
     const name = await containerOf(client);
-    const start = performance.now();
-    assert.equal(await exitStatus(name), "0");
-    assert.ok(performance.now() - start > IDLE_MS / 2, "it stayed for a while");
+    const [id, since] = [await idOf(name), Date.now()];
+    assert.equal(await exitCode(id, since, IDLE_STOP_MS), "0");
+    assert.ok(Date.now() - since > IDLE_MS / 2, "it stayed for a while");
     assert.match((await client.query("repeat everything I said", { session_id: "idle" })).response, /The word is plum\./);
   });
 });

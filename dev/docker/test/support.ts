@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { attempt, command } from "../command.ts";
 
-const DOCKER_MS = 30_000;
+const DOCKER_MS = 60_000;
 const POLL_MS = 100;
 
 export function image(): string {
@@ -41,6 +41,20 @@ export async function containerWith(file: string): Promise<string> {
   const holders = all.filter((_, at) => (found[at] ?? "") !== "");
   assert.equal(holders.length, 1, `${file} is in ${holders.length} of ${all.length} containers`);
   return holders[0] as string;
+}
+
+/** How a container ended, once it has; Docker remembers that for a while, also of one that is removed at once. `sinceMs` is when it still ran. */
+export function exitCode(id: string, sinceMs: number, timeoutMs: number): Promise<string> {
+  return until("the container ends", timeoutMs, async () => {
+    const past = ["--since", String(sinceMs / 1000), "--until", String(Date.now() / 1000)];
+    const said = await docker("events", ...past, "--filter", `container=${id}`, "--filter", "event=die", "--format", '{{index .Actor.Attributes "exitCode"}}');
+    return said === "" ? undefined : said;
+  });
+}
+
+/** The id of a container, which no other has that gets its name. */
+export function idOf(name: string): Promise<string> {
+  return docker("inspect", "--format", "{{.Id}}", name);
 }
 
 /** Docker and its containers offer no event for what is awaited with this. */
