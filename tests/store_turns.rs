@@ -214,6 +214,29 @@ fn an_idempotency_key_is_kept_as_long_as_its_turn() {
 }
 
 #[test]
+fn a_key_that_is_free_makes_another_turn() {
+    let (store, _) = store();
+    let keyed = |n| support::Admission { key: Some(("key-1", "hash-1")), ..admission(n, "a", "q") };
+    admit(&store, &keyed(1)).unwrap();
+    store.free_key(&turn(1)).unwrap();
+    assert_eq!(store.turn_by_key(&"key-1".parse().unwrap()).unwrap(), None);
+    admit(&store, &keyed(2)).unwrap();
+    assert_eq!(store.turn_by_key(&"key-1".parse().unwrap()).unwrap().map(|(turn_id, _)| turn_id), Some(turn(2)));
+}
+
+#[test]
+fn an_active_turn_knows_the_agent_server_that_it_was_given_to() {
+    let (store, _) = store();
+    admit(&store, &support::Admission { starts: false, ..admission(1, "a", "q") }).unwrap();
+    let instance = || store.turn_work(&turn(1)).unwrap().unwrap().instance;
+    assert_eq!(instance(), None);
+    store.start_turn(&turn(1), at(2_000), Some("first")).unwrap();
+    assert_eq!(instance().as_deref(), Some("first"));
+    store.set_instance(&turn(1), Some("second")).unwrap();
+    assert_eq!(instance().as_deref(), Some("second"));
+}
+
+#[test]
 fn one_key_makes_one_turn() {
     let (store, sql) = store();
     let keyed = |n| support::Admission { key: Some(("key-1", "hash-1")), ..admission(n, "a", "q") };

@@ -131,7 +131,7 @@ fn a_frame_with_countless_entries_fails_the_turn_and_stores_nothing() {
 fn numbers_beyond_all_measure_end_the_turn_once() {
     let stage = Stage::new();
     let usage = json!({ "input_tokens": u64::MAX, "output_tokens": u64::MAX });
-    let result = json!({ "type": "result", "status": "completed", "text": "4", "usage": usage, "cost_usd": 1e300, "num_turns": u64::MAX, "duration_ms": 1e300 });
+    let result = json!({ "type": "result", "status": "completed", "text": "4", "usage": usage, "cost_usd": 1e300, "num_turns": u32::MAX, "duration_ms": 1e300 });
     for _ in 0..3 {
         let turn = stage.query_that("a", Script::new([Step::Frame(result.clone())]));
         stage.settle();

@@ -26,7 +26,7 @@ const FIRST_LEAVE_PAUSE: Duration = Duration::from_millis(250);
 const MAX_ORPHANS: usize = 64;
 pub(super) const ORPHAN_LOOKS: u32 = 6;
 /// Conversations of which it is kept that their last turn was cut short; of one that is not, the container's transcript is trusted.
-const MAX_CUT_SHORT: usize = 1_024;
+const MAX_CUT_SHORT: usize = 64;
 
 /// A turn that leaves.
 struct Leaving {
@@ -53,10 +53,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         if at_work && !deleted {
             let mut cut_short = self.cut_short.borrow_mut();
+            cut_short.retain(|cut| *cut != turn.session_id);
             if cut_short.len() == MAX_CUT_SHORT {
-                cut_short.pop_first();
+                cut_short.remove(0);
             }
-            cut_short.insert(turn.session_id.clone());
+            cut_short.push(turn.session_id.clone());
         }
         let told = self.running.borrow().get(&turn.turn_id).and_then(|running| running.agent_session.clone());
         let left = Leaving {
@@ -93,16 +94,21 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     async fn leave(&self, left: &Leaving) -> Result<(), AgentError> {
-        let mut pause = FIRST_LEAVE_PAUSE;
-        for _ in 1..LEAVE_TRIES {
+        let (mut tries, mut pause) = (1, FIRST_LEAVE_PAUSE);
+        loop {
             match self.try_leave(left).await {
                 // What is gone holds nothing.
-                Err(_) if self.agent.is_running() => self.host.sleep(pause).await,
+                Err(error) if self.agent.is_running() => {
+                    if tries == LEAVE_TRIES {
+                        return Err(error);
+                    }
+                }
                 _ => return Ok(()),
             }
+            self.host.sleep(pause).await;
+            tries += 1;
             pause *= 2;
         }
-        self.try_leave(left).await
     }
 
     async fn try_leave(&self, left: &Leaving) -> Result<(), AgentError> {

@@ -2,6 +2,7 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::listeners::Subscription;
 use crate::domain::metadata::BadMetadata;
@@ -14,7 +15,7 @@ use crate::store::messages::Messages;
 use crate::store::reads::Page;
 
 /// A command with the request that it came from.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct Envelope {
     /// The request's id, for the answer and the logs.
     pub request_id: RequestId,
@@ -38,12 +39,16 @@ impl Envelope {
     /// [`UnknownCommand`] where this version does not have the command: a deployment reaches Workers before objects.
     pub fn read(json: &str) -> Result<Self, UnknownCommand> {
         #[derive(Deserialize)]
-        struct Sender {
+        struct Sent<'a> {
             request_id: RequestId,
+            #[serde(borrow)]
+            command: &'a RawValue,
         }
-        serde_json::from_str(json).map_err(|_| UnknownCommand {
-            request_id: serde_json::from_str(json).ok().map(|sender: Sender| sender.request_id),
-        })
+        let sent: Sent<'_> = serde_json::from_str(json).map_err(|_| UnknownCommand { request_id: None })?;
+        match serde_json::from_str(sent.command.get()) {
+            Ok(command) => Ok(Self::new(sent.request_id, command)),
+            Err(_) => Err(UnknownCommand { request_id: Some(sent.request_id) }),
+        }
     }
 }
 

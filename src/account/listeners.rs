@@ -14,7 +14,8 @@ use crate::domain::{EventId, SessionId, Turn, TurnId, TurnStatus};
 
 /// Events that a follower may be behind before it is cut.
 pub const MAX_BUFFERED_EVENTS: usize = 1_024;
-/// Bytes of events kept for those who come later; beyond it the oldest go, pieces of text first.
+/// Bytes of events kept for those who come later; beyond it the oldest go, pieces of text first. Whoever comes then finds a gap in the
+/// numbers; a `message` says again what its pieces said.
 pub const MAX_LOG_BYTES: usize = 4 * 1024 * 1024;
 /// Followers of one turn; the oldest is cut for one more.
 pub const MAX_FOLLOWERS: usize = 64;
@@ -246,6 +247,15 @@ mod tests {
         fn eq(&self, other: &Self) -> bool {
             self.id == other.id
         }
+    }
+
+    #[test]
+    fn those_who_wait_are_bounded_and_one_that_left_makes_room() {
+        let mut listeners = Listeners::default();
+        let mut waiting: Vec<_> = (0..MAX_WAITERS).map(|_| listeners.wait().unwrap()).collect();
+        assert!(listeners.wait().is_none());
+        waiting.pop();
+        assert!(listeners.wait().is_some());
     }
 
     #[test]

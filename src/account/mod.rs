@@ -19,7 +19,7 @@ pub mod turn;
 pub mod wake;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -78,7 +78,7 @@ pub struct Account<S, C, H> {
     /// The conversations of turns that have ended here and not yet in the container.
     leaving: RefCell<Vec<SessionId>>,
     /// The conversations whose last turn was cut short: the container may hold more of it than is stored.
-    cut_short: RefCell<BTreeSet<SessionId>>,
+    cut_short: RefCell<Vec<SessionId>>,
     /// How many alarms more look for turns that have not left the container.
     orphan_looks: Cell<u32>,
     awake: Cell<bool>,
@@ -386,7 +386,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id)?;
         let agent_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
-        self.cut_short.borrow_mut().remove(session_id);
+        self.cut_short.borrow_mut().retain(|cut| cut != session_id);
         let mut is_running = false;
         for turn in self.running.borrow_mut().values_mut().filter(|turn| turn.session_id == *session_id) {
             // A running turn forgets its session when it has ended.

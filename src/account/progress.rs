@@ -102,6 +102,7 @@ impl Progress {
         if n <= self.frames_stored {
             return Ok(self.count(part.text.len())?);
         }
+        part.check()?;
         let open = match self.open.take() {
             Some(open) if open.subpath == part.subpath => open,
             Some(_) => return Err(BadTranscript("an entry that comes in parts was interrupted").into()),

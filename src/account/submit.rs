@@ -130,7 +130,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         progress.given = true;
         let frames = self.agent.run(&request, transcript).await?;
-        self.cut_short.borrow_mut().remove(&turn.session_id);
+        self.cut_short.borrow_mut().retain(|cut| *cut != turn.session_id);
         Ok(frames)
     }
 

@@ -98,27 +98,22 @@ pub struct TurnRequest<'a> {
 }
 
 /// What `GET /healthz` tells.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Health {
     /// The agent server's own id, new with each start.
     pub instance: String,
-}
-
-/// What the agent server has at work, as its health tells it.
-#[derive(Debug, Deserialize)]
-pub struct AtWork {
-    /// Its own id.
-    pub instance: String,
     #[serde(default)]
     turns: Vec<TurnId>,
-    /// Their ids in version 1 of the protocol, later their count.
-    running: Box<RawValue>,
+    /// The ids of the running turns in version 1 of the protocol, later their count.
+    #[serde(default)]
+    running: Option<Box<RawValue>>,
 }
 
-impl AtWork {
+impl Health {
     /// The turns that have not ended, as far as they are named.
+    #[must_use]
     pub fn into_turns(self) -> Vec<TurnId> {
-        serde_json::from_str(self.running.get()).unwrap_or(self.turns)
+        self.running.and_then(|running| serde_json::from_str(running.get()).ok()).unwrap_or(self.turns)
     }
 }
 
@@ -323,7 +318,7 @@ impl<C: Container> Agent<C> {
     ///
     /// # Errors
     /// [`AgentError::Unreachable`], or [`AgentError::Protocol`] where it cannot be read.
-    pub async fn at_work(&self) -> Result<AtWork, AgentError> {
+    pub async fn at_work(&self) -> Result<Health, AgentError> {
         let call = async {
             self.container.prepare().await?;
             let answer = self.container.fetch(self.call(Method::Get, "/healthz".to_owned())).await?;

@@ -19,8 +19,9 @@ pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
 const MAX_NAME_CHARS: usize = 200;
 /// Longest sentence about an error, in characters; the rest is cut off.
 pub const MAX_MESSAGE_CHARS: usize = 500;
-/// Most tokens, model calls and milliseconds of one turn: far above any turn, and a sum of many fits storage.
-const MAX_COUNT: f64 = 1e10;
+/// Most tokens of one kind, and milliseconds, of one turn: far above any turn, and a sum of many fits storage.
+const MAX_TOKENS: u64 = 10_000_000_000;
+const MAX_MS: f64 = 1e10;
 /// Most US dollars of one turn.
 const MAX_COST_USD: f64 = 1e5;
 /// Longest wait that is passed on, in seconds: a day.
@@ -90,16 +91,13 @@ pub struct Message {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tool {
     /// The call's id.
-    #[serde(deserialize_with = "name")]
     pub id: String,
     /// The tool's name.
-    #[serde(deserialize_with = "name")]
     pub name: String,
     /// `started`, `finished` or `failed`.
-    #[serde(deserialize_with = "name")]
     pub status: String,
     /// The call's input on one line, cut by the agent server.
-    #[serde(default, deserialize_with = "one_line")]
+    #[serde(default)]
     pub input: Option<Box<RawValue>>,
 }
 
@@ -109,7 +107,7 @@ pub struct Retry {
     /// Which attempt comes next.
     pub attempt: u32,
     /// How long the SDK waits before it, in milliseconds.
-    #[serde(default, deserialize_with = "clamped")]
+    #[serde(default)]
     pub delay_ms: f64,
     /// The model's HTTP status, where there was one.
     #[serde(default)]
@@ -143,22 +141,22 @@ pub struct TurnResult {
     #[serde(default)]
     pub error: Option<ResultError>,
     /// The model that answered.
-    #[serde(default, deserialize_with = "opt_name")]
+    #[serde(default)]
     pub model: Option<String>,
     /// Tokens of this turn alone.
-    #[serde(default, deserialize_with = "usage")]
+    #[serde(default)]
     pub usage: Usage,
     /// Cost of this turn alone, in US dollars.
-    #[serde(default, deserialize_with = "cost")]
+    #[serde(default)]
     pub cost_usd: f64,
     /// What the SDK calls turns in it; one that was cancelled may have had more answers of the model.
-    #[serde(default, deserialize_with = "count")]
+    #[serde(default)]
     pub num_turns: u32,
     /// How many answers of the model it had.
-    #[serde(default, deserialize_with = "opt_count")]
+    #[serde(default)]
     pub model_calls: Option<u32>,
     /// How long the agent worked, in milliseconds.
-    #[serde(default, deserialize_with = "clamped")]
+    #[serde(default)]
     pub duration_ms: f64,
 }
 
@@ -169,10 +167,10 @@ pub struct ResultError {
     #[serde(deserialize_with = "code")]
     pub code: FailureCode,
     /// A sentence for the caller.
-    #[serde(default, deserialize_with = "sentence")]
+    #[serde(default)]
     pub message: String,
     /// Seconds after which the model's API wants to be asked again.
-    #[serde(default, deserialize_with = "wait")]
+    #[serde(default)]
     pub retry_after: Option<f64>,
 }
 
@@ -183,93 +181,45 @@ pub fn cut(text: &mut String, max_chars: usize) {
     }
 }
 
-fn cut_to<'de, D: Deserializer<'de>>(text: D, max_chars: usize) -> Result<String, D::Error> {
-    let mut text = String::deserialize(text)?;
-    cut(&mut text, max_chars);
-    Ok(text)
-}
-
-fn name<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
-    cut_to(text, MAX_NAME_CHARS)
-}
-
-fn opt_name<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
-    let mut text = Option::<String>::deserialize(text)?;
-    if let Some(text) = &mut text {
-        cut(text, MAX_NAME_CHARS);
+impl Tool {
+    fn bound(mut self) -> Self {
+        [&mut self.id, &mut self.name, &mut self.status].into_iter().for_each(|text| cut(text, MAX_NAME_CHARS));
+        // A carriage return can only stand between two tokens of JSON, where a space says the same.
+        if let Some(input) = self.input.as_ref().filter(|input| input.get().contains('\r')) {
+            self.input = RawValue::from_string(input.get().replace('\r', " ")).ok();
+        }
+        self
     }
-    Ok(text)
 }
 
-fn sentence<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
-    cut_to(text, MAX_MESSAGE_CHARS)
+impl TurnResult {
+    fn bound(mut self) -> Self {
+        if let Some(model) = &mut self.model {
+            cut(model, MAX_NAME_CHARS);
+        }
+        if let Some(error) = &mut self.error {
+            cut(&mut error.message, MAX_MESSAGE_CHARS);
+            error.retry_after = error.retry_after.map(|seconds| seconds.clamp(0.0, MAX_RETRY_AFTER_S));
+        }
+        let usage = &mut self.usage;
+        for tokens in [
+            &mut usage.input_tokens,
+            &mut usage.output_tokens,
+            &mut usage.cache_read_input_tokens,
+            &mut usage.cache_creation_input_tokens,
+        ] {
+            *tokens = MAX_TOKENS.min(*tokens);
+        }
+        self.cost_usd = self.cost_usd.clamp(0.0, MAX_COST_USD);
+        self.duration_ms = self.duration_ms.clamp(0.0, MAX_MS);
+        self
+    }
 }
 
 fn code<'de, D: Deserializer<'de>>(text: D) -> Result<FailureCode, D::Error> {
     let text = String::deserialize(text)?;
     let known = FailureCode::deserialize(serde::de::value::StringDeserializer::<D::Error>::new(text));
     Ok(known.unwrap_or(FailureCode::AgentFailed))
-}
-
-/// A carriage return can only stand between two tokens of JSON, where a space says the same.
-fn one_line<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    let json = Option::<Box<RawValue>>::deserialize(json)?;
-    let Some(raw) = json.as_ref().filter(|json| json.get().contains('\r')) else { return Ok(json) };
-    RawValue::from_string(raw.get().replace('\r', " ")).map(Some).map_err(D::Error::custom)
-}
-
-fn clamped<'de, D: Deserializer<'de>>(number: D) -> Result<f64, D::Error> {
-    Ok(f64::deserialize(number)?.clamp(0.0, MAX_COUNT))
-}
-
-fn cost<'de, D: Deserializer<'de>>(number: D) -> Result<f64, D::Error> {
-    Ok(f64::deserialize(number)?.clamp(0.0, MAX_COST_USD))
-}
-
-fn wait<'de, D: Deserializer<'de>>(number: D) -> Result<Option<f64>, D::Error> {
-    Ok(Option::<f64>::deserialize(number)?.map(|seconds| seconds.clamp(0.0, MAX_RETRY_AFTER_S)))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "clamped; a cast stops at the largest value"
-)]
-fn count<'de, D: Deserializer<'de>>(number: D) -> Result<u32, D::Error> {
-    Ok(clamped(number)? as u32)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "clamped; a cast stops at the largest value"
-)]
-fn opt_count<'de, D: Deserializer<'de>>(number: D) -> Result<Option<u32>, D::Error> {
-    Ok(Option::<f64>::deserialize(number)?.map(|number| number as u32))
-}
-
-/// The counts of [`Usage`], as large as they may come.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-#[expect(clippy::struct_field_names, reason = "they are the protocol's")]
-struct Counts {
-    input_tokens: f64,
-    output_tokens: f64,
-    cache_read_input_tokens: f64,
-    cache_creation_input_tokens: f64,
-}
-
-fn usage<'de, D: Deserializer<'de>>(usage: D) -> Result<Usage, D::Error> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    let tokens = |number: f64| number.clamp(0.0, MAX_COUNT) as u64;
-    let counts = Counts::deserialize(usage)?;
-    Ok(Usage {
-        input_tokens: tokens(counts.input_tokens),
-        output_tokens: tokens(counts.output_tokens),
-        cache_read_input_tokens: tokens(counts.cache_read_input_tokens),
-        cache_creation_input_tokens: tokens(counts.cache_creation_input_tokens),
-        cost_usd: 0.0,
-    })
 }
 
 /// A line that is not a frame.
@@ -298,11 +248,14 @@ impl Frame {
             "started" => FrameBody::Started(serde_json::from_str(line)?),
             "delta" => FrameBody::Delta(serde_json::from_str(line)?),
             "message" => FrameBody::Message(serde_json::from_str(line)?),
-            "tool" => FrameBody::Tool(serde_json::from_str(line)?),
-            "retry" => FrameBody::Retry(serde_json::from_str(line)?),
+            "tool" => FrameBody::Tool(serde_json::from_str::<Tool>(line)?.bound()),
+            "retry" => {
+                let retry: Retry = serde_json::from_str(line)?;
+                FrameBody::Retry(Retry { delay_ms: retry.delay_ms.clamp(0.0, MAX_MS), ..retry })
+            }
             "transcript" => FrameBody::Transcript(serde_json::from_str(line)?),
             "transcript_part" => FrameBody::TranscriptPart(serde_json::from_str(line)?),
-            "result" => FrameBody::Result(Box::new(serde_json::from_str(line)?)),
+            "result" => FrameBody::Result(Box::new(serde_json::from_str::<TurnResult>(line)?.bound())),
             "end" => FrameBody::End,
             _ => FrameBody::Unknown,
         };
@@ -343,16 +296,14 @@ mod tests {
 
     #[test]
     fn numbers_that_storage_cannot_hold_are_clamped() {
-        let line = r#"{"n":7,"type":"result","status":"failed","error":{"code":"model_sulks","message":"m","retry_after":1e99},"usage":{"input_tokens":18446744073709551615,"output_tokens":-4},"cost_usd":1e300,"num_turns":1e12,"model_calls":-1,"duration_ms":-0.5}"#;
+        let line = r#"{"n":7,"type":"result","status":"failed","error":{"code":"model_sulks","message":"m","retry_after":1e99},"usage":{"input_tokens":18446744073709551615,"output_tokens":4},"cost_usd":1e300,"num_turns":4294967295,"duration_ms":-0.5}"#;
         let FrameBody::Result(r) = body(line) else { panic!("not a result") };
-        assert_eq!((r.usage.input_tokens, r.usage.output_tokens, r.num_turns), (10_000_000_000, 0, u32::MAX));
-        assert_eq!(
-            (r.model_calls, r.cost_usd.to_string(), r.duration_ms.to_string()),
-            (Some(0), "100000".into(), "0".into())
-        );
+        assert_eq!((r.usage.input_tokens, r.usage.output_tokens), (MAX_TOKENS, 4));
+        assert_eq!((r.cost_usd.to_string(), r.duration_ms.to_string()), ("100000".into(), "0".into()));
         let error = r.error.unwrap();
         assert_eq!((error.code, error.retry_after), (FailureCode::AgentFailed, Some(MAX_RETRY_AFTER_S)));
         assert!(Frame::parse(r#"{"n":18446744073709551615,"type":"end"}"#).is_err());
+        assert!(Frame::parse(r#"{"n":7,"type":"result","status":"completed","num_turns":-1}"#).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -34,10 +34,22 @@ pub struct TranscriptPart {
     #[serde(default)]
     pub subpath: Option<String>,
     /// The next piece of the entry's JSON, on one line.
-    #[serde(deserialize_with = "piece")]
     pub text: String,
     /// Whether the entry is whole.
     pub last: bool,
+}
+
+impl TranscriptPart {
+    /// Whether it is a piece of a line.
+    ///
+    /// # Errors
+    /// [`BadTranscript`] where it is too long, or ends the line.
+    pub fn check(&self) -> Result<(), BadTranscript> {
+        if self.text.len() > MAX_PART_BYTES || self.text.contains(['\n', '\r']) {
+            return Err(BadTranscript("a part is no piece of a line"));
+        }
+        Ok(())
+    }
 }
 
 /// A transcript that is not what it must be.
@@ -121,14 +133,6 @@ impl<'de> Visitor<'de> for Entries<'_> {
     }
 }
 
-fn piece<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
-    let text = String::deserialize(text)?;
-    if text.len() > MAX_PART_BYTES || text.contains(['\n', '\r']) {
-        return Err(D::Error::custom("not a piece of a line"));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +173,7 @@ mod tests {
     fn a_part_is_a_piece_of_a_line() {
         let part = |text: &str| {
             let text = serde_json::to_string(text).unwrap();
-            serde_json::from_str::<TranscriptPart>(&format!("{{\"text\":{text},\"last\":false}}"))
+            serde_json::from_str::<TranscriptPart>(&format!("{{\"text\":{text},\"last\":false}}")).unwrap().check()
         };
         assert!(part(&"x".repeat(MAX_PART_BYTES)).is_ok());
         assert!(part(&"x".repeat(MAX_PART_BYTES + 1)).is_err());
