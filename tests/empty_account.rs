@@ -81,7 +81,7 @@ fn a_purge_and_a_visit_find_nothing_and_write_nothing() {
     for command in [Command::Purge, Command::Visit] {
         let (account, sql, _) = unmade();
         let reply = account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command)).unwrap();
-        let (Handled::Now(Reply::Purged(visit)) | Handled::Now(Reply::Visited(visit))) = reply else { panic!("later") };
+        let Handled::Now(Reply::Purged(visit) | Reply::Visited(visit)) = reply else { panic!("later") };
         assert_eq!((visit.deleted, visit.errors, visit.oldest_access_at), (0, 0, None));
         assert_eq!(tables(&sql), Vec::<String>::new());
     }

@@ -205,12 +205,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let answer = start.answer;
         // A request that is sent again may have made its turn before the object was reset.
         let made = if again { self.store.turn_by_request(request_id)? } else { None };
-        let (turn_id, admitted, replayed) = match made {
-            Some(turn_id) => (turn_id, false, false),
-            None => {
-                let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
-                (turn_id, !replayed, replayed)
-            }
+        let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
+            (turn_id, false, false)
+        } else {
+            let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
+            (turn_id, !replayed, replayed)
         };
         if admitted {
             let work = TurnWork {
@@ -409,7 +408,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(token)
     }
 
-    #[expect(clippy::large_types_passed_by_value, reason = "each line is made for this one call")]
+    #[allow(clippy::large_types_passed_by_value, reason = "each line is made for this one call")]
     fn log(&self, level: Level, line: Line<'_>) {
         self.host.log(level, &Line { account: Some(&self.log_id), ..line });
     }

@@ -261,9 +261,10 @@ impl<C: Container> Agent<C> {
         self.answered.set(false);
         let begun = self.container.start(&token).await;
         self.token.replace(Some(token));
-        begun.map_err(|error| match AT_CAPACITY.iter().any(|text| error.0.to_lowercase().contains(text)) {
-            true => AgentError::NoInstance(error),
-            false => AgentError::Unreachable(error),
+        begun.map_err(|error| {
+            let said = error.0.to_lowercase();
+            let full = AT_CAPACITY.iter().any(|text| said.contains(text));
+            if full { AgentError::NoInstance(error) } else { AgentError::Unreachable(error) }
         })
     }
 
