@@ -153,9 +153,10 @@ fn commands() -> Vec<(Command, bool)> {
             session_id: full.then(|| session("diary")),
             prompt: "What is 2+2?".to_owned(),
             title: Title::from_prompt("What is 2+2?"),
-            options: match full {
-                true => TurnOptions { model: Some("m".into()), system_prompt: Some("s".into()), max_turns: Some(3) },
-                false => TurnOptions::default(),
+            options: if full {
+                TurnOptions { model: Some("m".into()), system_prompt: Some("s".into()), max_turns: Some(3) }
+            } else {
+                TurnOptions::default()
             },
             idempotency: full.then(|| ("key".parse().unwrap(), "hash".to_owned())),
             answer: if full { AnswerForm::Events } else { AnswerForm::Json },

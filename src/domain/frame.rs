@@ -183,7 +183,9 @@ pub fn cut(text: &mut String, max_chars: usize) {
 
 impl Tool {
     fn bound(mut self) -> Self {
-        [&mut self.id, &mut self.name, &mut self.status].into_iter().for_each(|text| cut(text, MAX_NAME_CHARS));
+        for text in [&mut self.id, &mut self.name, &mut self.status] {
+            cut(text, MAX_NAME_CHARS);
+        }
         // A carriage return can only stand between two tokens of JSON, where a space says the same.
         if let Some(input) = self.input.as_ref().filter(|input| input.get().contains('\r')) {
             self.input = RawValue::from_string(input.get().replace('\r', " ")).ok();
