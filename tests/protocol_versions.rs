@@ -20,7 +20,7 @@ use claude_agent_service::store::reads::Page;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use support::container::{Script, Step};
+use support::script::{Script, Step};
 use support::stage::Stage;
 use support::{agent_session, session, turn};
 use uuid::Uuid;

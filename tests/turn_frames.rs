@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::container::{Script, Step, entry, result};
+use support::script::{Script, Step, entry, result};
 use support::stage::Stage;
 
 const MIB: usize = 1024 * 1024;

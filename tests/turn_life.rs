@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::json;
-use support::container::{Fault, Script, Step, entry, result};
+use support::script::{Fault, Script, Step, entry, result};
 use support::stage::Stage;
 
 const SECOND: Duration = Duration::from_secs(1);

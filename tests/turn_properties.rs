@@ -10,7 +10,7 @@ use std::time::Duration;
 use claude_agent_service::domain::TurnId;
 use proptest::prelude::*;
 use serde_json::json;
-use support::container::{Fault, Script, Step, entry, result};
+use support::script::{Fault, Script, Step, entry, result};
 use support::stage::Stage;
 
 const CONVERSATIONS: [&str; 3] = ["a", "b", "c"];

@@ -9,74 +9,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::executor::{Executor, Owner};
+pub use super::script::{Fault, Script, Step};
 use claude_agent_service::agent::{Answer, Body, Call, Container, ContainerError, Pieces};
 use serde_json::{Value, json};
-
-/// What a turn does in the container, one after the other.
-#[derive(Debug, Clone)]
-pub enum Step {
-    /// A frame without its number.
-    Frame(Value),
-    /// A line as it is, without its newline; `N` stands for its number.
-    Line(String),
-    Wait(Duration),
-    /// Whoever reads the turn's frames is cut off.
-    Cut,
-    /// The container dies. The platform says so, or goes on saying that it runs.
-    Die {
-        noticed: bool,
-    },
-}
-
-/// What the next turn in the container does, and how long it takes to end once it is asked to.
-#[derive(Debug, Clone)]
-pub struct Script {
-    pub steps: Vec<Step>,
-    /// None: only the end of its process ends it.
-    pub ends_within: Option<Duration>,
-}
-
-impl Script {
-    pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), ends_within: Some(Duration::from_millis(5)) }
-    }
-
-    /// `started`, an entry of the transcript, an answer.
-    pub fn answer(text: &str) -> Self {
-        Self::new([entry("said"), result(text)].map(Step::Frame))
-    }
-
-    /// One that works until it is ended.
-    pub fn endless() -> Self {
-        Self::new([Step::Frame(entry("said")), Step::Wait(Duration::from_hours(9))])
-    }
-
-    /// The same, and deaf to the server's word.
-    pub fn deaf() -> Self {
-        Self { ends_within: None, ..Self::endless() }
-    }
-}
-
-pub fn entry(text: &str) -> Value {
-    json!({ "type": "transcript", "entries": [{ "type": "user", "text": text }] })
-}
-
-pub fn result(text: &str) -> Value {
-    let usage = json!({ "input_tokens": 3, "output_tokens": 1 });
-    json!({ "type": "result", "status": "completed", "text": text, "model": "m", "usage": usage, "num_turns": 1 })
-}
-
-/// What becomes of a call instead of what should.
-#[derive(Debug, Clone, Copy)]
-pub enum Fault {
-    /// It does not arrive.
-    Fail,
-    /// It is carried out and its answer is lost.
-    LoseAnswer,
-    Delay(Duration),
-    /// It is refused with a status, and a code or a whole body.
-    Refuse(u16, &'static str),
-}
 
 #[derive(Debug)]
 struct ServerTurn {

@@ -6,6 +6,7 @@ pub mod account;
 pub mod container;
 pub mod executor;
 pub mod runtime;
+pub mod script;
 pub mod stage;
 
 use std::cell::Cell as Shared;
