@@ -53,6 +53,21 @@ fn migrations_are_numbered_from_one_without_a_gap() {
 }
 
 #[test]
+fn of_a_turn_that_ran_before_instances_were_stored_it_is_not_known_where() {
+    let sql = Rusqlite::in_memory();
+    migrate(&sql, &ACCOUNT[..1], NOW).unwrap();
+    let row = |id: u8, finished: &str| {
+        format!(
+            "insert into turns (turn_id, session_id, seq, ordinal, status, request_id, created_at, finished_at) \
+             values ('{id}', 's', 1, 1, 'running', 'r', 1, {finished});"
+        )
+    };
+    sql.run(&(row(1, "null") + &row(2, "5")));
+    migrate(&sql, ACCOUNT, at(1)).unwrap();
+    assert_eq!(sql.texts("select instance from turns order by turn_id"), ["unknown", "null"]);
+}
+
+#[test]
 fn a_migration_that_fails_leaves_the_database_as_it_was() {
     const BROKEN: &[Migration] = &[
         Migration { version: 1, sql: "create table kept (a text) strict" },

@@ -89,6 +89,8 @@ fn op() -> impl Strategy<Value = Op> {
 fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
     let vars = [("ACCOUNT_CONCURRENCY", concurrency), ("CONTAINER_IDLE", "5h"), ("TURN_TIMEOUT", "60s")];
     let mut stage = Stage::with(&vars);
+    // Long enough for something to happen while a call is on its way.
+    stage.container.state.borrow_mut().latency = Duration::from_millis(200);
     let (mut asked, mut faults) = (Vec::new(), 0);
     // The conversation of each turn; a name that is used again after a deletion is another conversation.
     let mut conversations: BTreeMap<TurnId, (&str, usize)> = BTreeMap::new();
@@ -152,7 +154,7 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 160, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
     #[test]
     fn turns_end_once_and_leave_nothing_behind_one_at_a_time(ops in prop::collection::vec(op(), 1..24)) {
