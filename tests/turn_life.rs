@@ -242,17 +242,35 @@ fn a_key_whose_turn_was_interrupted_runs_anew() {
 #[test]
 fn a_key_whose_turn_had_no_container_runs_anew_and_one_whose_turn_failed_does_not() {
     let stage = Stage::new();
-    stage.container.state.borrow_mut().refuses_to_start = true;
+    stage.container.state.borrow_mut().refuses_to_start = Some("the image cannot be pulled");
     let first = stage.query_with("a", Some("key")).unwrap();
     stage.settle();
     assert_eq!(stage.end(&first), "container_unavailable");
-    stage.container.state.borrow_mut().refuses_to_start = false;
+    stage.container.state.borrow_mut().refuses_to_start = None;
     let failed = json!({ "type": "result", "status": "failed", "error": { "code": "model_failed" } });
     stage.container.script(Script::new([Step::Frame(failed)]));
     let again = stage.query_with("a", Some("key")).unwrap();
     stage.settle();
     assert_eq!((stage.end(&again).as_str(), again == first), ("model_failed", false));
     assert_eq!(stage.query_with("a", Some("key")).unwrap(), again);
+}
+
+#[test]
+fn a_platform_that_has_no_container_free_is_told_apart_and_the_next_turn_may_have_one() {
+    let stage = Stage::new();
+    stage.container.state.borrow_mut().refuses_to_start =
+        Some("There is no container instance that can be provided to this Durable Object");
+    let turn = stage.query("a");
+    stage.settle();
+    assert_eq!(stage.end(&turn), "at_capacity");
+    assert_eq!(
+        stage.turn(&turn).error.unwrap().detail,
+        "No container is free at the moment. It is safe to send the turn again."
+    );
+    stage.container.state.borrow_mut().refuses_to_start = None;
+    let next = stage.query("a");
+    stage.settle();
+    assert_eq!(stage.end(&next), "completed");
 }
 
 #[test]

@@ -74,6 +74,22 @@ describe("an object that is reset", { timeout: 120_000 }, () => {
     }
   });
 
+  test("with a container that runs: it keeps its time, and the way to the model is laid anew before each start", async () => {
+    const client = running.newClient();
+    const calls = async (): Promise<string[]> => (await fetch(running.url, { headers: { "x-calls-account": client.accountId } })).json() as Promise<string[]>;
+    await client.query("[[say one]]", { session_id: "s" });
+    assert.deepEqual((await calls()).slice(0, 3), ["interceptOutboundHttp", "start", "setInactivityTimeout"]);
+    const before = (await calls()).length;
+    await reset(client);
+    await client.request("GET", "/conversations/s");
+    assert.ok((await calls()).slice(before).includes("setInactivityTimeout"), (await calls()).join());
+    process.kill(running.stack.engine?.containers().at(-1)?.pid ?? 0, "SIGKILL");
+    const dead = (await calls()).length;
+    await client.query("[[say two]]", { session_id: "s" });
+    const since = (await calls()).slice(dead);
+    assert.ok(since.includes("start") && since.lastIndexOf("interceptOutboundHttp", since.indexOf("start")) !== -1, since.join());
+  });
+
   test("between two requests: the next is answered as if nothing had happened, and the container goes on", async () => {
     const client = running.newClient();
     await client.query("[[say one]]", { session_id: "s" });

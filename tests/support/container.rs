@@ -45,7 +45,8 @@ pub struct State {
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
     pub draining: bool,
-    pub refuses_to_start: bool,
+    /// What the platform says instead of starting it.
+    pub refuses_to_start: Option<&'static str>,
     /// Turns it began, with the session that they were of.
     pub begun: Vec<(String, String)>,
     /// How many transcript lines came with each `POST /turns` that brought some.
@@ -409,8 +410,8 @@ impl Container for Scripted {
     }
 
     async fn start(&self, token: &str) -> Result<(), ContainerError> {
-        if self.state.borrow().refuses_to_start {
-            return Err(ContainerError("no room".to_owned()));
+        if let Some(why) = self.state.borrow().refuses_to_start {
+            return Err(ContainerError(why.to_owned()));
         }
         self.boot();
         self.state.borrow_mut().token = Some(token.to_owned());

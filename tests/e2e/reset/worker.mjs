@@ -1,5 +1,5 @@
 /*
- * The product, and a way to take the memory of one account's object, as a deployment does: a request with `x-reset-account`;
+ * The product, whose calls of its containers are counted: `x-calls-account` asks for them. And a way to take the memory of one account's object, as a deployment does: a request with `x-reset-account`;
  * one to let its storage fail from then on, as a bad deployment does, and its alarm ring: `x-fail-account`;
  * and one to send a command as a Worker of another version does: `x-command-account` names the object, the URL's query is the command.
  */
@@ -8,14 +8,39 @@ import product, { Account as ProductAccount, Directory, Gateway } from "../../..
 const RESET = "x-reset-object";
 const RING = "x-ring-object";
 let fails = false;
+/** By account: the calls of its container, in order, each when it is over. */
+const calls = new Map();
+
+/** An object's context whose container tells what is asked of it. */
+const watched = (context) => {
+  const { container } = context;
+  const told = calls.get(context.id.name) ?? [];
+  calls.set(context.id.name, told);
+  const tell = (name) => async (...args) => {
+    const answer = await container[name](...args);
+    told.push(name);
+    return answer;
+  };
+  const start = (...args) => {
+    told.push("start");
+    return container.start(...args);
+  };
+  const replaced = { start, interceptOutboundHttp: tell("interceptOutboundHttp"), setInactivityTimeout: tell("setInactivityTimeout") };
+  const seen = new Proxy(container, { get: (target, name) => replaced[name] ?? own(target, name) });
+  return new Proxy(context, { get: (target, name) => (name === "container" ? seen : own(target, name)) });
+};
+
+const own = (target, name) => {
+  const value = target[name];
+  return typeof value === "function" ? value.bind(target) : value;
+};
 
 /** An object's context whose database does nothing. */
 const failing = (context) =>
   new Proxy(context, {
     get(target, name) {
       if (name === "storage") return { sql: { exec: () => { throw new Error("no database"); } }, setAlarm: (at) => target.storage.setAlarm(at) };
-      const value = target[name];
-      return typeof value === "function" ? value.bind(target) : value;
+      return own(target, name);
     },
   });
 
@@ -25,7 +50,7 @@ export class Account extends ProductAccount {
   #context;
 
   constructor(context, env) {
-    super(fails ? failing(context) : context, env);
+    super(fails ? failing(context) : watched(context), env);
     this.#context = context;
   }
 
@@ -50,6 +75,8 @@ export default {
       const sent = request.method === "POST" ? ["http://account/?", { method: "POST", body: request.body }] : [`http://account/${query}`];
       return env.ACCOUNTS.getByName(commanded).fetch(...sent);
     }
+    const asked = request.headers.get("x-calls-account");
+    if (asked !== null) return Response.json(calls.get(asked) ?? []);
     const failing = request.headers.get("x-fail-account");
     const account = request.headers.get("x-reset-account") ?? failing;
     if (account === null) return product.fetch(request, env, context);
