@@ -154,7 +154,7 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
     #[test]
     fn turns_end_once_and_leave_nothing_behind_one_at_a_time(ops in prop::collection::vec(op(), 1..24)) {
