@@ -32,7 +32,6 @@ struct Session {
 
 /// The machine and the agent server in it.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct State {
     pub calls: Vec<String>,
     /// Scripts of the turns to come; an answer where there is none.
