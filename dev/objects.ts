@@ -3,9 +3,10 @@
  * Tests and benchmarks move time by writing the past into their rows, while no workerd serves them.
  */
 import { createHash, createHmac } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { ROOT } from "./tools.mjs";
 
 /** Bytes of an object's id that are its name's; the rest proves them. */
 const NAME_BYTES = 16;
@@ -51,6 +52,17 @@ export class Objects {
     const mac = (data: string | Buffer): Buffer => createHmac("sha256", key).update(data).digest().subarray(0, NAME_BYTES);
     const base = mac(name);
     return Buffer.concat([base, mac(base)]).toString("hex");
+  }
+}
+
+/** Gives an account's object, which was only asked for and so has stored nothing, the tables that its first query would make. */
+export function makeAccountTables(database: DatabaseSync): void {
+  if (database.prepare("select 1 from sqlite_schema where name = 'schema_migrations'").get() !== undefined) return;
+  const folder = join(ROOT, "src/store/migrations");
+  database.exec("create table schema_migrations (version integer primary key, applied_at integer not null) strict");
+  for (const file of readdirSync(folder).filter((name) => !name.includes("directory")).sort()) {
+    database.exec(readFileSync(join(folder, file), "utf8"));
+    database.prepare("insert into schema_migrations (version, applied_at) values (?, 0)").run(Number.parseInt(file, 10));
   }
 }
 

@@ -6,7 +6,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Objects, shardOf } from "../objects.ts";
+import { makeAccountTables, Objects, shardOf } from "../objects.ts";
 import { median, ms, quantile, table, verdict } from "./figures.ts";
 import { cpuMicros } from "./processes.ts";
 import { ACCOUNT_STORAGE, DIRECTORY_STORAGE, startWorkerd } from "./workerd.ts";
@@ -78,6 +78,7 @@ function writeAccount(directory: string, account: string, old: number, fresh: nu
   accountsOf(directory).open(account, (database) => {
     const now = Date.now();
     database.exec("pragma synchronous = off; begin");
+    makeAccountTables(database);
     database.prepare("insert into account (id, account_id, registered) values (1, ?, 1)").run(account);
     const conversation = database.prepare(
       "insert into conversations (session_id, agent_session, title, created_at, last_accessed_at, message_count, next_seq) values (?, ?, 'A title', ?, ?, ?, ?)",

@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeAccountTables } from "../objects.ts";
 import { ACCOUNT_STORAGE } from "./workerd.ts";
 
 /** In all of them alike: the first one's are read back. */
@@ -23,6 +24,7 @@ export function seed(file: string, conversations: number, messagesIn: (n: number
   const database = new DatabaseSync(file);
   const now = Date.now();
   database.exec("pragma synchronous = off; begin");
+  makeAccountTables(database);
   const conversation = database.prepare(
     `insert into conversations (session_id, title, created_at, last_accessed_at, message_count, message_bytes, next_seq)
      values (?, ?, ?, ?, ?, ?, ?)`,

@@ -30,7 +30,7 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 const MAX_BOOT_SILENCES: u32 = 3;
 /// How long a call that only tells the agent server something may take, and a question after its health.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
-/// Pause before the platform is asked again for a container that it did not start; it doubles each time, up to the longest.
+/// Pause before a container is asked for again that did not start or that died as it booted; it doubles each time, up to the longest.
 const FIRST_START_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_START_PAUSE: Duration = Duration::from_secs(3);
 /// What the platform says where it has no room for another container, and where too many are asked for at once.
@@ -220,13 +220,16 @@ impl<C: Container> Agent<C> {
         mint: &dyn Fn() -> Result<String, ContainerError>,
         last_error: &RefCell<Option<AgentError>>,
     ) -> Result<bool, AgentError> {
-        let (mut started, mut pause) = (false, FIRST_START_PAUSE);
+        let (mut started, mut tries, mut pause) = (false, 0_u32, FIRST_START_PAUSE);
         loop {
             if !self.container.is_running() {
-                if let Err(error) = self.start(mint).await {
-                    last_error.replace(Some(error));
+                if tries > 0 {
                     self.container.sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_START_PAUSE);
+                }
+                tries += 1;
+                if let Err(error) = self.start(mint).await {
+                    last_error.replace(Some(error));
                     continue;
                 }
                 started = true;

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { before, describe, test } from "node:test";
-import { Objects, shardOf } from "../../dev/objects.ts";
+import { makeAccountTables, Objects, shardOf } from "../../dev/objects.ts";
 import { json, problem } from "./client.ts";
 import type { Client } from "./client.ts";
 import { service } from "./support.ts";
@@ -96,6 +96,7 @@ const ids = async (client: Client): Promise<string[]> => {
 function write(client: Client, ...sessions: string[]): void {
   const now = Date.now();
   objects("Account").open(client.accountId, (database) => {
+    makeAccountTables(database);
     database.prepare("insert into account (id, account_id, registered) values (1, ?, 1)").run(client.accountId);
     const conversation = database.prepare("insert into conversations (session_id, title, created_at, last_accessed_at) values (?, '', ?, ?)");
     for (const session of sessions) conversation.run(session, now, now);

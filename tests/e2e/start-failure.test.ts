@@ -11,8 +11,8 @@ import type { Client } from "./client.ts";
 import type { Image } from "../../dev/engine/engine.ts";
 import { service } from "./support.ts";
 
-/** The contract: 503 within 30 s; the rest is the way there and back on a busy machine. */
-const UNAVAILABLE_MS = 33_000;
+/** The contract: 503 after a minute; the rest is the way there and back on a busy machine. */
+const UNAVAILABLE_MS = 66_000;
 
 const directory = mkdtempSync(join(tmpdir(), "e2e-image-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -35,7 +35,7 @@ describe("a container that does not start", { concurrency: true }, () => {
     describe(name, { concurrency: false }, () => {
       before(() => ask(name));
 
-      test("is 503 container_unavailable with Retry-After within 30 s", async () => {
+      test("is 503 container_unavailable with Retry-After after a minute", async () => {
         const { response, tookMs } = cases[name] as (typeof cases)[string];
         assert.ok(tookMs < UNAVAILABLE_MS, `${Math.round(tookMs)} ms`);
         assert.match(response.headers.get("retry-after") ?? "", /^[1-9]\d*$/);
