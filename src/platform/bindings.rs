@@ -192,6 +192,24 @@ export const sendOn = (from, url, names, name, value, body, limitMs) => {
 export const passBack = (body, { status, headers }, names) => new Response(body, { status, headers: picked(headers, names) });
 export const plainResponse = (body, status, id) => new Response(body, { status, headers: { 'content-type': 'application/json', 'request-id': id } });
 export const transform = (length) => (length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length));
+export const relay = async (body, writer, see) => {
+  const reader = body.getReader();
+  try {
+    let written;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      see(value);
+      await written;
+      written = writer.write(value);
+      written.catch(() => {});
+    }
+    await written;
+    await writer.close();
+  } catch (error) {
+    await Promise.allSettled([reader.cancel(error), writer.abort(error)]);
+  }
+};
 export const ask = (objects, name, url, body, repeatable) => {
   const send = (headers) => objects.getByName(name).fetch(url, body === undefined ? undefined : { method: 'POST', body, headers });
   const answer = send({});
@@ -240,6 +258,9 @@ extern "C" {
     /// A stream that passes bytes on as they are; the reader is told their number where it is known.
     #[wasm_bindgen(catch)]
     pub fn transform(length: Option<f64>) -> Js<TransformStream>;
+    /// Writes a body as it comes, one piece ahead, and shows each piece to `see` before. It resolves when the body has ended, or its reader has left.
+    #[wasm_bindgen(catch)]
+    pub fn relay(body: &JsValue, writer: &Writer, see: &Closure<dyn FnMut(Uint8Array)>) -> Js<Promise>;
     /// Asks the object of that name: by the URL alone, or with `body`. What is `repeatable` is asked once more, with the header `x-again`, where
     /// the platform says that asking again may help.
     #[wasm_bindgen(catch)]

@@ -171,7 +171,7 @@ impl Call {
         let (readable, read) = relay::metered(answer, meter)?;
         let (call, status) = (Rc::clone(self), answer.status());
         let told = async move {
-            let told = read.await.map(Meter::end).unwrap_or_default();
+            let told = read.await.end();
             call.end(&turn_id, status, told, None).await;
             Ok(JsValue::UNDEFINED)
         };

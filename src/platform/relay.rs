@@ -1,13 +1,14 @@
 //! Bodies that pass through: a request's on its way to the model, which is scanned, and an answer's on its way back, which is metered.
 //! One piece at a time is in memory, and none waits for the next unless it says so.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 
-use futures_channel::oneshot;
 use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys;
 
 use super::bindings::{self, Js, TransformStream, Writer};
@@ -49,28 +50,23 @@ pub fn scanned(request: &web_sys::Request, mut scan: BodyScan) -> Js<(JsValue, V
     Ok((stream.readable(), verdict))
 }
 
-/// An answer's body as it comes, and the meter that has read it when it has ended or its reader has left.
-pub fn metered(
-    answer: &web_sys::Response,
-    mut meter: Meter,
-) -> Js<(JsValue, impl Future<Output = Option<Meter>> + 'static)> {
+/// An answer's body as it comes, and the meter that has read it when it has ended or its reader has left. The loop is JavaScript's: most
+/// answers are many small pieces, and each that Rust waits for costs the caller a tenth of a millisecond.
+pub fn metered(answer: &web_sys::Response, meter: Meter) -> Js<(JsValue, impl Future<Output = Meter> + 'static)> {
     let stream = bindings::transform(None)?;
-    let mut body = BodyReader::new(answer.body())?;
-    let (done, read) = oneshot::channel();
-    pump(&stream, async move |writer| {
-        let passed = async {
-            while let Some(piece) = body.piece().await? {
-                meter.feed(&piece.to_vec());
-                writer.write(&piece).await?;
-            }
-            Ok(())
-        };
-        let passed = passed.await;
-        // Nobody waits for it where the caller's request is over.
-        drop(done.send(meter));
-        passed
-    })?;
-    Ok((stream.readable(), async { read.await.ok() }))
+    let writer = stream.writable().get_writer()?;
+    let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
+    let meter = Rc::new(RefCell::new(meter));
+    let read = Rc::clone(&meter);
+    let see: Closure<dyn FnMut(Uint8Array)> =
+        Closure::new(move |piece: Uint8Array| read.borrow_mut().feed(&piece.to_vec()));
+    let passed = bindings::relay(&answer.body().into(), &writer, &see)?;
+    Ok((stream.readable(), async move {
+        // It does not reject: what goes wrong cuts the body.
+        drop(JsFuture::from(passed).await);
+        drop((see, cut));
+        meter.take()
+    }))
 }
 
 /// Lets `work` write into the stream, closes it behind that, and cuts it where the work fails or Rust panics.
