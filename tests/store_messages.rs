@@ -133,8 +133,12 @@ fn a_message_of_several_rows_counts_once() {
     }
     exchange(&store, 500, "a", &"x".repeat(MAX_ROW_TEXT_BYTES + 1), "a");
     assert_eq!(sql.count("messages"), 1_001);
-    let all = store.messages_before(&session("a"), i64::MAX).unwrap();
-    assert_eq!((all.messages.len(), all.older), (1_000, false));
+    let answer = store.messages_before(&session("a"), i64::MAX).unwrap();
+    assert_eq!((answer.messages.len(), answer.older), (1, true));
+    let large = store.messages_before(&session("a"), answer.messages[0].seq).unwrap();
+    assert_eq!((large.messages.len(), large.messages[0].content.len()), (1, MAX_ROW_TEXT_BYTES + 1));
+    let rest = store.messages_before(&session("a"), large.messages[0].seq).unwrap();
+    assert_eq!((rest.messages.len(), rest.older), (998, false));
 }
 
 #[test]

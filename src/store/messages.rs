@@ -8,7 +8,7 @@ use crate::domain::{Message, Millis, Role, SessionId, TurnId};
 /// Most messages that one answer holds: the newest.
 pub const MAX_MESSAGES_PER_ANSWER: u32 = 1_000;
 /// Most bytes of messages that one answer holds; a message that is larger comes alone. An answer is in memory twice.
-pub const MAX_MESSAGE_BYTES_PER_ANSWER: i64 = 2 * 1024 * 1024;
+pub const MAX_MESSAGE_BYTES_PER_ANSWER: i64 = 1024 * 1024;
 
 /// Some of a conversation's messages.
 pub struct Messages {
