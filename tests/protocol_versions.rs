@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
 use claude_agent_service::agent::TurnRequest;
+use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::directory;
-use claude_agent_service::domain::frame::{Frame, FrameBody};
 use claude_agent_service::domain::{
     EventId, MetadataPatch, Millis, RequestId, RunId, RunOptions, SystemPrompt, Title, Trigger, TurnOptions, Usage,
     Visit,

@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::listeners::Subscription;
+use super::turn::listeners::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
     AgentSession, Conversation, EventId, IdempotencyKey, MetadataPatch, RequestId, SessionId, Title, Turn, TurnId,

@@ -2,19 +2,13 @@
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
 mod alarm;
-mod clean_up;
 pub mod command;
 mod conversations;
-mod finish;
 pub mod host;
-pub mod listeners;
-mod model_calls;
 mod nothing;
 mod prewarm;
-mod progress;
 mod purge;
-mod run;
-mod submit;
+mod queue;
 pub mod turn;
 pub mod wake;
 
@@ -27,22 +21,19 @@ use std::rc::Rc;
 use futures_channel::mpsc;
 use futures_util::lock::Mutex;
 
-use command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
+use command::{AccountError, Command, Envelope, Reply};
 use host::{Host, Registry};
-use listeners::{Listeners, Subscription, announcement};
-use model_calls::ModelCalls;
 use turn::Stop;
+use turn::listeners::{Listeners, Subscription, announcement};
+use turn::model_calls::ModelCalls;
 
 use crate::agent::{Agent, Container, ContainerError};
 use crate::config::Config;
 use crate::digest;
-use crate::domain::{
-    AccountId, AgentSession, EventId, Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus,
-};
+use crate::domain::{AccountId, AgentSession, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
-use crate::store::turns::{ActiveTurn, NewTurn, TurnEnd, TurnWork};
 
 /// What comes later.
 pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
@@ -188,150 +179,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         for turn in self.store.active_turns()? {
             if turn.status == TurnStatus::Running {
-                self.launch(turn, run::Begin::Attach, None);
+                self.launch(turn, turn::run::Begin::Attach, None);
             }
         }
-        self.look_for_orphans(clean_up::ORPHAN_LOOKS);
+        self.look_for_orphans(turn::clean_up::ORPHAN_LOOKS);
         Ok(())
-    }
-
-    fn start_turn(
-        self: &Rc<Self>,
-        start: &StartTurn,
-        request_id: &RequestId,
-        again: bool,
-        now: Millis,
-    ) -> Result<Handled<S::Json>, AccountError> {
-        let answer = start.answer;
-        // A request that is sent again may have made its turn before the object was reset.
-        let made = if again { self.store.turn_by_request(request_id)? } else { None };
-        let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
-            (turn_id, false, false)
-        } else {
-            let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
-            (turn_id, !replayed, replayed)
-        };
-        if admitted {
-            let work = TurnWork {
-                prompt: start.prompt.clone(),
-                options: start.options.clone(),
-                frames_stored: 0,
-                instance: self.agent.ready_instance(),
-            };
-            self.pump_with(Some((&turn_id, work)), None)?;
-            self.register_soon()?;
-            self.set_alarm()?;
-        }
-        match answer {
-            AnswerForm::Accepted => {
-                Ok(Handled::Now(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
-            }
-            AnswerForm::Events => Ok(Handled::Now(Reply::Events { subscription: self.follow(&turn_id, 0)?, replayed })),
-            AnswerForm::Json => {
-                // One that was admitted now has not ended.
-                let ended =
-                    if admitted { None } else { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) };
-                if let Some(turn) = ended {
-                    return Ok(Handled::Now(Reply::Answer { turn: Box::new(turn), replayed }));
-                }
-                let end = self.listeners.borrow_mut().entry(turn_id).or_default().wait();
-                let end = end.ok_or(AccountError::TooManyWait)?;
-                Ok(Handled::Later(Box::pin(async move {
-                    let turn = end.await.map_err(|_| AccountError::EndUnseen)?;
-                    Ok(Reply::Answer { turn: Box::new(Turn::clone(&turn)), replayed })
-                })))
-            }
-        }
-    }
-
-    /// Stores a turn, or finds the one that its key made. Part of one transaction.
-    fn admit(&self, start: &StartTurn, request_id: &RequestId, now: Millis) -> Result<(TurnId, bool), AccountError> {
-        if let Some((key, hash)) = &start.idempotency
-            && let Some((turn_id, stored_hash)) = self.store.turn_by_key(key)?
-        {
-            return if stored_hash == *hash { Ok((turn_id, true)) } else { Err(AccountError::KeyReused) };
-        }
-        let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.host.uuid()));
-        let active = self.store.active_turns()?;
-        let queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
-        if queued >= self.config.max_queued_turns as usize {
-            return Err(AccountError::QueueFull { depth: queued });
-        }
-        let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
-        let turn_id = TurnId::new(self.host.uuid());
-        self.store.remember_account(&self.id)?;
-        let seq = self.store.open_conversation(&session_id, &start.title, start.prompt.len(), now)?;
-        let query =
-            Message { seq, turn_id: turn_id.clone(), role: Role::User, content: start.prompt.clone(), timestamp: now };
-        self.store.insert_message(&session_id, &query)?;
-        self.store.insert_turn(&NewTurn {
-            turn_id: &turn_id,
-            session_id: &session_id,
-            seq,
-            ordinal: active.last().map_or(0, |last| last.ordinal) + 1,
-            request_id,
-            idempotency: start.idempotency.as_ref().map(|(key, hash)| (key, hash.as_str())),
-            options: &start.options,
-            created_at: now,
-            started_at: starts_now.then_some(now),
-            instance: self.agent.ready_instance().filter(|_| starts_now).as_deref(),
-        })?;
-        Ok((turn_id, false))
-    }
-
-    /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
-    /// one whose conversation was deleted is stored no more; and one that has ended may not have left the container.
-    fn has_room_for(&self, session_id: &SessionId, active: &[ActiveTurn]) -> bool {
-        let running = self.running.borrow();
-        running.len() < self.config.account_concurrency as usize
-            && running.values().all(|turn| turn.session_id != *session_id)
-            && active.iter().all(|turn| turn.status != TurnStatus::Running || turn.session_id != *session_id)
-            && !self.leaving.borrow().contains(session_id)
-    }
-
-    /// Gives to the container what may run, first come first served.
-    fn pump(self: &Rc<Self>) -> Result<(), AccountError> {
-        self.pump_others(None)
-    }
-
-    /// The same, without a turn that has just been given up.
-    fn pump_others(self: &Rc<Self>, given_up: Option<&TurnId>) -> Result<(), AccountError> {
-        self.pump_with(None, given_up)
-    }
-
-    /// The same, with the work of the turn that has just been admitted: where it starts at once, nobody need ask for it.
-    fn pump_with(
-        self: &Rc<Self>,
-        mut admitted: Option<(&TurnId, TurnWork)>,
-        given_up: Option<&TurnId>,
-    ) -> Result<(), AccountError> {
-        for turn in self.store.active_turns()? {
-            let known = self.running.borrow().contains_key(&turn.turn_id) || given_up == Some(&turn.turn_id);
-            if turn.status == TurnStatus::Running && !known {
-                let work = admitted.take_if(|(turn_id, _)| **turn_id == turn.turn_id).map(|(_, work)| work);
-                self.launch(turn, run::Begin::Submit, work);
-            } else if turn.status == TurnStatus::Queued
-                && self.has_room_for(&turn.session_id, &self.store.active_turns()?)
-            {
-                let now = self.host.now();
-                self.store.start_turn(&turn.turn_id, now, self.agent.ready_instance().as_deref())?;
-                let started = ActiveTurn { started_at: Some(now), status: TurnStatus::Running, ..turn };
-                self.launch(started, run::Begin::Submit, None);
-            }
-        }
-        Ok(())
-    }
-
-    fn launch(self: &Rc<Self>, turn: ActiveTurn, begin: run::Begin, work: Option<TurnWork>) {
-        let (stop, stops) = mpsc::unbounded();
-        let session_id = turn.session_id.clone();
-        let running = Running { session_id, agent_session: None, calls: ModelCalls::default(), stop };
-        self.running.borrow_mut().insert(turn.turn_id.clone(), running);
-        let mut listeners = self.listeners.borrow_mut();
-        let event = announcement(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
-        listeners.entry(turn.turn_id.clone()).or_default().publish(event);
-        drop(listeners);
-        self.host.spawn(Rc::clone(self).run(turn, begin, work, stops));
     }
 
     fn turn(&self, turn_id: &TurnId) -> Result<Turn, AccountError> {
@@ -365,21 +217,6 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         };
         let first = announcement(turn_id, &turn.session_id, turn.status, position);
         Ok(self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after))
-    }
-
-    /// Ends the queued turns of a conversation and asks the running ones to end; returns how many.
-    fn stop_turns_of(self: &Rc<Self>, session_id: &SessionId) -> Result<usize, AccountError> {
-        let mut stopped = 0;
-        for turn in self.store.active_turns()?.into_iter().filter(|turn| turn.session_id == *session_id) {
-            stopped += 1;
-            if turn.status == TurnStatus::Queued {
-                self.end_queued(&turn)?;
-            } else if let Some(running) = self.running.borrow().get(&turn.turn_id) {
-                // A turn that is ending at this moment does not listen any more.
-                let _ = running.stop.unbounded_send(Stop::Cancel);
-            }
-        }
-        Ok(stopped)
     }
 
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {

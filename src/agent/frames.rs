@@ -1,7 +1,8 @@
 //! A turn's stream of frames: bytes in, frames out. A stream that ends before its `end` frame was cut.
 
-use super::{AgentError, Body};
-use crate::domain::Frame;
+use super::client::AgentError;
+use super::port::Body;
+use super::protocol::Frame;
 
 /// Longest line of a stream: 4 MiB, within which the agent server keeps its frames, and some slack.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
@@ -58,7 +59,7 @@ mod tests {
 
     use super::*;
     use crate::agent::ContainerError;
-    use crate::domain::frame::FrameBody;
+    use crate::agent::protocol::FrameBody;
     use futures_util::FutureExt;
 
     struct Pieces(VecDeque<Vec<u8>>);

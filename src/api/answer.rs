@@ -7,7 +7,7 @@ use super::document::{
 };
 use super::{cursor, links};
 use crate::account::command::{AccountError, Reply};
-use crate::account::listeners::Subscription;
+use crate::account::turn::listeners::Subscription;
 use crate::domain::{AccountId, RequestId, RunId, Turn};
 use crate::error::{ApiError, Code};
 use crate::store::messages::Messages;

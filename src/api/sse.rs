@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::document::outcome;
-use crate::account::listeners::{Event, EventKind};
+use crate::account::turn::listeners::{Event, EventKind};
 use crate::domain::{RequestId, Role, SessionId, TurnId, TurnStatus};
 
 /// How often a comment line goes out where nothing else does.
@@ -95,8 +95,8 @@ impl<'a> ToolInput<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::protocol::Tool;
     use crate::domain::EventId;
-    use crate::domain::frame::Tool;
 
     fn sent(kind: EventKind) -> String {
         let id = EventId { turn_id: "turn_0123456789abcdef0123456789abcdef".parse().unwrap(), n: 4 };

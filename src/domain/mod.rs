@@ -1,8 +1,7 @@
-//! The nouns of the service: ids, time, conversations, turns and the container's frames.
+//! The nouns of the service: ids, time, conversations and turns.
 //! Values and their rules only; it knows no layer above it and no runtime.
 
 pub mod conversation;
-pub mod frame;
 pub mod id;
 pub mod metadata;
 pub mod options;
@@ -12,7 +11,6 @@ pub mod time;
 pub mod turn;
 
 pub use conversation::{Conversation, Message, Position, Role, Title};
-pub use frame::Frame;
 pub use id::{AccountId, AgentSession, EventId, IdempotencyKey, RequestId, RunId, SessionId, TurnId};
 pub use metadata::MetadataPatch;
 pub use options::{RunOptions, SystemPrompt, TurnOptions};

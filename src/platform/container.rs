@@ -8,7 +8,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::web_sys::{self, RequestInit};
 
 use super::bindings::{Container as JsContainer, Js, ObjectContext, object, thrown};
-use super::gateway::ACCOUNT_PROP;
+use super::gateway_entrypoint::ACCOUNT_PROP;
 use super::http::BodyReader;
 use super::{host, http};
 use crate::agent::{Answer, Body, Call, Container, ContainerError};

@@ -6,16 +6,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use uuid::{Builder, NoContext, Timestamp, Uuid};
-use worker::Env;
 use worker::js_sys::{Date, Promise};
 use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::bindings::{self, Js, ObjectContext};
-use super::stub;
-use crate::account::host::{Host, NotRegistered, Registry};
-use crate::directory::command::Command;
-use crate::directory::shards::shard_of;
-use crate::domain::{AccountId, Millis, RequestId};
+use crate::domain::{Millis, RequestId};
 use crate::log::{Level, Line};
 
 /// The time.
@@ -97,60 +92,4 @@ pub fn set_alarm(context: &ObjectContext, at: Millis) {
     #[expect(clippy::cast_precision_loss, reason = "whole milliseconds below 2^53")]
     let at_ms = at.get() as f64;
     settle("alarm_not_set", context.storage().set_alarm(at_ms));
-}
-
-/// An account's runtime.
-pub struct ObjectHost {
-    context: ObjectContext,
-    env: Env,
-    shards: u32,
-}
-
-impl ObjectHost {
-    /// The runtime of the object whose context and environment these are.
-    pub fn new(context: ObjectContext, env: Env, shards: u32) -> Self {
-        Self { context, env, shards }
-    }
-}
-
-impl Host for ObjectHost {
-    fn now(&self) -> Millis {
-        now()
-    }
-
-    fn uuid(&self) -> Uuid {
-        uuid()
-    }
-
-    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static {
-        sleep(time)
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        spawn(task);
-    }
-
-    fn set_alarm(&self, at: Millis) {
-        set_alarm(&self.context, at);
-    }
-
-    fn log(&self, level: Level, line: &Line<'_>) {
-        log(level, line);
-    }
-}
-
-impl Registry for ObjectHost {
-    fn register(
-        &self,
-        account_id: &AccountId,
-        oldest_access_at: Millis,
-    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        let shard = shard_of(account_id, self.shards);
-        let command = Command::Register { account_id: account_id.clone(), oldest_access_at };
-        let env = self.env.clone();
-        async move {
-            let answer = stub::ask_shard(&env, shard, &command).await;
-            answer.map(drop).map_err(|error| NotRegistered(error.0))
-        }
-    }
 }

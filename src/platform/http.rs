@@ -1,5 +1,6 @@
 //! HTTP in and out: bodies read with a bound, answers made into responses with as few copies as can be.
 
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,9 +11,9 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys;
 
 use super::bindings::{Js, Readable, Reader, Writer, respond, responder, transform};
-use super::constant::constant;
-use super::{host, in_flight};
-use crate::account::listeners::Subscription;
+use super::interned::interned;
+use super::{host, panic_guard};
+use crate::account::turn::listeners::Subscription;
 use crate::agent::Pieces;
 use crate::api::answer::{Answer, Body, CACHE_CONTROL};
 use crate::api::sse;
@@ -27,7 +28,7 @@ pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
         Body::Events(subscription) => events(subscription, request_id.clone())?,
     };
     let response =
-        respond(&body, answer.status, &constant(answer.content_type), &constant(CACHE_CONTROL), request_id.as_str())?;
+        respond(&body, answer.status, &interned(answer.content_type), &interned(CACHE_CONTROL), request_id.as_str())?;
     if !answer.headers.is_empty() {
         let headers = response.headers();
         for (name, value) in &answer.headers {
@@ -42,11 +43,16 @@ pub fn refusal(error: &ApiError, request_id: &RequestId) -> Js {
     response(Answer::refusal(error, request_id), request_id)
 }
 
+/// A response that comes with `future`. Where that fails or Rust panics, it is 500 `internal`.
+pub fn later(request_id: &RequestId, future: impl Future<Output = Js> + 'static) -> Js {
+    panic_guard::promise(Some(internal_error(request_id)?), future)
+}
+
 /// A function of JavaScript's own that answers 500 `internal`, whatever becomes of this instance until it is called.
-pub fn internal_error(request_id: &RequestId) -> Js<Function> {
+fn internal_error(request_id: &RequestId) -> Js<Function> {
     let answer = Answer::<JsValue>::refusal(&ApiError::internal(), request_id);
     let Body::Text(text) = &answer.body else { return Err(JsValue::UNDEFINED) };
-    let (content_type, cache) = (constant(answer.content_type), constant(CACHE_CONTROL));
+    let (content_type, cache) = (interned(answer.content_type), interned(CACHE_CONTROL));
     Ok(responder(&JsValue::from_str(text), answer.status, &content_type, &cache, request_id.as_str()))
 }
 
@@ -54,7 +60,7 @@ pub fn internal_error(request_id: &RequestId) -> Js<Function> {
 fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
-    let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
+    let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     host::spawn(async move {
         let _cut = cut;
         loop {
@@ -78,7 +84,7 @@ fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
 pub fn piecewise(first: String, mut more: Pieces) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
-    let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
+    let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     host::spawn(async move {
         let _cut = cut;
         let mut next = Ok(Some(first));

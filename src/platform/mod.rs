@@ -1,15 +1,18 @@
 //! Everything that touches the Workers runtime. It decodes, delegates and encodes: deleting it deletes no decision.
 
+mod account_do;
 mod bindings;
-mod constant;
 mod container;
-mod directory;
-mod entry;
-mod gateway;
+mod directory_do;
+mod gateway_entrypoint;
 mod host;
 mod http;
-mod in_flight;
-mod objects;
+mod interned;
+mod object_host;
+mod panic_guard;
+mod purge_cron;
 mod relay;
 mod sql;
 mod stub;
+mod vars;
+mod worker;

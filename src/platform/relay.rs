@@ -13,7 +13,7 @@ use worker::web_sys;
 
 use super::bindings::{self, Js, TransformStream, Writer};
 use super::http::BodyReader;
-use super::{host, in_flight};
+use super::{host, panic_guard};
 use crate::gateway::Refused;
 use crate::gateway::body::BodyScan;
 use crate::gateway::meter::Meter;
@@ -55,7 +55,7 @@ pub fn scanned(request: &web_sys::Request, mut scan: BodyScan) -> Js<(JsValue, V
 pub fn metered(answer: &web_sys::Response, meter: Meter) -> Js<(JsValue, impl Future<Output = Meter> + 'static)> {
     let stream = bindings::transform(None)?;
     let writer = stream.writable().get_writer()?;
-    let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
+    let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     let meter = Rc::new(RefCell::new(meter));
     let read = Rc::clone(&meter);
     let see: Closure<dyn FnMut(Uint8Array)> =
@@ -72,7 +72,7 @@ pub fn metered(answer: &web_sys::Response, meter: Meter) -> Js<(JsValue, impl Fu
 /// Lets `work` write into the stream, closes it behind that, and cuts it where the work fails or Rust panics.
 fn pump(stream: &TransformStream, work: impl AsyncFnOnce(&Writer) -> Js<()> + 'static) -> Js<()> {
     let writer = stream.writable().get_writer()?;
-    let cut = in_flight::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
+    let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     host::spawn(async move {
         let _cut = cut;
         // Whoever left does not see the end.

@@ -6,8 +6,8 @@ use worker::js_sys::Array;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings::{Sql as JsSql, Storage, query, thrown};
-use super::constant::constant;
 use super::host;
+use super::interned::interned;
 use crate::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 
 /// SQLite of one object.
@@ -28,7 +28,7 @@ impl ObjectSql {
 
     fn rows(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Array, SqlError> {
         let values = values.iter().map(bound).collect();
-        let rows = query(&self.sql, &constant(statement), &values).map_err(sql_error)?;
+        let rows = query(&self.sql, &interned(statement), &values).map_err(sql_error)?;
         let written = rows.pop().as_f64().unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small whole number")]
         self.written.set(self.written.get() + written as u64);

@@ -11,7 +11,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, web_sys};
 
 use super::bindings::{Environment, Js, Namespace, ask, thrown};
-use super::{entry, host, http};
+use super::{host, http, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::directory;
@@ -46,7 +46,7 @@ pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promis
 
 /// The objects of a namespace that are in `JURISDICTION`, where it is set. They have nothing to do with those outside it.
 fn within(env: &Env, objects: Namespace) -> Js<Namespace> {
-    match entry::config(env).ok().and_then(|config| config.jurisdiction) {
+    match vars::config(env).ok().and_then(|config| config.jurisdiction) {
         Some(jurisdiction) => objects.jurisdiction(jurisdiction.as_str()),
         None => Ok(objects),
     }

@@ -9,16 +9,17 @@ use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
-use super::Account;
 use super::finish::Ending;
-use super::host::{Host, Registry};
 use super::listeners::{Event as Heard, EventKind};
 use super::progress::{NotTaken, Progress};
+use super::state::{Event, State, Stop, Todo, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
-use super::turn::{Event, State, Stop, Todo, step};
+use crate::account::Account;
+use crate::account::host::{Host, Registry};
+use crate::agent::protocol::Frame;
+use crate::agent::protocol::{FrameBody, TurnResult};
 use crate::agent::{AgentError, Container};
-use crate::domain::frame::{FrameBody, TurnResult};
-use crate::domain::{EventId, Frame};
+use crate::domain::EventId;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
 
@@ -46,7 +47,7 @@ pub enum Begin {
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Runs a turn to its stored end; `work` where the caller has it at hand.
-    pub(super) async fn run(
+    pub(in crate::account) async fn run(
         self: Rc<Self>,
         turn: ActiveTurn,
         begin: Begin,
@@ -111,7 +112,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     self.host.spawn(async move { drop(account.agent.cancel(&turn_id).await) });
                 }
                 Todo::End(status, code) => return Ending { status, code, result },
-                Todo::Nothing | Todo::Start => {}
+                Todo::Nothing => {}
             }
         }
     }

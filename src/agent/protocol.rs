@@ -11,7 +11,7 @@ use thiserror::Error;
 
 pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, MAX_FRAME_ENTRIES, MAX_PART_BYTES, Transcript, TranscriptPart};
 
-use super::{AgentSession, FailureCode, Usage};
+use crate::domain::{AgentSession, FailureCode, Usage};
 
 /// The largest number of a frame; those of events that are no frame lie above it.
 pub const MAX_FRAME_NUMBER: u64 = 1 << 50;

@@ -1,47 +1,31 @@
 //! The Worker's entry points. `fetch` is bound by hand: it answers synchronously where it can, and passes an object's response on untouched.
 
 use std::cell::OnceCell;
-use std::rc::Rc;
 
-use worker::js_sys::{JSON, Promise, Reflect};
+use worker::js_sys::{Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
 use super::bindings::{Js, head, or_answer, passes, thrown};
-use super::{directory, host, http, in_flight, stub};
+use super::{host, http, panic_guard, purge_cron, stub, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::health;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
-use crate::config::{BadConfig, Config};
+use crate::config::Config;
 use crate::domain::{AccountId, Millis, RequestId};
 use crate::error::ApiError;
 use crate::log::{Level, Line};
 
 thread_local! {
-    static CONFIG: OnceCell<Result<Rc<Config>, BadConfig>> = const { OnceCell::new() };
     static HAS_CONTAINER: OnceCell<bool> = const { OnceCell::new() };
     static UNREACHABLE: Closure<dyn FnMut(JsValue, String) -> Js> = Closure::new(object_unreachable);
 }
 
 #[worker::event(start)]
 fn start() {
-    in_flight::install_panic_hook();
-}
-
-/// The vars and secrets of this deployment, parsed once an isolate.
-///
-/// # Errors
-/// The first that is wrong.
-pub fn config(env: &Env) -> Result<Rc<Config>, BadConfig> {
-    CONFIG.with(|config| config.get_or_init(|| Config::parse(|name| var(env, name)).map(Rc::new)).clone())
-}
-
-/// A var as a text: one that `wrangler.toml` writes as a number, a boolean or a table is its JSON.
-fn var(env: &Env, name: &str) -> Option<String> {
-    let value = Reflect::get(env, &name.into()).ok()?;
-    value.as_string().or_else(|| JSON::stringify(&value).ok()?.as_string())
+    panic_guard::install();
 }
 
 /// Answers a request of the public. A container's call of the model never gets here: it has an entry point of its own.
@@ -52,7 +36,7 @@ fn var(env: &Env, name: &str) -> Option<String> {
 pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context) -> Js {
     let now = host::now();
     let request_id = host::request_id(now);
-    let config = match config(&env) {
+    let config = match vars::config(&env) {
         Ok(config) => config,
         Err(error) => {
             let (event, why) = ("bad_config", error.to_string());
@@ -67,7 +51,7 @@ pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context)
     match parse(&Head { method, url, header: &header, now }, &config) {
         Ok(Asked::Health) => health_answer(&env, &config, now, &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
-        Ok(Asked::WithBody(pending)) => in_flight::promise(Some(request_id.clone()), async move {
+        Ok(Asked::WithBody(pending)) => http::later(&request_id.clone(), async move {
             let body = http::read_body(&request, MAX_BODY_BYTES).await?;
             if body == Err(http::Unread::Overdue) {
                 return http::refusal(&ApiError::request_timeout(), &request_id);
@@ -80,12 +64,12 @@ pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context)
                 Err(error) => http::refusal(&error, &request_id),
             }
         }),
-        Ok(Asked::StartPurgeRun) => in_flight::promise(Some(request_id.clone()), async move {
-            directory::start_run(&env, &config, &request_id).await
-        }),
-        Ok(Asked::ListPurgeRuns) => in_flight::promise(Some(request_id.clone()), async move {
-            directory::list_runs(&env, &config, &request_id).await
-        }),
+        Ok(Asked::StartPurgeRun) => {
+            http::later(&request_id.clone(), async move { purge_cron::start_run(&env, &config, &request_id).await })
+        }
+        Ok(Asked::ListPurgeRuns) => {
+            http::later(&request_id.clone(), async move { purge_cron::list_runs(&env, &config, &request_id).await })
+        }
         Err(error) => http::refusal(&error, &request_id),
     }
 }
@@ -117,5 +101,5 @@ fn health_answer(env: &Env, config: &Config, now: Millis, request_id: &RequestId
 
 #[worker::event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    directory::start_by_cron(&env).await;
+    purge_cron::start_by_cron(&env).await;
 }

@@ -11,8 +11,7 @@ use worker::js_sys::{self, Function, Promise};
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings::{Js, Rejectable};
-use super::{host, http};
-use crate::domain::RequestId;
+use super::host;
 
 thread_local! {
     static WAITING: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
@@ -41,14 +40,14 @@ impl Drop for Registered {
     }
 }
 
-/// Runs `future` as a promise. Where it fails or Rust panics before it is through, it is answered with 500 `internal` where it is a
-/// request's, and rejected otherwise.
-pub fn promise(request_id: Option<RequestId>, future: impl Future<Output = Js> + 'static) -> Js {
-    boxed(request_id, Box::pin(future))
+/// Runs `future` as a promise. Where it fails or Rust panics before it is through, `otherwise` answers, a function of JavaScript's own;
+/// without one the promise is rejected.
+pub fn promise(otherwise: Option<Function>, future: impl Future<Output = Js> + 'static) -> Js {
+    boxed(otherwise, Box::pin(future))
 }
 
 /// One instance of this code serves every future: the WASM stays small.
-fn boxed(request_id: Option<RequestId>, future: Pin<Box<dyn Future<Output = Js>>>) -> Js {
+fn boxed(otherwise: Option<Function>, future: Pin<Box<dyn Future<Output = Js>>>) -> Js {
     let mut once = Some(future);
     let promise = Promise::new(&mut |resolve, reject| {
         let Some(future) = once.take() else { return };
@@ -63,8 +62,8 @@ fn boxed(request_id: Option<RequestId>, future: Pin<Box<dyn Future<Output = Js>>
             };
         });
     });
-    match request_id {
-        Some(id) => Ok(promise.unchecked_ref::<Rejectable>().or_else_call(&http::internal_error(&id)?).into()),
+    match otherwise {
+        Some(answer) => Ok(promise.unchecked_ref::<Rejectable>().or_else_call(&answer).into()),
         None => Ok(promise.into()),
     }
 }
@@ -80,7 +79,7 @@ pub fn on_panic(call: &Function) -> Registered {
 }
 
 /// Logs a panic and rejects every promise that waits.
-pub fn install_panic_hook() {
+pub fn install() {
     std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         console_error_panic_hook::hook(info);
         let all = WAITING.try_with(|all| all.try_borrow_mut().map(|mut all| std::mem::take(&mut *all)));

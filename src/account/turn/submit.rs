@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Account;
-use super::host::{Host, Registry};
 use super::progress::Progress;
-use super::turn::Event;
+use super::state::Event;
+use crate::account::Account;
+use crate::account::host::{Host, Registry};
 use crate::agent::{AgentError, Container, ContainerError, Frames, Pieces, Readiness, TurnRequest};
 use crate::domain::SessionId;
 use crate::log::{Level, Line};
@@ -17,7 +17,7 @@ use crate::store::turns::{ActiveTurn, TurnWork};
 /// Tries to give a turn to a container that did not take it.
 const SUBMIT_TRIES: u32 = 3;
 /// Pause after the first try to attach; it doubles each time.
-pub(super) const FIRST_ATTACH_PAUSE: Duration = Duration::from_millis(100);
+pub(in crate::account) const FIRST_ATTACH_PAUSE: Duration = Duration::from_millis(100);
 /// Pause between two questions whether a container that had no room for the turn has it now, and how often it is asked: it stops,
 /// it is full, or a turn of the conversation has not ended there.
 const ROOM_PAUSE: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ const ROOM_TRIES: u32 = 100;
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Gives the turn to the container, starting it and replaying the transcript where that is needed.
-    pub(super) async fn submit(
+    pub(in crate::account) async fn submit(
         self: &Rc<Self>,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
@@ -135,7 +135,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// Whether no container can have begun a turn that a rebuilt object found and could not attach to.
-    pub(super) async fn was_never_given(
+    pub(in crate::account) async fn was_never_given(
         &self,
         work: Option<&TurnWork>,
         progress: &Progress,
@@ -165,7 +165,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// The turn's frames after the `after`-th from a container that may have died.
-    pub(super) async fn attach(
+    pub(in crate::account) async fn attach(
         &self,
         turn: &ActiveTurn,
         after: u64,

@@ -1,9 +1,10 @@
 //! The calls of the model that the gateway carries for this account: only a running turn makes any, and each is counted for one.
 //! What is counted here the agent cannot forge; what its SDK says of a turn's cost is kept beside it.
 
-use super::command::{CallBegun, CallEnded};
-use super::host::{Host, Registry};
-use super::{Account, AccountError};
+use crate::account::Account;
+use crate::account::command::AccountError;
+use crate::account::command::{CallBegun, CallEnded};
+use crate::account::host::{Host, Registry};
 use crate::agent::Container;
 use crate::domain::{RequestId, TurnId, Usage};
 use crate::log::{Level, Line};
@@ -39,7 +40,7 @@ impl ModelCalls {
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// The running turn that a call is counted for: the one of the conversation that the container names, else the first.
-    pub(super) fn begin_call(&self, call: &CallBegun) -> Result<TurnId, AccountError> {
+    pub(in crate::account) fn begin_call(&self, call: &CallBegun) -> Result<TurnId, AccountError> {
         let mut running = self.running.borrow_mut();
         let named = running
             .iter()
@@ -56,7 +57,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// Adds a call's tokens to its turn, where that still runs, and logs the call in any case.
-    pub(super) fn end_call(&self, call: &CallEnded, request_id: &RequestId) {
+    pub(in crate::account) fn end_call(&self, call: &CallEnded, request_id: &RequestId) {
         let mut running = self.running.borrow_mut();
         let turn = running.get_mut(&call.turn_id);
         let session_id = turn.map(|turn| {

@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// The JavaScript string that `text` is.
-pub fn constant(text: &'static str) -> JsString {
+pub fn interned(text: &'static str) -> JsString {
     CROSSED.with_borrow_mut(|crossed| {
         let known = crossed.iter().find(|(start, length, _)| (*start, *length) == (text.as_ptr(), text.len()));
         if let Some((_, _, string)) = known {

@@ -2,18 +2,20 @@
 
 use std::rc::Rc;
 
-use super::host::{Host, Registry};
 use super::listeners::{Event as Heard, EventKind};
 use super::progress::Progress;
-use super::turn::{Event, State, Stop, Todo, step};
-use super::{Account, AccountError, TurnEnd};
+use super::state::{Event, State, Stop, Todo, step};
+use crate::account::Account;
+use crate::account::command::AccountError;
+use crate::account::host::{Host, Registry};
 use crate::agent::Container;
-use crate::domain::frame::{MAX_MESSAGE_CHARS, TurnResult, cut};
+use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
 use crate::domain::{EventId, Failure, FailureCode, Message, Millis, RequestId, Role, Turn, TurnStatus, Usage};
 use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
 use crate::store::turns::ActiveTurn;
+use crate::store::turns::TurnEnd;
 
 /// How the work on a turn ended.
 pub struct Ending {
@@ -27,7 +29,7 @@ pub struct Ending {
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Stores the end of a turn, tells everyone, and lets the next one start.
-    pub(super) fn finish(
+    pub(in crate::account) fn finish(
         self: &Rc<Self>,
         turn: &ActiveTurn,
         progress: &Progress,
@@ -93,7 +95,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// Ends a turn that was still waiting.
-    pub(super) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
+    pub(in crate::account) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
         let (_, todo) = step(State::Queued, Event::Stop(Stop::Cancel));
         let Todo::End(status, code) = todo else { return Ok(()) };
         let failure = code.map(|code| failure(code, None, None));
@@ -120,7 +122,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// Storage failed: the turn stays as it is stored, and the alarm takes it up again. The others go on.
-    pub(super) fn give_up(self: &Rc<Self>, turn: &ActiveTurn, error: &dyn std::fmt::Display) {
+    pub(in crate::account) fn give_up(self: &Rc<Self>, turn: &ActiveTurn, error: &dyn std::fmt::Display) {
         self.log_turn_problem(turn, "turn_not_stored", error);
         self.running.borrow_mut().remove(&turn.turn_id);
         self.listeners.borrow_mut().remove(&turn.turn_id);
@@ -129,7 +131,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
     }
 
-    pub(super) fn log_turn_problem(&self, turn: &ActiveTurn, event: &str, error: &dyn std::fmt::Display) {
+    pub(in crate::account) fn log_turn_problem(&self, turn: &ActiveTurn, event: &str, error: &dyn std::fmt::Display) {
         let mut why = error.to_string();
         // Much of it may be the container's words.
         cut(&mut why, MAX_MESSAGE_CHARS);

@@ -1,7 +1,7 @@
 //! What is known of a running turn: what its frames said so far, and how much of it is stored.
 //! Of a transcript only whole entries are ever stored, each a line.
 
-use crate::domain::frame::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
+use crate::agent::protocol::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
 use crate::domain::{AgentSession, SessionId, TurnId};
 use crate::store::sql::Sql;
 use crate::store::{Store, StoreError};

@@ -8,9 +8,10 @@ use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{Js, ObjectContext};
 use super::container::ObjectContainer;
-use super::host::{self, ObjectHost};
+use super::host;
+use super::object_host::ObjectHost;
 use super::sql::ObjectSql;
-use super::{entry, http, in_flight, stub};
+use super::{http, panic_guard, stub, vars};
 use crate::account::command::{AccountError, Envelope, Reply};
 use crate::account::{Account, Handled};
 use crate::agent::Agent;
@@ -58,7 +59,7 @@ impl AccountObject {
         let (account, id) = (Rc::clone(account), id.clone());
         match stub::from_url(&request.url()) {
             Some(json) => handle(&account, id, &json?, false),
-            None => in_flight::promise(None, async move {
+            None => panic_guard::promise(None, async move {
                 let (json, again) = stub::from_body(request).await?;
                 let handled = handle(&account, id, &json, again)?;
                 match handled.dyn_into::<worker::js_sys::Promise>() {
@@ -80,7 +81,7 @@ impl AccountObject {
             Ok(None) => Ok(JsValue::UNDEFINED),
             Ok(Some(purge)) => {
                 let context = self.context.clone();
-                in_flight::promise(None, async move {
+                panic_guard::promise(None, async move {
                     if let Err(error) = purge.await {
                         alarm_failed(&context, &error.to_string());
                     }
@@ -97,7 +98,7 @@ impl AccountObject {
 
 impl Opened {
     fn new(context: ObjectContext, env: Env) -> Result<Self, String> {
-        let config = Config::clone(&*entry::config(&env).map_err(|e| e.to_string())?);
+        let config = Config::clone(&*vars::config(&env).map_err(|e| e.to_string())?);
         let id = AccountId::try_from(context.id().name().unwrap_or_default()).map_err(|e| e.to_string())?;
         let store = Store::open_if_made(ObjectSql::new(context.storage()), host::now()).map_err(|e| e.to_string())?;
         let host = ObjectHost::new(context.clone(), env, config.directory_shards);
@@ -131,7 +132,7 @@ fn handle(account: &Rc<ObjectAccount>, id: AccountId, json: &str, again: bool) -
     match account.handle(envelope) {
         Ok(Handled::Now(reply)) => respond(Ok(reply), &id, &request_id),
         Ok(Handled::Later(reply)) => {
-            in_flight::promise(Some(request_id.clone()), async move { respond(reply.await, &id, &request_id) })
+            http::later(&request_id.clone(), async move { respond(reply.await, &id, &request_id) })
         }
         Err(error) => respond(Err(error), &id, &request_id),
     }

@@ -1,7 +1,7 @@
 //! The life of a turn as a pure state machine: an event leads to a state and at most one thing to do.
 //! Whatever happens in whatever order, a turn ends exactly once.
 
-use crate::domain::frame::ResultStatus;
+use crate::agent::protocol::ResultStatus;
 use crate::domain::{FailureCode, TurnStatus};
 
 /// Where a turn stands in the memory of its object.
@@ -29,8 +29,6 @@ pub enum Stop {
 /// What happens to a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// Its time has come.
-    Start,
     /// The agent said how it ended.
     Result(ResultStatus, Option<FailureCode>),
     /// It shall end now.
@@ -52,8 +50,6 @@ pub enum Event {
 pub enum Todo {
     /// Nothing.
     Nothing,
-    /// Give it to the container.
-    Start,
     /// Ask the container to end it, and wait a limited time.
     AskToStop,
     /// Store its end: a status, and the code where it did not complete.
@@ -64,7 +60,6 @@ pub enum Todo {
 #[must_use]
 pub fn step(state: State, event: Event) -> (State, Todo) {
     match (state, event) {
-        (State::Queued, Event::Start) => (State::Running, Todo::Start),
         (State::Queued | State::Running | State::Stopping(_), Event::Unavailable) => {
             end((TurnStatus::Failed, Some(FailureCode::ContainerUnavailable)))
         }
@@ -103,8 +98,8 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
             end((status, Some(code)))
         }
         (State::Queued, Event::Result(..) | Event::StopOverdue | Event::Lost | Event::Broken)
-        | (State::Running, Event::Start | Event::StopOverdue)
-        | (State::Stopping(_), Event::Start | Event::Stop(_))
+        | (State::Running, Event::StopOverdue)
+        | (State::Stopping(_), Event::Stop(_))
         | (State::Ended(_), _) => (state, Todo::Nothing),
     }
 }
@@ -135,7 +130,6 @@ mod tests {
         let status =
             prop_oneof![Just(ResultStatus::Completed), Just(ResultStatus::Failed), Just(ResultStatus::Cancelled)];
         prop_oneof![
-            Just(Event::Start),
             (status, code).prop_map(|(status, code)| Event::Result(status, code)),
             Just(Event::Stop(Stop::Cancel)),
             Just(Event::Stop(Stop::Timeout)),
@@ -150,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_sequence_of_events_ends_a_turn_at_most_once(events in prop::collection::vec(event(), 0..40)) {
-            let mut state = State::Queued;
+            let mut state = State::Running;
             let mut ends = Vec::new();
             for event in events {
                 let (next, todo) = step(state, event);
@@ -167,24 +161,12 @@ mod tests {
         }
 
         #[test]
-        fn a_turn_that_was_started_and_then_lost_has_ended(events in prop::collection::vec(event(), 0..40)) {
-            let mut state = State::Queued;
-            for event in events.into_iter().chain([Event::Start, Event::Lost]) {
+        fn a_turn_that_was_lost_has_ended(events in prop::collection::vec(event(), 0..40)) {
+            let mut state = State::Running;
+            for event in events.into_iter().chain([Event::Lost]) {
                 state = step(state, event).0;
             }
             prop_assert!(matches!(state, State::Ended(_)));
-        }
-
-        #[test]
-        fn a_turn_is_started_at_most_once(events in prop::collection::vec(event(), 0..40)) {
-            let mut state = State::Queued;
-            let mut starts = 0;
-            for event in events {
-                let (next, todo) = step(state, event);
-                starts += u32::from(todo == Todo::Start);
-                state = next;
-            }
-            prop_assert!(starts <= 1);
         }
     }
 

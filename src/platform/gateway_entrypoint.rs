@@ -9,7 +9,7 @@ use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{self, Js, WorkerContext, head};
-use super::{entry, host, in_flight, relay, stub};
+use super::{host, http, relay, stub, vars};
 use crate::account::command::{CallBegun, CallEnded, Command, Envelope};
 use crate::api::answer::TURN_HEADER;
 use crate::api::query::Target;
@@ -48,9 +48,9 @@ pub fn gateway(request: web_sys::Request, env: Env, context: worker_sys::Context
     let request_id = host::request_id(begun_at);
     let context: WorkerContext = JsValue::from(context).unchecked_into();
     let account = Reflect::get(&context.props(), &ACCOUNT_PROP.into()).ok().and_then(|name| name.as_string());
-    let known = account.and_then(|name| AccountId::try_from(name).ok()).zip(entry::config(&env).ok());
+    let known = account.and_then(|name| AccountId::try_from(name).ok()).zip(vars::config(&env).ok());
     let Some((account_id, config)) = known else { return refusal(&Refused::no_word(), &request_id) };
-    in_flight::promise(Some(request_id.clone()), async move {
+    http::later(&request_id.clone(), async move {
         let call = Rc::new(Call { request, account_id, request_id, begun_at, config, env, context });
         match call.forward().await {
             Ok(response) => Ok(response),

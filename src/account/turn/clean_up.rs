@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::Account;
 use super::finish::Ending;
-use super::host::{Host, Registry};
 use super::progress::Progress;
+use crate::account::Account;
+use crate::account::host::{Host, Registry};
 use crate::agent::{AgentError, Container};
 use crate::domain::{AgentSession, SessionId, TurnId};
 use crate::log::{Level, Line};
@@ -24,7 +24,7 @@ const LEAVE_TRIES: u32 = 4;
 const FIRST_LEAVE_PAUSE: Duration = Duration::from_millis(250);
 /// Turns that one look at the container ends at most, and alarms that look again where a turn did not leave.
 const MAX_ORPHANS: usize = 64;
-pub(super) const ORPHAN_LOOKS: u32 = 6;
+pub(in crate::account) const ORPHAN_LOOKS: u32 = 6;
 /// Conversations of which it is kept that their last turn was cut short; of one that is not, the container's transcript is trusted.
 const MAX_CUT_SHORT: usize = 64;
 
@@ -39,7 +39,7 @@ struct Leaving {
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// Ends in the container what nobody may ask for any more. A turn that ended by itself it forgets with the conversation's next.
-    pub(super) fn clean_up_after(
+    pub(in crate::account) fn clean_up_after(
         self: &Rc<Self>,
         turn: &ActiveTurn,
         progress: &Progress,
@@ -123,7 +123,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     /// Looks for turns that have ended here and are at work in the container: they did not leave, or the object lost its memory
     /// before it had seen to that. Where it cannot be done now, so many alarms more try again.
-    pub(super) fn look_for_orphans(self: &Rc<Self>, more_looks: u32) {
+    pub(in crate::account) fn look_for_orphans(self: &Rc<Self>, more_looks: u32) {
         self.orphan_looks.set(0);
         if !self.agent.is_running() {
             return;
@@ -151,7 +151,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(())
     }
 
-    pub(super) async fn forget_session(&self, agent_session: &AgentSession) {
+    pub(in crate::account) async fn forget_session(&self, agent_session: &AgentSession) {
         if let Err(error) = self.agent.forget_session(agent_session).await {
             let why = error.to_string();
             self.log(Level::Warn, Line { event: "session_not_forgotten", error: Some(&why), ..Line::default() });

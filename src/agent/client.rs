@@ -1,0 +1,327 @@
+//! The calls of the agent server, and what its answers mean.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::lock::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::frames::Frames;
+use super::port::{Body, Call, Container, ContainerError, Method, Pieces};
+use crate::domain::{AgentSession, RunOptions, TurnId};
+
+/// How long a call that only tells the agent server something may take, and a question after its health.
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// How long the end of a stream is waited for after its last frame.
+const READ_OUT_LIMIT: Duration = Duration::from_secs(1);
+/// Longest error body that is read of the agent server.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// Why the agent did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The container did not start, or does not answer. The detail is for the log.
+    #[error("container: {0}")]
+    Unreachable(#[from] ContainerError),
+    /// It did not answer in time. The detail is for the log.
+    #[error("container: {0}")]
+    Silent(ContainerError),
+    /// The platform has no room for another container. The detail is for the log.
+    #[error("container: {0}")]
+    NoInstance(ContainerError),
+    /// It was started with another token than the account has.
+    #[error("the agent server does not take the token")]
+    Unauthorized,
+    /// The stream of frames broke off before its end.
+    #[error("the stream of frames was cut")]
+    Cut,
+    /// It does not know this turn.
+    #[error("unknown turn")]
+    UnknownTurn,
+    /// It no longer holds this conversation and wants its transcript.
+    #[error("transcript required")]
+    TranscriptRequired,
+    /// It is about to stop and takes no new turn.
+    #[error("draining")]
+    Draining,
+    /// A turn of the conversation has not ended there.
+    #[error("the conversation is busy")]
+    SessionBusy,
+    /// Every process that it may have is taken by a running turn.
+    #[error("every process is taken")]
+    NoProcess,
+    /// It said what the protocol does not allow. The detail is for the log.
+    #[error("protocol: {0}")]
+    Protocol(String),
+}
+
+/// The first line of `POST /turns`.
+#[derive(Serialize)]
+pub struct TurnRequest<'a> {
+    /// The turn.
+    pub turn_id: &'a TurnId,
+    /// The SDK's session; none for a new conversation.
+    pub agent_session: Option<&'a AgentSession>,
+    /// What the user said.
+    pub prompt: &'a str,
+    /// Whether `agent_session` is an existing conversation.
+    pub resume: bool,
+    /// What it runs with.
+    pub options: RunOptions<'a>,
+    /// Whether the stored transcript follows.
+    pub transcript: bool,
+}
+
+/// What `GET /healthz` tells.
+#[derive(Debug, Deserialize)]
+pub struct Health {
+    /// The agent server's own id, new with each start.
+    pub instance: String,
+    #[serde(default)]
+    turns: Vec<TurnId>,
+    /// The ids of the running turns in version 1 of the protocol, later their count.
+    #[serde(default)]
+    running: Option<Box<RawValue>>,
+}
+
+impl Health {
+    /// The turns that have not ended, as far as they are named.
+    #[must_use]
+    pub fn into_turns(self) -> Vec<TurnId> {
+        self.running.and_then(|running| serde_json::from_str(running.get()).ok()).unwrap_or(self.turns)
+    }
+}
+
+#[derive(Deserialize)]
+struct AgentProblem {
+    #[serde(default)]
+    code: String,
+}
+
+/// The agent server in the account's container.
+pub struct Agent<C> {
+    pub(super) container: C,
+    pub(super) starting: Mutex<()>,
+    pub(super) ready: Cell<bool>,
+    /// Whether it was asked to stop: its silence is then no death.
+    pub(super) stopped: Cell<bool>,
+    instance: RefCell<Option<String>>,
+    /// What the running container was started with.
+    pub(super) token: RefCell<Option<String>>,
+    /// How long questions after its health have gone unanswered, since its start or its last answer.
+    pub(super) unanswered: Cell<Duration>,
+    /// Whether it has answered one since its start.
+    pub(super) answered: Cell<bool>,
+}
+
+impl<C: Container> Agent<C> {
+    /// Speaks to what runs in `container`.
+    pub fn new(container: C) -> Self {
+        Self {
+            container,
+            starting: Mutex::new(()),
+            ready: Cell::new(false),
+            stopped: Cell::new(false),
+            instance: RefCell::new(None),
+            token: RefCell::new(None),
+            unanswered: Cell::new(Duration::ZERO),
+            answered: Cell::new(false),
+        }
+    }
+
+    /// Whether the platform says that the container runs; it learns of a death late.
+    pub fn is_running(&self) -> bool {
+        self.container.is_running()
+    }
+
+    /// Whether a container runs that was not asked to stop.
+    pub fn is_up(&self) -> bool {
+        self.container.is_running() && !self.stopped.get()
+    }
+
+    /// Goes on with a container that an earlier object started with this token.
+    pub fn adopt(&self, token: Option<String>) {
+        self.token.replace(token);
+    }
+
+    pub(super) async fn limited<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, AgentError> {
+        match select(pin!(call), pin!(self.container.sleep(limit))).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(silent(limit)),
+        }
+    }
+
+    fn call(&self, method: Method, path: String) -> Call {
+        Call { bearer: self.token.borrow().clone(), ..Call::new(method, path) }
+    }
+
+    pub(super) async fn health(&self) -> Result<(), AgentError> {
+        let answer = self.container.fetch(self.call(Method::Get, "/healthz".to_owned())).await?;
+        let status = answer.status;
+        let text = read_limited(answer.body).await?;
+        match (status, serde_json::from_str::<Health>(&text)) {
+            (200, Ok(health)) => {
+                self.instance.replace(Some(health.instance));
+                self.answered.set(true);
+                self.unanswered.set(Duration::ZERO);
+                Ok(())
+            }
+            (503, _) => Err(AgentError::Draining),
+            (401, _) => Err(AgentError::Unauthorized),
+            (status, _) => Err(AgentError::Protocol(format!("GET /healthz answered {status}"))),
+        }
+    }
+
+    /// The running agent server's own id, as far as it is known.
+    pub fn instance(&self) -> Option<String> {
+        self.instance.borrow().clone()
+    }
+
+    /// The same, where the server is believed to answer.
+    pub fn ready_instance(&self) -> Option<String> {
+        if self.ready.get() { self.instance() } else { None }
+    }
+
+    /// What the server has at work; one that drains tells it too.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`], or [`AgentError::Protocol`] where it cannot be read.
+    pub async fn at_work(&self) -> Result<Health, AgentError> {
+        let call = async {
+            self.container.prepare().await?;
+            let answer = self.container.fetch(self.call(Method::Get, "/healthz".to_owned())).await?;
+            let text = read_limited(answer.body).await?;
+            serde_json::from_str(&text).map_err(|e| AgentError::Protocol(e.to_string()))
+        };
+        self.limited(CALL_LIMIT, call).await
+    }
+
+    /// Starts a turn, or attaches to it where it is known; `transcript` gives the stored JSON lines, cut anywhere.
+    ///
+    /// # Errors
+    /// Every [`AgentError`] but [`AgentError::UnknownTurn`].
+    pub async fn run(
+        &self,
+        request: &TurnRequest<'_>,
+        transcript: Option<Pieces>,
+    ) -> Result<Frames<C::Body>, AgentError> {
+        let first = serde_json::to_string(request).map_err(|e| AgentError::Protocol(e.to_string()))?;
+        let call = Call { body: Some(first + "\n"), more: transcript, ..self.call(Method::Post, "/turns".to_owned()) };
+        self.frames(call).await
+    }
+
+    /// The frames of a turn after the `after`-th, then those that come.
+    ///
+    /// # Errors
+    /// [`AgentError::UnknownTurn`] where the server has no memory of it, or [`AgentError::Unreachable`].
+    pub async fn attach(&self, turn_id: &TurnId, after: u64) -> Result<Frames<C::Body>, AgentError> {
+        self.container.prepare().await?;
+        self.frames(self.call(Method::Get, format!("/turns/{turn_id}?after={after}"))).await
+    }
+
+    async fn frames(&self, call: Call) -> Result<Frames<C::Body>, AgentError> {
+        let answer = self.container.fetch(call).await.inspect_err(|_| self.ready.set(false))?;
+        if answer.status == 200 {
+            return Ok(Frames::new(answer.body));
+        }
+        let status = answer.status;
+        let text = read_limited(answer.body).await.unwrap_or_default();
+        let problem = serde_json::from_str::<AgentProblem>(&text).unwrap_or(AgentProblem { code: String::new() });
+        Err(match (status, problem.code.as_str()) {
+            (404, _) => AgentError::UnknownTurn,
+            (401, _) => {
+                self.ready.set(false);
+                AgentError::Unauthorized
+            }
+            (409, "transcript_required") => AgentError::TranscriptRequired,
+            (409, "session_busy") => AgentError::SessionBusy,
+            (503, "at_capacity") => AgentError::NoProcess,
+            (503, _) => {
+                self.ready.set(false);
+                AgentError::Draining
+            }
+            (status, code) => AgentError::Protocol(format!("the agent server answered {status} {code}")),
+        })
+    }
+
+    /// Reads a stream of which nothing more is wanted to its end: its connection then carries the next call.
+    pub async fn read_out(&self, mut frames: Frames<C::Body>) {
+        let end = async { while frames.next().await.is_ok() {} };
+        select(pin!(end), pin!(self.container.sleep(READ_OUT_LIMIT))).await;
+    }
+
+    /// Asks that a turn be ended; its `result` frame tells when it is.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn cancel(&self, turn_id: &TurnId) -> Result<(), AgentError> {
+        self.tell(Method::Post, format!("/turns/{turn_id}/cancel")).await
+    }
+
+    /// Says that a turn's frames are stored and may be forgotten.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn forget_turn(&self, turn_id: &TurnId) -> Result<(), AgentError> {
+        self.tell(Method::Delete, format!("/turns/{turn_id}")).await
+    }
+
+    /// Ends a conversation's process and its turn, and keeps its files. A server that does not know this call does nothing.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn stop_session(&self, agent_session: &AgentSession) -> Result<(), AgentError> {
+        self.tell(Method::Post, format!("/sessions/{agent_session}/stop")).await
+    }
+
+    /// Ends a conversation's process and removes every trace of it.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn forget_session(&self, agent_session: &AgentSession) -> Result<(), AgentError> {
+        self.tell(Method::Delete, format!("/sessions/{agent_session}")).await
+    }
+
+    async fn tell(&self, method: Method, path: String) -> Result<(), AgentError> {
+        let call = async {
+            let answer = self.container.fetch(self.call(method, path)).await?;
+            read_limited(answer.body).await.map(drop)
+        };
+        self.limited(CALL_LIMIT, call).await
+    }
+
+    /// Says that the container did not answer as a living one does: the next [`Agent::ensure`] looks after it.
+    pub fn suspect(&self) {
+        self.ready.set(false);
+    }
+
+    /// Lets the container drain and stop (SIGTERM).
+    pub fn stop(&self) {
+        self.ready.set(false);
+        self.stopped.set(true);
+        self.container.terminate();
+    }
+}
+
+pub(super) fn silent(limit: Duration) -> AgentError {
+    AgentError::Silent(ContainerError(format!("the agent server did not answer within {} s", limit.as_secs())))
+}
+
+async fn read_limited(mut body: impl Body) -> Result<String, AgentError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.chunk().await? {
+        if bytes.len() + chunk.len() > MAX_ERROR_BYTES {
+            return Err(AgentError::Protocol("an answer is too long".to_owned()));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|e| AgentError::Protocol(e.to_string()))
+}
