@@ -59,14 +59,15 @@ impl AccountObject {
         let (account, id) = (Rc::clone(account), id.clone());
         match stub::from_url(&request.url()) {
             Some(json) => handle(&account, id, &json?, false),
-            None => panic_guard::promise(None, async move {
+            None => Ok(panic_guard::promise(None, async move {
                 let (json, again) = stub::from_body(request).await?;
                 let handled = handle(&account, id, &json, again)?;
                 match handled.dyn_into::<worker::js_sys::Promise>() {
                     Ok(promise) => worker::wasm_bindgen_futures::JsFuture::from(promise).await,
                     Err(response) => Ok(response),
                 }
-            }),
+            })
+            .into()),
         }
     }
 
@@ -81,12 +82,13 @@ impl AccountObject {
             Ok(None) => Ok(JsValue::UNDEFINED),
             Ok(Some(purge)) => {
                 let context = self.context.clone();
-                panic_guard::promise(None, async move {
+                Ok(panic_guard::promise(None, async move {
                     if let Err(error) = purge.await {
                         alarm_failed(&context, &error.to_string());
                     }
                     Ok(JsValue::UNDEFINED)
                 })
+                .into())
             }
             Err(why) => {
                 alarm_failed(&self.context, &why);

@@ -58,10 +58,11 @@ impl DirectoryObject {
     /// Where the runtime makes no promise.
     pub fn alarm(&self) -> Js {
         let directory = Rc::clone(&self.directory);
-        panic_guard::promise(None, async move {
+        Ok(panic_guard::promise(None, async move {
             directory.alarm().await;
             Ok(JsValue::UNDEFINED)
         })
+        .into())
     }
 }
 

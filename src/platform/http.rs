@@ -45,7 +45,7 @@ pub fn refusal(error: &ApiError, request_id: &RequestId) -> Js {
 
 /// A response that comes with `future`. Where that fails or Rust panics, it is 500 `internal`.
 pub fn later(request_id: &RequestId, future: impl Future<Output = Js> + 'static) -> Js {
-    panic_guard::promise(Some(internal_error(request_id)?), future)
+    Ok(panic_guard::promise(Some(internal_error(request_id)?), future).into())
 }
 
 /// A function of JavaScript's own that answers 500 `internal`, whatever becomes of this instance until it is called.

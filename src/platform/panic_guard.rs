@@ -42,12 +42,12 @@ impl Drop for Registered {
 
 /// Runs `future` as a promise. Where it fails or Rust panics before it is through, `otherwise` answers, a function of JavaScript's own;
 /// without one the promise is rejected.
-pub fn promise(otherwise: Option<Function>, future: impl Future<Output = Js> + 'static) -> Js {
+pub fn promise(otherwise: Option<Function>, future: impl Future<Output = Js> + 'static) -> Promise {
     boxed(otherwise, Box::pin(future))
 }
 
 /// One instance of this code serves every future: the WASM stays small.
-fn boxed(otherwise: Option<Function>, future: Pin<Box<dyn Future<Output = Js>>>) -> Js {
+fn boxed(otherwise: Option<Function>, future: Pin<Box<dyn Future<Output = Js>>>) -> Promise {
     let mut once = Some(future);
     let promise = Promise::new(&mut |resolve, reject| {
         let Some(future) = once.take() else { return };
@@ -63,8 +63,8 @@ fn boxed(otherwise: Option<Function>, future: Pin<Box<dyn Future<Output = Js>>>)
         });
     });
     match otherwise {
-        Some(answer) => Ok(promise.unchecked_ref::<Rejectable>().or_else_call(&answer).into()),
-        None => Ok(promise.into()),
+        Some(answer) => promise.unchecked_ref::<Rejectable>().or_else_call(&answer),
+        None => promise,
     }
 }
 
