@@ -73,26 +73,26 @@ impl AccountObject {
 
     /// Wakes the account. What fails is tried again after [`ALARM_RETRY`]: the platform gives up an alarm that fails for some minutes,
     /// and with it the turns and the container that it looks after.
-    pub fn alarm(&self) -> Js {
+    pub fn alarm(&self) -> JsValue {
         let woken = match &self.opened {
             Ok(Opened { account, .. }) => account.alarm().map_err(|error| error.to_string()),
             Err(why) => Err(why.clone()),
         };
         match woken {
-            Ok(None) => Ok(JsValue::UNDEFINED),
+            Ok(None) => JsValue::UNDEFINED,
             Ok(Some(purge)) => {
                 let context = self.context.clone();
-                Ok(panic_guard::promise(None, async move {
+                let work = async move {
                     if let Err(error) = purge.await {
                         alarm_failed(&context, &error.to_string());
                     }
                     Ok(JsValue::UNDEFINED)
-                })
-                .into())
+                };
+                panic_guard::promise(None, work).into()
             }
             Err(why) => {
                 alarm_failed(&self.context, &why);
-                Ok(JsValue::UNDEFINED)
+                JsValue::UNDEFINED
             }
         }
     }

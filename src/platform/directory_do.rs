@@ -53,16 +53,13 @@ impl DirectoryObject {
     }
 
     /// Goes on with a purge run.
-    ///
-    /// # Errors
-    /// Where the runtime makes no promise.
-    pub fn alarm(&self) -> Js {
+    pub fn alarm(&self) -> JsValue {
         let directory = Rc::clone(&self.directory);
-        Ok(panic_guard::promise(None, async move {
+        panic_guard::promise(None, async move {
             directory.alarm().await;
             Ok(JsValue::UNDEFINED)
         })
-        .into())
+        .into()
     }
 }
 
