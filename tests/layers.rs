@@ -139,3 +139,60 @@ fn every_file_opens_by_saying_what_it_is() {
         assert!((1..=5).contains(&opening) || long, "{} opens with {opening} lines", path.display());
     }
 }
+
+/// The module that a file is, as `crate::` names it; none for the crate's root.
+fn module_of(path: &Path) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let names = path.strip_prefix(root).unwrap().with_extension("");
+    let mut names: Vec<String> = names.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+    if matches!(names.last().map(String::as_str), Some("mod" | "lib")) {
+        names.pop();
+    }
+    names
+}
+
+/// What a file's `use` declarations name, each as a whole path from the crate's root.
+fn used(module: &[String], code: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for declaration in code.split(';').filter_map(|part| part.rsplit_once("use ").map(|(_, path)| path)) {
+        let (head, group) = declaration.split_once('{').unwrap_or((declaration, ""));
+        let mut base: Vec<String> = head.trim().split("::").filter(|n| !n.is_empty()).map(str::to_owned).collect();
+        let mut from = module.to_vec();
+        match base.first().map(String::as_str) {
+            Some("crate") => from.clear(),
+            Some("super") => drop(from.pop()),
+            _ => continue,
+        }
+        base.remove(0);
+        from.append(&mut base);
+        found.push(from.clone());
+        // The first level of a group: what stands in its own braces is of the same file or below it.
+        for item in group.split([',', '{', '}']) {
+            let item = item.trim().split("::").next().unwrap_or_default();
+            found.push(from.iter().cloned().chain([item.to_owned()]).collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let files: Vec<(Vec<String>, String)> =
+        sources().into_values().flatten().map(|(path, code)| (module_of(&path), code)).collect();
+    // What a file takes from its own folder's `mod.rs`, and that from it, is one room's.
+    let kin = |a: &[String], b: &[String]| a.starts_with(b) || b.starts_with(a);
+    let imports = |from: &(Vec<String>, String), to: &[String]| {
+        used(&from.0, &from.1).iter().any(|path| {
+            path.starts_with(to) && files.iter().all(|(file, _)| file.len() <= to.len() || !path.starts_with(file))
+        })
+    };
+    let mut circles = Vec::new();
+    for (at, a) in files.iter().enumerate() {
+        for b in files.iter().skip(at + 1).filter(|b| !kin(&a.0, &b.0)) {
+            if imports(a, &b.0) && imports(b, &a.0) {
+                circles.push(format!("{} and {}", a.0.join("::"), b.0.join("::")));
+            }
+        }
+    }
+    assert_eq!(circles, Vec::<String>::new());
+}

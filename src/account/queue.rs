@@ -12,9 +12,10 @@ use super::turn::model_calls::ModelCalls;
 use super::turn::run;
 use super::{Account, Handled, Running};
 use crate::agent::Container;
-use crate::domain::{Message, Millis, RequestId, Role, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{Millis, RequestId, SessionId, Turn, TurnId, TurnStatus};
 use crate::store::sql::Sql;
-use crate::store::turns::{ActiveTurn, NewTurn, TurnWork};
+use crate::store::transactions::Admission;
+use crate::store::turns::{ActiveTurn, TurnWork};
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     pub(super) fn start_turn(
@@ -30,7 +31,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
             (turn_id, false, false)
         } else {
-            let (turn_id, replayed) = self.store.transaction(|| self.admit(start, request_id, now))?;
+            let (turn_id, replayed) = self.admit(start, request_id, now)?;
             (turn_id, !replayed, replayed)
         };
         if admitted {
@@ -66,7 +67,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
     }
 
-    /// Stores a turn, or finds the one that its key made. Part of one transaction.
+    /// Stores a turn, or finds the one that its key made; nothing comes between the two.
     fn admit(&self, start: &StartTurn, request_id: &RequestId, now: Millis) -> Result<(TurnId, bool), AccountError> {
         if let Some((key, hash)) = &start.idempotency
             && let Some((turn_id, stored_hash)) = self.store.turn_by_key(key)?
@@ -81,22 +82,18 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
         let turn_id = TurnId::new(self.host.uuid());
-        self.store.remember_account(&self.id)?;
-        let seq = self.store.open_conversation(&session_id, &start.title, start.prompt.len(), now)?;
-        let query =
-            Message { seq, turn_id: turn_id.clone(), role: Role::User, content: start.prompt.clone(), timestamp: now };
-        self.store.insert_message(&session_id, &query)?;
-        self.store.insert_turn(&NewTurn {
+        self.store.admit(&Admission {
+            account_id: &self.id,
             turn_id: &turn_id,
             session_id: &session_id,
-            seq,
-            ordinal: active.last().map_or(0, |last| last.ordinal) + 1,
+            title: &start.title,
+            prompt: &start.prompt,
+            options: &start.options,
             request_id,
             idempotency: start.idempotency.as_ref().map(|(key, hash)| (key, hash.as_str())),
-            options: &start.options,
-            created_at: now,
-            started_at: starts_now.then_some(now),
-            instance: self.agent.ready_instance().filter(|_| starts_now).as_deref(),
+            now,
+            starts: starts_now,
+            instance: self.agent.ready_instance().as_deref(),
         })?;
         Ok((turn_id, false))
     }

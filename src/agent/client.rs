@@ -10,6 +10,7 @@ use futures_util::lock::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::error::AgentError;
 use super::frames::Frames;
 use super::port::{Body, Call, Container, ContainerError, Method, Pieces};
 use crate::domain::{AgentSession, RunOptions, TurnId};
@@ -20,44 +21,6 @@ pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
 const READ_OUT_LIMIT: Duration = Duration::from_secs(1);
 /// Longest error body that is read of the agent server.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-
-/// Why the agent did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The container did not start, or does not answer. The detail is for the log.
-    #[error("container: {0}")]
-    Unreachable(#[from] ContainerError),
-    /// It did not answer in time. The detail is for the log.
-    #[error("container: {0}")]
-    Silent(ContainerError),
-    /// The platform has no room for another container. The detail is for the log.
-    #[error("container: {0}")]
-    NoInstance(ContainerError),
-    /// It was started with another token than the account has.
-    #[error("the agent server does not take the token")]
-    Unauthorized,
-    /// The stream of frames broke off before its end.
-    #[error("the stream of frames was cut")]
-    Cut,
-    /// It does not know this turn.
-    #[error("unknown turn")]
-    UnknownTurn,
-    /// It no longer holds this conversation and wants its transcript.
-    #[error("transcript required")]
-    TranscriptRequired,
-    /// It is about to stop and takes no new turn.
-    #[error("draining")]
-    Draining,
-    /// A turn of the conversation has not ended there.
-    #[error("the conversation is busy")]
-    SessionBusy,
-    /// Every process that it may have is taken by a running turn.
-    #[error("every process is taken")]
-    NoProcess,
-    /// It said what the protocol does not allow. The detail is for the log.
-    #[error("protocol: {0}")]
-    Protocol(String),
-}
 
 /// The first line of `POST /turns`.
 #[derive(Serialize)]

@@ -1,6 +1,6 @@
 //! A turn's stream of frames: bytes in, frames out. A stream that ends before its `end` frame was cut.
 
-use super::client::AgentError;
+use super::error::AgentError;
 use super::port::Body;
 use super::protocol::Frame;
 

@@ -2,12 +2,14 @@
 //! failures. It owns the port to a container, which `platform` implements; it stores nothing and decides nothing about turns.
 
 mod client;
+mod error;
 mod frames;
 mod port;
 pub mod protocol;
 mod start;
 
-pub use client::{Agent, AgentError, Health, TurnRequest};
+pub use client::{Agent, Health, TurnRequest};
+pub use error::AgentError;
 pub use frames::Frames;
 pub use port::{Answer, Body, Call, Container, ContainerError, Method, Pieces};
 pub use start::{Readiness, START_LIMIT};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::client::{Agent, AgentError, CALL_LIMIT, silent};
+use super::client::{Agent, CALL_LIMIT, silent};
+use super::error::AgentError;
 use super::port::{Container, ContainerError};
 
 /// How long a turn waits for a container that starts, whatever goes wrong with it meanwhile. Most starts take a few seconds; of

@@ -95,7 +95,7 @@ impl<'a> ToolInput<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::protocol::Tool;
+    use crate::account::turn::listeners::Tool;
     use crate::domain::EventId;
 
     fn sent(kind: EventKind) -> String {

@@ -11,6 +11,7 @@ pub mod schema;
 pub mod search;
 pub mod sql;
 pub mod stats;
+pub mod transactions;
 pub mod transcripts;
 pub mod turns;
 

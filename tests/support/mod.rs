@@ -13,11 +13,11 @@ use std::cell::Cell as Shared;
 use std::rc::Rc;
 
 use claude_agent_service::domain::{
-    AgentSession, IdempotencyKey, Message, Millis, RequestId, Role, SessionId, Title, TurnId, TurnOptions, TurnStatus,
-    Usage,
+    AgentSession, IdempotencyKey, Millis, RequestId, SessionId, Title, TurnId, TurnOptions, TurnStatus, Usage,
 };
 use claude_agent_service::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
-use claude_agent_service::store::turns::{NewTurn, TurnEnd};
+use claude_agent_service::store::transactions::{self, Finished};
+use claude_agent_service::store::turns::TurnEnd;
 use claude_agent_service::store::{Store, StoreError};
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -237,31 +237,21 @@ pub fn admission<'a>(n: u128, session_id: &'a str, prompt: &'a str) -> Admission
     Admission { session_id, turn_id: turn(n), prompt, key: None, now, starts: true }
 }
 
-/// Admits a turn as an account does, in one transaction. Returns the query's `seq`.
+/// Admits a turn. Returns the query's `seq`.
 pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, StoreError> {
-    let session_id = session(turn.session_id);
     let key: Option<(IdempotencyKey, &str)> = turn.key.map(|(key, hash)| (key.parse().unwrap(), hash));
-    store.transaction(|| {
-        let ordinal = store.active_turns()?.last().map_or(0, |last| last.ordinal) + 1;
-        let title = Title::from_prompt(turn.prompt);
-        let seq = store.open_conversation(&session_id, &title, turn.prompt.len(), turn.now)?;
-        let turn_id = turn.turn_id.clone();
-        let content = turn.prompt.to_owned();
-        let query = Message { seq, turn_id, role: Role::User, content, timestamp: turn.now };
-        store.insert_message(&session_id, &query)?;
-        store.insert_turn(&NewTurn {
-            turn_id: &turn.turn_id,
-            session_id: &session_id,
-            seq,
-            ordinal,
-            request_id: &RequestId::new(Uuid::from_u128(7)),
-            idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
-            options: &TurnOptions::default(),
-            created_at: turn.now,
-            started_at: turn.starts.then_some(turn.now),
-            instance: None,
-        })?;
-        Ok(seq)
+    store.admit(&transactions::Admission {
+        account_id: &"zoë".parse().unwrap(),
+        turn_id: &turn.turn_id,
+        session_id: &session(turn.session_id),
+        title: &Title::from_prompt(turn.prompt),
+        prompt: turn.prompt,
+        options: &TurnOptions::default(),
+        request_id: &RequestId::new(Uuid::from_u128(7)),
+        idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
+        now: turn.now,
+        starts: turn.starts,
+        instance: None,
     })
 }
 
@@ -274,8 +264,9 @@ pub const USAGE: Usage = Usage {
     cost_usd: 0.1,
 };
 
-/// Ends a turn with an answer as an account does, in one transaction. Returns whether it was still active.
+/// Ends a turn with an answer. Returns whether it was still active.
 pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Millis) -> Result<bool, StoreError> {
+    let active = store.active_turns()?.iter().any(|turn| turn.turn_id == *turn_id);
     let end = TurnEnd {
         status: TurnStatus::Completed,
         error: None,
@@ -285,17 +276,15 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         duration_ms: Some(900),
         finished_at: now,
     };
-    store.transaction(|| {
-        let Some((ended, seq)) = store.end_turn(turn_id, &end)? else { return Ok(false) };
-        let session_id = ended.session_id;
-        let content = answer.to_owned();
-        let answer = Message { seq: seq + 1, turn_id: turn_id.clone(), role: Role::Assistant, content, timestamp: now };
-        store.insert_message(&session_id, &answer)?;
-        store.append_transcript(&session_id, "{\"type\":\"user\"}\n")?;
-        let bytes = Some(answer.content.len());
-        store.close_turn_of_conversation(&session_id, Some(&agent_session(1)), bytes, USAGE, now)?;
-        Ok(true)
-    })
+    store.finish(&Finished {
+        turn_id,
+        end,
+        answer: Some(answer),
+        transcript: "{\"type\":\"user\"}\n",
+        agent_session: Some(&agent_session(1)),
+        frees_key: false,
+    })?;
+    Ok(active)
 }
 
 /// A whole turn: the `n`-th, `n` seconds after [`NOW`], answered at once.

@@ -10,10 +10,10 @@ use crate::account::command::AccountError;
 use crate::account::host::{Host, Registry};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
-use crate::domain::{EventId, Failure, FailureCode, Message, Millis, RequestId, Role, Turn, TurnStatus, Usage};
+use crate::domain::{EventId, Failure, FailureCode, Millis, RequestId, Turn, TurnStatus, Usage};
 use crate::log::{Level, Line};
-use crate::store::StoreError;
 use crate::store::sql::Sql;
+use crate::store::transactions::Finished;
 use crate::store::turns::ActiveTurn;
 use crate::store::turns::TurnEnd;
 
@@ -43,44 +43,21 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
-        let end = TurnEnd {
-            status: ending.status,
-            error: failure.as_ref(),
-            model: ending.result.as_ref().and_then(|result| result.model.as_deref()),
-            usage,
-            num_turns: ending.result.as_ref().map(|result| result.num_turns),
-            duration_ms: ending.result.as_ref().map(|result| whole_ms(result.duration_ms)),
-            finished_at: now,
-        };
-        let stored = self.store.transaction(|| -> Result<Option<Turn>, StoreError> {
-            let Some((mut ended, seq)) = self.store.end_turn(&turn.turn_id, &end)? else {
-                return self.store.turn(&turn.turn_id);
-            };
-            if ending.code.is_some_and(may_be_sent_again) {
-                self.store.free_key(&turn.turn_id)?;
-            }
-            if let Some(answer) = answer {
-                let message = Message {
-                    seq: seq + 1,
-                    turn_id: turn.turn_id.clone(),
-                    role: Role::Assistant,
-                    content: answer.text.clone(),
-                    timestamp: now,
-                };
-                self.store.insert_message(&ended.session_id, &message)?;
-                ended.response = Some(message.content);
-            }
-            self.store.append_transcript(&ended.session_id, progress.waiting_transcript())?;
-            let answer_bytes = answer.map(|answer| answer.text.len());
-            let agent_session = progress.agent_session.as_ref();
-            self.store.close_turn_of_conversation(
-                &ended.session_id,
-                agent_session,
-                answer_bytes,
-                usage.unwrap_or_default(),
-                now,
-            )?;
-            Ok(Some(ended))
+        let stored = self.store.finish(&Finished {
+            turn_id: &turn.turn_id,
+            end: TurnEnd {
+                status: ending.status,
+                error: failure.as_ref(),
+                model: ending.result.as_ref().and_then(|result| result.model.as_deref()),
+                usage,
+                num_turns: ending.result.as_ref().map(|result| result.num_turns),
+                duration_ms: ending.result.as_ref().map(|result| whole_ms(result.duration_ms)),
+                finished_at: now,
+            },
+            answer: answer.map(|answer| answer.text.as_str()),
+            transcript: progress.waiting_transcript(),
+            agent_session: progress.agent_session.as_ref(),
+            frees_key: ending.code.is_some_and(may_be_sent_again),
         })?;
         self.clean_up_after(turn, progress, ending, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));

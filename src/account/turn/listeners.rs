@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_channel::{mpsc, oneshot};
 use futures_util::Stream;
 
-use crate::agent::protocol::{Retry, Tool};
+pub use crate::agent::protocol::{Retry, Tool};
 use crate::domain::{EventId, SessionId, Turn, TurnId, TurnStatus};
 
 /// Events that a follower may be behind before it is cut.

@@ -1,0 +1,111 @@
+//! The two transactions of a turn: its admission and its end. Each writes all of it or nothing.
+
+use super::sql::Sql;
+use super::turns::{NewTurn, TurnEnd};
+use super::{Store, StoreError};
+use crate::domain::{
+    AccountId, AgentSession, IdempotencyKey, Message, Millis, RequestId, Role, SessionId, Title, Turn, TurnId,
+    TurnOptions,
+};
+
+/// A turn that is admitted, with its query.
+pub struct Admission<'a> {
+    /// The account, which is written with its first turn.
+    pub account_id: &'a AccountId,
+    /// The turn's id.
+    pub turn_id: &'a TurnId,
+    /// Its conversation; a new one where it is unknown.
+    pub session_id: &'a SessionId,
+    /// The title of a new conversation.
+    pub title: &'a Title,
+    /// What the user said.
+    pub prompt: &'a str,
+    /// What was asked of the agent.
+    pub options: &'a TurnOptions,
+    /// The request that made it.
+    pub request_id: &'a RequestId,
+    /// The caller's key and the hash of the request it came with.
+    pub idempotency: Option<(&'a IdempotencyKey, &'a str)>,
+    /// When.
+    pub now: Millis,
+    /// Whether it starts at once.
+    pub starts: bool,
+    /// The agent server that it is given to, where it starts and that is known.
+    pub instance: Option<&'a str>,
+}
+
+/// The end of a turn, with all that is stored of it.
+pub struct Finished<'a> {
+    /// The turn's id.
+    pub turn_id: &'a TurnId,
+    /// How it ended.
+    pub end: TurnEnd<'a>,
+    /// The answer, of a turn that has one.
+    pub answer: Option<&'a str>,
+    /// The lines of its transcript that are not stored yet.
+    pub transcript: &'a str,
+    /// The SDK's session, where the agent has said it.
+    pub agent_session: Option<&'a AgentSession>,
+    /// Whether its idempotency key may make another turn.
+    pub frees_key: bool,
+}
+
+impl<S: Sql> Store<S> {
+    /// Stores a turn and its query. Returns the query's place in the conversation.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects a statement, for instance for a key that is stored already.
+    pub fn admit(&self, turn: &Admission<'_>) -> Result<i64, StoreError> {
+        self.transaction(|| {
+            self.remember_account(turn.account_id)?;
+            let ordinal = self.active_turns()?.last().map_or(0, |last| last.ordinal) + 1;
+            let seq = self.open_conversation(turn.session_id, turn.title, turn.prompt.len(), turn.now)?;
+            self.insert_message(turn.session_id, &message(seq, turn.turn_id, Role::User, turn.prompt, turn.now))?;
+            self.insert_turn(&NewTurn {
+                turn_id: turn.turn_id,
+                session_id: turn.session_id,
+                seq,
+                ordinal,
+                request_id: turn.request_id,
+                idempotency: turn.idempotency,
+                options: turn.options,
+                created_at: turn.now,
+                started_at: turn.starts.then_some(turn.now),
+                instance: turn.instance.filter(|_| turn.starts),
+            })?;
+            Ok(seq)
+        })
+    }
+
+    /// Stores the end of a turn. Returns the turn as it has ended, or as it is stored where it had ended before; none where it was deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects a statement.
+    pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
+        let Finished { turn_id, end, answer, transcript, agent_session, frees_key } = finished;
+        self.transaction(|| {
+            let Some((mut ended, seq)) = self.end_turn(turn_id, end)? else { return self.turn(turn_id) };
+            if *frees_key {
+                self.free_key(turn_id)?;
+            }
+            if let Some(answer) = answer {
+                let answer = message(seq + 1, turn_id, Role::Assistant, answer, end.finished_at);
+                self.insert_message(&ended.session_id, &answer)?;
+                ended.response = Some(answer.content);
+            }
+            self.append_transcript(&ended.session_id, transcript)?;
+            self.close_turn_of_conversation(
+                &ended.session_id,
+                *agent_session,
+                answer.map(str::len),
+                end.usage.unwrap_or_default(),
+                end.finished_at,
+            )?;
+            Ok(Some(ended))
+        })
+    }
+}
+
+fn message(seq: i64, turn_id: &TurnId, role: Role, content: &str, timestamp: Millis) -> Message {
+    Message { seq, turn_id: turn_id.clone(), role, content: content.to_owned(), timestamp }
+}
