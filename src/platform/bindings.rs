@@ -171,9 +171,6 @@ extern "C" {
     pub fn warn(line: &str);
     #[wasm_bindgen(js_namespace = console)]
     pub fn error(line: &str);
-
-    #[wasm_bindgen(js_name = setTimeout)]
-    pub fn set_timeout(closure: &Function, ms: f64) -> JsValue;
 }
 
 // One call for what would take a call each: a request's head and the names of its headers, a response with its headers, a request that
