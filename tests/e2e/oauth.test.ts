@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { before, describe, test } from "node:test";
 import type { Client } from "./client.ts";
-import { containerOf } from "./processes.ts";
+import { containerOf, whileTurnRuns } from "./processes.ts";
 import { Outbound, serviceWithUpstream } from "./upstream.ts";
 
 const TOKEN = "sk-ant-oat01-e2e-77c1d0";
@@ -37,7 +37,8 @@ describe("an OAuth token", { timeout: 60_000 }, () => {
   test("takes the place of whatever credential comes", async () => {
     const outbound = new Outbound(await containerOf(client, running));
     const headers = { "x-api-key": STOLEN, authorization: `Bearer ${STOLEN}` };
-    const [arrival] = await upstream.arrivalsDuring(() => outbound.ask("POST", "http://model.internal/v1/messages", headers, "{}"));
+    const ask = (): Promise<unknown> => outbound.ask("POST", "http://model.internal/v1/messages", headers, "{}");
+    const [arrival] = await whileTurnRuns(client, () => upstream.arrivalsDuring(ask));
     assert.equal(arrival?.headers.authorization, `Bearer ${TOKEN}`);
     assert.ok(!JSON.stringify(arrival.headers).includes(STOLEN));
   });

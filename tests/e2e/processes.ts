@@ -86,3 +86,14 @@ export async function serverAndCli(client: Client, service: Service, session_id:
 export async function containerOf(client: Client, service: Service): Promise<number> {
   return (await serverAndCli(client, service, "ancestors")).server;
 }
+
+/** Does something while a turn of the account runs, which calls nobody: only then does the gateway let a call through. */
+export async function whileTurnRuns<T>(client: Client, during: () => Promise<T>): Promise<T> {
+  const events = await client.stream('[[tool Bash {"command":"sleep 600"}]]', { session_id: "running" });
+  await events.until(({ event }) => event === "tool");
+  try {
+    return await during();
+  } finally {
+    await client.cancel("running");
+  }
+}

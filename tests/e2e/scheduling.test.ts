@@ -4,9 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { containerOf, gone } from "./processes.ts";
+import { containerOf, gone, whileTurnRuns } from "./processes.ts";
 import { SECRET, service } from "./support.ts";
 import { Outbound } from "./upstream.ts";
+import type { Heard } from "./upstream.ts";
 
 const running = service({ schedulingPolicy: "durable_object", vars: { CONTAINER_INTERNET: "off" } });
 const TIME_LIMIT_MS = 120_000;
@@ -36,7 +37,8 @@ describe("with containers that their objects schedule", { timeout: TIME_LIMIT_MS
     assert.equal(running.asked(prompt)[0]?.x_api_key, SECRET);
     const outbound = new Outbound(await containerOf(client, running));
     const body = JSON.stringify({ model: "claude-sonnet-4-5", max_tokens: 16, messages: [{ role: "user", content: "[[say hello]]" }] });
-    const answer = await outbound.ask("POST", "http://model.internal/v1/messages", { "content-type": "application/json" }, body);
+    const ask = (): Promise<Heard> => outbound.ask("POST", "http://model.internal/v1/messages", { "content-type": "application/json" }, body);
+    const answer = await whileTurnRuns(client, ask);
     assert.deepEqual([answer.status, /hello/.test(answer.body)], [200, true]);
     assert.equal((await outbound.ask("POST", "http://model.internal/query")).status, 404);
     assert.equal((await outbound.ask("GET", "http://192.0.2.1/")).status, 403);
