@@ -173,7 +173,7 @@ fn running(start: Start) -> (World, Agent<World>) {
     world.0.running.set(Some((Duration::ZERO, start)));
     world.0.token.replace("earlier".to_owned());
     let agent = Agent::new(world.clone());
-    agent.adopt(Some("earlier".to_owned()));
+    agent.adopt(Some("earlier".to_owned()), false);
     (world, agent)
 }
 
@@ -258,6 +258,14 @@ fn one_that_has_answered_and_falls_silent_is_replaced_soon() {
 }
 
 #[test]
+fn one_that_an_earlier_object_has_heard_and_that_refuses_is_replaced_at_once() {
+    let (world, agent) = running(Start::Boots(FOREVER));
+    agent.adopt(Some("earlier".to_owned()), true);
+    assert_eq!(world.ensure(&agent).unwrap(), Readiness::Replaced);
+    assert!(world.0.now.get() < SECOND * 3, "{:?}", world.0.now.get());
+}
+
+#[test]
 fn one_that_never_answers_is_replaced_within_the_wait_of_one_turn() {
     let (world, agent) = running(Start::Boots(FOREVER));
     world.0.manner.set(Manner::Hangs);
@@ -268,7 +276,7 @@ fn one_that_never_answers_is_replaced_within_the_wait_of_one_turn() {
 #[test]
 fn a_server_that_does_not_take_the_token_is_replaced_at_once() {
     let (world, agent) = running(Start::Boots(Duration::ZERO));
-    agent.adopt(Some("of another start".to_owned()));
+    agent.adopt(Some("of another start".to_owned()), true);
     assert_eq!(world.ensure(&agent).unwrap(), Readiness::Replaced);
     assert!(world.0.now.get() < SECOND * 2);
     assert_eq!(*world.0.token.borrow(), "secret");

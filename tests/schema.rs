@@ -8,7 +8,7 @@ use claude_agent_service::store::schema::{ACCOUNT, Migration, migrate};
 use support::{NOW, Rusqlite, at, store};
 
 const SCHEMA: &str = "\
-table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer , agent_token text) strict
+table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer , agent_token text, agent_answered integer not null default 0) strict
 table conversations (session_id text primary key, agent_session text, title text not null, created_at integer not null, last_accessed_at integer not null, message_count integer not null default 0, message_bytes integer not null default 0, next_seq integer not null default 1, metadata text not null default '{}', input_tokens integer not null default 0, output_tokens integer not null default 0, cache_read_input_tokens integer not null default 0, cache_creation_input_tokens integer not null default 0, cost_usd real not null default 0, listed text not null as (json_object('session_id', session_id, 'title', title, 'created_at', created_at, 'last_accessed_at', last_accessed_at, 'metadata', json_set(metadata, '$.message_count', message_count))) stored) strict, without rowid
 index conversations_by_access on conversations (last_accessed_at, session_id)
 table messages (session_id text not null references conversations on delete cascade, seq integer not null, part integer not null default 0, turn_id text not null, role text not null, content text not null, timestamp integer not null, primary key (session_id, seq, part)) strict, without rowid

@@ -27,7 +27,7 @@ use turn::Stop;
 use turn::listeners::{Listeners, Subscription, announcement};
 use turn::model_calls::ModelCalls;
 
-use crate::agent::{Agent, Container, ContainerError};
+use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
 use crate::domain::{AccountId, AgentSession, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
@@ -73,6 +73,8 @@ pub struct Account<S, C, H> {
     /// How many alarms more look for turns that have not left the container.
     orphan_looks: Cell<u32>,
     awake: Cell<bool>,
+    /// Whether it is stored that the running container's agent server has answered.
+    agent_answered: Cell<bool>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
     prewarm: Cell<Option<prewarm::Prewarm>>,
@@ -98,6 +100,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             cut_short: RefCell::default(),
             orphan_looks: Cell::new(0),
             awake: Cell::new(false),
+            agent_answered: Cell::new(false),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
             prewarm: Cell::new(None),
@@ -175,7 +178,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             return Ok(());
         }
         if self.agent.is_running() {
-            self.agent.adopt(self.store.agent_token()?);
+            let (token, answered) = self.store.agent_token()?.unzip();
+            self.agent_answered.set(answered.unwrap_or(false));
+            self.agent.adopt(token, self.agent_answered.get());
         }
         for turn in self.store.active_turns()? {
             if turn.status == TurnStatus::Running {
@@ -236,10 +241,24 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(Reply::Deleted)
     }
 
+    /// Makes sure that the agent server answers, and keeps in mind that it has.
+    async fn ensure_agent(&self, busy: bool) -> Result<Readiness, AgentError> {
+        let readiness = self.agent.ensure(busy, &|| self.mint_token()).await?;
+        if !self.agent_answered.replace(true)
+            && self.store.is_made()
+            && let Err(error) = self.store.set_agent_answered()
+        {
+            let why = error.to_string();
+            self.log(Level::Error, Line { event: "storage_failed", error: Some(&why), ..Line::default() });
+        }
+        Ok(readiness)
+    }
+
     /// The token of a container that is about to start, stored: an object that comes after this one goes on with it.
     fn mint_token(&self) -> Result<String, ContainerError> {
         // Each has 74 random bits.
         let token = format!("{}{}", self.host.uuid().simple(), self.host.uuid().simple());
+        self.agent_answered.set(false);
         let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
         stored.map_err(|error| ContainerError(error.to_string()))?;
         Ok(token)

@@ -47,7 +47,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     async fn start_ahead(self: Rc<Self>, began_at: Millis) {
         // The alarm stops the container, whatever becomes of the memory of this object.
         self.rest_from(began_at);
-        let outcome = self.agent.ensure(false, &|| self.mint_token()).await;
+        let outcome = self.ensure_agent(false).await;
         let now = self.host.now();
         self.prewarm.set(Some(Prewarm { began_at, starting: false }));
         let (total_ms, instance) = (u64::try_from(now.since(began_at).as_millis()).ok(), self.agent.instance());

@@ -106,9 +106,10 @@ impl<C: Container> Agent<C> {
         self.container.is_running() && !self.stopped.get()
     }
 
-    /// Goes on with a container that an earlier object started with this token.
-    pub fn adopt(&self, token: Option<String>) {
+    /// Goes on with a container that an earlier object started with this token, and whose agent server has `answered` it or not.
+    pub fn adopt(&self, token: Option<String>, answered: bool) {
         self.token.replace(token);
+        self.answered.set(answered);
     }
 
     pub(super) async fn limited<T>(

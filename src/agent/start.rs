@@ -15,8 +15,8 @@ use super::port::{Container, ContainerError};
 pub const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long a container that runs may leave questions after its health unanswered from its start on: it boots.
 const BOOT_LIMIT: Duration = Duration::from_mins(1);
-/// The same for one that has answered before: it hangs.
-const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+/// The same for one that has answered before: it is dead, or hangs. One question that it takes and does not answer is enough.
+const SILENCE_LIMIT: Duration = Duration::from_secs(1);
 /// How many such questions may be taken and not answered while it boots: what boots refuses them.
 const MAX_BOOT_SILENCES: u32 = 3;
 /// Pause before a container is asked for again that did not start or that died as it booted; it doubles each time, up to the longest.

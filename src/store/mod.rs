@@ -170,14 +170,24 @@ impl<S: Sql> Store<S> {
         Ok(row.map_or(Ok(None), |row| row.opt_integer(0))?.map(Millis::new))
     }
 
-    /// What the running container was started with; none where none was started.
+    /// What the running container was started with, and whether its agent server has ever answered; none where none was started.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn agent_token(&self) -> Result<Option<String>, StoreError> {
-        const READ: &str = "select agent_token from account where id = 1";
-        let row = self.sql.first(READ, &[])?;
-        Ok(row.map_or(Ok(None), |mut row| row.opt_text(0))?)
+    pub fn agent_token(&self) -> Result<Option<(String, bool)>, StoreError> {
+        const READ: &str = "select agent_token, agent_answered from account where id = 1";
+        let Some(mut row) = self.sql.first(READ, &[])? else { return Ok(None) };
+        let answered = row.integer(1)? != 0;
+        Ok(row.opt_text(0)?.map(|token| (token, answered)))
+    }
+
+    /// Records that the agent server has answered.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_agent_answered(&self) -> Result<(), StoreError> {
+        const SET: &str = "update account set agent_answered = 1 where id = 1";
+        Ok(self.sql.execute(SET, &[])?)
     }
 
     /// Records what the container is started with.
@@ -185,7 +195,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn set_agent_token(&self, token: &str) -> Result<(), StoreError> {
-        const SET: &str = "update account set agent_token = ?1 where id = 1";
+        const SET: &str = "update account set agent_token = ?1, agent_answered = 0 where id = 1";
         Ok(self.sql.execute(SET, &[Value::Text(token)])?)
     }
 
