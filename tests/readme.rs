@@ -21,7 +21,8 @@ fn read(file: &str) -> String {
 
 /// The documents, by their paths below the root.
 fn documents() -> Vec<String> {
-    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let docs =
+        fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let docs = docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
     docs.chain(["README.md", "container/README.md", "dev/model/README.md"].map(str::to_owned)).collect()
 }
@@ -33,11 +34,13 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 /// The lines outside of blocks of code.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().scan(false, |in_block, line| {
-        let fence = line.starts_with("```");
-        *in_block ^= fence;
-        Some((!fence && !*in_block).then_some(line))
-    }).flatten()
+    text.lines()
+        .scan(false, |in_block, line| {
+            let fence = line.starts_with("```");
+            *in_block ^= fence;
+            Some((!fence && !*in_block).then_some(line))
+        })
+        .flatten()
 }
 
 /// A row: the var, its default and its example, each as the table says it.
@@ -119,10 +122,14 @@ fn the_example_of_servers_is_accepted() {
 #[test]
 fn every_route_is_in_the_table_and_no_other() {
     let contract = read("docs/api.md");
-    let told: BTreeSet<&str> =
-        contract.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).filter(|r| r.contains(" /")).collect();
+    let told: BTreeSet<&str> = contract
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|r| r.contains(" /"))
+        .collect();
     let source = read("src/api/route.rs");
-    let routes: BTreeSet<&str> = source.lines().filter_map(|line| line.trim().strip_prefix("/// `")?.strip_suffix('`')).collect();
+    let routes: BTreeSet<&str> =
+        source.lines().filter_map(|line| line.trim().strip_prefix("/// `")?.strip_suffix('`')).collect();
     assert_eq!(told, routes);
     for route in told {
         let (method, path) = route.split_once(' ').unwrap();
@@ -149,7 +156,12 @@ fn every_direct_dependency_is_in_the_tables_and_no_other() {
         let text = read(manifest);
         let tables = text.split("\n[").filter(|table| table.split(']').next().unwrap().ends_with("dependencies"));
         direct.extend(tables.flat_map(|table| {
-            table.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+            table
+                .lines()
+                .skip(1)
+                .filter_map(|line| line.split_once(" = "))
+                .map(|(name, _)| name.to_owned())
+                .collect::<Vec<_>>()
         }));
     }
     for manifest in ["package.json", "container/package.json"] {
@@ -206,7 +218,10 @@ fn every_link_between_the_documents_leads_to_a_file_and_a_heading() {
             if let Some(heading) = heading {
                 let text = fs::read_to_string(&target).unwrap();
                 let mut headings = prose(&text).filter(|line| line.starts_with('#'));
-                assert!(headings.any(|line| anchor(line.trim_start_matches('#').trim_start()) == heading), "{document}: {link}");
+                assert!(
+                    headings.any(|line| anchor(line.trim_start_matches('#').trim_start()) == heading),
+                    "{document}: {link}"
+                );
             }
             found += 1;
         }
