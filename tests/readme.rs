@@ -23,7 +23,7 @@ fn read(file: &str) -> String {
 fn documents() -> Vec<String> {
     let docs =
         fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let docs = docs.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    let docs = docs.map(|name| format!("docs/{name}"));
     docs.chain(["README.md", "container/README.md", "dev/model/README.md"].map(str::to_owned)).collect()
 }
 
