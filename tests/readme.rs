@@ -1,13 +1,47 @@
-//! The README's tables of configuration against `Config`: every var that is read is in them and no other, with the default it has
-//! and an example that is taken.
+//! The documents against the sources: every variable that is read is in the tables of `docs/configuration.md` and no other, with the
+//! default it has and an example that is accepted; routes, codes and dependencies are those that there are; links lead somewhere.
 #![allow(clippy::unwrap_used, reason = "a suite that cannot go on stops")]
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use claude_agent_service::api::route::Route;
 use claude_agent_service::config::Config;
+use claude_agent_service::error::Code;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// The documents, by their paths below the root.
+fn documents() -> Vec<String> {
+    let docs =
+        fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let docs = docs.map(|name| format!("docs/{name}"));
+    docs.chain(["README.md", "container/README.md", "dev/model/README.md"].map(str::to_owned)).collect()
+}
+
+/// What stands in backticks, outside of blocks of code.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    prose(text).flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// The lines outside of blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .scan(false, |in_block, line| {
+            let fence = line.starts_with("```");
+            *in_block ^= fence;
+            Some((!fence && !*in_block).then_some(line))
+        })
+        .flatten()
+}
 
 /// A row: the var, its default and its example, each as the table says it.
 struct Row {
@@ -16,14 +50,9 @@ struct Row {
     example: String,
 }
 
-fn section() -> String {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    readme.split("\n## ").find(|section| section.starts_with("Configuration\n")).unwrap().to_owned()
-}
-
 fn rows() -> Vec<Row> {
-    let section = section();
-    let lines = section.lines().filter(|line| line.starts_with("| `"));
+    let text = read("docs/configuration.md");
+    let lines = text.lines().filter(|line| line.starts_with("| `"));
     lines
         .map(|line| {
             let mut cells = line.trim_matches('|').split('|').map(str::trim);
@@ -45,7 +74,7 @@ fn with(name: &str, value: &str) -> Result<Config, String> {
 }
 
 #[test]
-fn every_var_that_is_read_is_in_the_readme_and_no_other() {
+fn every_variable_that_is_read_is_in_the_tables_and_no_other() {
     let read = RefCell::new(BTreeSet::new());
     let secret = "s".repeat(32);
     Config::parse(|name| {
@@ -58,7 +87,7 @@ fn every_var_that_is_read_is_in_the_readme_and_no_other() {
 }
 
 #[test]
-fn every_default_of_the_readme_is_the_default() {
+fn every_default_of_the_tables_is_the_default() {
     let nothing_set = format!("{:?}", with("", "").unwrap());
     let rows = rows();
     let told: Vec<_> = rows.iter().filter_map(|row| Some((&row.name, value(&row.default)?))).collect();
@@ -69,7 +98,7 @@ fn every_default_of_the_readme_is_the_default() {
 }
 
 #[test]
-fn every_example_of_the_readme_is_taken_and_changes_something() {
+fn every_example_of_the_tables_is_accepted_and_changes_something() {
     let nothing_set = format!("{:?}", with("", "").unwrap());
     let rows = rows();
     let told: Vec<_> = rows.iter().filter_map(|row| Some((&row.name, value(&row.example)?))).collect();
@@ -84,8 +113,126 @@ fn every_example_of_the_readme_is_taken_and_changes_something() {
 }
 
 #[test]
-fn the_example_of_servers_is_taken() {
-    let section = section();
-    let line = section.lines().find(|line| line.ends_with("secret put MCP_SERVERS")).unwrap();
+fn the_example_of_servers_is_accepted() {
+    let text = read("docs/configuration.md");
+    let line = text.lines().find(|line| line.ends_with("secret put MCP_SERVERS")).unwrap();
     with("MCP_SERVERS", line.split('\'').nth(1).unwrap()).unwrap();
+}
+
+#[test]
+fn every_route_is_in_the_table_and_no_other() {
+    let contract = read("docs/api.md");
+    let told: BTreeSet<&str> = contract
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|r| r.contains(" /"))
+        .collect();
+    let source = read("src/api/route.rs");
+    let routes: BTreeSet<&str> =
+        source.lines().filter_map(|line| line.trim().strip_prefix("/// `")?.strip_suffix('`')).collect();
+    assert_eq!(told, routes);
+    for route in told {
+        let (method, path) = route.split_once(' ').unwrap();
+        let path = path.replace("{id}", "a").replace("{turn_id}", "turn_0123456789abcdef0123456789abcdef");
+        assert!(Route::parse(method, &path).is_ok(), "{route}");
+    }
+}
+
+#[test]
+fn every_code_is_in_the_table_with_its_status() {
+    let contract = read("docs/api.md");
+    let rows = contract.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let told: BTreeSet<(u16, &str)> = rows
+        .filter_map(|(status, codes)| Some((status.parse().ok()?, codes)))
+        .flat_map(|(status, codes)| quoted(codes).map(move |code| (status, code)))
+        .collect();
+    assert_eq!(told, Code::ALL.iter().map(|code| (code.status(), code.as_str())).collect());
+}
+
+#[test]
+fn every_direct_dependency_is_in_the_tables_and_no_other() {
+    let mut direct = BTreeSet::new();
+    for manifest in ["Cargo.toml", "dev/bindgen/Cargo.toml"] {
+        let text = read(manifest);
+        let tables = text.split("\n[").filter(|table| table.split(']').next().unwrap().ends_with("dependencies"));
+        direct.extend(tables.flat_map(|table| {
+            table
+                .lines()
+                .skip(1)
+                .filter_map(|line| line.split_once(" = "))
+                .map(|(name, _)| name.to_owned())
+                .collect::<Vec<_>>()
+        }));
+    }
+    for manifest in ["package.json", "container/package.json"] {
+        let package: serde_json::Value = serde_json::from_str(&read(manifest)).unwrap();
+        let tables = ["dependencies", "devDependencies"].iter().filter_map(|table| package[table].as_object());
+        direct.extend(tables.flat_map(|table| table.keys().cloned().collect::<Vec<_>>()));
+    }
+    let text = read("docs/architecture.md");
+    let tables = text.split("\n## Dependencies\n").nth(1).unwrap();
+    let names = tables.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let told: BTreeSet<String> = names.flat_map(quoted).map(str::to_owned).collect();
+    assert_eq!(told, direct);
+}
+
+#[test]
+fn every_script_and_test_that_a_document_names_exists() {
+    let package: serde_json::Value = serde_json::from_str(&read("package.json")).unwrap();
+    let mut found = 0;
+    for document in documents().into_iter().filter(|document| !document.starts_with("container/")) {
+        let text = read(&document);
+        for words in text.lines().map(|line| line.split([' ', '`']).collect::<Vec<_>>()) {
+            for pair in words.windows(3) {
+                let exists = match pair {
+                    ["npm", "run", script] => package["scripts"].get(script.trim_end_matches(';')).is_some(),
+                    ["node", "--test", path] => root().join(path.trim_matches('"')).exists(),
+                    [_, "--test", suite] => root().join("tests").join(suite).with_extension("rs").exists(),
+                    _ => continue,
+                };
+                assert!(exists, "{document}: {}", pair.join(" "));
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 12, "scripts and tests are found");
+}
+
+/// What GitHub makes of a heading: lower case, without punctuation, with `-` for each space.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_between_the_documents_leads_to_a_file_and_a_heading() {
+    let mut found = 0;
+    for document in documents() {
+        let text = read(&document);
+        let links = prose(&text).flat_map(|line| line.split("](").skip(1)).map(|rest| rest.split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (path, heading) = link.split_once('#').map_or((link, None), |(path, heading)| (path, Some(heading)));
+            let from = root().join(&document);
+            let target = if path.is_empty() { from } else { from.parent().unwrap().join(path) };
+            assert!(target.exists(), "{document}: {link}");
+            if let Some(heading) = heading {
+                let text = fs::read_to_string(&target).unwrap();
+                let mut headings = prose(&text).filter(|line| line.starts_with('#'));
+                assert!(
+                    headings.any(|line| anchor(line.trim_start_matches('#').trim_start()) == heading),
+                    "{document}: {link}"
+                );
+            }
+            found += 1;
+        }
+    }
+    assert!(found >= 20, "links are found");
+}
+
+#[test]
+fn every_document_is_linked_to_by_the_readme() {
+    let readme = read("README.md");
+    for document in documents().into_iter().filter(|document| document != "README.md") {
+        assert!(readme.contains(&format!("]({document})")), "{document}");
+    }
 }
