@@ -131,6 +131,8 @@ impl<J> Answer<J> {
                 let answer = Self::new(200, "text/event-stream", Body::Events(subscription));
                 if replayed { answer.with("idempotent-replayed", "true") } else { answer }
             }
+            // What ends an `EventSource`, which would ask again for ever.
+            Reply::NothingFollows => Self::empty(),
             Reply::Purged(visit) => Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }),
             Reply::Visited(visit) => Self::json(200, &visit),
             Reply::Prewarming { started } => Self::json(202, &PrewarmingJson { prewarming: started }),

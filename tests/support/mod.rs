@@ -17,7 +17,7 @@ use claude_agent_service::domain::{
     Usage,
 };
 use claude_agent_service::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
-use claude_agent_service::store::turns::{NewTurn, TurnEnd};
+use claude_agent_service::store::turns::{LastEvents, NewTurn, TurnEnd};
 use claude_agent_service::store::{Store, StoreError};
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -284,6 +284,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         num_turns: Some(1),
         duration_ms: Some(900),
         finished_at: now,
+        last_events: LastEvents { message: 3, end: 5 },
     };
     store.transaction(|| {
         let Some((ended, seq)) = store.end_turn(turn_id, &end)? else { return Ok(false) };
