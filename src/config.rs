@@ -277,11 +277,7 @@ fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._+:[]".contains(&byte);
     let own_port = (scheme == "https" && host.ends_with(":443")) || (scheme == "http" && host.ends_with(":80"));
-    !scheme.is_empty()
-        && !host.is_empty()
-        && text.bytes().all(|byte| byte == b'/' || plain(byte))
-        && !host.contains('/')
-        && !own_port
+    [scheme, host].iter().all(|part| !part.is_empty() && part.bytes().all(plain)) && !own_port
 }
 
 #[cfg(test)]
