@@ -119,6 +119,7 @@ impl Listeners {
     }
 
     /// The number of the last `message`, where it says this.
+    #[must_use]
     pub fn number_of_last(&self, text: &str) -> Option<u64> {
         let mut messages = self.log.iter().rev().filter_map(|event| match &event.kind {
             EventKind::Message(said) => Some((event.id.n, said)),

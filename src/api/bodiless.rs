@@ -24,6 +24,7 @@ pub struct BodilessHead {
 
 impl BodilessHead {
     /// What is known of `command` without the body.
+    #[must_use]
     pub fn parse(head: &Head<'_>, principal: Principal, named: Option<AccountId>, command: Command) -> Self {
         Self { principal, named, command, kind: need_json(head) }
     }

@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_cursor_does_not_go_with_an_offset_but_with_its_default() {
         let page = |parameters: &str| match sent("GET", &format!("/conversations?{parameters}"), "")?.1 {
-            Command::ListConversations { page, .. } => Ok(page),
+            Command::ListConversations { page, .. } => Ok::<Page, ApiError>(page),
             other => panic!("{other:?}"),
         };
         assert_eq!(page("cursor=1.a&offset=0").unwrap(), page("cursor=1.a").unwrap());
