@@ -27,6 +27,18 @@ impl std::fmt::Debug for Credential {
     }
 }
 
+/// The pages of other sites that may ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Origins {
+    /// None.
+    #[default]
+    None,
+    /// Those of every site.
+    Any,
+    /// Those of these origins, each as a browser writes it.
+    These(Vec<String>),
+}
+
 /// Who may speak for an account. Prints no secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Auth {
@@ -36,6 +48,8 @@ pub struct Auth {
     pub api_keys: Vec<String>,
     /// `JWT_SECRET`: signs tokens that speak for the account in `sub`.
     pub jwt: Option<Jwt>,
+    /// `ALLOWED_ORIGINS`: whose pages may ask, with a key or a token like everybody.
+    pub origins: Origins,
 }
 
 /// How tokens are checked.
@@ -51,7 +65,8 @@ pub struct Jwt {
 
 impl std::fmt::Debug for Auth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Auth {{ open: {}, api_keys: {}, jwt: {} }}", self.open, self.api_keys.len(), self.jwt.is_some())
+        let (open, keys, jwt, origins) = (self.open, self.api_keys.len(), self.jwt.is_some(), &self.origins);
+        write!(f, "Auth {{ open: {open}, api_keys: {keys}, jwt: {jwt}, origins: {origins:?} }}")
     }
 }
 
@@ -110,7 +125,7 @@ pub struct Config {
     pub credential: Option<Credential>,
     /// `MODEL_API_URL`: where the model's API is, without a slash at its end.
     pub model_api_url: String,
-    /// `AUTH`, `API_KEYS`, `JWT_SECRET`, `JWT_ISSUER`, `JWT_AUDIENCE`.
+    /// `AUTH`, `API_KEYS`, `JWT_SECRET`, `JWT_ISSUER`, `JWT_AUDIENCE`, `ALLOWED_ORIGINS`.
     pub auth: Auth,
     /// `ACCOUNT_CONCURRENCY`: turns of one account that run at once.
     pub account_concurrency: u32,
@@ -240,7 +255,29 @@ fn auth(get: &dyn Fn(&str) -> Option<String>) -> Result<Auth, BadConfig> {
     if jwt.as_ref().is_some_and(|jwt| api_keys.contains(&jwt.secret)) {
         return Err(BadConfig { name: "API_KEYS", rule: "none of them the same as JWT_SECRET" });
     }
-    Ok(Auth { open, api_keys, jwt })
+    Ok(Auth { open, api_keys, jwt, origins: origins(get)? })
+}
+
+fn origins(get: &dyn Fn(&str) -> Option<String>) -> Result<Origins, BadConfig> {
+    let Some(text) = get("ALLOWED_ORIGINS") else { return Ok(Origins::None) };
+    if text == "*" {
+        return Ok(Origins::Any);
+    }
+    let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+    if origins.iter().all(|origin| is_origin(origin)) {
+        Ok(Origins::These(origins))
+    } else {
+        let rule = "\"*\", or origins as browsers write them, such as https://app.example.com, separated by commas";
+        Err(BadConfig { name: "ALLOWED_ORIGINS", rule })
+    }
+}
+
+/// Whether a text can be what a browser's `Origin` says of a page: a scheme, a host in lower case, a port that is not the scheme's own.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._+:[]".contains(&byte);
+    let own_port = (scheme == "https" && host.ends_with(":443")) || (scheme == "http" && host.ends_with(":80"));
+    [scheme, host].iter().all(|part| !part.is_empty() && part.bytes().all(plain)) && !own_port
 }
 
 #[cfg(test)]
@@ -297,10 +334,27 @@ mod tests {
             ("API_KEYS", "short-key"),
             ("API_KEYS", "0123456789abcdef01234567,short-key"),
             ("API_KEYS", "0123456789 abcdef01234567"),
+            ("ALLOWED_ORIGINS", "shop.test"),
+            ("ALLOWED_ORIGINS", "https://shop.test/"),
+            ("ALLOWED_ORIGINS", "https://Shop.test"),
+            ("ALLOWED_ORIGINS", "https://*.shop.test"),
+            ("ALLOWED_ORIGINS", "https://shop.test:443"),
+            ("ALLOWED_ORIGINS", "https://one.example,,https://two.example"),
+            ("ALLOWED_ORIGINS", "https://one.example,*"),
+            ("ALLOWED_ORIGINS", "null"),
         ] {
             let error = config(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains(value), "{error}");
         }
+    }
+
+    #[test]
+    fn the_origins_of_pages_are_all_or_those_that_are_named() {
+        let origins = |value| config(&[("ALLOWED_ORIGINS", value)]).unwrap().auth.origins;
+        assert_eq!(origins(""), Origins::None);
+        assert_eq!(origins(" * "), Origins::Any);
+        let these = ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080", "capacitor://localhost"];
+        assert_eq!(origins(&these.join(" , ")), Origins::These(these.map(str::to_owned).to_vec()));
     }
 
     #[test]

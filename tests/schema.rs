@@ -14,7 +14,7 @@ index conversations_by_access on conversations (last_accessed_at, session_id)
 table messages (session_id text not null references conversations on delete cascade, seq integer not null, part integer not null default 0, turn_id text not null, role text not null, content text not null, timestamp integer not null, primary key (session_id, seq, part)) strict, without rowid
 table schema_migrations (version integer primary key, applied_at integer not null) strict
 table transcripts (session_id text not null references conversations on delete cascade, seq integer not null, lines text not null, primary key (session_id, seq)) strict, without rowid
-table turns (turn_id text primary key, session_id text not null, seq integer not null, ordinal integer not null, status text not null, request_id text not null, idempotency_key text, request_hash text, options text not null default '{}', created_at integer not null, started_at integer, finished_at integer, frames_stored integer not null default 0, error text, model text, usage text, num_turns integer, duration_ms integer , instance text) strict, without rowid
+table turns (turn_id text primary key, session_id text not null, seq integer not null, ordinal integer not null, status text not null, request_id text not null, idempotency_key text, request_hash text, options text not null default '{}', created_at integer not null, started_at integer, finished_at integer, frames_stored integer not null default 0, error text, model text, usage text, num_turns integer, duration_ms integer , instance text, message_n integer, end_n integer) strict, without rowid
 index turns_active on turns (ordinal) where finished_at is null
 unique index turns_by_idempotency_key on turns (idempotency_key) where idempotency_key is not null
 ";

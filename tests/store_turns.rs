@@ -4,7 +4,7 @@
 mod support;
 
 use claude_agent_service::domain::{Failure, FailureCode, TurnStatus, Usage};
-use claude_agent_service::store::turns::TurnEnd;
+use claude_agent_service::store::turns::{LastEvents, TurnEnd};
 use claude_agent_service::store::{MAX_ROW_TEXT_BYTES, Store};
 use support::{USAGE, admission, admit, agent_session, at, exchange, finish, session, store, turn};
 
@@ -186,11 +186,21 @@ fn a_failed_turn_keeps_its_failure_and_has_no_answer() {
         num_turns: None,
         duration_ms: None,
         finished_at: at(5_000),
+        last_events: LastEvents { message: 0, end: 1 },
     };
     let (ended, seq) = store.end_turn(&turn(1), &end).unwrap().unwrap();
     let read = store.turn(&turn(1)).unwrap().unwrap();
     assert_eq!((&ended, seq), (&read, 1), "what has ended is told as it is stored");
     assert_eq!((read.status, read.error, read.response), (TurnStatus::Failed, Some(failure), None));
+}
+
+#[test]
+fn the_numbers_of_a_turns_last_events_are_kept_with_its_end() {
+    let (store, _) = store();
+    admit(&store, &admission(1, "a", "q")).unwrap();
+    assert_eq!(store.last_events(&turn(1)).unwrap(), None);
+    finish(&store, &turn(1), "answer", at(0)).unwrap();
+    assert_eq!(store.last_events(&turn(1)).unwrap(), Some(LastEvents { message: 3, end: 5 }));
 }
 
 #[test]

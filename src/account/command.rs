@@ -260,6 +260,8 @@ pub enum Reply<J> {
         /// Whether an earlier request with the same key had made the turn.
         replayed: bool,
     },
+    /// The turn has ended, and the client has heard of its end.
+    NothingFollows,
     /// The conversation is gone.
     Deleted,
     /// So many turns were ended or asked to end.

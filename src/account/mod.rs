@@ -138,9 +138,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             Command::FollowConversation { session_id, last_event_id } => {
                 let turn_id = self.turn_to_follow(&session_id, last_event_id.as_ref())?;
                 let after = last_event_id.filter(|id| id.turn_id == turn_id).map_or(0, |id| id.n);
-                let subscription = self.follow(&turn_id, after)?;
+                let events = self.follow(&turn_id, after, false)?;
                 self.prewarm_for_reader(now);
-                Reply::Events { subscription, replayed: false }
+                events
             }
             Command::CancelConversation { session_id } => {
                 self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
@@ -206,14 +206,17 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         current.map_or_else(|| self.store.latest_turn_of(session_id)?.ok_or(AccountError::NotFound), Ok)
     }
 
-    fn follow(&self, turn_id: &TurnId, after: u64) -> Result<Subscription, AccountError> {
+    /// A turn's events after the `after`-th.
+    fn follow(&self, turn_id: &TurnId, after: u64, replayed: bool) -> Result<Reply<S::Json>, AccountError> {
+        let from = |first| self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after);
         if let Some(running) = self.running.borrow().get(turn_id) {
             let first = announcement(turn_id, &running.session_id, TurnStatus::Running, 0);
-            return Ok(self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after));
+            return Ok(Reply::Events { subscription: from(first), replayed });
         }
         let turn = self.turn(turn_id)?;
         if turn.status.is_end() {
-            return Ok(Subscription::of_ended(&Rc::new(turn)));
+            let events = Subscription::of_ended(&Rc::new(turn), self.store.last_events(turn_id)?, after);
+            return Ok(events.map_or(Reply::NothingFollows, |subscription| Reply::Events { subscription, replayed }));
         }
         let position = if turn.status == TurnStatus::Queued {
             self.store.active_turns()?.iter().take_while(|active| active.turn_id != *turn_id).count()
@@ -221,7 +224,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             0
         };
         let first = announcement(turn_id, &turn.session_id, turn.status, position);
-        Ok(self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after))
+        Ok(Reply::Events { subscription: from(first), replayed })
     }
 
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {

@@ -49,7 +49,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             AnswerForm::Accepted => {
                 Ok(Handled::Now(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
-            AnswerForm::Events => Ok(Handled::Now(Reply::Events { subscription: self.follow(&turn_id, 0)?, replayed })),
+            AnswerForm::Events => Ok(Handled::Now(self.follow(&turn_id, 0, replayed)?)),
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =

@@ -20,13 +20,15 @@ pub enum Body<J> {
     Document(J),
     /// Server-sent events.
     Events(Subscription),
+    /// None, and no media type.
+    Nothing,
 }
 
 /// An HTTP answer.
 pub struct Answer<J> {
     /// Its status.
     pub status: u16,
-    /// Its media type.
+    /// Its media type, where it has a body.
     pub content_type: &'static str,
     /// Its headers besides `content-type`, and besides `cache-control`, `x-content-type-options` and `x-request-id`, which every answer has.
     pub headers: Vec<(&'static str, String)>,
@@ -59,7 +61,13 @@ impl<J> Answer<J> {
         Self::json(202, &RunStartedJson { run_id })
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(204, "", Body::Nothing)
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -123,6 +131,8 @@ impl<J> Answer<J> {
                 let answer = Self::new(200, "text/event-stream", Body::Events(subscription));
                 if replayed { answer.with("idempotent-replayed", "true") } else { answer }
             }
+            // What ends an `EventSource`, which would ask again for ever.
+            Reply::NothingFollows => Self::empty(),
             Reply::Purged(visit) => Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }),
             Reply::Visited(visit) => Self::json(200, &visit),
             Reply::Prewarming { started } => Self::json(202, &PrewarmingJson { prewarming: started }),
@@ -190,7 +200,7 @@ mod tests {
     fn text(answer: &Answer<String>) -> &str {
         match &answer.body {
             Body::Text(text) => text,
-            Body::Document(_) | Body::Events(_) => panic!("not a text"),
+            Body::Document(_) | Body::Events(_) | Body::Nothing => panic!("not a text"),
         }
     }
 

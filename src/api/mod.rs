@@ -2,7 +2,9 @@
 
 pub mod answer;
 pub mod auth;
+pub mod bodiless;
 pub mod body;
+pub mod cors;
 pub mod cursor;
 pub mod document;
 pub mod health;

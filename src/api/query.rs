@@ -54,19 +54,12 @@ impl<'a> Target<'a> {
         Self { host, path, query }
     }
 
-    /// The first parameter of that name, decoded.
-    ///
-    /// # Errors
-    /// [`BadParameter::NotUtf8`]: two values that are not UTF-8 are never taken for the same text.
-    pub fn parameter(&self, name: &str) -> Result<Option<String>, BadParameter> {
-        self.values(name).next().transpose()
-    }
-
     /// The only parameter of that name, decoded.
     ///
     /// # Errors
-    /// [`BadParameter::NotUtf8`], or [`BadParameter::Twice`], whatever else reads the same URL may take.
-    pub fn only_parameter(&self, name: &str) -> Result<Option<String>, BadParameter> {
+    /// [`BadParameter::NotUtf8`]: two values that are not UTF-8 are never taken for the same text. [`BadParameter::Twice`], whatever else
+    /// reads the same URL may take.
+    pub fn parameter(&self, name: &str) -> Result<Option<String>, BadParameter> {
         let mut values = self.values(name);
         let first = values.next().transpose()?;
         if values.next().is_some() { Err(BadParameter::Twice) } else { Ok(first) }
@@ -104,7 +97,7 @@ mod tests {
 
     #[test]
     fn parameters_are_decoded() {
-        let target = Target::of("http://h/p?a=1&accountId=Zo%C3%AB+%26+co&b&a=2");
+        let target = Target::of("http://h/p?a=1&accountId=Zo%C3%AB+%26+co&b");
         let parameter = |name| target.parameter(name).unwrap();
         assert_eq!(parameter("accountId").as_deref(), Some("Zoë & co"));
         assert_eq!(parameter("a").as_deref(), Some("1"));
@@ -121,8 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_may_be_there_once_is_found_under_each_of_its_spellings() {
-        let only = |query: &str| Target::of(&format!("http://h/p?{query}")).only_parameter("accountId");
+    fn a_parameter_may_be_there_once_and_is_found_under_each_of_its_spellings() {
+        let only = |query: &str| Target::of(&format!("http://h/p?{query}")).parameter("accountId");
         assert_eq!(only("accountId=a&b=1"), Ok(Some("a".to_owned())));
         assert_eq!(only("accountid=a"), Ok(None));
         for twice in ["accountId=a&accountId=a", "accountId=a&b&%61ccountId=b", "accountId&accountId=%ff"] {

@@ -1,7 +1,8 @@
 //! A request, parsed once: whom it speaks for, which account it is about, and the command that it is.
-//! What has a body is parsed in two steps: `start_turn` and `update` read theirs.
+//! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
 use super::auth::authenticate;
+use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
 use super::cursor;
@@ -23,6 +24,8 @@ const MAX_LIMIT: u32 = 200;
 pub enum Asked {
     /// `GET /health`.
     Health,
+    /// `OPTIONS` on a path with these methods.
+    Options(&'static str),
     /// A command to an account's object.
     Command(AccountId, Command),
     /// What is known when its body is read.
@@ -40,6 +43,8 @@ pub enum Pending {
     Query(QueryHead),
     /// `PATCH /conversations/{id}`.
     Update(UpdateHead),
+    /// What changes something and needs no body.
+    Bodiless(BodilessHead),
 }
 
 impl Pending {
@@ -51,6 +56,7 @@ impl Pending {
         match self {
             Self::Query(head) => head.with_body(body),
             Self::Update(head) => head.with_body(body),
+            Self::Bodiless(head) => head.with_body(body),
         }
     }
 }
@@ -61,15 +67,25 @@ impl Pending {
 /// The refusals of the contract.
 pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     let target = Target::of(head.url);
-    let route = Route::parse(head.method, target.path)?;
-    if route == Route::Health {
-        return Ok(Asked::Health);
+    if head.method == "OPTIONS" {
+        return Route::allow(target.path).map(Asked::Options);
     }
+    let route = match Route::parse(head.method, target.path) {
+        Ok(Route::Health) => return Ok(Asked::Health),
+        // Which conversation it would be is the business of those who may ask.
+        Err(error) if error.code != Code::InvalidSessionId => return Err(error),
+        route => route,
+    };
     let principal = authenticate(&config.auth, target.host, head.header, head.now)?;
-    let named = target.only_parameter("accountId");
+    let route = route?;
+    let named = target.parameter("accountId");
     let named = named.map_err(|e| ApiError::new(Code::InvalidAccount, format!("accountId: {}", e.rule())))?;
     let named = named.map(account).transpose()?;
     let about = |command| Ok(Asked::Command(principal.account(named.clone())?, command));
+    let bodiless = |command| {
+        let head = BodilessHead::parse(head, principal.clone(), named.clone(), command);
+        Ok(Asked::WithBody(Pending::Bodiless(head)))
+    };
     match route {
         Route::Health => Ok(Asked::Health),
         Route::Query => {
@@ -83,8 +99,8 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::UpdateConversation(session_id) => {
             UpdateHead::parse(head, principal, named, session_id).map(|head| Asked::WithBody(Pending::Update(head)))
         }
-        Route::DeleteConversation(session_id) => about(Command::DeleteConversation { session_id }),
-        Route::CancelConversation(session_id) => about(Command::CancelConversation { session_id }),
+        Route::DeleteConversation(session_id) => bodiless(Command::DeleteConversation { session_id }),
+        Route::CancelConversation(session_id) => bodiless(Command::CancelConversation { session_id }),
         Route::FollowConversation(session_id) => {
             let last = (head.header)("last-event-id").filter(|id| !id.is_empty());
             let last_event_id = last
@@ -93,9 +109,9 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             about(Command::FollowConversation { session_id, last_event_id })
         }
         Route::ReadTurn(turn_id) => about(Command::ReadTurn { turn_id }),
-        Route::Prewarm => about(Command::Prewarm),
+        Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
-        Route::Purge => about(Command::Purge),
+        Route::Purge => bodiless(Command::Purge),
         Route::StartPurgeRun => principal.operator().map(|()| Asked::StartPurgeRun),
         Route::ListPurgeRuns => principal.operator().map(|()| Asked::ListPurgeRuns),
     }
@@ -115,14 +131,16 @@ fn list(target: &Target<'_>) -> Result<Command, ApiError> {
         })
     };
     let limit = number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT, "a number from 1 to 200")?;
+    // Clients that are made from a description send the defaults as well.
+    let skip = number("offset", 0, 0..=u32::MAX, "a number from 0")?;
     let page = match parameter(target, "cursor")? {
-        Some(_) if parameter(target, "offset")?.is_some() => {
+        Some(_) if skip > 0 => {
             return Err(ApiError::parameter("cursor", "not together with offset"));
         }
         Some(text) => {
             cursor::decode(&text).ok_or_else(|| ApiError::parameter("cursor", "one that a Link header gave"))?
         }
-        None => Page { after: None, skip: number("offset", 0, 0..=u32::MAX, "a number from 0")? },
+        None => Page { after: None, skip },
     };
     let words = parameter(target, "q")?.map(Words::try_from).transpose();
     let words = words.map_err(|rule| ApiError::parameter("q", &rule.to_string()))?;
@@ -134,4 +152,140 @@ fn message_number(id: &str) -> Result<i64, ApiError> {
     let digits = id.strip_prefix("msg_").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok());
     number.ok_or_else(|| ApiError::parameter("before", "the id of a message, msg_<number>"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Millis;
+
+    #[test]
+    fn whoever_asks_for_the_methods_of_a_path_needs_no_key() {
+        let allow = |path| match asked("OPTIONS", path, &[])? {
+            Asked::Options(allow) => Ok(allow),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(allow("/query?accountId=%ff"), Ok("POST, OPTIONS"));
+        assert_eq!(allow("/conversations/-a"), Ok("GET, HEAD, PATCH, DELETE, OPTIONS"));
+        assert_eq!(code(allow("/nowhere")), Code::NotFound);
+    }
+
+    const KEY: &str = "0123456789abcdef01234567";
+
+    /// What a request with these headers asks for, where `KEY` lets in.
+    fn asked(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Asked, ApiError> {
+        let config = Config::parse(|name| (name == "API_KEYS").then(|| KEY.to_owned())).unwrap();
+        let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let url = format!("https://a.example{target}");
+        parse(&Head { method, url: &url, header: &header, now: Millis::new(0) }, &config)
+    }
+
+    /// The account and the command of a request with a key and this body.
+    fn sent(method: &str, target: &str, body: &str) -> Result<(String, Command), ApiError> {
+        let authorization = format!("Bearer {KEY}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let (account_id, command) = match asked(method, target, &headers)? {
+            Asked::Command(account_id, command) => (account_id, command),
+            Asked::WithBody(pending) => pending.with_body(Some(body.as_bytes()))?,
+            other => panic!("{other:?}"),
+        };
+        Ok((account_id.as_str().to_owned(), command))
+    }
+
+    fn code(refused: Result<impl std::fmt::Debug, ApiError>) -> Code {
+        refused.unwrap_err().code
+    }
+
+    /// What acts on an account and needs no body.
+    const BODILESS: [(&str, &str); 4] =
+        [("POST", "/purge"), ("POST", "/prewarm"), ("DELETE", "/conversations/a"), ("POST", "/conversations/a/cancel")];
+
+    #[test]
+    fn the_account_that_a_body_names_counts_where_no_body_is_needed() {
+        for (method, path) in BODILESS {
+            assert_eq!(sent(method, path, "").unwrap().0, "default", "{path}");
+            assert_eq!(sent(method, path, r#"{"accountId":"other","reason":"mine"}"#).unwrap().0, "other", "{path}");
+            assert_eq!(sent(method, &format!("{path}?accountId=other"), "{}").unwrap().0, "other", "{path}");
+            let both = format!("{path}?accountId=one");
+            assert_eq!(code(sent(method, &both, r#"{"accountId":"other"}"#)), Code::InvalidAccount, "{path}");
+            assert_eq!(code(sent(method, path, r#"{"accountId":"#)), Code::InvalidJson, "{path}");
+            assert_eq!(code(sent(method, path, r#"{"accountId":7}"#)), Code::InvalidAccount, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_needed_has_its_type_and_its_bound_as_any_other() {
+        let authorization = format!("Bearer {KEY}");
+        let pending = |method, path| match asked(method, path, &[("authorization", authorization.as_str())]) {
+            Ok(Asked::WithBody(pending)) => pending,
+            other => panic!("{other:?}"),
+        };
+        for (method, path) in BODILESS {
+            assert!(pending(method, path).with_body(Some(b"")).is_ok(), "{path}");
+            assert_eq!(
+                code(pending(method, path).with_body(Some(b"accountId=b"))),
+                Code::UnsupportedMediaType,
+                "{path}"
+            );
+            assert_eq!(code(pending(method, path).with_body(None)), Code::BodyTooLarge, "{path}");
+            let long = format!("{{\"a\":\"{}\"}}", "x".repeat(70_000));
+            assert_eq!(code(sent(method, path, &long)), Code::BodyTooLarge, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_body_under_a_coding_is_refused() {
+        let authorization = format!("Bearer {KEY}");
+        let change = |coding| {
+            let headers = [
+                ("authorization", authorization.as_str()),
+                ("content-type", "application/json"),
+                ("content-encoding", coding),
+            ];
+            asked("PATCH", "/conversations/a", &headers)
+        };
+        for coding in ["gzip", "br", "identity, gzip"] {
+            assert_eq!(code(change(coding)), Code::UnsupportedMediaType, "{coding}");
+        }
+        for coding in ["", "identity", "Identity"] {
+            assert!(change(coding).is_ok(), "{coding}");
+        }
+    }
+
+    #[test]
+    fn whoever_may_not_ask_hears_that_first_and_not_what_is_wrong_with_a_conversations_id() {
+        for (method, path) in
+            [("GET", "/conversations/-a"), ("DELETE", "/conversations/-a"), ("POST", "/conversations/-a/cancel")]
+        {
+            assert_eq!(code(asked(method, path, &[])), Code::Unauthorized, "{method} {path}");
+            assert_eq!(code(sent(method, path, "")), Code::InvalidSessionId, "{method} {path}");
+        }
+        assert_eq!(code(asked("GET", "/nowhere", &[])), Code::NotFound);
+        assert_eq!(code(asked("PUT", "/purge", &[])), Code::MethodNotAllowed);
+    }
+
+    #[test]
+    fn a_cursor_does_not_go_with_an_offset_but_with_its_default() {
+        let page = |parameters: &str| match sent("GET", &format!("/conversations?{parameters}"), "")?.1 {
+            Command::ListConversations { page, .. } => Ok::<Page, ApiError>(page),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(page("cursor=1.a&offset=0").unwrap(), page("cursor=1.a").unwrap());
+        assert_eq!(page("cursor=1.a&offset=1").unwrap_err().detail, "cursor: not together with offset");
+        assert_eq!(code(page("cursor=1.a&offset=x")), Code::InvalidParameter);
+        assert_eq!(page("offset=7").unwrap().skip, 7);
+    }
+
+    #[test]
+    fn a_parameter_that_is_there_twice_is_refused_whichever_it_is() {
+        for twice in ["limit=1&limit=999", "offset=0&offset=1", "q=a&q=b", "cursor=1.a&cursor=1.a", "limit=1&l%69mit=2"]
+        {
+            let refused = sent("GET", &format!("/conversations?{twice}"), "").unwrap_err();
+            assert_eq!(refused.code, Code::InvalidParameter, "{twice}");
+            assert!(refused.detail.ends_with("given once"), "{twice}: {}", refused.detail);
+        }
+        let before = sent("GET", "/conversations/a?before=msg_1&before=msg_2", "").unwrap_err();
+        assert_eq!(before.detail, "before: given once");
+        assert_eq!(code(sent("GET", "/conversations?accountId=a&accountId=b", "")), Code::InvalidAccount);
+    }
 }

@@ -39,45 +39,58 @@ pub enum Route {
 }
 
 impl Route {
-    /// Reads a method and a path that starts with `/`.
+    /// Reads a method and a path that starts with `/`. `HEAD` is the `GET` of the same path: only who sends the answer tells them apart.
     ///
     /// # Errors
     /// 404 for an unknown path, 405 with `Allow` for another method than the path has, 400 for an id that is none.
     pub fn parse(method: &str, path: &str) -> Result<Self, ApiError> {
+        let method = if method == "HEAD" { "GET" } else { method };
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        match segments.as_slice() {
-            ["health"] => only(method, "GET", || Ok(Self::Health)),
-            ["query"] => only(method, "POST", || Ok(Self::Query)),
-            ["conversations"] => only(method, "GET", || Ok(Self::ListConversations)),
-            ["conversations", id] if !id.is_empty() => match method {
-                "GET" => session(id).map(Self::ReadConversation),
-                "PATCH" => session(id).map(Self::UpdateConversation),
-                "DELETE" => session(id).map(Self::DeleteConversation),
-                _ => Err(method_not_allowed("GET, PATCH, DELETE")),
-            },
-            ["conversations", id, "cancel"] => only(method, "POST", || session(id).map(Self::CancelConversation)),
-            ["conversations", id, "events"] => only(method, "GET", || session(id).map(Self::FollowConversation)),
-            ["turns", id] if !id.is_empty() => only(method, "GET", || turn(id).map(Self::ReadTurn)),
-            ["storage-stats"] => only(method, "GET", || Ok(Self::StorageStats)),
-            ["prewarm"] => only(method, "POST", || Ok(Self::Prewarm)),
-            ["purge"] => only(method, "POST", || Ok(Self::Purge)),
-            ["purge-runs"] => match method {
-                "GET" => Ok(Self::ListPurgeRuns),
-                "POST" => Ok(Self::StartPurgeRun),
-                _ => Err(method_not_allowed("GET, POST")),
-            },
-            _ => Err(ApiError::not_found()),
+        let allow = methods(&segments).ok_or_else(ApiError::not_found)?;
+        match (method, segments.as_slice()) {
+            ("GET", ["health"]) => Ok(Self::Health),
+            ("POST", ["query"]) => Ok(Self::Query),
+            ("GET", ["conversations"]) => Ok(Self::ListConversations),
+            ("GET", ["conversations", id]) => session(id).map(Self::ReadConversation),
+            ("PATCH", ["conversations", id]) => session(id).map(Self::UpdateConversation),
+            ("DELETE", ["conversations", id]) => session(id).map(Self::DeleteConversation),
+            ("POST", ["conversations", id, "cancel"]) => session(id).map(Self::CancelConversation),
+            ("GET", ["conversations", id, "events"]) => session(id).map(Self::FollowConversation),
+            ("GET", ["turns", id]) => turn(id).map(Self::ReadTurn),
+            ("GET", ["storage-stats"]) => Ok(Self::StorageStats),
+            ("POST", ["prewarm"]) => Ok(Self::Prewarm),
+            ("POST", ["purge"]) => Ok(Self::Purge),
+            ("POST", ["purge-runs"]) => Ok(Self::StartPurgeRun),
+            ("GET", ["purge-runs"]) => Ok(Self::ListPurgeRuns),
+            _ => {
+                let detail = format!("This path answers {allow} only");
+                Err(ApiError { allow: Some(allow), ..ApiError::new(Code::MethodNotAllowed, detail) })
+            }
         }
+    }
+
+    /// The methods of a path, as `Allow` says them.
+    ///
+    /// # Errors
+    /// 404 for an unknown path.
+    pub fn allow(path: &str) -> Result<&'static str, ApiError> {
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        methods(&segments).ok_or_else(ApiError::not_found)
     }
 }
 
-fn only(method: &str, allow: &'static str, route: impl FnOnce() -> Result<Route, ApiError>) -> Result<Route, ApiError> {
-    if method == allow { route() } else { Err(method_not_allowed(allow)) }
-}
-
-fn method_not_allowed(allow: &'static str) -> ApiError {
-    let detail = format!("This path answers {allow} only");
-    ApiError { allow: Some(allow), ..ApiError::new(Code::MethodNotAllowed, detail) }
+/// The methods of a path, whatever the ids in it are; none for a path that is no route's.
+fn methods(segments: &[&str]) -> Option<&'static str> {
+    Some(match segments {
+        ["conversations" | "turns", ""] => return None,
+        ["health" | "conversations" | "storage-stats"] | ["turns", _] | ["conversations", _, "events"] => {
+            "GET, HEAD, OPTIONS"
+        }
+        ["query" | "prewarm" | "purge"] | ["conversations", _, "cancel"] => "POST, OPTIONS",
+        ["conversations", _] => "GET, HEAD, PATCH, DELETE, OPTIONS",
+        ["purge-runs"] => "GET, HEAD, POST, OPTIONS",
+        _ => return None,
+    })
 }
 
 fn session(segment: &str) -> Result<SessionId, ApiError> {
@@ -129,7 +142,7 @@ mod tests {
     #[test]
     fn another_method_is_refused_with_those_that_are_allowed() {
         let refused = Route::parse("PUT", "/conversations/a").unwrap_err();
-        assert_eq!((refused.code, refused.allow), (Code::MethodNotAllowed, Some("GET, PATCH, DELETE")));
+        assert_eq!((refused.code, refused.allow), (Code::MethodNotAllowed, Some("GET, HEAD, PATCH, DELETE, OPTIONS")));
         assert_eq!(code("GET", "/query"), Code::MethodNotAllowed);
         assert_eq!(code("POST", "/health"), Code::MethodNotAllowed);
     }
@@ -139,13 +152,55 @@ mod tests {
         assert_eq!(Route::parse("POST", "/purge"), Ok(Route::Purge));
         assert_eq!(Route::parse("POST", "/purge-runs"), Ok(Route::StartPurgeRun));
         assert_eq!(Route::parse("GET", "/purge-runs"), Ok(Route::ListPurgeRuns));
-        assert_eq!(Route::parse("DELETE", "/purge-runs").unwrap_err().allow, Some("GET, POST"));
+        assert_eq!(Route::parse("DELETE", "/purge-runs").unwrap_err().allow, Some("GET, HEAD, POST, OPTIONS"));
     }
 
     #[test]
     fn prewarming_is_asked_for_by_post() {
         assert_eq!(Route::parse("POST", "/prewarm"), Ok(Route::Prewarm));
-        assert_eq!(Route::parse("GET", "/prewarm").unwrap_err().allow, Some("POST"));
+        assert_eq!(Route::parse("GET", "/prewarm").unwrap_err().allow, Some("POST, OPTIONS"));
+    }
+
+    #[test]
+    fn what_is_read_may_be_asked_for_without_its_body() {
+        for path in [
+            "/health",
+            "/conversations",
+            "/conversations/a",
+            "/conversations/a/events",
+            "/storage-stats",
+            "/purge-runs",
+        ] {
+            assert_eq!(Route::parse("HEAD", path), Route::parse("GET", path), "{path}");
+            assert!(Route::allow(path).unwrap().starts_with("GET, HEAD"), "{path}");
+        }
+        assert_eq!(Route::parse("HEAD", "/query").unwrap_err().allow, Some("POST, OPTIONS"));
+    }
+
+    #[test]
+    fn every_path_says_its_methods_and_answers_these_and_no_others() {
+        const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT"];
+        for path in [
+            "/health",
+            "/query",
+            "/conversations",
+            "/conversations/a",
+            "/conversations/a/cancel",
+            "/conversations/a/events",
+            "/turns/turn_0123456789abcdef0123456789abcdef",
+            "/storage-stats",
+            "/prewarm",
+            "/purge",
+            "/purge-runs",
+        ] {
+            let allow = Route::allow(path).unwrap();
+            let answered = METHODS.iter().filter(|method| Route::parse(method, path).is_ok());
+            let told: Vec<&str> = answered.copied().chain(["OPTIONS"]).collect();
+            assert_eq!(told.join(", "), allow, "{path}");
+        }
+        for path in ["/", "/nope", "/conversations/", "/turns/", "/conversations/a/b", "/health/x"] {
+            assert_eq!(Route::allow(path).unwrap_err().code, Code::NotFound, "{path}");
+        }
     }
 
     #[test]

@@ -54,11 +54,7 @@ impl QueryHead {
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
             return Err(prompt_too_large());
         }
-        let accepts_events = (head.header)("accept").is_some_and(|accept| {
-            accept
-                .split(',')
-                .any(|kind| kind.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("text/event-stream"))
-        });
+        let wants_events = (head.header)("accept").is_some_and(|accept| prefers_events(&accept));
         let respond_async = (head.header)("prefer").is_some_and(|prefer| {
             prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async"))
         });
@@ -66,7 +62,7 @@ impl QueryHead {
             .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
             .transpose()?;
         let policy = Rc::clone(&config.agent);
-        Ok(Self { principal, named, wants_events: accepts_events, respond_async, idempotency_key, policy })
+        Ok(Self { principal, named, wants_events, respond_async, idempotency_key, policy })
     }
 
     /// Parses the body and makes the command of it.
@@ -81,9 +77,10 @@ impl QueryHead {
             .map(|id| id.try_into().map_err(|e: BadId| ApiError::new(Code::InvalidSessionId, e.to_string())))
             .transpose()?;
         let prompt = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
-        let prompt = prompt("query")?.or(prompt("prompt")?);
-        let prompt = prompt
-            .filter(|prompt| !prompt.trim().is_empty())
+        let says_something = |prompt: &String| !prompt.trim().is_empty();
+        let prompt = prompt("query")?
+            .filter(says_something)
+            .or(prompt("prompt")?.filter(says_something))
             .ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
         if prompt.len() > MAX_PROMPT_BYTES {
             return Err(prompt_too_large());
@@ -105,6 +102,23 @@ impl QueryHead {
         let start = StartTurn { session_id, prompt, title, options, idempotency, answer };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
+}
+
+/// Whether `Accept` asks for events, and not rather for a document.
+fn prefers_events(accept: &str) -> bool {
+    let events = weight(accept, "text/event-stream").filter(|weight| !weight.is_empty());
+    events.is_some_and(|events| weight(accept, "application/json").is_none_or(|json| json <= events))
+}
+
+/// The weight (RFC 9110, 12.4.2) of a media type that `Accept` names. Without the zeros at its end, which makes that of 0 empty, it is
+/// as much greater as its text is.
+fn weight<'a>(accept: &'a str, kind: &str) -> Option<&'a str> {
+    accept.split(',').find_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_kind = parts.next()?.eq_ignore_ascii_case(kind);
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        is_kind.then(|| weight.unwrap_or("1").trim_end_matches(['0', '.']))
+    })
 }
 
 /// The refusal of a prompt, or of a body that cannot hold an allowed one.
@@ -135,7 +149,12 @@ fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, Api
     }
     let most = policy.most_turns();
     let most_turns = || ApiError::parameter("max_turns", &format!("a whole number from 1 to {most}"));
-    let whole = |raw: &str| raw.parse().ok().filter(|turns| (1..=most).contains(turns)).ok_or_else(most_turns);
+    let whole = |raw: &str| {
+        // A JSON number says nothing of its type: 7.0 is as whole as 7.
+        let digits = raw.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
+        let turns = digits.map_or(raw, |(digits, _)| digits).parse().ok();
+        turns.filter(|turns| (1..=most).contains(turns)).ok_or_else(most_turns)
+    };
     let max_turns = fields.raw("max_turns").map(whole).transpose()?;
     Ok(TurnOptions { model, system_prompt, max_turns })
 }
@@ -154,15 +173,21 @@ mod tests {
 
     /// What a query with these fields asks of the agent, where the operator has set these vars.
     fn asked(vars: &[(&str, &str)], fields: &str) -> Result<TurnOptions, ApiError> {
+        started(vars, &[], &format!("{{\"query\":\"hello\",{fields}}}")).map(|start| start.options)
+    }
+
+    /// The turn that a body with these headers starts.
+    fn started(vars: &[(&str, &str)], headers: &[(&str, &str)], body: &str) -> Result<StartTurn, ApiError> {
         let fixed = [("ANTHROPIC_API_KEY", "k"), ("AUTH", "none")];
         let var = |name: &str| fixed.iter().chain(vars).find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         let config = Config::parse(var).unwrap();
-        let header = |name: &str| (name == "content-type").then(|| "application/json".to_owned());
+        let json = [("content-type", "application/json")];
+        let header =
+            |name: &str| headers.iter().chain(&json).find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         let head = Head { method: "POST", url: "https://a.example/query", header: &header, now: Millis::new(0) };
         let Asked::WithBody(pending) = parse(&head, &config)? else { unreachable!() };
-        let body = format!("{{\"query\":\"hello\",{fields}}}");
         let (_, Command::StartTurn(start)) = pending.with_body(Some(body.as_bytes()))? else { unreachable!() };
-        Ok(start.options)
+        Ok(*start)
     }
 
     fn refusal(vars: &[(&str, &str)], fields: &str) -> String {
@@ -215,6 +240,55 @@ mod tests {
             assert_eq!(refusal(&[(name, "a")], fields), "system_prompt: none; this service has its own");
             assert!(asked(&[(name, "a"), ("ALLOW_SYSTEM_PROMPT", "on")], fields).is_ok());
         }
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+        for whole in ["7", "7.0", "7.000"] {
+            assert_eq!(asked(&[], &format!("\"max_turns\":{whole}")).unwrap().max_turns, Some(7), "{whole}");
+        }
+        for other in ["7.5", "7.05", "0.0", "-7.0", "1001.0", "\"7\"", "[7.0]"] {
+            let rule = "max_turns: a whole number from 1 to 1000";
+            assert_eq!(refusal(&[], &format!("\"max_turns\":{other}")), rule, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_events_where_they_are_accepted_and_a_document_is_not_preferred() {
+        let form = |accept| started(&[], &[("accept", accept)], "{\"query\":\"hello\"}").unwrap().answer;
+        for accept in [
+            "text/event-stream",
+            "Text/Event-Stream; charset=utf-8",
+            "application/json, text/event-stream",
+            "text/event-stream;q=0.5",
+            "text/event-stream;q=0.5, application/json;q=0.49, */*;q=0.1",
+            "application/json;q=0, text/event-stream;q=0.001",
+            "text/event-stream;Q=1.000, application/json;q=1",
+        ] {
+            assert_eq!(form(accept), AnswerForm::Events, "{accept}");
+        }
+        for accept in [
+            "text/event-stream;q=0, application/json",
+            "text/event-stream;q=0.0",
+            "text/event-stream; q=0.000",
+            "application/json, text/event-stream;q=0.9",
+            "text/event-stream;q=0.9, application/json;q=1.0",
+            "text/event-stream-of-mine",
+            "*/*",
+            "",
+        ] {
+            assert_eq!(form(accept), AnswerForm::Json, "{accept}");
+        }
+    }
+
+    #[test]
+    fn the_alias_of_a_prompt_that_says_nothing_counts() {
+        let prompt = |fields: &str| started(&[], &[], &format!("{{{fields}}}")).map(|start| start.prompt);
+        for said in [r#""query":"","prompt":"hi""#, r#""query":" ","prompt":"hi""#, r#""query":null,"prompt":"hi""#] {
+            assert_eq!(prompt(said).unwrap(), "hi", "{said}");
+        }
+        assert_eq!(prompt(r#""query":"first","prompt":"second""#).unwrap(), "first");
+        assert_eq!(prompt(r#""query":" ","prompt":"""#).unwrap_err().code, Code::NoPrompt);
     }
 
     #[test]

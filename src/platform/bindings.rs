@@ -220,6 +220,17 @@ export const passes = (error) => Boolean(error?.retryable || error?.durableObjec
 export const orAnswer = (promise, answer, id) => promise.catch((error) => answer(error, id));
 export const respond = (body, status, type, cache, id) =>
   new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-content-type-options': 'nosniff', 'x-request-id': id } });
+export const dress = async (answer, hasBody, origin, exposed) => {
+  const from = await answer;
+  if (!hasBody) from.body?.cancel().catch(() => {});
+  const dressed = new Response(hasBody ? from.body : null, from);
+  if (origin !== undefined) {
+    dressed.headers.set('access-control-allow-origin', origin);
+    dressed.headers.set('access-control-expose-headers', exposed);
+    if (origin !== '*') dressed.headers.append('vary', 'origin');
+  }
+  return dressed;
+};
 export const responder = (...answer) => () => respond(...answer);
 export const query = (sql, statement, values) => {
   const cursor = sql.exec(statement, ...values);
@@ -276,6 +287,10 @@ extern "C" {
         cache: &JsString,
         id: &str,
     ) -> Js<web_sys::Response>;
+    /// An answer, or a promise of one, without its body where it must have none; a page of another site, whose `origin` is told where it
+    /// may ask, may read it and its headers `exposed`.
+    #[wasm_bindgen(catch)]
+    pub fn dress(answer: &JsValue, has_body: bool, origin: Option<&str>, exposed: &str) -> Js<Promise>;
     /// A statement's rows, each an array of its columns, and after them how many rows it wrote.
     #[wasm_bindgen(catch)]
     pub fn query(sql: &Sql, statement: &JsString, values: &Array) -> Js<Array>;

@@ -26,9 +26,13 @@ pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
         Body::Text(text) => JsValue::from_str(&text),
         Body::Document(json) => json,
         Body::Events(subscription) => events(subscription, request_id.clone())?,
+        Body::Nothing => JsValue::NULL,
     };
     let response =
         respond(&body, answer.status, &interned(answer.content_type), &interned(CACHE_CONTROL), request_id.as_str())?;
+    if body.is_null() {
+        response.headers().delete("content-type")?;
+    }
     if !answer.headers.is_empty() {
         let headers = response.headers();
         for (name, value) in &answer.headers {

@@ -1,19 +1,20 @@
 //! The Worker's entry points. `fetch` is bound by hand: it answers synchronously where it can, and passes an object's response on untouched.
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use worker::js_sys::{Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
-use super::bindings::{Js, head, or_answer, passes, thrown};
+use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::{host, http, panic_guard, purge_cron, stub, vars};
 use crate::account::command::{Command, Envelope};
-use crate::api::health;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
-use crate::config::Config;
+use crate::api::{cors, health};
+use crate::config::{Config, Origins};
 use crate::domain::{AccountId, Millis, RequestId};
 use crate::error::ApiError;
 use crate::log::{Level, Line};
@@ -48,8 +49,30 @@ pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context)
     let head = head(&request);
     let (method, url) = head.split_once(' ').unwrap_or_default();
     let header = |name: &str| request.headers().get(name).ok().flatten();
-    match parse(&Head { method, url, header: &header, now }, &config) {
+    let origins = &config.auth.origins;
+    let origin = if *origins == Origins::None { None } else { header("origin") };
+    let origin = origin.and_then(|origin| cors::allowed(origins, &origin).map(str::to_owned));
+    let asked = parse(&Head { method, url, header: &header, now }, &config);
+    let answer = answer(asked, request, env, config, (request_id, now), origin.is_some());
+    // Most answers go out as they are.
+    if method != "HEAD" && origin.is_none() {
+        return answer;
+    }
+    Ok(dress(&answer?, method != "HEAD", origin.as_deref(), cors::EXPOSED_HEADERS)?.into())
+}
+
+/// Answers what was asked for; `to_page` says that a page of another site asks, which may.
+fn answer(
+    asked: Result<Asked, ApiError>,
+    request: web_sys::Request,
+    env: Env,
+    config: Rc<Config>,
+    (request_id, now): (RequestId, Millis),
+    to_page: bool,
+) -> Js {
+    match asked {
         Ok(Asked::Health) => health_answer(&env, &config, now, &request_id),
+        Ok(Asked::Options(allow)) => http::response(cors::options(allow, to_page), &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => http::later(&request_id.clone(), async move {
             let body = http::read_body(&request, MAX_BODY_BYTES).await?;

@@ -58,6 +58,15 @@ pub struct TurnWork {
     pub instance: Option<String>,
 }
 
+/// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastEvents {
+    /// That of the `message` which its answer is.
+    pub message: u64,
+    /// That of its end.
+    pub end: u64,
+}
+
 /// How a turn ended.
 pub struct TurnEnd<'a> {
     /// An end.
@@ -74,6 +83,8 @@ pub struct TurnEnd<'a> {
     pub duration_ms: Option<u64>,
     /// When.
     pub finished_at: Millis,
+    /// What was told last.
+    pub last_events: LastEvents,
 }
 
 impl<S: Sql> Store<S> {
@@ -217,7 +228,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's.
     pub fn end_turn(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, \
-             num_turns = ?7, duration_ms = ?8 where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
+             num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10 where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
         let error = end.error.map(json).transpose()?;
         let usage = end.usage.as_ref().map(json).transpose()?;
         let row = self.sql.first(
@@ -231,6 +242,8 @@ impl<S: Sql> Store<S> {
                 usage.as_deref().into(),
                 end.num_turns.map(i64::from).into(),
                 end.duration_ms.and_then(|ms| i64::try_from(ms).ok()).into(),
+                i64::try_from(end.last_events.message).ok().into(),
+                i64::try_from(end.last_events.end).ok().into(),
             ],
         )?;
         let Some(mut row) = row else { return Ok(None) };
@@ -266,6 +279,16 @@ impl<S: Sql> Store<S> {
             turn.response = self.message_text(&turn.session_id, row.integer(12)? + 1)?;
         }
         Ok(Some(turn))
+    }
+
+    /// The numbers of a turn's last events; none where they are not known.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn last_events(&self, turn_id: &TurnId) -> Result<Option<LastEvents>, StoreError> {
+        const OF: &str = "select message_n, end_n from turns where turn_id = +?1 and end_n is not null";
+        let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
+        row.map(|row| Ok(LastEvents { message: row.count(0)?, end: row.count(1)? })).transpose()
     }
 
     /// The turn that a request made, where it is one of the newest. Asked for only when a request is sent again: there is no index for it.

@@ -7,12 +7,13 @@ import { Client, json, problem } from "./client.ts";
 import { service } from "./support.ts";
 import { AUDIENCE, ISSUER, JWT_SECRET, badTokens, claims, signed, tokenFor } from "./tokens.ts";
 import { attacks } from "./topics/attacks.ts";
+import { PAGE, browsers } from "./topics/browsers.ts";
 
 const KEYS = ["old-key-3f9a-52c1-88e0-7d4b", "new-key-77b2-19f6-a3c8-0e5d"];
 
 const running = service({
   secrets: { ANTHROPIC_API_KEY: "sk-ant-e2e", API_KEYS: KEYS.join(","), JWT_SECRET },
-  vars: { JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE },
+  vars: { JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE, ALLOWED_ORIGINS: `https://first.example,${PAGE}` },
 });
 
 const ROUTES: [method: string, path: string][] = [
@@ -71,6 +72,11 @@ describe("keys", { timeout: 60_000 }, () => {
     await json(await fetch(`${running.url}/health`), 200);
   });
 
+  test("what is wrong with a conversation's id is told to those who may ask", async () => {
+    await problem(fetch(`${running.url}/conversations/-a`), 401, "unauthorized");
+    await problem(fetch(`${running.url}/conversations/-a`, { headers: { authorization: `Bearer ${KEYS[0]}` } }), 400, "invalid_session_id");
+  });
+
   test("health says that authentication is configured, and not how", async () => {
     const health = await json<Record<string, unknown>>(await fetch(`${running.url}/health`), 200);
     assert.equal(health["hasAuth"], true);
@@ -121,5 +127,7 @@ describe("tokens", { timeout: 60_000 }, () => {
     await json(await list(`Bearer ${tokenFor("acme")}`, "?accountId=acme"), 200);
   });
 });
+
+describe("browsers", { timeout: 60_000 }, () => browsers(running, `Bearer ${KEYS[0]}`));
 
 describe("attacks", { timeout: 120_000 }, () => attacks(running, (account) => ({ authorization: `Bearer ${tokenFor(account)}` })));

@@ -12,6 +12,7 @@ import { credential } from "./topics/credential.ts";
 import { deaths } from "./topics/deaths.ts";
 import { health } from "./topics/health.ts";
 import { input } from "./topics/input.ts";
+import { methods } from "./topics/methods.ts";
 import { modelFailures } from "./topics/model-failures.ts";
 import { pages } from "./topics/pages.ts";
 import { query } from "./topics/query.ts";
@@ -26,7 +27,7 @@ import { turns } from "./topics/turns.ts";
 const running = service();
 
 const topics = {
-  health, smoke, query, conversations, pages, changes, input, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
+  health, smoke, query, conversations, pages, changes, input, methods, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
   restarts, traces, readme,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */

@@ -17,7 +17,7 @@ use claude_agent_service::domain::{
 };
 use claude_agent_service::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 use claude_agent_service::store::transactions::{self, Finished};
-use claude_agent_service::store::turns::TurnEnd;
+use claude_agent_service::store::turns::{LastEvents, TurnEnd};
 use claude_agent_service::store::{Store, StoreError};
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -275,6 +275,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         num_turns: Some(1),
         duration_ms: Some(900),
         finished_at: now,
+        last_events: LastEvents { message: 3, end: 5 },
     };
     store.finish(&Finished {
         turn_id,

@@ -14,8 +14,7 @@ use crate::domain::{EventId, Failure, FailureCode, Millis, RequestId, Turn, Turn
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
-use crate::store::turns::ActiveTurn;
-use crate::store::turns::TurnEnd;
+use crate::store::turns::{ActiveTurn, LastEvents, TurnEnd};
 
 /// How the work on a turn ended.
 pub struct Ending {
@@ -43,6 +42,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
+        let told = answer.and_then(|answer| self.listeners.borrow().get(&turn.turn_id)?.number_of_last(&answer.text));
+        // An answer that nobody heard as a `message` takes the number of the result that says it, which no event has.
+        let last_events = LastEvents { message: told.unwrap_or(progress.last_n), end: progress.last_n + 1 };
         let stored = self.store.finish(&Finished {
             turn_id: &turn.turn_id,
             end: TurnEnd {
@@ -53,6 +55,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 num_turns: ending.result.as_ref().map(|result| result.num_turns),
                 duration_ms: ending.result.as_ref().map(|result| whole_ms(result.duration_ms)),
                 finished_at: now,
+                last_events,
             },
             answer: answer.map(|answer| answer.text.as_str()),
             transcript: progress.waiting_transcript(),
@@ -66,7 +69,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         if self.running.borrow().is_empty() {
             self.idle_since.set(Some(now));
         }
-        self.tell_end(ended, progress.last_n + 1);
+        self.tell_end(ended, last_events.end);
         self.pump()?;
         self.set_alarm()
     }
@@ -85,10 +88,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             num_turns: None,
             duration_ms: None,
             finished_at,
+            last_events: LastEvents { message: 0, end: 1 },
         };
         let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);
-        self.tell_end(ended, 1);
+        self.tell_end(ended, end.last_events.end);
         Ok(())
     }
 

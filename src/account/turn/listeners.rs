@@ -11,6 +11,7 @@ use futures_util::Stream;
 
 pub use crate::agent::protocol::{Retry, Tool};
 use crate::domain::{EventId, SessionId, Turn, TurnId, TurnStatus};
+use crate::store::turns::LastEvents;
 
 /// Events that a follower may be behind before it is cut.
 pub const MAX_BUFFERED_EVENTS: usize = 1_024;
@@ -117,6 +118,16 @@ impl Listeners {
         Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live), after }
     }
 
+    /// The number of the last `message`, where it says this.
+    #[must_use]
+    pub fn number_of_last(&self, text: &str) -> Option<u64> {
+        let mut messages = self.log.iter().rev().filter_map(|event| match &event.kind {
+            EventKind::Message(said) => Some((event.id.n, said)),
+            _ => None,
+        });
+        messages.next().filter(|(_, said)| *said == text).map(|(n, _)| n)
+    }
+
     /// The turn's end, when it comes; none where [`MAX_WAITERS`] wait for it.
     pub fn wait(&mut self) -> Option<oneshot::Receiver<Rc<Turn>>> {
         self.waiters.retain(|waiter| !waiter.is_canceled());
@@ -138,19 +149,24 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The events of a turn that has ended.
+    /// What is told of a turn that has ended after its `after`-th event; none after its end.
     #[must_use]
-    pub fn of_ended(turn: &Rc<Turn>) -> Self {
+    pub fn of_ended(turn: &Rc<Turn>, last: Option<LastEvents>, after: u64) -> Option<Self> {
+        let last = last.unwrap_or(UNKNOWN_LAST_EVENTS);
+        if after == last.end {
+            return None;
+        }
         let event = |n, kind| Rc::new(Event { id: EventId { turn_id: turn.turn_id.clone(), n }, kind });
         let head = EventKind::Turn { session_id: turn.session_id.clone(), status: turn.status, position: 0 };
-        let message = turn.response.clone().map(|text| event(LAST_EVENTS, EventKind::Message(text)));
-        let end = event(LAST_EVENTS + 1, EventKind::Ended(Rc::clone(turn)));
-        Self { missed: [event(0, head)].into_iter().chain(message).chain([end]).collect(), live: None, after: 0 }
+        let response = turn.response.clone().filter(|_| last.message > after);
+        let message = response.map(|text| event(last.message, EventKind::Message(text)));
+        let end = event(last.end, EventKind::Ended(Rc::clone(turn)));
+        Some(Self { missed: [event(after, head)].into_iter().chain(message).chain([end]).collect(), live: None, after })
     }
 }
 
-/// The number of the stored `message` of a turn that has ended: above that of any frame.
-const LAST_EVENTS: u64 = 1 << 52;
+/// The numbers of the events of a turn that ended before they were stored: above that of any frame.
+const UNKNOWN_LAST_EVENTS: LastEvents = LastEvents { message: 1 << 52, end: (1 << 52) + 1 };
 
 impl Stream for Subscription {
     type Item = Rc<Event>;

@@ -5,8 +5,9 @@ mod jwt;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::cors;
 use super::query::Target;
-use crate::config::Auth;
+use crate::config::{Auth, Origins};
 use crate::domain::{AccountId, Millis};
 use crate::error::{ApiError, Code};
 
@@ -60,11 +61,11 @@ pub fn authenticate(
     now: Millis,
 ) -> Result<Principal, ApiError> {
     if auth.open {
-        return refuse_other_sites(header, &|origin| origin.eq_ignore_ascii_case(host));
+        return refuse_other_sites(header, &auth.origins, &|origin| origin.eq_ignore_ascii_case(host));
     }
     if !auth.is_configured() {
         return if is_loopback(host) {
-            refuse_other_sites(header, &is_loopback)
+            refuse_other_sites(header, &auth.origins, &is_loopback)
         } else {
             Err(ApiError::new(
                 Code::AuthNotConfigured,
@@ -96,18 +97,24 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Lets everybody in but another site's page: a browser sends what such a page asks for from inside the network, or past the proxy,
-/// that is the only thing which keeps strangers out. `is_own` knows the hosts of pages that are no other site's.
+/// that is the only thing which keeps strangers out. `is_own` knows the hosts of pages that are no other site's, and the operator may name
+/// origins; where any origin will do, none is named.
 fn refuse_other_sites(
     header: &dyn Fn(&str) -> Option<String>,
+    origins: &Origins,
     is_own: &dyn Fn(&str) -> bool,
 ) -> Result<Principal, ApiError> {
+    let origin = header("origin");
+    if origin.as_ref().is_some_and(|origin| cors::is_named(origins, origin)) {
+        return Ok(Principal::Operator);
+    }
     // A page without an origin of its own says `null`, which is nobody's host.
     let is_foreign = |origin: String| !is_own(Target::of(&origin).host);
-    if header("origin").is_some_and(is_foreign) || header("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+    if origin.is_some_and(is_foreign) || header("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         return Err(ApiError::new(
             Code::AuthNotConfigured,
             "Nothing says that another site's page may ask (`Origin`, `Sec-Fetch-Site`). \
-             With API_KEYS or JWT_SECRET set, a key or a token says it.",
+             With API_KEYS or JWT_SECRET set, a key or a token says it; else ALLOWED_ORIGINS may name the page's origin.",
         ));
     }
     Ok(Principal::Operator)
@@ -175,6 +182,22 @@ mod tests {
             assert_eq!(from(&[("origin", foreign)]), Err(Code::AuthNotConfigured), "{foreign}");
         }
         assert_eq!(from(&[("sec-fetch-site", "cross-site")]), Err(Code::AuthNotConfigured));
+    }
+
+    #[test]
+    fn an_open_service_lets_in_the_pages_that_are_named_and_a_star_names_none() {
+        let origins = Origins::These(vec!["https://app.example".to_owned()]);
+        let headers = |origin| [("origin", origin), ("sec-fetch-site", "cross-site")];
+        for auth in
+            [Auth { open: true, origins: origins.clone(), ..Auth::default() }, Auth { origins, ..Auth::default() }]
+        {
+            assert_eq!(ask(&auth, "localhost", &headers("https://app.example")), Ok(Principal::Operator));
+            let other = ask(&auth, "localhost", &headers("https://evil.example"));
+            assert_eq!(other, Err(Code::AuthNotConfigured));
+            assert_eq!(ask(&auth, "localhost", &[("sec-fetch-site", "cross-site")]), Err(Code::AuthNotConfigured));
+        }
+        let any = Auth { open: true, origins: Origins::Any, ..Auth::default() };
+        assert_eq!(ask(&any, "localhost", &headers("https://app.example")), Err(Code::AuthNotConfigured));
     }
 
     #[test]

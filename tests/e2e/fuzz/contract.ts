@@ -46,7 +46,12 @@ export function check({ method }: FuzzRequest, { status, headers, body }: FuzzAn
   const requestId = headers["x-request-id"];
   assert.match(String(requestId), /^req_[0-9a-f]{32}$/, "every answer has a request id");
   const type = headers["content-type"] ?? "";
+  if (method === "OPTIONS" && status === 204) {
+    assert.deepEqual([headers["allow"] === undefined, type, body], [false, "", ""]);
+    return;
+  }
   if (status === 200 || status === 202) {
+    if (method === "HEAD") return assert.equal(body, "");
     if (type.startsWith("text/event-stream")) return;
     assert.equal(type, "application/json");
     JSON.parse(body);

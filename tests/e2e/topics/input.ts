@@ -48,6 +48,13 @@ export function input(service: Service): void {
     await problem(send('{"query":"What is 2+2?"}', { "content-type": "text/csv" }), 415, "unsupported_media_type");
   });
 
+  test("a body under a coding is refused", async () => {
+    for (const coding of ["gzip", "br"]) {
+      const { detail } = await problem(send("{}", { "content-type": "application/json", "content-encoding": coding }), 415, "unsupported_media_type");
+      assert.match(detail, /Content-Encoding/);
+    }
+  });
+
   for (const fields of [{}, { query: "" }, { query: " \n\t" }, { prompt: "" }, { query: null }]) {
     test(`${JSON.stringify(fields)} holds no prompt`, async () => {
       const { error } = await problem(sendFields(fields), 400, "no_prompt");
@@ -90,6 +97,10 @@ export function input(service: Service): void {
       const { detail } = await problem(fetch(`${service.url}/conversations?${twice}`), 400, "invalid_account");
       assert.match(detail, /once/);
     }
+  });
+
+  test("a parameter of a list is given once", async () => {
+    for (const twice of ["limit=1&limit=999", "q=a&q=b"]) await problem(client.request("GET", `/conversations?${twice}`), 400, "invalid_parameter");
   });
 
   for (const [fields, name] of [

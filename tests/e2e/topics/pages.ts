@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
-import { Client, newAccountId, problem } from "../client.ts";
+import { Client, json, newAccountId, problem } from "../client.ts";
 import type { Service } from "../support.ts";
 
 export function pages(service: Service): void {
@@ -58,8 +58,9 @@ export function pages(service: Service): void {
       });
     }
 
-    test("a cursor and an offset exclude each other", async () => {
-      await problem(client.request("GET", "/conversations?cursor=1.a&offset=0"), 400, "invalid_parameter");
+    test("a cursor and an offset exclude each other, and the default of the offset is none", async () => {
+      await problem(client.request("GET", "/conversations?cursor=1.a&offset=1"), 400, "invalid_parameter");
+      await json(await client.request("GET", "/conversations?cursor=1.a&offset=0"), 200);
     });
   });
 

@@ -139,6 +139,29 @@ export function streaming(service: Service): void {
     assert.deepEqual(again.names(), ["turn", "message", "done"]);
   });
 
+  test("an event has the same id live and when it is told again after the end", async () => {
+    const first = await client.stream("[[words 20]]");
+    const done = await first.toEnd();
+    const again = await client.events(String(done.data["session_id"]));
+    await again.toEnd();
+    const ids = (events: typeof first): string[] => ["message", "done"].map((name) => events.events.find(({ event }) => event === name)?.id ?? name);
+    assert.deepEqual(ids(again), ids(first));
+  });
+
+  test("a client that has heard the message hears only the end, and one that has heard the end nothing: 204, which an EventSource leaves at", async () => {
+    const first = await client.stream("[[words 20]]");
+    const done = await first.toEnd();
+    const sessionId = String(done.data["session_id"]);
+    const again = await client.events(sessionId, first.events.find(({ event }) => event === "message")?.id);
+    await again.toEnd();
+    assert.deepEqual(again.names(), ["turn", "done"]);
+    for (const id of [done.id, again.lastEventId()]) {
+      const response = await client.request("GET", `/conversations/${sessionId}/events`, { "last-event-id": id ?? "" });
+      assert.deepEqual([response.status, response.headers.get("content-type"), await response.text()], [204, null, ""]);
+      assert.match(response.headers.get("x-request-id") ?? "", /^req_/);
+    }
+  });
+
   test("several listeners of one turn hear the same", async () => {
     const first = await client.stream(SLOW);
     await first.untilDeltas(1);

@@ -1,0 +1,47 @@
+//! What changes something of an account and needs no body. One that is there counts all the same: it may name the account, and whoever
+//! names one must not be answered for another.
+
+use super::auth::Principal;
+use super::body::{Fields, Head, need_json};
+use crate::account::command::Command;
+use crate::domain::AccountId;
+use crate::error::{ApiError, Code};
+
+/// Longest body, in bytes: many times an account's name.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The fields of a body.
+const FIELDS: &[&str] = &["accountId"];
+
+/// A command whose body, if it has one, is yet to be read.
+#[derive(Debug)]
+pub struct BodilessHead {
+    principal: Principal,
+    named: Option<AccountId>,
+    command: Command,
+    /// What is wrong with a body that is not empty.
+    kind: Result<(), ApiError>,
+}
+
+impl BodilessHead {
+    /// What is known of `command` without the body.
+    #[must_use]
+    pub fn parse(head: &Head<'_>, principal: Principal, named: Option<AccountId>, command: Command) -> Self {
+        Self { principal, named, command, kind: need_json(head) }
+    }
+
+    /// Parses the body, where there is one, and says whose command it is.
+    ///
+    /// # Errors
+    /// The refusals of the contract.
+    pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
+        let too_large = || ApiError::new(Code::BodyTooLarge, "The body of this request has at most 65536 bytes.");
+        let body = body.filter(|body| body.len() <= MAX_BODY_BYTES).ok_or_else(too_large)?;
+        let named = if body.is_empty() {
+            self.named
+        } else {
+            self.kind?;
+            Fields::of(body, FIELDS)?.account(self.named)?
+        };
+        Ok((self.principal.account(named)?, self.command))
+    }
+}
