@@ -3,15 +3,16 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
 import { startModel } from "../../dev/model/server.ts";
 import type { Model } from "../../dev/model/server.ts";
 import { FrameLog, MAX_FRAME_BYTES } from "../src/frames.ts";
 import type { Entry, Frame } from "../src/frames.ts";
-import { MAX_ANSWER_BYTES, smallInput, TurnMapper } from "../src/mapper.ts";
+import { MAX_ANSWER_BYTES, smallInput } from "../src/mapper.ts";
 import { cutToBytes, cutToChars, EntryTooLarge, MAX_ENTRY_BYTES, MAX_FRAME_ENTRIES, MAX_PIECE_BYTES, transcriptFrames } from "../src/pieces.ts";
 import { startAgent } from "./harness.ts";
 import type { Agent, TurnFrames } from "./harness.ts";
+import { mapped } from "./mapped.ts";
 
 const MIB = 1024 * 1024;
 /** One, two, three and four bytes of UTF-8, and what JSON escapes. */
@@ -90,14 +91,6 @@ test("a frame over the bound is not taken, and those before and behind are numbe
 });
 
 describe("what the SDK says", () => {
-  function mapped(...messages: object[]): { frames: Frame[]; stops: string[]; mapper: TurnMapper } {
-    const frames: Frame[] = [];
-    const stops: string[] = [];
-    const mapper = new TurnMapper({ emit: (frame) => frames.push(frame), stop: (message) => stops.push(message) });
-    for (const message of messages) mapper.message(message as SDKMessage);
-    mapper.flush();
-    return { frames, stops, mapper };
-  }
   const said = (content: object[], model = "m"): object => ({ type: "assistant", uuid: "u", message: { model, content }, parent_tool_use_id: null });
   const text = (words: string): object => ({ type: "text", text: words });
   const delta = (words: string): object => ({ type: "stream_event", event: { type: "content_block_delta", delta: { type: "text_delta", text: words } }, parent_tool_use_id: null });

@@ -3,18 +3,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
-import type { Frame } from "../src/frames.ts";
-import { smallInput, TurnMapper } from "../src/mapper.ts";
-
-function mapped(...messages: object[]): { frames: Frame[]; stops: string[]; mapper: TurnMapper } {
-  const frames: Frame[] = [];
-  const stops: string[] = [];
-  const mapper = new TurnMapper({ emit: (frame) => frames.push(frame), stop: (message) => stops.push(message) });
-  for (const message of messages) mapper.message(message as SDKMessage);
-  mapper.flush();
-  return { frames, stops, mapper };
-}
+import type { SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import { smallInput } from "../src/mapper.ts";
+import { mapped } from "./mapped.ts";
 
 const delta = (text: string): object => stream({ type: "content_block_delta", delta: { type: "text_delta", text } });
 const stream = (event: object, parent: string | null = null): object => ({ type: "stream_event", event, parent_tool_use_id: parent });

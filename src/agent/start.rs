@@ -46,8 +46,8 @@ impl<C: Container> Agent<C> {
     /// boots, is followed by another start.
     ///
     /// # Errors
-    /// After [`START_LIMIT`], [`AgentError::NoInstance`] where the platform has no room, else [`AgentError::Unreachable`] with the last thing
-    /// that went wrong. [`AgentError::Draining`] where it must be waited for.
+    /// After [`START_LIMIT`], the last thing that went wrong: [`AgentError::NoInstance`] if the platform has no room, [`AgentError::Unreachable`]
+    /// or [`AgentError::Silent`] if the container did not start or answer. [`AgentError::Draining`] if it must be waited for.
     pub async fn ensure(
         &self,
         busy: bool,

@@ -83,7 +83,7 @@ impl Call {
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) => {
-                self.end(&turn_id, Refused::unreachable().status, Metered::default(), None).await;
+                self.end(&turn_id, error.status, Metered::default(), None).await;
                 return Err(error);
             }
         };
@@ -97,7 +97,7 @@ impl Call {
             self.log("model_redirects", "MODEL_API_URL answers with a redirect");
             return Err(Refused::unreachable());
         }
-        let body = if answer.ok() && gateway::is_model_call(target.path) {
+        let body = if answer.ok() && answer.body().is_some() && gateway::is_model_call(target.path) {
             let meter = Meter::new(&told("content-type").unwrap_or_default());
             self.metered(&answer, turn_id, meter).map_err(|error| self.broken(&error))?
         } else {

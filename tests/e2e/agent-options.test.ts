@@ -87,6 +87,7 @@ describe("a service that says what its agent is", { timeout: TIMEOUT_MS }, () =>
       [await status("claude-sonnet-4-5"), await status("claude-sonnet-4-5-20250929"), await status("claude-haiku-5-5"), await status("claude-opus-5-5")],
       [200, 200, 200, 403],
     );
+    await running.stack.waitForLog((line) => line.includes('"model_call"') && line.includes('"http_status":403'), LOG_TIMEOUT_MS);
     await open.cancel("open");
     assert.ok(running.model.control.requests().every((request) => request.model !== "claude-opus-5-5"));
   });

@@ -103,7 +103,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                         return Err(error);
                     }
                 }
-                _ => return Ok(()),
+                Ok(()) | Err(_) => return Ok(()),
             }
             self.host.sleep(pause).await;
             tries += 1;

@@ -121,9 +121,8 @@ impl Listeners {
     /// The number of the last `message`, where it says this.
     #[must_use]
     pub fn number_of_last(&self, text: &str) -> Option<u64> {
-        let mut messages = self.log.iter().rev().filter_map(|event| match &event.kind {
-            EventKind::Message(said) => Some((event.id.n, said)),
-            _ => None,
+        let mut messages = self.log.iter().rev().filter_map(|event| {
+            if let EventKind::Message(said) = &event.kind { Some((event.id.n, said)) } else { None }
         });
         messages.next().filter(|(_, said)| *said == text).map(|(n, _)| n)
     }
