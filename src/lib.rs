@@ -11,7 +11,6 @@ pub mod config;
 pub mod digest;
 pub mod directory;
 pub mod domain;
-pub mod error;
 pub mod gateway;
 pub mod log;
 #[cfg(target_arch = "wasm32")]

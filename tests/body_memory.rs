@@ -1,12 +1,12 @@
 //! What a body takes besides its own bytes, whatever is in it: the memory of a WASM instance never shrinks, and many tenants share it.
 #![allow(clippy::unwrap_used, reason = "a suite that cannot go on stops")]
 
+use claude_agent_service::api::problem::Code;
 use claude_agent_service::api::request::{Asked, Head, Pending, parse};
 use claude_agent_service::api::start_turn::MAX_BODY_BYTES;
 use claude_agent_service::api::update::MAX_CHANGE_BYTES;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::Millis;
-use claude_agent_service::error::Code;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]

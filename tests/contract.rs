@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use claude_agent_service::error::Code;
+use claude_agent_service::api::problem::Code;
 
 /// What nothing on this machine has provoked so far: a platform without a free instance, and one that resets an object.
 const PLATFORM_ONLY: [Code; 1] = [Code::AtCapacity];

@@ -9,19 +9,15 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("account", &["agent", "config", "digest", "domain", "log", "store"]),
     ("agent", &["domain"]),
-    ("api", &["account", "config", "digest", "directory", "domain", "error", "store"]),
+    ("api", &["account", "config", "digest", "directory", "domain", "store"]),
     ("config", &["domain"]),
     ("digest", &[]),
     ("directory", &["config", "digest", "domain", "log", "store"]),
     ("domain", &[]),
-    ("error", &["domain"]),
     ("gateway", &["config", "domain"]),
     ("lib", &["account"]),
     ("log", &["domain"]),
-    (
-        "platform",
-        &["account", "agent", "api", "config", "digest", "directory", "domain", "error", "gateway", "log", "store"],
-    ),
+    ("platform", &["account", "agent", "api", "config", "digest", "directory", "domain", "gateway", "log", "store"]),
     ("store", &["domain"]),
 ];
 

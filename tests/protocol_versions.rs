@@ -10,12 +10,12 @@ use std::time::Duration;
 use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
 use claude_agent_service::agent::TurnRequest;
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
+use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::{
     EventId, MetadataPatch, Millis, RequestId, RunId, RunOptions, SystemPrompt, Title, Trigger, TurnOptions, Usage,
     Visit,
 };
-use claude_agent_service::error::ApiError;
 use claude_agent_service::store::reads::Page;
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use claude_agent_service::api::problem::Code;
 use claude_agent_service::api::route::Route;
 use claude_agent_service::config::Config;
-use claude_agent_service::error::Code;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()

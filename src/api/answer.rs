@@ -5,11 +5,11 @@ use serde::Serialize;
 use super::document::{
     AcceptedJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome,
 };
+use super::problem::{ApiError, Code};
 use super::{cursor, links};
 use crate::account::command::{AccountError, Reply};
 use crate::account::turn::listeners::Subscription;
 use crate::domain::{AccountId, RequestId, RunId, Turn};
-use crate::error::{ApiError, Code};
 use crate::store::messages::Messages;
 
 /// A body on its way out.

@@ -3,9 +3,9 @@
 
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
+use super::problem::{ApiError, Code};
 use crate::account::command::Command;
 use crate::domain::AccountId;
-use crate::error::{ApiError, Code};
 
 /// Longest body, in bytes: many times an account's name.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;

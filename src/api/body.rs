@@ -4,9 +4,9 @@
 
 use serde::de::IgnoredAny;
 
+use super::problem::{ApiError, Code};
 use crate::domain::id::{BadId, MAX_ACCOUNT_CHARS};
 use crate::domain::{AccountId, Millis};
-use crate::error::{ApiError, Code};
 
 /// Deepest nesting of a body: serde's own limit, which holds for what it decodes and not for what it skips.
 const MAX_DEPTH: usize = 127;

@@ -3,11 +3,11 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::problem::ApiError;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
     AccountId, Conversation, Message, Millis, RequestId, Role, RunId, SessionId, Turn, TurnId, TurnStatus, Usage,
 };
-use crate::error::ApiError;
 
 /// The answer to a query whose turn completed, or the refusal that its failure is.
 ///

@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod document;
 pub mod health;
 pub mod links;
+pub mod problem;
 pub mod query;
 pub mod request;
 pub mod route;

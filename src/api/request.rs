@@ -6,6 +6,7 @@ use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
 use super::cursor;
+use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::Route;
 use super::start_turn::QueryHead;
@@ -13,7 +14,6 @@ use super::update::UpdateHead;
 use crate::account::command::Command;
 use crate::config::Config;
 use crate::domain::{AccountId, Words};
-use crate::error::{ApiError, Code};
 use crate::store::reads::Page;
 
 const DEFAULT_LIMIT: u32 = 50;

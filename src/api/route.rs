@@ -2,8 +2,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::problem::{ApiError, Code};
 use crate::domain::{SessionId, TurnId};
-use crate::error::{ApiError, Code};
 
 /// A route of the contract with what its path names.
 #[derive(Debug, Clone, PartialEq, Eq)]

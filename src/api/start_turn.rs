@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
+use super::problem::{ApiError, Code};
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
 use crate::config::agent::{AgentPolicy, MAX_MODEL_BYTES, is_model};
 use crate::digest;
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
 use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
-use crate::error::{ApiError, Code};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;

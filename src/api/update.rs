@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::auth::Principal;
 use super::body::{Fields, Head, is_deeper, need_json, not_json};
+use super::problem::{ApiError, Code};
 use crate::account::command::Command;
 use crate::domain::conversation::MAX_TITLE_CHARS;
 use crate::domain::{AccountId, MetadataPatch, SessionId, Title};
-use crate::error::{ApiError, Code};
 
 /// Longest change, in bytes: metadata and title at their largest, each character escaped to twelve bytes, and room for keys to remove.
 pub const MAX_CHANGE_BYTES: usize = 256 * 1024;

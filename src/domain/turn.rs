@@ -51,7 +51,7 @@ impl TurnStatus {
     }
 }
 
-/// Why a turn did not complete. Each has its status in `error.rs`.
+/// Why a turn did not complete. Each has its status in `api/problem.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {

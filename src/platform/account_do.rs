@@ -16,9 +16,9 @@ use crate::account::command::{AccountError, Envelope, Reply};
 use crate::account::{Account, Handled};
 use crate::agent::Agent;
 use crate::api::answer::Answer;
+use crate::api::problem::ApiError;
 use crate::config::Config;
 use crate::domain::{AccountId, RequestId};
-use crate::error::ApiError;
 use crate::log::{Level, Line};
 use crate::store::Store;
 

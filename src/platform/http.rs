@@ -16,9 +16,9 @@ use super::{host, panic_guard};
 use crate::account::turn::listeners::Subscription;
 use crate::agent::Pieces;
 use crate::api::answer::{Answer, Body, CACHE_CONTROL};
+use crate::api::problem::ApiError;
 use crate::api::sse;
 use crate::domain::RequestId;
-use crate::error::ApiError;
 
 /// A response that carries an answer.
 pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {

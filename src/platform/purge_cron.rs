@@ -9,12 +9,12 @@ use worker::wasm_bindgen::JsValue;
 use super::bindings::Js;
 use super::{host, http, stub, vars};
 use crate::api::answer::Answer;
+use crate::api::problem::ApiError;
 use crate::config::Config;
 use crate::directory::command::{Command, DirectoryError, Reply};
 use crate::directory::port::{Shards, Unreachable};
 use crate::directory::shards;
 use crate::domain::{RequestId, RunId, Trigger};
-use crate::error::ApiError;
 use crate::log::{Level, Line};
 
 struct AllShards<'a>(&'a Env);

@@ -11,12 +11,12 @@ use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::{host, http, panic_guard, purge_cron, stub, vars};
 use crate::account::command::{Command, Envelope};
+use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::api::{cors, health};
 use crate::config::{Config, Origins};
 use crate::domain::{AccountId, Millis, RequestId};
-use crate::error::ApiError;
 use crate::log::{Level, Line};
 
 thread_local! {

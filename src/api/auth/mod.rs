@@ -7,9 +7,9 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::cors;
 use super::query::Target;
+use crate::api::problem::{ApiError, Code};
 use crate::config::{Auth, Origins};
 use crate::domain::{AccountId, Millis};
-use crate::error::{ApiError, Code};
 
 /// Whom a request speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
