@@ -192,7 +192,7 @@ async function snapshot(scratch: string, secrets: Record<string, string>, { toml
   replace("image of this checkout", /^image = "\.\//m, `image = "${ROOT}/`);
   if (schedulingPolicy === "durable_object") replace("[[containers]] table", /^\[\[containers\]\]\n(?:(?!\[).*\n)*/m, OBJECT_SCHEDULED);
   const directory = join(scratch, "worker");
-  await cp(join(ROOT, "build"), join(directory, "build"), { recursive: true });
+  for (const made of ["build", "public"]) await cp(join(ROOT, made), join(directory, made), { recursive: true });
   await writeFile(join(directory, "wrangler.toml"), `${config}\n${toml}\n`);
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`);
   await writeFile(join(directory, ".dev.vars"), lines.join(""), { mode: 0o600 });

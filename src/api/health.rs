@@ -22,7 +22,8 @@ pub fn answer<J>(config: &Config, has_container: bool, now: Millis) -> Answer<J>
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct HealthJson {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "Health"))]
+pub(super) struct HealthJson {
     status: &'static str,
     has_token: bool,
     has_container: bool,

@@ -9,6 +9,8 @@ pub mod cursor;
 pub mod document;
 pub mod health;
 pub mod links;
+#[cfg(test)]
+mod openapi;
 pub mod problem;
 pub mod query;
 pub mod request;

@@ -183,6 +183,7 @@ impl From<&Failure> for ApiError {
 
 /// The problem document, as it is sent.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Problem<'a> {
     #[serde(rename = "type")]
     kind: &'static str,

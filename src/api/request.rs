@@ -1,14 +1,14 @@
 //! A request, parsed once: whom it speaks for, which account it is about, and the command that it is.
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
-use super::auth::authenticate;
+use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
 use super::cursor;
 use super::problem::{ApiError, Code};
 use super::query::Target;
-use super::route::Route;
+use super::route::{Found, Route};
 use super::start_turn::QueryHead;
 use super::update::UpdateHead;
 use crate::account::command::Command;
@@ -16,8 +16,8 @@ use crate::config::Config;
 use crate::domain::{AccountId, Words};
 use crate::store::reads::Page;
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
+pub(super) const DEFAULT_LIMIT: u32 = 50;
+pub(super) const MAX_LIMIT: u32 = 200;
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -70,13 +70,8 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     if head.method == "OPTIONS" {
         return Route::allow(target.path).map(Asked::Options);
     }
-    let route = match Route::parse(head.method, target.path) {
-        Ok(Route::Health) => return Ok(Asked::Health),
-        // Which conversation it would be is the business of those who may ask.
-        Err(error) if error.code != Code::InvalidSessionId => return Err(error),
-        route => route,
-    };
-    let principal = authenticate(&config.auth, target.host, head.header, head.now)?;
+    let Found { access, route } = Route::find(head.method, target.path)?;
+    let principal = permit(access, &config.auth, target.host, head.header, head.now)?;
     let route = route?;
     let named = target.parameter("accountId");
     let named = named.map_err(|e| ApiError::new(Code::InvalidAccount, format!("accountId: {}", e.rule())))?;
@@ -112,8 +107,8 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
         Route::Purge => bodiless(Command::Purge),
-        Route::StartPurgeRun => principal.operator().map(|()| Asked::StartPurgeRun),
-        Route::ListPurgeRuns => principal.operator().map(|()| Asked::ListPurgeRuns),
+        Route::StartPurgeRun => Ok(Asked::StartPurgeRun),
+        Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
     }
 }
 

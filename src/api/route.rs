@@ -1,96 +1,205 @@
-//! Which route a method and a path are.
+//! The table of routes: for each path its methods, and for each method who may ask, what it can be refused with and what describes it.
+//! Parsing, `Allow` and the check of the caller are made from it, and in tests `public/openapi.json` (`openapi/`).
 
 use percent_encoding::percent_decode_str;
 
 use super::problem::{ApiError, Code};
 use crate::domain::{SessionId, TurnId};
 
-/// A route of the contract with what its path names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
-    /// `GET /health`
-    Health,
-    /// `POST /query`
-    Query,
-    /// `GET /conversations`
-    ListConversations,
-    /// `GET /conversations/{id}`
-    ReadConversation(SessionId),
-    /// `PATCH /conversations/{id}`
-    UpdateConversation(SessionId),
-    /// `DELETE /conversations/{id}`
-    DeleteConversation(SessionId),
-    /// `POST /conversations/{id}/cancel`
-    CancelConversation(SessionId),
-    /// `GET /conversations/{id}/events`
-    FollowConversation(SessionId),
-    /// `GET /turns/{turn_id}`
-    ReadTurn(TurnId),
-    /// `GET /storage-stats`
-    StorageStats,
-    /// `POST /prewarm`
-    Prewarm,
-    /// `POST /purge`
-    Purge,
-    /// `POST /purge-runs`
-    StartPurgeRun,
-    /// `GET /purge-runs`
-    ListPurgeRuns,
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone, without a credential.
+    Open,
+    /// Whoever may speak for the account that the request names.
+    Account,
+    /// An operator: whoever sends one of `API_KEYS`.
+    Operator,
 }
 
-impl Route {
-    /// Reads a method and a path that starts with `/`. `HEAD` is the `GET` of the same path: only who sends the answer tells them apart.
-    ///
-    /// # Errors
-    /// 404 for an unknown path, 405 with `Allow` for another method than the path has, 400 for an id that is none.
-    pub fn parse(method: &str, path: &str) -> Result<Self, ApiError> {
-        let method = if method == "HEAD" { "GET" } else { method };
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let allow = methods(&segments).ok_or_else(ApiError::not_found)?;
-        match (method, segments.as_slice()) {
-            ("GET", ["health"]) => Ok(Self::Health),
-            ("POST", ["query"]) => Ok(Self::Query),
-            ("GET", ["conversations"]) => Ok(Self::ListConversations),
-            ("GET", ["conversations", id]) => session(id).map(Self::ReadConversation),
-            ("PATCH", ["conversations", id]) => session(id).map(Self::UpdateConversation),
-            ("DELETE", ["conversations", id]) => session(id).map(Self::DeleteConversation),
-            ("POST", ["conversations", id, "cancel"]) => session(id).map(Self::CancelConversation),
-            ("GET", ["conversations", id, "events"]) => session(id).map(Self::FollowConversation),
-            ("GET", ["turns", id]) => turn(id).map(Self::ReadTurn),
-            ("GET", ["storage-stats"]) => Ok(Self::StorageStats),
-            ("POST", ["prewarm"]) => Ok(Self::Prewarm),
-            ("POST", ["purge"]) => Ok(Self::Purge),
-            ("POST", ["purge-runs"]) => Ok(Self::StartPurgeRun),
-            ("GET", ["purge-runs"]) => Ok(Self::ListPurgeRuns),
-            _ => {
-                let detail = format!("This path answers {allow} only");
-                Err(ApiError { allow: Some(allow), ..ApiError::new(Code::MethodNotAllowed, detail) })
+/// The row of the table that a request falls on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Who may use it.
+    pub access: Access,
+    /// The route with the ids of its path; the refusal of an id is only for those who may use the route.
+    pub route: Result<Route, ApiError>,
+}
+
+/// One row of the table, as data.
+#[cfg(test)]
+pub(super) struct Row {
+    pub(super) method: &'static str,
+    pub(super) name: &'static str,
+    /// The row's doc comment: its first line, then the others.
+    pub(super) doc: &'static [&'static str],
+    pub(super) access: Access,
+    /// What it refuses with, besides what every route of its access does.
+    pub(super) codes: &'static [Code],
+    pub(super) described: fn(&mut super::openapi::Schemas) -> super::openapi::Described,
+}
+
+/// A segment of a path as OpenAPI writes it.
+#[cfg(test)]
+macro_rules! segment {
+    ($text:literal) => {
+        $text
+    };
+    ($name:ident) => {
+        concat!("{", stringify!($name), "}")
+    };
+}
+
+/// What `Allow` says of a method: `HEAD` comes with `GET`.
+macro_rules! allowed {
+    (GET) => {
+        "GET, HEAD, "
+    };
+    ($method:ident) => {
+        concat!(stringify!($method), ", ")
+    };
+}
+
+macro_rules! routes {
+    ($([$($segment:tt),+] {$(
+        $(#[doc = $doc:literal])+
+        $method:ident $name:ident $(($arg:ident: $kind:ty = $read:ident))?, $access:ident,
+        refuses [$($code:ident)*], described by $described:ident;
+    )+})+) => {
+        /// A route with the ids that its path names.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Route {
+            $($($(#[doc = $doc])+ $name $(($kind))?,)+)+
+        }
+
+        /// The table: each path as OpenAPI writes it, and its rows.
+        #[cfg(test)]
+        pub(super) const TABLE: &[(&str, &[Row])] = &[$((concat!($("/", segment!($segment)),+), &[$(Row {
+            method: stringify!($method),
+            name: stringify!($name),
+            doc: &[$($doc),+],
+            access: Access::$access,
+            codes: &[$(Code::$code),*],
+            described: super::openapi::operations::$described,
+        },)+]),)+];
+
+        impl Route {
+            /// Finds the row for a method and a path that starts with `/`. `HEAD` is the `GET` of the same path: whoever sends the
+            /// response leaves the body out.
+            ///
+            /// # Errors
+            /// 404 `not_found` for an unknown path, 405 `method_not_allowed` with `Allow` for a method that the path does not have.
+            pub fn find(method: &str, path: &str) -> Result<Found, ApiError> {
+                let method = if method == "HEAD" { "GET" } else { method };
+                match segments(path)?.as_slice() {
+                    $([$($segment),+] => match method {
+                        $(stringify!($method) => Ok(Found {
+                            access: Access::$access,
+                            route: routes!(@read $name $(($read($arg)))?),
+                        }),)+
+                        _ => Err(method_not_allowed(concat!($(allowed!($method),)+ "OPTIONS"))),
+                    },)+
+                    _ => Err(ApiError::not_found()),
+                }
+            }
+
+            /// The methods of a path, as `Allow` lists them.
+            ///
+            /// # Errors
+            /// 404 `not_found` for an unknown path.
+            #[expect(unused_variables, reason = "the names of ids stand in the patterns")]
+            pub fn allow(path: &str) -> Result<&'static str, ApiError> {
+                match segments(path)?.as_slice() {
+                    $([$($segment),+] => Ok(concat!($(allowed!($method),)+ "OPTIONS")),)+
+                    _ => Err(ApiError::not_found()),
+                }
             }
         }
-    }
+    };
+    (@read $name:ident) => { Ok(Route::$name) };
+    (@read $name:ident ($read:expr)) => { $read.map(Route::$name) };
+}
 
-    /// The methods of a path, as `Allow` says them.
-    ///
-    /// # Errors
-    /// 404 for an unknown path.
-    pub fn allow(path: &str) -> Result<&'static str, ApiError> {
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        methods(&segments).ok_or_else(ApiError::not_found)
+routes! {
+    ["health"] {
+        /// Tell whether this deployment can do its work.
+        GET Health, Open, refuses [], described by health;
+    }
+    ["query"] {
+        /// Run a turn of the agent.
+        ///
+        /// Responds when the turn has ended; with `stream: true` (or `Accept: text/event-stream`) with its events as they happen; with
+        /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space.
+        POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
+            QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
+            TurnInterrupted TurnTimeout], described by query;
+    }
+    ["conversations"] {
+        /// List conversations, most recently accessed first.
+        ///
+        /// `cursor` comes from the `Link` header of the page before and does not go together with an `offset` above 0.
+        GET ListConversations, Account, refuses [InvalidParameter], described by list_conversations;
+    }
+    ["conversations", session_id] {
+        /// Read a conversation with its messages.
+        ///
+        /// If it has more than 1,000 messages, or more than 1 MiB of them, the newest are returned and `Link: rel="prev"` leads on.
+        GET ReadConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound],
+            described by read_conversation;
+        /// Change a conversation's title and metadata.
+        ///
+        /// Metadata is merged (RFC 7396): a key with `null` is removed.
+        PATCH UpdateConversation(session_id: SessionId = session), Account,
+            refuses [InvalidSessionId InvalidParameter NotFound], described by update_conversation;
+        /// Delete a conversation everywhere and cancel its running turn.
+        DELETE DeleteConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId],
+            described by delete_conversation;
+    }
+    ["conversations", session_id, "cancel"] {
+        /// End a conversation's queued and running turns.
+        POST CancelConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId NotFound],
+            described by cancel_conversation;
+    }
+    ["conversations", session_id, "events"] {
+        /// Follow the events of a conversation's current or latest turn.
+        ///
+        /// With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event.
+        GET FollowConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound],
+            described by follow_conversation;
+    }
+    ["turns", turn_id] {
+        /// Read a turn in its current state.
+        GET ReadTurn(turn_id: TurnId = turn), Account, refuses [NotFound], described by read_turn;
+    }
+    ["storage-stats"] {
+        /// Tell how much an account stores.
+        GET StorageStats, Account, refuses [], described by storage_stats;
+    }
+    ["prewarm"] {
+        /// Start the account's container ahead of a query, unless it runs already.
+        POST Prewarm, Account, refuses [], described by prewarm;
+    }
+    ["purge"] {
+        /// Delete the account's conversations that nobody has touched for `RETENTION_DAYS`, now.
+        POST Purge, Account, refuses [], described by purge;
+    }
+    ["purge-runs"] {
+        /// List the latest purge runs over all accounts, newest first.
+        GET ListPurgeRuns, Operator, refuses [], described by list_purge_runs;
+        /// Start the purge of all accounts, as the cron does every night at 02:00 UTC.
+        POST StartPurgeRun, Operator, refuses [], described by start_purge_run;
     }
 }
 
-/// The methods of a path, whatever the ids in it are; none for a path that is no route's.
-fn methods(segments: &[&str]) -> Option<&'static str> {
-    Some(match segments {
-        ["conversations" | "turns", ""] => return None,
-        ["health" | "conversations" | "storage-stats"] | ["turns", _] | ["conversations", _, "events"] => {
-            "GET, HEAD, OPTIONS"
-        }
-        ["query" | "prewarm" | "purge"] | ["conversations", _, "cancel"] => "POST, OPTIONS",
-        ["conversations", _] => "GET, HEAD, PATCH, DELETE, OPTIONS",
-        ["purge-runs"] => "GET, HEAD, POST, OPTIONS",
-        _ => return None,
-    })
+/// The segments of a path. No route has an empty one.
+fn segments(path: &str) -> Result<Vec<&str>, ApiError> {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    if segments.contains(&"") { Err(ApiError::not_found()) } else { Ok(segments) }
+}
+
+fn method_not_allowed(allow: &'static str) -> ApiError {
+    let detail = format!("This path answers {allow} only");
+    ApiError { allow: Some(allow), ..ApiError::new(Code::MethodNotAllowed, detail) }
 }
 
 fn session(segment: &str) -> Result<SessionId, ApiError> {
@@ -112,23 +221,25 @@ fn decoded(segment: &str) -> String {
 mod tests {
     use super::*;
 
+    /// The route for those who may use it.
+    fn parse(method: &str, path: &str) -> Result<Route, ApiError> {
+        Route::find(method, path)?.route
+    }
+
     fn code(method: &str, path: &str) -> Code {
-        Route::parse(method, path).unwrap_err().code
+        parse(method, path).unwrap_err().code
     }
 
     #[test]
     fn ids_are_read_percent_encoded_or_not() {
         let id: SessionId = "a.b_c:d-e".parse().unwrap();
-        assert_eq!(Route::parse("GET", "/conversations/a.b_c:d-e"), Ok(Route::ReadConversation(id.clone())));
-        assert_eq!(Route::parse("DELETE", "/conversations/a%2Eb%5fc%3Ad-e"), Ok(Route::DeleteConversation(id.clone())));
-        assert_eq!(Route::parse("PATCH", "/conversations/a.b_c%3Ad%2de"), Ok(Route::UpdateConversation(id.clone())));
-        assert_eq!(
-            Route::parse("POST", "/conversations/a.b_c%3ad-e/cancel"),
-            Ok(Route::CancelConversation(id.clone()))
-        );
-        assert_eq!(Route::parse("GET", "/conversations/%61.b_c%3ad-e/events"), Ok(Route::FollowConversation(id)));
+        assert_eq!(parse("GET", "/conversations/a.b_c:d-e"), Ok(Route::ReadConversation(id.clone())));
+        assert_eq!(parse("DELETE", "/conversations/a%2Eb%5fc%3Ad-e"), Ok(Route::DeleteConversation(id.clone())));
+        assert_eq!(parse("PATCH", "/conversations/a.b_c%3Ad%2de"), Ok(Route::UpdateConversation(id.clone())));
+        assert_eq!(parse("POST", "/conversations/a.b_c%3ad-e/cancel"), Ok(Route::CancelConversation(id.clone())));
+        assert_eq!(parse("GET", "/conversations/%61.b_c%3ad-e/events"), Ok(Route::FollowConversation(id)));
         let turn: TurnId = "turn_0123456789abcdef0123456789abcdef".parse().unwrap();
-        assert_eq!(Route::parse("GET", "/turns/turn%5F0123456789abcdef0123456789abcdef"), Ok(Route::ReadTurn(turn)));
+        assert_eq!(parse("GET", "/turns/turn%5F0123456789abcdef0123456789abcdef"), Ok(Route::ReadTurn(turn)));
     }
 
     #[test]
@@ -141,7 +252,7 @@ mod tests {
 
     #[test]
     fn another_method_is_refused_with_those_that_are_allowed() {
-        let refused = Route::parse("PUT", "/conversations/a").unwrap_err();
+        let refused = parse("PUT", "/conversations/a").unwrap_err();
         assert_eq!((refused.code, refused.allow), (Code::MethodNotAllowed, Some("GET, HEAD, PATCH, DELETE, OPTIONS")));
         assert_eq!(code("GET", "/query"), Code::MethodNotAllowed);
         assert_eq!(code("POST", "/health"), Code::MethodNotAllowed);
@@ -149,16 +260,16 @@ mod tests {
 
     #[test]
     fn purges_have_their_routes() {
-        assert_eq!(Route::parse("POST", "/purge"), Ok(Route::Purge));
-        assert_eq!(Route::parse("POST", "/purge-runs"), Ok(Route::StartPurgeRun));
-        assert_eq!(Route::parse("GET", "/purge-runs"), Ok(Route::ListPurgeRuns));
-        assert_eq!(Route::parse("DELETE", "/purge-runs").unwrap_err().allow, Some("GET, HEAD, POST, OPTIONS"));
+        assert_eq!(parse("POST", "/purge"), Ok(Route::Purge));
+        assert_eq!(parse("POST", "/purge-runs"), Ok(Route::StartPurgeRun));
+        assert_eq!(parse("GET", "/purge-runs"), Ok(Route::ListPurgeRuns));
+        assert_eq!(parse("DELETE", "/purge-runs").unwrap_err().allow, Some("GET, HEAD, POST, OPTIONS"));
     }
 
     #[test]
     fn prewarming_is_asked_for_by_post() {
-        assert_eq!(Route::parse("POST", "/prewarm"), Ok(Route::Prewarm));
-        assert_eq!(Route::parse("GET", "/prewarm").unwrap_err().allow, Some("POST, OPTIONS"));
+        assert_eq!(parse("POST", "/prewarm"), Ok(Route::Prewarm));
+        assert_eq!(parse("GET", "/prewarm").unwrap_err().allow, Some("POST, OPTIONS"));
     }
 
     #[test]
@@ -171,30 +282,20 @@ mod tests {
             "/storage-stats",
             "/purge-runs",
         ] {
-            assert_eq!(Route::parse("HEAD", path), Route::parse("GET", path), "{path}");
+            assert_eq!(parse("HEAD", path), parse("GET", path), "{path}");
             assert!(Route::allow(path).unwrap().starts_with("GET, HEAD"), "{path}");
         }
-        assert_eq!(Route::parse("HEAD", "/query").unwrap_err().allow, Some("POST, OPTIONS"));
+        assert_eq!(parse("HEAD", "/query").unwrap_err().allow, Some("POST, OPTIONS"));
     }
 
     #[test]
     fn every_path_says_its_methods_and_answers_these_and_no_others() {
         const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT"];
-        for path in [
-            "/health",
-            "/query",
-            "/conversations",
-            "/conversations/a",
-            "/conversations/a/cancel",
-            "/conversations/a/events",
-            "/turns/turn_0123456789abcdef0123456789abcdef",
-            "/storage-stats",
-            "/prewarm",
-            "/purge",
-            "/purge-runs",
-        ] {
+        for (path, _) in TABLE {
+            let path = path.replace("{session_id}", "a").replace("{turn_id}", "turn_0123456789abcdef0123456789abcdef");
+            let path = path.as_str();
             let allow = Route::allow(path).unwrap();
-            let answered = METHODS.iter().filter(|method| Route::parse(method, path).is_ok());
+            let answered = METHODS.iter().filter(|method| parse(method, path).is_ok());
             let told: Vec<&str> = answered.copied().chain(["OPTIONS"]).collect();
             assert_eq!(told.join(", "), allow, "{path}");
         }
@@ -208,5 +309,13 @@ mod tests {
         for id in ["-a", "a%20b", "%00", "a%2Fb", "é", "%ff"] {
             assert_eq!(code("GET", &format!("/conversations/{id}")), Code::InvalidSessionId, "{id}");
         }
+    }
+
+    #[test]
+    fn who_may_use_a_route_is_known_before_its_ids_are_read() {
+        let access = |method, path| Route::find(method, path).unwrap().access;
+        assert_eq!(access("GET", "/conversations/-a"), Access::Account);
+        assert_eq!(access("HEAD", "/health"), Access::Open);
+        assert_eq!(access("POST", "/purge-runs"), Access::Operator);
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::document::outcome;
-use crate::account::turn::listeners::{Event, EventKind};
+use crate::account::turn::listeners::{Event, EventKind, Retry};
 use crate::domain::{RequestId, Role, SessionId, TurnId, TurnStatus};
 
 /// How often a comment line goes out where nothing else does.
@@ -29,7 +29,10 @@ pub fn encode(event: &Event, request_id: &RequestId) -> String {
             let input = tool.input.as_ref().map(|input| ToolInput::of(input));
             ("tool", line(&ToolData { id: &tool.id, name: &tool.name, status: &tool.status, input }))
         }
-        EventKind::Retry(retry) => ("retry", line(retry)),
+        EventKind::Retry(Retry { attempt, delay_ms, status, retracted }) => {
+            let (attempt, delay_ms, status, retracted) = (*attempt, *delay_ms, *status, *retracted);
+            ("retry", line(&RetryData { attempt, delay_ms, status, retracted }))
+        }
         EventKind::Ended(turn) => match outcome(turn) {
             Ok(done) => ("done", line(&done)),
             Err(error) => ("error", line(&error.problem(request_id))),
@@ -42,32 +45,66 @@ fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// `turn`: the turn's status, when it is queued, when it runs, and first on a stream that is opened later.
 #[derive(Serialize)]
-struct TurnData<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnEvent"))]
+pub(super) struct TurnData<'a> {
+    /// The turn.
     turn_id: &'a TurnId,
+    /// Its conversation.
     session_id: &'a SessionId,
+    /// Where it stands.
     status: TurnStatus,
+    /// How many turns of the account run or wait before it.
     position: usize,
 }
 
+/// `delta`: a piece of the answer's text.
 #[derive(Serialize)]
-struct DeltaData<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "DeltaEvent"))]
+pub(super) struct DeltaData<'a> {
+    /// The piece.
     text: &'a str,
 }
 
+/// `message`: a whole block of text, which repeats the deltas before it.
 #[derive(Serialize)]
-struct MessageData<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "MessageEvent"))]
+pub(super) struct MessageData<'a> {
+    /// Always `assistant`.
     role: Role,
+    /// The block.
     content: &'a str,
 }
 
+/// `tool`: a tool call began or ended.
 #[derive(Serialize)]
-struct ToolData<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "ToolEvent"))]
+pub(super) struct ToolData<'a> {
+    /// Names the call: the same when it starts and ends.
     id: &'a str,
+    /// The tool's name.
     name: &'a str,
+    /// `started`, `finished` or `failed`.
     status: &'a str,
+    /// The call's input, with `started`; if its JSON is longer than 2 KiB, a string with the beginning of it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
     input: Option<ToolInput<'a>>,
+}
+
+/// `retry`: the model's API failed and is asked again.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "RetryEvent"))]
+pub(super) struct RetryData {
+    /// Which attempt comes next.
+    attempt: u32,
+    /// How long the SDK waits before it, in milliseconds.
+    delay_ms: f64,
+    /// The model's HTTP status, if it sent one.
+    status: Option<u16>,
+    /// Whether the deltas since the last `message` are void: the model's stream broke and starts over.
+    retracted: bool,
 }
 
 /// A call's input as it is, or the beginning of its text where it is too long.

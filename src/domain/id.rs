@@ -22,7 +22,7 @@ pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 128;
 pub struct BadId(&'static str);
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $check:expr, $rule:literal) => {
+    ($(#[$doc:meta])* $name:ident, $check:expr, $pattern:literal, $rule:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -57,6 +57,16 @@ macro_rules! text_id {
             }
         }
 
+        #[cfg(test)]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "pattern": $pattern, "description": $rule})
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -69,6 +79,7 @@ text_id!(
     /// Names a tenant; one Durable Object, one container and one queue belong to it.
     AccountId,
     |s| (1..=MAX_ACCOUNT_CHARS).contains(&s.chars().count()) && !s.chars().any(char::is_control),
+    "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$",
     "an account id has 1 to 128 characters, none of them a control character"
 );
 
@@ -80,6 +91,7 @@ text_id!(
             && s.starts_with(|c: char| c.is_ascii_alphanumeric())
             && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
     },
+    "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$",
     "a session id has 1 to 128 characters of A-Z a-z 0-9 . _ : - and starts with a letter or digit"
 );
 
@@ -89,6 +101,7 @@ text_id!(
     |s| s.strip_prefix("turn_").is_some_and(|hex| {
         hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     }),
+    "^turn_[0-9a-f]{32}$",
     "a turn id is turn_ and 32 hexadecimal digits"
 );
 
@@ -96,6 +109,7 @@ text_id!(
     /// The Claude Agent SDK's own session id, a UUID.
     AgentSession,
     |s| s.len() == 36 && Uuid::try_parse(s).is_ok(),
+    "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
     "an agent session is a hyphenated UUID"
 );
 
@@ -103,6 +117,7 @@ text_id!(
     /// The caller's name for one request, so that sending it twice runs it once.
     IdempotencyKey,
     |s| (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()),
+    "^[!-~]{1,128}$",
     "an Idempotency-Key has 1 to 128 visible ASCII characters"
 );
 
@@ -110,6 +125,7 @@ text_id!(
     /// Names one HTTP request in its answer and in the logs: `req_` and 32 hexadecimal digits.
     RequestId,
     |s| s.strip_prefix("req_").is_some_and(|hex| hex.len() == 32),
+    "^req_.{32}$",
     "a request id is req_ and 32 hexadecimal digits"
 );
 
@@ -117,6 +133,7 @@ text_id!(
     /// Names one purge run: `run_` and 32 hexadecimal digits, ordered by time.
     RunId,
     |s| s.strip_prefix("run_").is_some_and(|hex| hex.len() == 32),
+    "^run_.{32}$",
     "a run id is run_ and 32 hexadecimal digits"
 );
 

@@ -8,6 +8,7 @@ use super::{Millis, RunId};
 /// Who started a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Trigger {
     /// The cron.
     Cron,
@@ -45,6 +46,7 @@ pub struct Visit {
 
 /// A run, of one shard or of all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct PurgeRun {
     /// Its id.
     pub run_id: RunId,

@@ -7,6 +7,7 @@ use super::{Millis, RequestId, SessionId, TurnId};
 /// Where a turn stands. The last four are ends, and a turn has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum TurnStatus {
     /// Stored, and waiting for the turns before it.
     Queued,
@@ -113,6 +114,7 @@ pub fn shortened(mut detail: String) -> String {
 /// Tokens and cost of one turn alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Usage {
     /// Tokens sent, those from the cache left out.
     pub input_tokens: u64,

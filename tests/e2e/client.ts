@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { CODES } from "./codes.ts";
+import { assertDescribed } from "./contract.ts";
 import { EventStream } from "./event-stream.ts";
 
 export type Usage = {
@@ -101,13 +102,19 @@ export class Client {
 
   /** Sends a request with the account in the query string. */
   request(method: string, path: string, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
-    return fetch(this.#named(path), { method, headers: { ...this.#headers, ...headers }, ...(signal === undefined ? {} : { signal }) });
+    return this.#fetch(this.#named(path), { method, headers, ...(signal === undefined ? {} : { signal }) });
+  }
+
+  async #fetch(url: string | URL, { headers, ...init }: RequestInit & { method: string; headers: Headers }): Promise<Response> {
+    const response = await fetch(url, { headers: { ...this.#headers, ...headers }, ...init });
+    await assertDescribed(init.method, response);
+    return response;
   }
 
   /** PATCH /conversations/{id} as it is: whatever it answers. */
   patch(sessionId: string, change: unknown, headers: Headers = { "content-type": "application/json" }): Promise<Response> {
     const body = typeof change === "string" ? change : JSON.stringify(change);
-    return fetch(this.#named(`/conversations/${sessionId}`), { method: "PATCH", headers: { ...this.#headers, ...headers }, body });
+    return this.#fetch(this.#named(`/conversations/${sessionId}`), { method: "PATCH", headers, body });
   }
 
   #named(path: string): URL {
@@ -118,9 +125,9 @@ export class Client {
 
   /** POST /query as it is: whatever it answers. */
   post(query: string, fields: QueryFields = {}, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
-    return fetch(`${this.url}/query`, {
+    return this.#fetch(`${this.url}/query`, {
       method: "POST",
-      headers: { "content-type": "application/json", ...this.#headers, ...headers },
+      headers: { "content-type": "application/json", ...headers },
       body: JSON.stringify({ query, accountId: this.accountId, ...fields }),
       ...(signal === undefined ? {} : { signal }),
     });

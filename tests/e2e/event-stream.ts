@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createParser } from "eventsource-parser";
+import { assertDescribedEvent } from "./contract.ts";
 
 export type ServerEvent = { event: string; id: string; data: Record<string, unknown> };
 
@@ -19,6 +20,7 @@ export class EventStream {
   readonly #abort: AbortController;
   readonly #parser = createParser({
     onEvent: ({ event = "message", id = "", data }) => {
+      assertDescribedEvent({ id, event, data });
       this.events.push({ event, id, data: JSON.parse(data) as Record<string, unknown> });
     },
     onComment: () => {

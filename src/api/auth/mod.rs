@@ -7,6 +7,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::cors;
 use super::query::Target;
+use super::route::Access;
 use crate::api::problem::{ApiError, Code};
 use crate::config::{Auth, Origins};
 use crate::domain::{AccountId, Millis};
@@ -14,6 +15,8 @@ use crate::domain::{AccountId, Millis};
 /// Whom a request speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
+    /// Nobody: the route asks for no credential.
+    Nobody,
     /// Any account, and the operator.
     Operator,
     /// One account.
@@ -24,9 +27,10 @@ impl Principal {
     /// Proof that the operator asks.
     ///
     /// # Errors
-    /// 403 `operator_only`.
-    pub fn operator(&self) -> Result<(), ApiError> {
+    /// 401 `unauthorized`, 403 `operator_only`.
+    fn operator(&self) -> Result<(), ApiError> {
         match self {
+            Self::Nobody => Err(no_credential()),
             Self::Operator => Ok(()),
             Self::Account(_) => {
                 Err(ApiError::new(Code::OperatorOnly, "This route is for operators: send one of API_KEYS."))
@@ -37,9 +41,10 @@ impl Principal {
     /// The account that a request is about: the one it names, where it may; else its own.
     ///
     /// # Errors
-    /// 403 `wrong_account`.
+    /// 401 `unauthorized`, 403 `wrong_account`.
     pub fn account(&self, named: Option<AccountId>) -> Result<AccountId, ApiError> {
         match (self, named) {
+            (Self::Nobody, _) => Err(no_credential()),
             (Self::Operator, named) => Ok(named.unwrap_or_else(AccountId::unnamed)),
             (Self::Account(own), None) => Ok(own.clone()),
             (Self::Account(own), Some(named)) if *own == named => Ok(named),
@@ -50,11 +55,32 @@ impl Principal {
     }
 }
 
+/// Whom a request to a route with this access speaks for, if it may use the route; see [`authenticate`].
+///
+/// # Errors
+/// 401 `unauthorized`, 403 `auth_not_configured`, 403 `operator_only`.
+pub fn permit(
+    access: Access,
+    auth: &Auth,
+    host: &str,
+    header: &dyn Fn(&str) -> Option<String>,
+    now: Millis,
+) -> Result<Principal, ApiError> {
+    if access == Access::Open {
+        return Ok(Principal::Nobody);
+    }
+    let principal = authenticate(auth, host, header, now)?;
+    if access == Access::Operator {
+        principal.operator()?;
+    }
+    Ok(principal)
+}
+
 /// Finds out whom a request to `host` with these headers speaks for, `now`. Only those that matter are asked for.
 ///
 /// # Errors
 /// 401 `unauthorized`, or 403 `auth_not_configured`.
-pub fn authenticate(
+fn authenticate(
     auth: &Auth,
     host: &str,
     header: &dyn Fn(&str) -> Option<String>,
@@ -75,10 +101,7 @@ pub fn authenticate(
         };
     }
     let authorization = header("authorization");
-    let token = authorization
-        .as_deref()
-        .and_then(bearer)
-        .ok_or_else(|| ApiError::new(Code::Unauthorized, "Send `Authorization: Bearer <key or token>`."))?;
+    let token = authorization.as_deref().and_then(bearer).ok_or_else(no_credential)?;
     // Every key is compared, whichever fits.
     let digest = Sha256::digest(token);
     let fits = |key: &String| Sha256::digest(key).ct_eq(&digest);
@@ -90,6 +113,10 @@ pub fn authenticate(
         Some(rules) => jwt::account_of(token, rules, now).map(Principal::Account).map_err(|e| refused(e.sentence())),
         None => Err(refused("This key is not valid.")),
     }
+}
+
+fn no_credential() -> ApiError {
+    ApiError::new(Code::Unauthorized, "Send `Authorization: Bearer <key or token>`.")
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -1,0 +1,137 @@
+//! Schemas of what no type of the service is: requests, which are read by hand, documents that SQLite writes, and events.
+//! `tests/e2e/contract.ts` holds every response of the end-to-end tests to them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+use super::super::document::DoneJson;
+use super::super::problem::Problem;
+use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
+use super::Schemas;
+use crate::domain::{AccountId, Millis, SessionId};
+
+/// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(in crate::api) struct Metadata {
+    /// How many messages the conversation has.
+    message_count: u64,
+    /// The caller's own keys.
+    #[serde(flatten)]
+    own: BTreeMap<String, String>,
+}
+
+/// A conversation as the list shows it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct ConversationSummary {
+    /// Names it within its account.
+    session_id: SessionId,
+    /// Its title: the beginning of its first prompt, until it is changed.
+    title: String,
+    /// When its first turn was stored.
+    created_at: Millis,
+    /// When it was last read or a turn of it stored or ended.
+    last_accessed_at: Millis,
+    /// The caller's keys and the service's `message_count`.
+    metadata: Metadata,
+}
+
+/// How much an account stores.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct StorageStats {
+    /// How many conversations it has.
+    total_conversations: u64,
+    /// Days since the last access of the one that was accessed longest ago; null if there is none.
+    oldest_conversation_age_days: Option<f64>,
+    /// How many conversations a purge would delete now.
+    conversations_ready_to_purge: u64,
+    /// `RETENTION_DAYS`.
+    retention_policy_days: u64,
+    /// How many messages its conversations have.
+    total_messages: u64,
+    /// The size of its database, in bytes.
+    database_bytes: u64,
+}
+
+/// A query. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct QueryRequest {
+    /// What the user says, at most 1 MiB of UTF-8.
+    query: Option<String>,
+    /// An alias for `query`, which counts if `query` is absent or holds white space alone.
+    prompt: Option<String>,
+    /// Selects the account, as the URL's parameter does; they must not differ.
+    #[serde(rename = "accountId")]
+    account_id: Option<AccountId>,
+    /// The conversation to go on with; one that does not exist is created. Default: a new one, whose id the service makes.
+    session_id: Option<SessionId>,
+    /// Whether to respond with events. Default: what `Accept` prefers.
+    stream: Option<bool>,
+    /// The model of this turn, if the operator allows it.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[!-~]+$"))]
+    model: Option<String>,
+    /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
+    system_prompt: Option<String>,
+    /// How many times the agent may call the model in this turn; the operator can lower the maximum.
+    #[schemars(range(min = 1, max = 1000))]
+    max_turns: Option<u32>,
+}
+
+/// A change of a conversation. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct ConversationChange {
+    /// Selects the account, as the URL's parameter does; they must not differ.
+    #[serde(rename = "accountId")]
+    account_id: Option<AccountId>,
+    /// The new title.
+    #[schemars(length(min = 1, max = 200))]
+    title: Option<String>,
+    /// Keys to set, and with `null` to remove: 1 to 64 characters each, at most 16 in all. `message_count` is the service's.
+    metadata: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// The account, where it is not in the URL. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct AccountSelection {
+    /// Selects the account, as the URL's parameter does; they must not differ.
+    #[serde(rename = "accountId")]
+    account_id: Option<AccountId>,
+}
+
+/// The schema of one server-sent event, whose `data` is a string with the JSON of the event's own schema.
+pub(super) fn server_sent_event(schemas: &mut Schemas) -> Value {
+    let event = |name: &str, schema: schemars::Schema| {
+        let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
+        json!({"properties": {"event": {"const": name}, "data": data}, "required": ["event"]})
+    };
+    let events = [
+        event("turn", schemas.sent::<TurnData<'static>>()),
+        event("delta", schemas.sent::<DeltaData<'static>>()),
+        event("message", schemas.sent::<MessageData<'static>>()),
+        event("tool", schemas.sent::<ToolData<'static>>()),
+        event("retry", schemas.sent::<RetryData>()),
+        event("done", schemas.sent::<DoneJson<'static>>()),
+        event("error", schemas.sent::<Problem<'static>>()),
+    ];
+    let names: Vec<&Value> = events.iter().map(|event| &event["properties"]["event"]["const"]).collect();
+    json!({
+        "type": "object",
+        "description": "One server-sent event. Exactly one `done` or `error` is the last; a stream that ends without it was cut.",
+        "properties": {
+            "id": {"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]+$", "description": "`<turn_id>:<n>`; `n` rises."},
+            "event": {"type": "string", "enum": names},
+            "data": {"type": "string", "description": "One line of JSON."},
+        },
+        "required": ["id", "event", "data"],
+        "oneOf": events,
+    })
+}
