@@ -22,6 +22,7 @@ fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Valu
 }
 
 /// A response with a JSON document.
+#[expect(clippy::needless_pass_by_value, reason = "examples are written where they are passed")]
 fn responds(status: u16, description: &'static str, schema: &Schema, example: Value) -> Response {
     let content = json!({"application/json": {"schema": schema, "examples": {"one": {"value": example}}}});
     Response { status, description, content, headers: &[], links: Value::Null }
