@@ -18,7 +18,7 @@ export const DEBIAN_SYSROOT = "/usr";
 export const DEBIAN_WASM_LINKER = "wasm-ld-19";
 
 /** One directory per tool and version, shared by all clones of one user. */
-const TOOLS_DIRECTORY = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "claude-agent-service");
+export const TOOLS_DIRECTORY = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "claude-agent-service");
 
 /**
  * The tool that Cargo builds, from its own lock file. It is known by what it is built of; its library's version is the Worker's, or it

@@ -10,6 +10,7 @@ use super::super::document::DoneJson;
 use super::super::problem::Problem;
 use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
 use super::Schemas;
+use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
 use crate::domain::{AccountId, Millis, SessionId};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
@@ -61,6 +62,7 @@ pub(super) struct StorageStats {
 
 /// A query. Unknown fields are ignored.
 #[derive(JsonSchema)]
+#[schemars(extend("anyOf" = [says_something("query"), says_something("prompt")]))]
 #[expect(dead_code, reason = "a schema")]
 pub(super) struct QueryRequest {
     /// What the user says, at most 1 MiB of UTF-8.
@@ -84,6 +86,20 @@ pub(super) struct QueryRequest {
     max_turns: Option<u32>,
 }
 
+fn metadata_patch(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["object", "null"],
+        "maxProperties": MAX_METADATA_KEYS,
+        "propertyNames": {"minLength": 1, "maxLength": MAX_METADATA_KEY_CHARS, "not": {"const": RESERVED_KEY}},
+        "additionalProperties": {"type": ["string", "null"], "maxLength": MAX_METADATA_VALUE_CHARS},
+    })
+}
+
+/// What at least one field of a query must be.
+fn says_something(field: &str) -> Value {
+    json!({"required": [field], "properties": {field: {"type": "string", "pattern": "[^\\s\\u0085]"}}})
+}
+
 /// A change of a conversation. Unknown fields are ignored.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema")]
@@ -92,9 +108,10 @@ pub(super) struct ConversationChange {
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
     /// The new title.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(max = 200), regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"))]
     title: Option<String>,
-    /// Keys to set, and with `null` to remove: 1 to 64 characters each, at most 16 in all. `message_count` is the service's.
+    /// Keys to set, and with `null` to remove; null removes all. A conversation has at most 16 keys and 37,500 bytes of metadata.
+    #[schemars(schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
 }
 

@@ -1,9 +1,10 @@
 /*
- * GET /health.
+ * What a deployment tells of itself: GET /health and GET /openapi.json.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { json } from "../client.ts";
+import { OPENAPI } from "../contract.ts";
 import type { Service } from "../support.ts";
 
 export function health(service: Service): void {
@@ -16,6 +17,17 @@ export function health(service: Service): void {
     });
     assert.match(String(version), /^\d+\.\d+\.\d+/);
     assert.equal(new Date(String(timestamp)).toISOString(), timestamp);
+  });
+
+  test("the contract is served as it is checked in, to pages of any origin and with a validator", async () => {
+    const response = await fetch(`${service.url}/openapi.json`);
+    assert.match(response.headers.get("content-type") ?? "", /^application\/json/);
+    assert.equal(response.headers.get("access-control-allow-origin"), "*");
+    assert.deepEqual(await response.json(), OPENAPI);
+    const etag = response.headers.get("etag");
+    assert.ok(etag);
+    const again = await fetch(`${service.url}/openapi.json`, { headers: { "if-none-match": etag } });
+    assert.equal(again.status, 304);
   });
 
   test("every answer has its own request id", async () => {
