@@ -23,7 +23,7 @@ type Unmade = Rc<Account<Rusqlite, World, World>>;
 fn unmade() -> (Unmade, Rusqlite, World) {
     let Fixture { world, .. } = Fixture::new(0);
     let sql = Rusqlite::in_memory();
-    let store = Store::open_if_made(sql.clone(), NOW).unwrap();
+    let store = Store::open(sql.clone(), NOW).unwrap();
     let config = Config::parse(|_| None).unwrap();
     let account = Account::new("zoë".parse().unwrap(), store, Agent::new(world.clone()), world.clone(), config);
     (Rc::new(account), sql, world)
@@ -102,6 +102,6 @@ fn the_first_query_makes_the_tables() {
     let start = support::account::start_command();
     drop(account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), start)).unwrap());
     assert!(tables(&sql).contains(&"turns".to_owned()));
-    let reopened = Store::open_if_made(sql, NOW).unwrap();
+    let reopened = Store::open(sql, NOW).unwrap();
     assert!(reopened.is_made());
 }

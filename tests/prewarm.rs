@@ -13,10 +13,9 @@ use claude_agent_service::account::{Account, Handled};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::{Millis, RequestId};
-use claude_agent_service::store::Store;
 use support::account::{Fixture, World, new_account, start_turn};
 use support::runtime::Runtime;
-use support::{Rusqlite, at, session};
+use support::{Rusqlite, at, made_store, session};
 use uuid::Uuid;
 
 const IDLE: Duration = Duration::from_mins(20);
@@ -96,7 +95,7 @@ impl Warmed {
             calls: Rc::default(),
         };
         let config = Config::parse(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
-        let store = Store::open(sql, world.runtime.now.get()).unwrap();
+        let store = made_store(sql, world.runtime.now.get());
         let id = "zoë".parse().unwrap();
         let account = Rc::new(Account::new(id, store, Agent::new(container.clone()), world.clone(), config.unwrap()));
         Self { world, container, account }

@@ -416,7 +416,7 @@ fn a_container_of_version_1_that_cannot_end_a_process_alone_ends_its_turn() {
 
 #[test]
 fn the_health_of_version_1_tells_what_is_at_work() {
-    let health: claude_agent_service::agent::Health = serde_json::from_str(HEALTH).unwrap();
+    let health: claude_agent_service::agent::client::Health = serde_json::from_str(HEALTH).unwrap();
     assert_eq!(health.instance, "1f0c2c52-7c58-4b42-9f3b-6a2f3b1f0002");
     assert_eq!(health.into_turns(), ["turn_0123456789abcdef0123456789abcdef".parse().unwrap()]);
 }

@@ -3,9 +3,8 @@
 
 mod support;
 
-use claude_agent_service::store::Store;
 use claude_agent_service::store::schema::{ACCOUNT, Migration, migrate};
-use support::{NOW, Rusqlite, at, store};
+use support::{NOW, Rusqlite, at, made_store, store};
 
 const SCHEMA: &str = "\
 table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer , agent_token text, agent_answered integer not null default 0) strict
@@ -39,7 +38,7 @@ fn the_schema_of_an_account_is_pinned() {
 #[test]
 fn opening_a_database_again_changes_nothing() {
     let (_, sql) = store();
-    Store::open(sql.clone(), at(1)).unwrap();
+    made_store(sql.clone(), at(1));
     assert_eq!(schema(&sql), SCHEMA);
     let applied = sql.texts("select version || ' ' || applied_at from schema_migrations");
     assert_eq!(applied, ACCOUNT.iter().map(|m| format!("{} {}", m.version, NOW.get())).collect::<Vec<_>>());

@@ -17,4 +17,4 @@ pub use options::{RunOptions, SystemPrompt, TurnOptions};
 pub use purge::{PurgeRun, Trigger, Visit};
 pub use search::Words;
 pub use time::Millis;
-pub use turn::{Failure, FailureCode, Timing, Turn, TurnStatus, Usage};
+pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};

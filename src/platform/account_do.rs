@@ -102,7 +102,7 @@ impl Opened {
     fn new(context: ObjectContext, env: Env) -> Result<Self, String> {
         let config = Config::clone(&*vars::config(&env).map_err(|e| e.to_string())?);
         let id = AccountId::try_from(context.id().name().unwrap_or_default()).map_err(|e| e.to_string())?;
-        let store = Store::open_if_made(ObjectSql::new(context.storage()), host::now()).map_err(|e| e.to_string())?;
+        let store = Store::open(ObjectSql::new(context.storage()), host::now()).map_err(|e| e.to_string())?;
         let host = ObjectHost::new(context.clone(), env, config.directory_shards);
         let container = ObjectContainer::new(context, &config);
         if let Some(kept) = container.keep() {

@@ -50,21 +50,11 @@ pub struct Store<S> {
 }
 
 impl<S: Sql> Store<S> {
-    /// Opens the database and brings its schema up to date.
-    ///
-    /// # Errors
-    /// Where a migration fails; the database is then as it was.
-    pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
-        let store = Self { sql, known: Known::default(), made: Cell::new(false) };
-        store.make(now)?;
-        Ok(store)
-    }
-
     /// Opens the database, and writes nothing where nothing is in it: an account that was only asked for takes no storage.
     ///
     /// # Errors
     /// Where a migration fails; the database is then as it was.
-    pub fn open_if_made(sql: S, now: Millis) -> Result<Self, StoreError> {
+    pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
         let store = Self { sql, known: Known::default(), made: Cell::new(false) };
         if schema::is_there(&store.sql)? {
             store.make(now)?;

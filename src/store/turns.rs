@@ -58,6 +58,13 @@ pub struct TurnWork {
     pub instance: Option<String>,
 }
 
+/// What an active turn goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The SDK's session of its conversation; none before the conversation's first turn has begun.
+    pub agent_session: Option<AgentSession>,
+}
+
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastEvents {
@@ -200,15 +207,15 @@ impl<S: Sql> Store<S> {
         Ok(work)
     }
 
-    /// The SDK's session of an active turn's conversation, where it has one; none where the turn has ended or is gone.
+    /// What an active turn goes on from; none if the turn has ended or is gone.
     ///
     /// # Errors
     /// SQLite's, or an unreadable row.
-    pub fn agent_session_of(&self, turn_id: &TurnId) -> Result<Option<Option<AgentSession>>, StoreError> {
+    pub fn origin_of(&self, turn_id: &TurnId) -> Result<Option<Origin>, StoreError> {
         const OF: &str = "select agent_session from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
-        row.map(|mut row| row.opt_text(0)?.map(agent_session).transpose()).transpose()
+        row.map(|mut row| Ok(Origin { agent_session: row.opt_text(0)?.map(agent_session).transpose()? })).transpose()
     }
 
     /// Records that the transcript of every frame up to the `n`-th is stored.

@@ -61,7 +61,7 @@ impl Host for World {
     }
 
     fn log(&self, _level: Level, line: &Line<'_>) {
-        self.runtime.log.borrow_mut().push(line.to_json());
+        self.runtime.log.borrow_mut().push(line.json());
     }
 }
 
@@ -220,7 +220,7 @@ impl Fixture {
 
 fn account(world: &World, sql: &Rusqlite) -> Rc<TestAccount> {
     let config = Config::parse(|_| None).unwrap();
-    let store = Store::open_if_made(sql.clone(), world.now()).unwrap();
+    let store = Store::open(sql.clone(), world.now()).unwrap();
     Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(world.clone()), world.clone(), config))
 }
 

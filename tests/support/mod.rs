@@ -189,10 +189,17 @@ impl Sql for Rusqlite {
     }
 }
 
+/// A store with its tables made.
+pub fn made_store(sql: Rusqlite, now: Millis) -> Store<Rusqlite> {
+    let store = Store::open(sql, now).unwrap();
+    store.make(now).unwrap();
+    store
+}
+
 /// An account's empty store, and its database for a look inside.
 pub fn store() -> (Store<Rusqlite>, Rusqlite) {
     let sql = Rusqlite::in_memory();
-    (Store::open(sql.clone(), NOW).unwrap(), sql)
+    (made_store(sql.clone(), NOW), sql)
 }
 
 /// The moment so many milliseconds after [`NOW`].

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
-use super::{Rusqlite, session};
+use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::host::{Host, NotRegistered, Registry};
 use claude_agent_service::account::{Account, Handled};
@@ -60,7 +60,7 @@ impl Host for StageHost {
     }
 
     fn log(&self, _level: Level, line: &Line<'_>) {
-        self.log.borrow_mut().push(line.to_json());
+        self.log.borrow_mut().push(line.json());
     }
 }
 
@@ -101,7 +101,7 @@ impl Stage {
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let account = open(&sql, &container, &host, &vars);
-        let store = Store::open(sql.clone(), executor.now()).unwrap();
+        let store = made_store(sql.clone(), executor.now());
         Self { executor, container, sql, store, host, account, vars }
     }
 
@@ -233,7 +233,7 @@ impl Stage {
 fn open(sql: &Rusqlite, container: &Scripted, host: &StageHost, vars: &[(&'static str, String)]) -> Rc<StageAccount> {
     let config =
         Config::parse(|name| vars.iter().find(|(var, _)| *var == name).map(|(_, value)| value.clone())).unwrap();
-    let store = Store::open(sql.clone(), host.now()).unwrap();
+    let store = made_store(sql.clone(), host.now());
     Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), host.clone(), config))
 }
 

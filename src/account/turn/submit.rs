@@ -105,7 +105,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             );
         }
         // Deleted while the container started, it is gone.
-        let mut agent_session = self.store.agent_session_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
+        let mut agent_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.agent_session;
         progress.agent_session.clone_from(&agent_session);
         // What the container holds of a turn that was cut short is not what is stored.
         let forgotten = replay || progress.cold_container || self.cut_short.borrow().contains(&turn.session_id);
