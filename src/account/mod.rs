@@ -13,24 +13,21 @@ pub mod turn;
 pub mod wake;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use futures_channel::mpsc;
 use futures_util::lock::Mutex;
 
 use command::{AccountError, Command, Envelope, Reply};
 use host::{Host, Registry};
-use turn::Stop;
-use turn::listeners::{Listeners, Subscription, announcement};
-use turn::model_calls::ModelCalls;
+use turn::active::ActiveTurns;
+use turn::listeners::{Subscription, announcement};
 
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
-use crate::domain::{AccountId, AgentSession, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{AccountId, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
@@ -46,16 +43,6 @@ pub enum Handled<J> {
     Later(Later<Reply<J>>),
 }
 
-/// A turn that the container has.
-struct Running {
-    session_id: SessionId,
-    /// From when the container has said it, or its conversation was deleted.
-    agent_session: Option<AgentSession>,
-    /// What it has asked of the model so far.
-    calls: ModelCalls,
-    stop: mpsc::UnboundedSender<Stop>,
-}
-
 /// One account.
 pub struct Account<S, C, H> {
     id: AccountId,
@@ -64,8 +51,7 @@ pub struct Account<S, C, H> {
     agent: Agent<C>,
     host: H,
     config: Config,
-    running: RefCell<BTreeMap<TurnId, Running>>,
-    listeners: RefCell<BTreeMap<TurnId, Listeners>>,
+    turns: ActiveTurns,
     /// The conversations of turns that have ended here and not yet in the container.
     leaving: RefCell<Vec<SessionId>>,
     /// The conversations whose last turn was cut short: the container may hold more of it than is stored.
@@ -94,8 +80,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             agent,
             host,
             config,
-            running: RefCell::default(),
-            listeners: RefCell::default(),
+            turns: ActiveTurns::default(),
             leaving: RefCell::default(),
             cut_short: RefCell::default(),
             orphan_looks: Cell::new(0),
@@ -201,16 +186,15 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         {
             return Ok(last.turn_id.clone());
         }
-        let running = self.running.borrow();
-        let current = running.iter().find(|(_, turn)| turn.session_id == *session_id).map(|(id, _)| id.clone());
+        let current = self.turns.turn_of(session_id);
         current.map_or_else(|| self.store.latest_turn_of(session_id)?.ok_or(AccountError::NotFound), Ok)
     }
 
     /// A turn's events after the `after`-th.
     fn follow(&self, turn_id: &TurnId, after: u64, replayed: bool) -> Result<Reply<S::Json>, AccountError> {
-        let from = |first| self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after);
-        if let Some(running) = self.running.borrow().get(turn_id) {
-            let first = announcement(turn_id, &running.session_id, TurnStatus::Running, 0);
+        let from = |first| self.turns.follow(turn_id, first, after);
+        if let Some(session_id) = self.turns.session_of(turn_id) {
+            let first = announcement(turn_id, &session_id, TurnStatus::Running, 0);
             return Ok(Reply::Events { subscription: from(first), replayed });
         }
         let turn = self.turn(turn_id)?;
@@ -231,12 +215,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.stop_turns_of(session_id)?;
         let agent_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
-        let mut is_running = false;
-        for turn in self.running.borrow_mut().values_mut().filter(|turn| turn.session_id == *session_id) {
-            // A running turn forgets its session when it has ended.
-            is_running = true;
-            turn.agent_session = turn.agent_session.take().or_else(|| agent_session.clone());
-        }
+        let is_running = self.turns.delete_conversation(session_id, agent_session.as_ref());
         if let Some(agent_session) = agent_session.filter(|_| !is_running && self.agent.is_running()) {
             let account = Rc::clone(self);
             self.host.spawn(async move { account.forget_session(&agent_session).await });

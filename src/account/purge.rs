@@ -53,7 +53,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             self.log_slice(&slice, began);
         }
         if !slice.emptied {
-            if self.idle_since.get().is_none() && self.running.borrow().is_empty() && self.agent.is_running() {
+            if self.idle_since.get().is_none() && self.turns.running_count() == 0 && self.agent.is_running() {
                 // The object was rebuilt for this purge: the alarm that is replaced now may be the idle container's.
                 self.idle_since.set(Some(self.store.container_idle_since()?.unwrap_or(began)));
             }
@@ -127,7 +127,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         if slice.oldest_access.is_some() {
             return Ok(slice);
         }
-        if self.running.borrow().is_empty() {
+        if self.turns.running_count() == 0 {
             // Its container holds nothing but what was deleted.
             self.agent.stop();
             self.idle_since.set(None);

@@ -59,7 +59,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             cut_short.push(turn.session_id.clone());
         }
-        let told = self.running.borrow().get(&turn.turn_id).and_then(|running| running.agent_session.clone());
+        let told = self.turns.agent_session_of(&turn.turn_id);
         let left = Leaving {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),

@@ -1,5 +1,6 @@
 //! One turn's life: its states, its way into the container, its frames and who follows them, its end and what is left to do behind it.
 
+pub(super) mod active;
 pub(super) mod clean_up;
 mod finish;
 pub mod listeners;
@@ -8,5 +9,3 @@ pub(super) mod progress;
 pub(super) mod run;
 mod state;
 mod submit;
-
-pub use state::Stop;

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
 use super::finish::Ending;
-use super::listeners::{Event as Heard, EventKind};
+use super::listeners::EventKind;
 use super::progress::{NotTaken, Progress};
 use super::state::{Event, State, Stop, Todo, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
@@ -19,7 +19,6 @@ use crate::account::host::{Host, Registry};
 use crate::agent::protocol::Frame;
 use crate::agent::protocol::{FrameBody, TurnResult};
 use crate::agent::{AgentError, Container};
-use crate::domain::EventId;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
 
@@ -197,9 +196,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress.last_n = n;
         let kind = match frame.body {
             FrameBody::Started(started) => {
-                if let Some(running) = self.running.borrow_mut().get_mut(&turn.turn_id) {
-                    running.agent_session = Some(started.agent_session.clone());
-                }
+                self.turns.set_agent_session(&turn.turn_id, &started.agent_session);
                 progress.started(started);
                 return Ok(None);
             }
@@ -218,9 +215,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             FrameBody::Tool(tool) => EventKind::Tool(tool),
             FrameBody::Retry(retry) => EventKind::Retry(retry),
         };
-        if let Some(listeners) = self.listeners.borrow_mut().get_mut(&turn.turn_id) {
-            listeners.publish(Heard { id: EventId { turn_id: turn.turn_id.clone(), n }, kind });
-        }
+        self.turns.publish(&turn.turn_id, n, kind);
         Ok(None)
     }
 }

@@ -85,7 +85,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, SubmitError> {
         let asked_at = self.host.now();
-        let busy = self.running.borrow().len() > 1;
+        let busy = self.turns.running_count() > 1;
         let readiness = self.ensure_agent(busy).await.map_err(SubmitError::Start)?;
         if readiness == Readiness::Replaced {
             self.log_turn_problem(turn, "container_died", &"it did not answer any more");
