@@ -9,9 +9,8 @@ use claude_agent_service::account::command::{AccountError, CallBegun, Command, E
 use claude_agent_service::account::{Account, Handled};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{RequestId, TurnId};
+use claude_agent_service::domain::{Page, RequestId, TurnId};
 use claude_agent_service::store::Store;
-use claude_agent_service::store::reads::Page;
 use serde_json::Value;
 use support::account::{Fixture, World};
 use support::{NOW, Rusqlite, session};

@@ -8,15 +8,13 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
-use claude_agent_service::agent::TurnRequest;
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
+use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::{
-    EventId, MetadataPatch, Millis, RequestId, RunId, RunOptions, SystemPrompt, Title, Trigger, TurnOptions, Usage,
-    Visit,
+    EventId, MetadataPatch, Millis, Page, RequestId, RunId, Title, Trigger, TurnOptions, Usage, Visit,
 };
-use claude_agent_service::store::reads::Page;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

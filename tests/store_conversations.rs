@@ -3,11 +3,11 @@
 
 mod support;
 
-use claude_agent_service::domain::MetadataPatch;
 use claude_agent_service::domain::metadata::{MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS};
+use claude_agent_service::domain::{MetadataPatch, Page};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::conversations::ACCESS_RESOLUTION;
-use claude_agent_service::store::reads::{Listing, MAX_DOCUMENT_CONVERSATIONS, Page};
+use claude_agent_service::store::reads::{Listing, MAX_DOCUMENT_CONVERSATIONS};
 use serde_json::{Value, json};
 use support::{Rusqlite, admission, admit, agent_session, at, exchange, session, store, turn};
 

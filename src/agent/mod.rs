@@ -4,6 +4,7 @@
 pub mod client;
 mod error;
 mod frames;
+mod options;
 pub mod port;
 pub mod protocol;
 pub mod start;
@@ -11,5 +12,6 @@ pub mod start;
 pub use client::{Agent, TurnRequest};
 pub use error::AgentError;
 pub use frames::Frames;
+pub use options::{RunOptions, SystemPrompt};
 pub use port::{Answer, Body, Call, Container, ContainerError, Pieces};
 pub use start::Readiness;

@@ -15,10 +15,9 @@ use claude_agent_service::account::{Account, Handled};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, TurnOptions, Visit};
+use claude_agent_service::domain::{AccountId, Millis, Page, RequestId, Title, TurnOptions, Visit};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
-use claude_agent_service::store::reads::Page;
 use claude_agent_service::store::retention::PURGE_BATCH;
 use uuid::Uuid;
 
