@@ -5,9 +5,11 @@
 pub mod account;
 pub mod container;
 pub mod executor;
+pub mod port;
 pub mod runtime;
 pub mod script;
 pub mod stage;
+pub mod v1;
 
 use std::cell::Cell as Shared;
 use std::rc::Rc;
