@@ -24,9 +24,21 @@ pub struct Listing<J> {
     pub next: Option<Page>,
 }
 
+/// A conversation as the list and the search show it. Written as a string, because `json_object` and `json_set` parse each conversation's
+/// metadata, which makes a list of 50 cost a tenth more. A session id needs no escapes, and stored metadata is one compact JSON object.
+macro_rules! item {
+    () => {
+        "printf('{\"session_id\":\"%s\",\"title\":%s,\"created_at\":%d,\"last_accessed_at\":%d,\"metadata\":%s\"message_count\":%d}}', \
+         session_id, json_quote(title), created_at, last_accessed_at, \
+         iif(metadata = '{}', '{', substr(metadata, 1, length(metadata) - 1) || ','), message_count)"
+    };
+}
+
+pub(super) use item;
+
 /// Columns of one page of the list.
 macro_rules! page {
-    ($columns:literal, $limit:literal) => {
+    ($columns:expr, $limit:literal) => {
         concat!(
             "select ",
             $columns,
@@ -56,13 +68,13 @@ impl<S: Sql> Store<S> {
     pub fn list(&self, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
         const AS_ONE: &str = concat!(
             "select list, ended_at, ended_with from \
-             (select cast('[' || coalesce(group_concat(listed), '') || ']' as blob) as list from (",
-            page!("listed", "+?1 offset +?2"),
+             (select cast('[' || coalesce(group_concat(item), '') || ']' as blob) as list from (",
+            page!(concat!(item!(), " as item"), "+?1 offset +?2"),
             ")) left join (",
             end!(),
             ")"
         );
-        const ONE_BY_ONE: &str = page!("listed", "+?1 offset +?2");
+        const ONE_BY_ONE: &str = page!(item!(), "+?1 offset +?2");
         const END: &str = end!();
         let [ms, id] = start(page);
         let values = [Value::Integer(i64::from(limit)), Value::Integer(i64::from(page.skip)), ms, id];

@@ -2,7 +2,7 @@
 //! One page scans no more than its bounds; where they end it early, the next page goes on from there.
 
 use super::conversations::unreadable;
-use super::reads::{Listing, position, start};
+use super::reads::{Listing, item, position, start};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::search::MAX_FOLDED_LETTERS;
@@ -51,8 +51,12 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn search(&self, words: &Words, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
-        const LIST: &str = "select listed from conversations where session_id in (select value from json_each(?1)) \
-             order by last_accessed_at desc, session_id desc";
+        const LIST: &str = concat!(
+            "select ",
+            item!(),
+            " from conversations where session_id in (select value from json_each(?1)) \
+             order by last_accessed_at desc, session_id desc"
+        );
         let (mut found, mut next) = (Vec::new(), None);
         if let Some(end) = self.scan_end(page)? {
             let most = u64::from(page.skip) + u64::from(limit) + 1;
