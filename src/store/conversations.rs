@@ -27,7 +27,7 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn open_conversation(
+    pub fn reserve_turn(
         &self,
         session_id: &SessionId,
         title: &Title,
@@ -58,7 +58,7 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn close_turn_of_conversation(
+    pub fn record_turn_end(
         &self,
         session_id: &SessionId,
         agent_session: Option<&AgentSession>,
