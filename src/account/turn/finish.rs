@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::progress::Progress;
-use super::state::{Event, State, Stop, Todo, step};
+use super::state::{Effect, Signal, State, Stop, step};
 use crate::account::Account;
 use crate::account::command::AccountError;
 use crate::account::host::{Host, Registry};
@@ -74,8 +74,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     /// Ends a turn that was still waiting.
     pub(in crate::account) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
-        let (_, todo) = step(State::Queued, Event::Stop(Stop::Cancel));
-        let Todo::End(status, code) = todo else { return Ok(()) };
+        let (_, effect) = step(State::Queued, Signal::Stop(Stop::Cancel));
+        let Effect::End(status, code) = effect else { return Ok(()) };
         let failure = code.map(|code| failure(code, None, None));
         let finished_at = self.host.now();
         let end = TurnEnd {

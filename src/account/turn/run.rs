@@ -12,7 +12,7 @@ use futures_util::future::{Either, select};
 use super::finish::Ending;
 use super::listeners::EventKind;
 use super::progress::{NotTaken, Progress};
-use super::state::{Event, State, Stop, Todo, step};
+use super::state::{Effect, Signal, State, Stop, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
 use crate::account::Account;
 use crate::account::host::{Host, Registry};
@@ -82,7 +82,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let mut state = State::Running;
         loop {
             let mut result = None;
-            let event = {
+            let signal = {
                 // Where nobody can stop it any more, nobody does.
                 let stop = pin!(async {
                     match stops.next().await {
@@ -92,26 +92,26 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 });
                 let stop_or_time = select(stop, timer.as_mut());
                 match select(work.as_mut(), stop_or_time).await {
-                    Either::Left(((event, told), _)) => {
+                    Either::Left(((signal, told), _)) => {
                         result = told;
-                        event
+                        signal
                     }
-                    Either::Right((Either::Left((why, _)), _)) => Event::Stop(why),
-                    Either::Right((Either::Right(_), _)) if matches!(state, State::Stopping(_)) => Event::StopOverdue,
-                    Either::Right((Either::Right(_), _)) => Event::Stop(Stop::Timeout),
+                    Either::Right((Either::Left((why, _)), _)) => Signal::Stop(why),
+                    Either::Right((Either::Right(_), _)) if matches!(state, State::Stopping(_)) => Signal::StopOverdue,
+                    Either::Right((Either::Right(_), _)) => Signal::Stop(Stop::Timeout),
                 }
             };
-            let (next, todo) = step(state, event);
+            let (next, effect) = step(state, signal);
             state = next;
-            match todo {
-                Todo::AskToStop => {
+            match effect {
+                Effect::AskToStop => {
                     timer = Box::pin(self.host.sleep(STOP_LIMIT));
                     let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
                     // Where it cannot be asked, the time limit ends it.
                     self.host.spawn(async move { drop(account.agent.cancel(&turn_id).await) });
                 }
-                Todo::End(status, code) => return Ending { status, code, result },
-                Todo::Nothing => {}
+                Effect::End(status, code) => return Ending { status, code, result },
+                Effect::Nothing => {}
             }
         }
     }
@@ -123,20 +123,20 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         work: Option<TurnWork>,
         begin: Begin,
         progress: &mut Progress,
-    ) -> (Event, Option<Box<TurnResult>>) {
+    ) -> (Signal, Option<Box<TurnResult>>) {
         let opened = match begin {
             Begin::Submit => self.submit(turn, work, progress).await,
             Begin::Attach => match self.attach(turn, 0, TAKE_UP_TRIES).await {
                 Err(why) if self.was_never_given(work.as_ref(), progress, &why).await => {
                     self.submit(turn, work, progress).await
                 }
-                Err(NotAttached::Unknown | NotAttached::Dead) => Err(Event::Lost),
+                Err(NotAttached::Unknown | NotAttached::Dead) => Err(Signal::Lost),
                 Ok(frames) => Ok(frames),
             },
         };
         let mut frames = match opened {
             Ok(frames) => frames,
-            Err(event) => return (event, None),
+            Err(signal) => return (signal, None),
         };
         let mut idle_cuts = 0;
         loop {
@@ -152,33 +152,33 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                             answered.await;
                             account.agent.read_out(frames).await;
                         });
-                        return (Event::Result(result.status, code), Some(result));
+                        return (Signal::Result(result.status, code), Some(result));
                     }
                     Err(NotTaken::Store(error)) => {
                         self.log_turn_problem(turn, "frame_not_stored", &error);
-                        return (Event::Lost, None);
+                        return (Signal::Lost, None);
                     }
                     Err(NotTaken::Bad(error)) => {
                         self.log_turn_problem(turn, "frame_refused", &error);
                         progress.refused = Some(error.0);
-                        return (Event::Broken, None);
+                        return (Signal::Broken, None);
                     }
                 },
                 Err(error @ AgentError::Protocol(_)) => {
                     self.log_turn_problem(turn, "frame_refused", &error);
                     progress.refused = Some(NOT_A_FRAME);
-                    return (Event::Broken, None);
+                    return (Signal::Broken, None);
                 }
                 Err(error) => {
                     self.log_turn_problem(turn, "frames_cut", &error);
                     idle_cuts += 1;
                     if idle_cuts > MAX_IDLE_CUTS {
-                        return (Event::Lost, None);
+                        return (Signal::Lost, None);
                     }
                     self.host.sleep(MAX_CUT_PAUSE.min(FIRST_ATTACH_PAUSE * (1 << (idle_cuts - 1)))).await;
                     match self.attach(turn, progress.last_n, ATTACH_TRIES).await {
                         Ok(again) => frames = again,
-                        Err(NotAttached::Unknown | NotAttached::Dead) => return (Event::Lost, None),
+                        Err(NotAttached::Unknown | NotAttached::Dead) => return (Signal::Lost, None),
                     }
                 }
             }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::progress::Progress;
-use super::state::Event;
+use super::state::Signal;
 use crate::account::Account;
 use crate::account::host::{Host, Registry};
 use crate::agent::{AgentError, Container, ContainerError, Frames, Pieces, Readiness, TurnRequest};
@@ -30,8 +30,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
         progress: &mut Progress,
-    ) -> Result<Frames<C::Body>, Event> {
-        let Some(work) = work else { return Err(Event::Lost) };
+    ) -> Result<Frames<C::Body>, Signal> {
+        let Some(work) = work else { return Err(Signal::Lost) };
         let (mut tries, mut waits) = (0, 0);
         let mut replay = false;
         loop {
@@ -52,12 +52,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess),
                 ) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
-                    return Err(Event::Unavailable);
+                    return Err(Signal::Unavailable);
                 }
                 SubmitError::Start(error) => {
                     self.log_turn_problem(turn, "container_start_failed", &error);
                     let full = matches!(error, AgentError::NoInstance(_));
-                    return Err(if full { Event::AtCapacity } else { Event::Unavailable });
+                    return Err(if full { Signal::AtCapacity } else { Signal::Unavailable });
                 }
                 SubmitError::Agent(error) if tries < SUBMIT_TRIES => {
                     tries += 1;
@@ -66,12 +66,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
                 SubmitError::Agent(error) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
-                    return Err(Event::Unavailable);
+                    return Err(Signal::Unavailable);
                 }
-                SubmitError::Gone => return Err(Event::Lost),
+                SubmitError::Gone => return Err(Signal::Lost),
                 SubmitError::Store(error) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
-                    return Err(Event::Lost);
+                    return Err(Signal::Lost);
                 }
             }
         }
