@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use claude_agent_service::account::Handled;
 use claude_agent_service::account::command::{Command, Reply};
-use claude_agent_service::account::turn::listeners::{EventKind, Subscription};
+use claude_agent_service::account::turn::events::{EventKind, Subscription};
 use claude_agent_service::domain::{EventId, TurnId};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;

@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::turn::listeners::Subscription;
+use super::turn::events::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
     AgentSession, Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, RequestId, SessionId, Title,

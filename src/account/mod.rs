@@ -22,7 +22,7 @@ use futures_util::lock::Mutex;
 use command::{AccountError, Command, Envelope, Reply};
 use host::{Host, Registry};
 use turn::active::ActiveTurns;
-use turn::listeners::{Subscription, announcement};
+use turn::events::{Subscription, announcement};
 
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;

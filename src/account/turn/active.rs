@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use futures_channel::{mpsc, oneshot};
 
-use super::listeners::{Event, EventKind, Listeners, Subscription, announcement};
+use super::events::{EventKind, EventLog, Subscription, TurnEvent, announcement};
 use super::model_calls::ModelCalls;
 use super::state::Stop;
 use crate::account::command::CallEnded;
@@ -27,7 +27,7 @@ struct Running {
 struct Active {
     /// None while it waits in the queue, or in storage after it was given up.
     running: Option<Running>,
-    listeners: Listeners,
+    log: EventLog,
 }
 
 /// Every turn that has not ended and that somebody runs or listens to.
@@ -42,7 +42,7 @@ impl ActiveTurns {
         let mut turns = self.0.borrow_mut();
         let turn = turns.entry(turn_id.clone()).or_default();
         turn.running = Some(Running { session_id: session_id.clone(), agent_session: None, calls, stop });
-        turn.listeners.publish(announcement(turn_id, session_id, TurnStatus::Running, 0));
+        turn.log.publish(announcement(turn_id, session_id, TurnStatus::Running, 0));
         stops
     }
 
@@ -55,7 +55,7 @@ impl ActiveTurns {
     pub fn end(&self, turn: Turn, n: u64) {
         let Some(mut active) = self.0.borrow_mut().remove(&turn.turn_id) else { return };
         let id = EventId { turn_id: turn.turn_id.clone(), n };
-        active.listeners.publish(Event { id, kind: EventKind::Ended(Rc::new(turn)) });
+        active.log.publish(TurnEvent { id, kind: EventKind::Ended(Rc::new(turn)) });
     }
 
     /// Removes a turn whose storage failed. Its event streams end early, and its waiting requests fail.
@@ -66,23 +66,23 @@ impl ActiveTurns {
     /// Tells everyone who listens to a running turn.
     pub fn publish(&self, turn_id: &TurnId, n: u64, kind: EventKind) {
         if let Some(turn) = self.0.borrow_mut().get_mut(turn_id) {
-            turn.listeners.publish(Event { id: EventId { turn_id: turn_id.clone(), n }, kind });
+            turn.log.publish(TurnEvent { id: EventId { turn_id: turn_id.clone(), n }, kind });
         }
     }
 
     /// A turn's events after the `after`-th, with `first` before them.
-    pub fn follow(&self, turn_id: &TurnId, first: Event, after: u64) -> Subscription {
-        self.0.borrow_mut().entry(turn_id.clone()).or_default().listeners.follow(first, after)
+    pub fn follow(&self, turn_id: &TurnId, first: TurnEvent, after: u64) -> Subscription {
+        self.0.borrow_mut().entry(turn_id.clone()).or_default().log.follow(first, after)
     }
 
     /// A turn's end, when it comes; none if too many requests wait for it already.
     pub fn wait(&self, turn_id: TurnId) -> Option<oneshot::Receiver<Rc<Turn>>> {
-        self.0.borrow_mut().entry(turn_id).or_default().listeners.wait()
+        self.0.borrow_mut().entry(turn_id).or_default().log.wait()
     }
 
     /// The number of the turn's last `message`, if that is this text.
     pub fn number_of_last(&self, turn_id: &TurnId, text: &str) -> Option<u64> {
-        self.0.borrow().get(turn_id)?.listeners.number_of_last(text)
+        self.0.borrow().get(turn_id)?.log.number_of_last(text)
     }
 
     /// How many turns run.

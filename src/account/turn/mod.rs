@@ -2,8 +2,8 @@
 
 pub(super) mod active;
 pub(super) mod clean_up;
+pub mod events;
 mod finish;
-pub mod listeners;
 pub(super) mod model_calls;
 pub(super) mod progress;
 pub(super) mod run;

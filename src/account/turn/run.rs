@@ -9,8 +9,8 @@ use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
+use super::events::EventKind;
 use super::finish::Ending;
-use super::listeners::EventKind;
 use super::progress::{NotTaken, Progress};
 use super::state::{Effect, Signal, State, Stop, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
