@@ -143,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_sequence_of_events_ends_a_turn_at_most_once(signals in prop::collection::vec(signal(), 0..40)) {
+        fn every_sequence_of_signals_ends_a_turn_at_most_once(signals in prop::collection::vec(signal(), 0..40)) {
             let mut state = State::Running;
             let mut ends = Vec::new();
             for signal in signals {
