@@ -6,7 +6,7 @@ mod support;
 use std::rc::Rc;
 
 use claude_agent_service::account::command::{AccountError, CallBegun, Command, Envelope, Reply};
-use claude_agent_service::account::{Account, Handled};
+use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::{Page, RequestId, TurnId};
@@ -50,14 +50,14 @@ fn commands() -> Vec<Command> {
 /// What a caller would see of a reply.
 fn seen(account: &Unmade, command: Command) -> String {
     match account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command)) {
-        Ok(Handled::Now(Reply::Document(json))) => {
+        Ok(Response::Ready(Reply::Document(json))) => {
             let mut json: Value = serde_json::from_str(&json).unwrap();
             // Tables take room.
             json["database_bytes"] = 0.into();
             json.to_string()
         }
-        Ok(Handled::Now(Reply::Listing { json, next, .. })) => format!("{json} {}", next.is_some()),
-        Ok(Handled::Now(Reply::Deleted)) => "deleted".to_owned(),
+        Ok(Response::Ready(Reply::Listing { json, next, .. })) => format!("{json} {}", next.is_some()),
+        Ok(Response::Ready(Reply::Deleted)) => "deleted".to_owned(),
         Ok(_) => panic!("another reply"),
         Err(error @ (AccountError::NotFound | AccountError::NoTurn)) => error.to_string(),
         Err(error) => panic!("{error}"),
@@ -80,7 +80,7 @@ fn a_purge_and_a_visit_find_nothing_and_write_nothing() {
     for command in [Command::Purge, Command::Visit] {
         let (account, sql, _) = unmade();
         let reply = account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command)).unwrap();
-        let Handled::Now(Reply::Purged(visit) | Reply::Visited(visit)) = reply else { panic!("later") };
+        let Response::Ready(Reply::Purged(visit) | Reply::Visited(visit)) = reply else { panic!("later") };
         assert_eq!((visit.deleted, visit.errors, visit.oldest_access_at), (0, 0, None));
         assert_eq!(tables(&sql), Vec::<String>::new());
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use claude_agent_service::account::command::{AccountError, Command, Envelope, Reply};
-use claude_agent_service::account::{Account, Handled};
+use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::{Millis, RequestId};
@@ -104,8 +104,8 @@ impl Warmed {
     fn send(&self, command: Command) -> Result<Reply<String>, AccountError> {
         let request_id = RequestId::new(Uuid::from_u128(5));
         match self.account.handle(Envelope::new(request_id, command))? {
-            Handled::Now(reply) => Ok(reply),
-            Handled::Later(_) => unreachable!(),
+            Response::Ready(reply) => Ok(reply),
+            Response::Deferred(_) => unreachable!(),
         }
     }
 
@@ -214,7 +214,7 @@ fn a_turn_that_is_under_way_starts_its_container_itself() {
     let fixture = new_account();
     start_turn(&fixture);
     let request_id = RequestId::new(Uuid::from_u128(5));
-    let Ok(Handled::Now(Reply::Prewarming { started })) =
+    let Ok(Response::Ready(Reply::Prewarming { started })) =
         fixture.account.handle(Envelope::new(request_id, Command::Prewarm))
     else {
         unreachable!()

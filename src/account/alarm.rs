@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::command::AccountError;
 use super::host::{Host, Registry};
-use super::{Account, Later, wake};
+use super::{Account, Deferred, wake};
 use crate::agent::Container;
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
@@ -15,7 +15,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     ///
     /// # Errors
     /// SQLite's; the platform then calls again.
-    pub fn alarm(self: &Rc<Self>) -> Result<Option<Later<()>>, AccountError> {
+    pub fn alarm(self: &Rc<Self>) -> Result<Option<Deferred<()>>, AccountError> {
         self.alarm.set(None);
         if !self.store.is_made() {
             return Ok(None);

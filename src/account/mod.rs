@@ -32,15 +32,15 @@ use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
 
-/// What comes later.
-pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
+/// A result that comes later: with the end of a turn or of a purge.
+pub type Deferred<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
 
-/// A reply that is there, or one that comes with the end of a turn or a purge.
-pub enum Handled<J> {
-    /// It is there.
-    Now(Reply<J>),
-    /// It comes.
-    Later(Later<Reply<J>>),
+/// The response to a command.
+pub enum Response<J> {
+    /// The reply.
+    Ready(Reply<J>),
+    /// The reply, when the turn or the purge that it waits for has ended.
+    Deferred(Deferred<Reply<J>>),
 }
 
 /// One account.
@@ -99,11 +99,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     ///
     /// # Errors
     /// The caller's faults, and [`AccountError::Store`].
-    pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Handled<S::Json>, AccountError> {
+    pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Response<S::Json>, AccountError> {
         if !self.store.is_made()
             && let Some(reply) = self.reply_of_nothing(&envelope.command)?
         {
-            return Ok(Handled::Now(reply));
+            return Ok(Response::Ready(reply));
         }
         self.wake_up()?;
         let now = self.host.now();
@@ -137,11 +137,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             Command::StorageStats => self.storage_stats(now)?,
             Command::Purge => {
                 let purge = Rc::clone(self).purge();
-                return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Purged(purge.await?)) })));
+                return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Purged(purge.await?)) })));
             }
             Command::Visit => {
                 let purge = Rc::clone(self).purge();
-                return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
+                return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
             Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),
             Command::EndCall(call) => {
@@ -150,7 +150,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             Command::NoteRefusal(_) => Reply::Noted,
         };
-        Ok(Handled::Now(reply))
+        Ok(Response::Ready(reply))
     }
 
     /// Makes the storage usable, and takes up the turns that were running when the object lost its memory.
@@ -169,7 +169,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         for turn in self.store.active_turns()? {
             if turn.status == TurnStatus::Running {
-                self.launch(turn, turn::run::Begin::Attach, None);
+                self.launch(turn, turn::run::Entry::Reattach, None);
             }
         }
         self.look_for_orphans(turn::clean_up::ORPHAN_LOOKS);

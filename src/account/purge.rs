@@ -10,7 +10,7 @@ use futures_util::stream;
 use super::command::AccountError;
 use super::host::{Host, Registry};
 use super::wake::Purge;
-use super::{Account, Later};
+use super::{Account, Deferred};
 use crate::agent::Container;
 use crate::domain::{AgentSession, Millis, Visit};
 use crate::log::{Level, Line};
@@ -63,7 +63,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// What an alarm has to purge, as a task of that alarm; none where nothing is due or it is being done.
-    pub(super) fn purge_by_alarm(self: &Rc<Self>, now: Millis) -> Result<Option<Later<()>>, AccountError> {
+    pub(super) fn purge_by_alarm(self: &Rc<Self>, now: Millis) -> Result<Option<Deferred<()>>, AccountError> {
         let Some(oldest) = self.store.oldest_access()? else { return Ok(None) };
         if oldest >= self.cutoff(now) || self.purge.get() == Purge::Running {
             return Ok(None);

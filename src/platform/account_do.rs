@@ -13,7 +13,7 @@ use super::object_host::ObjectHost;
 use super::sql::ObjectSql;
 use super::{http, panic_guard, stub, vars};
 use crate::account::command::{AccountError, Envelope, Reply};
-use crate::account::{Account, Handled};
+use crate::account::{Account, Response};
 use crate::agent::Agent;
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
@@ -132,8 +132,8 @@ fn handle(account: &Rc<ObjectAccount>, id: AccountId, json: &str, again: bool) -
     };
     let request_id = envelope.request_id.clone();
     match account.handle(envelope) {
-        Ok(Handled::Now(reply)) => respond(Ok(reply), &id, &request_id),
-        Ok(Handled::Later(reply)) => {
+        Ok(Response::Ready(reply)) => respond(Ok(reply), &id, &request_id),
+        Ok(Response::Deferred(reply)) => {
             http::later(&request_id.clone(), async move { respond(reply.await, &id, &request_id) })
         }
         Err(error) => respond(Err(error), &id, &request_id),

@@ -16,7 +16,7 @@ use crate::store::transactions::Finished;
 use crate::store::turns::{ActiveTurn, LastEvents, TurnEnd};
 
 /// How the work on a turn ended.
-pub struct Ending {
+pub struct Outcome {
     /// An end.
     pub status: TurnStatus,
     /// Why it did not complete.
@@ -31,37 +31,37 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         turn: &ActiveTurn,
         progress: &Progress,
-        ending: &Ending,
+        outcome: &Outcome,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
         let calls = self.turns.calls_of(&turn.turn_id);
-        let mut failure = ending.code.map(|code| failure(code, ending.result.as_deref(), calls.retry_after_s));
+        let mut failure = outcome.code.map(|code| failure(code, outcome.result.as_deref(), calls.retry_after_s));
         if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
             refused.clone_into(&mut failure.detail);
         }
-        let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
-        let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
+        let usage = outcome.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
+        let answer = outcome.result.as_ref().filter(|_| outcome.status == TurnStatus::Completed);
         let told = answer.and_then(|answer| self.turns.number_of_last(&turn.turn_id, &answer.text));
         // An answer that nobody heard as a `message` takes the number of the result that says it, which no event has.
         let last_events = LastEvents { message: told.unwrap_or(progress.last_n), end: progress.last_n + 1 };
         let stored = self.store.finish(&Finished {
             turn_id: &turn.turn_id,
             end: TurnEnd {
-                status: ending.status,
+                status: outcome.status,
                 error: failure.as_ref(),
-                model: ending.result.as_ref().and_then(|result| result.model.as_deref()),
+                model: outcome.result.as_ref().and_then(|result| result.model.as_deref()),
                 usage,
-                num_turns: ending.result.as_ref().map(|result| result.num_turns),
-                duration_ms: ending.result.as_ref().map(|result| whole_ms(result.duration_ms)),
+                num_turns: outcome.result.as_ref().map(|result| result.num_turns),
+                duration_ms: outcome.result.as_ref().map(|result| whole_ms(result.duration_ms)),
                 finished_at: now,
                 last_events,
             },
             answer: answer.map(|answer| answer.text.as_str()),
             transcript: progress.waiting_transcript(),
             agent_session: progress.agent_session.as_ref(),
-            frees_key: ending.code.is_some_and(may_be_sent_again),
+            frees_key: outcome.code.is_some_and(may_be_sent_again),
         })?;
-        self.clean_up_after(turn, progress, ending, stored.is_none());
+        self.clean_up_after(turn, progress, outcome, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
         self.log_end(&ended, progress, Some(calls.begun));
         self.turns.end(ended, last_events.end);

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
 use super::events::EventKind;
-use super::finish::Ending;
+use super::finish::Outcome;
 use super::progress::{NotTaken, Progress};
 use super::state::{Effect, Signal, State, Stop, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
@@ -35,13 +35,13 @@ const MAX_CUT_PAUSE: Duration = Duration::from_secs(5);
 /// What a caller hears where the container said what cannot be a frame.
 const NOT_A_FRAME: &str = "The container said something that its protocol does not allow.";
 
-/// How a turn is taken up.
+/// How a turn enters the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
-    /// The container does not know it yet.
+pub enum Entry {
+    /// It is new there.
     Submit,
-    /// The object was rebuilt; the container may have it.
-    Attach,
+    /// The object was rebuilt: the container may have the turn already.
+    Reattach,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
@@ -49,7 +49,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub(in crate::account) async fn run(
         self: Rc<Self>,
         turn: ActiveTurn,
-        begin: Begin,
+        entry: Entry,
         work: Option<TurnWork>,
         mut stops: mpsc::UnboundedReceiver<Stop>,
     ) {
@@ -59,10 +59,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         };
         let mut progress = Progress::new(work.as_ref().map_or(0, |work| work.frames_stored));
         // One that was given to a container before may be at work there.
-        progress.given = begin == Begin::Attach;
+        progress.given = entry == Entry::Reattach;
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
-        let ending = self.work_until_end(&turn, work, begin, &mut progress, &mut stops).await;
-        if let Err(error) = self.finish(&turn, &progress, &ending) {
+        let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut stops).await;
+        if let Err(error) = self.finish(&turn, &progress, &outcome) {
             self.give_up(&turn, &error);
         }
     }
@@ -71,14 +71,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
-        begin: Begin,
+        entry: Entry,
         progress: &mut Progress,
         stops: &mut mpsc::UnboundedReceiver<Stop>,
-    ) -> Ending {
+    ) -> Outcome {
         let started_at = turn.started_at.unwrap_or_else(|| self.host.now());
         let left = started_at.plus(self.config.turn_timeout).since(self.host.now());
         let mut timer = Box::pin(self.host.sleep(left));
-        let mut work = pin!(self.work(turn, work, begin, progress));
+        let mut work = pin!(self.work(turn, work, entry, progress));
         let mut state = State::Running;
         loop {
             let mut result = None;
@@ -110,7 +110,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     // Where it cannot be asked, the time limit ends it.
                     self.host.spawn(async move { drop(account.agent.cancel(&turn_id).await) });
                 }
-                Effect::End(status, code) => return Ending { status, code, result },
+                Effect::End(status, code) => return Outcome { status, code, result },
                 Effect::Nothing => {}
             }
         }
@@ -121,12 +121,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
-        begin: Begin,
+        entry: Entry,
         progress: &mut Progress,
     ) -> (Signal, Option<Box<TurnResult>>) {
-        let opened = match begin {
-            Begin::Submit => self.submit(turn, work, progress).await,
-            Begin::Attach => match self.attach(turn, 0, TAKE_UP_TRIES).await {
+        let opened = match entry {
+            Entry::Submit => self.submit(turn, work, progress).await,
+            Entry::Reattach => match self.attach(turn, 0, TAKE_UP_TRIES).await {
                 Err(why) if self.was_never_given(work.as_ref(), progress, &why).await => {
                     self.submit(turn, work, progress).await
                 }
