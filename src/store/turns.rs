@@ -101,7 +101,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's, or an unreadable row.
     pub fn active_turns(&self) -> Result<Vec<ActiveTurn>, StoreError> {
         const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
-        if let Some(turns) = self.known.active() {
+        if let Some(turns) = self.cache.active() {
             return Ok(turns);
         }
         let read = |mut row: Row| {
@@ -115,7 +115,7 @@ impl<S: Sql> Store<S> {
         };
         let turns: Vec<ActiveTurn> =
             self.sql.query(ACTIVE, &[])?.into_iter().map(read).collect::<Result<_, StoreError>>()?;
-        self.known.set_active(&turns);
+        self.cache.set_active(&turns);
         Ok(turns)
     }
 
@@ -147,7 +147,7 @@ impl<S: Sql> Store<S> {
                 turn.instance.into(),
             ],
         )?;
-        self.known.admitted(ActiveTurn {
+        self.cache.admitted(ActiveTurn {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),
             ordinal: turn.ordinal,
@@ -164,7 +164,7 @@ impl<S: Sql> Store<S> {
     pub fn start_turn(&self, turn_id: &TurnId, now: Millis, instance: Option<&str>) -> Result<(), StoreError> {
         const START: &str = "update turns set status = 'running', started_at = ?2, instance = ?3 \
              where turn_id = +?1 and status = 'queued'";
-        self.known.forget_active();
+        self.cache.forget_active();
         Ok(self.sql.execute(START, &[Value::Text(turn_id.as_str()), Value::Integer(now.get()), instance.into()])?)
     }
 
@@ -254,7 +254,7 @@ impl<S: Sql> Store<S> {
             ],
         )?;
         let Some(mut row) = row else { return Ok(None) };
-        self.known.ended(turn_id);
+        self.cache.ended(turn_id);
         let turn = Turn {
             turn_id: turn_id.clone(),
             session_id: session_id(row.text(0)?)?,
