@@ -103,7 +103,7 @@ pub struct Line<'a> {
 impl Line<'_> {
     /// The line as JSON.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub fn json(&self) -> String {
         // A struct of plain fields: serialising it does not fail.
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -116,6 +116,6 @@ mod tests {
     #[test]
     fn a_line_holds_what_is_set_and_nothing_else() {
         let line = Line { event: "turn_ended", status: Some(TurnStatus::Failed), total_ms: Some(7), ..Line::default() };
-        assert_eq!(line.to_json(), r#"{"event":"turn_ended","status":"failed","total_ms":7}"#);
+        assert_eq!(line.json(), r#"{"event":"turn_ended","status":"failed","total_ms":7}"#);
     }
 }

@@ -9,9 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use claude_agent_service::agent::{
-    Agent, AgentError, Answer, Body, Call, Container, ContainerError, Method, Readiness, START_LIMIT,
-};
+use claude_agent_service::agent::port::Method;
+use claude_agent_service::agent::start::START_LIMIT;
+use claude_agent_service::agent::{Agent, AgentError, Answer, Body, Call, Container, ContainerError, Readiness};
 
 const SECOND: Duration = Duration::from_secs(1);
 const FOREVER: Duration = Duration::from_hours(24);

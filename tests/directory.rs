@@ -51,7 +51,7 @@ impl Host for World {
     }
 
     fn log(&self, _level: Level, line: &Line<'_>) {
-        self.runtime.log.borrow_mut().push(line.to_json());
+        self.runtime.log.borrow_mut().push(line.json());
     }
 
     async fn visit(&self, account_id: &AccountId) -> Result<Visit, Unreachable> {

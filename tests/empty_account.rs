@@ -6,12 +6,11 @@ mod support;
 use std::rc::Rc;
 
 use claude_agent_service::account::command::{AccountError, CallBegun, Command, Envelope, Reply};
-use claude_agent_service::account::{Account, Handled};
+use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{RequestId, TurnId};
+use claude_agent_service::domain::{Page, RequestId, TurnId};
 use claude_agent_service::store::Store;
-use claude_agent_service::store::reads::Page;
 use serde_json::Value;
 use support::account::{Fixture, World};
 use support::{NOW, Rusqlite, session};
@@ -23,7 +22,7 @@ type Unmade = Rc<Account<Rusqlite, World, World>>;
 fn unmade() -> (Unmade, Rusqlite, World) {
     let Fixture { world, .. } = Fixture::new(0);
     let sql = Rusqlite::in_memory();
-    let store = Store::open_if_made(sql.clone(), NOW).unwrap();
+    let store = Store::open(sql.clone(), NOW).unwrap();
     let config = Config::parse(|_| None).unwrap();
     let account = Account::new("zoë".parse().unwrap(), store, Agent::new(world.clone()), world.clone(), config);
     (Rc::new(account), sql, world)
@@ -51,14 +50,14 @@ fn commands() -> Vec<Command> {
 /// What a caller would see of a reply.
 fn seen(account: &Unmade, command: Command) -> String {
     match account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command)) {
-        Ok(Handled::Now(Reply::Document(json))) => {
+        Ok(Response::Ready(Reply::Document(json))) => {
             let mut json: Value = serde_json::from_str(&json).unwrap();
             // Tables take room.
             json["database_bytes"] = 0.into();
             json.to_string()
         }
-        Ok(Handled::Now(Reply::Listing { json, next, .. })) => format!("{json} {}", next.is_some()),
-        Ok(Handled::Now(Reply::Deleted)) => "deleted".to_owned(),
+        Ok(Response::Ready(Reply::Listing { json, next, .. })) => format!("{json} {}", next.is_some()),
+        Ok(Response::Ready(Reply::Deleted)) => "deleted".to_owned(),
         Ok(_) => panic!("another reply"),
         Err(error @ (AccountError::NotFound | AccountError::NoTurn)) => error.to_string(),
         Err(error) => panic!("{error}"),
@@ -81,7 +80,7 @@ fn a_purge_and_a_visit_find_nothing_and_write_nothing() {
     for command in [Command::Purge, Command::Visit] {
         let (account, sql, _) = unmade();
         let reply = account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command)).unwrap();
-        let Handled::Now(Reply::Purged(visit) | Reply::Visited(visit)) = reply else { panic!("later") };
+        let Response::Ready(Reply::Purged(visit) | Reply::Visited(visit)) = reply else { panic!("later") };
         assert_eq!((visit.deleted, visit.errors, visit.oldest_access_at), (0, 0, None));
         assert_eq!(tables(&sql), Vec::<String>::new());
     }
@@ -102,6 +101,6 @@ fn the_first_query_makes_the_tables() {
     let start = support::account::start_command();
     drop(account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), start)).unwrap());
     assert!(tables(&sql).contains(&"turns".to_owned()));
-    let reopened = Store::open_if_made(sql, NOW).unwrap();
+    let reopened = Store::open(sql, NOW).unwrap();
     assert!(reopened.is_made());
 }

@@ -6,9 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use claude_agent_service::account::Handled;
+use claude_agent_service::account::Response;
 use claude_agent_service::account::command::{Command, Reply};
-use claude_agent_service::account::turn::listeners::{EventKind, Subscription};
+use claude_agent_service::account::turn::events::{EventKind, Subscription};
 use claude_agent_service::domain::{EventId, TurnId};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
@@ -30,8 +30,8 @@ fn message(text: &str) -> Step {
 fn follow(stage: &Stage, last: Option<(&TurnId, u64)>) -> Option<Subscription> {
     let last_event_id = last.map(|(turn_id, n)| EventId { turn_id: turn_id.clone(), n });
     match stage.handle(Command::FollowConversation { session_id: session("a"), last_event_id }) {
-        Ok(Handled::Now(Reply::Events { subscription, .. })) => Some(subscription),
-        Ok(Handled::Now(Reply::NothingFollows)) => None,
+        Ok(Response::Ready(Reply::Events { subscription, .. })) => Some(subscription),
+        Ok(Response::Ready(Reply::NothingFollows)) => None,
         _ => panic!("neither events nor their end"),
     }
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("account", &["agent", "config", "digest", "domain", "log", "store"]),
     ("agent", &["domain"]),
-    ("api", &["account", "config", "digest", "directory", "domain", "store"]),
-    ("config", &["domain"]),
+    ("api", &["account", "config", "digest", "directory", "domain"]),
+    ("config", &["agent", "domain"]),
     ("digest", &[]),
     ("directory", &["config", "digest", "domain", "log", "store"]),
     ("domain", &[]),

@@ -9,14 +9,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use claude_agent_service::account::command::{AccountError, Command, Envelope, Reply};
-use claude_agent_service::account::{Account, Handled};
+use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::{Millis, RequestId};
-use claude_agent_service::store::Store;
 use support::account::{Fixture, World, new_account, start_turn};
 use support::runtime::Runtime;
-use support::{Rusqlite, at, session};
+use support::{Rusqlite, at, made_store, session};
 use uuid::Uuid;
 
 const IDLE: Duration = Duration::from_mins(20);
@@ -96,7 +95,7 @@ impl Warmed {
             calls: Rc::default(),
         };
         let config = Config::parse(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
-        let store = Store::open(sql, world.runtime.now.get()).unwrap();
+        let store = made_store(sql, world.runtime.now.get());
         let id = "zoë".parse().unwrap();
         let account = Rc::new(Account::new(id, store, Agent::new(container.clone()), world.clone(), config.unwrap()));
         Self { world, container, account }
@@ -105,8 +104,8 @@ impl Warmed {
     fn send(&self, command: Command) -> Result<Reply<String>, AccountError> {
         let request_id = RequestId::new(Uuid::from_u128(5));
         match self.account.handle(Envelope::new(request_id, command))? {
-            Handled::Now(reply) => Ok(reply),
-            Handled::Later(_) => unreachable!(),
+            Response::Ready(reply) => Ok(reply),
+            Response::Deferred(_) => unreachable!(),
         }
     }
 
@@ -215,7 +214,7 @@ fn a_turn_that_is_under_way_starts_its_container_itself() {
     let fixture = new_account();
     start_turn(&fixture);
     let request_id = RequestId::new(Uuid::from_u128(5));
-    let Ok(Handled::Now(Reply::Prewarming { started })) =
+    let Ok(Response::Ready(Reply::Prewarming { started })) =
         fixture.account.handle(Envelope::new(request_id, Command::Prewarm))
     else {
         unreachable!()

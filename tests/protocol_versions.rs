@@ -1,27 +1,25 @@
 //! A deployment changes Workers, objects and containers one after the other, so each version talks to its neighbours. What version 1
-//! (commit 4ee8198) said is recorded in `fixtures/protocol/v1`; what it understood is copied here as types.
+//! (commit 4ee8198) said is recorded in `fixtures/protocol/v1`; what it understood is copied as types into
+//! `support/v1.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
-#![allow(dead_code, reason = "the types of version 1 are read and not looked at")]
 
 mod support;
 
 use std::time::Duration;
 
 use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
-use claude_agent_service::agent::TurnRequest;
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
+use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::{
-    EventId, MetadataPatch, Millis, RequestId, RunId, RunOptions, SystemPrompt, Title, Trigger, TurnOptions, Usage,
-    Visit,
+    EventId, MetadataPatch, Millis, Page, RequestId, RunId, Title, Trigger, TurnOptions, Usage, Visit,
 };
-use claude_agent_service::store::reads::Page;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use support::script::{Script, Step};
 use support::stage::Stage;
+use support::v1;
 use support::{agent_session, session, turn};
 use uuid::Uuid;
 
@@ -35,112 +33,6 @@ const RESULTS: &str = include_str!("fixtures/protocol/v1/results.jsonl");
 const HEALTH: &str = include_str!("fixtures/protocol/v1/healthz.json");
 const PROBLEMS: &str = include_str!("fixtures/protocol/v1/problems.jsonl");
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What version 1 understood.
-mod v1 {
-    use super::{Deserialize, Value};
-
-    #[derive(Deserialize)]
-    pub struct Envelope {
-        pub request_id: String,
-        pub command: Command,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum Command {
-        StartTurn(Box<StartTurn>),
-        ListConversations { limit: u32, page: Page, words: Option<String> },
-        ReadConversation { session_id: String, before: Option<i64> },
-        UpdateConversation { session_id: String, title: Option<String>, metadata: Option<MetadataPatch> },
-        FollowConversation { session_id: String, last_event_id: Option<EventId> },
-        CancelConversation { session_id: String },
-        DeleteConversation { session_id: String },
-        ReadTurn { turn_id: String },
-        StorageStats,
-        Purge,
-        Visit,
-        NoteRefusal(Value),
-    }
-
-    #[derive(Deserialize)]
-    pub struct StartTurn {
-        session_id: Option<String>,
-        prompt: String,
-        title: String,
-        options: TurnOptions,
-        idempotency: Option<(String, String)>,
-        answer: AnswerForm,
-    }
-
-    #[derive(Deserialize)]
-    pub struct TurnOptions {
-        #[serde(default)]
-        model: Option<String>,
-        #[serde(default)]
-        system_prompt: Option<String>,
-        #[serde(default)]
-        max_turns: Option<u32>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum AnswerForm {
-        Json,
-        Events,
-        Accepted,
-    }
-
-    #[derive(Deserialize)]
-    pub struct Page {
-        after: Option<Value>,
-        skip: u32,
-    }
-
-    #[derive(Deserialize)]
-    pub struct MetadataPatch {
-        clears: bool,
-        entries: serde_json::Map<String, Value>,
-    }
-
-    #[derive(Deserialize)]
-    pub struct EventId {
-        turn_id: String,
-        n: u64,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum DirectoryCommand {
-        Register { account_id: String, oldest_access_at: i64 },
-        StartRun { run_id: String, trigger: String },
-        ListRuns,
-    }
-
-    /// It refused options that it did not know (`container/src/options.ts`), and passed over other fields.
-    #[derive(Deserialize)]
-    pub struct TurnRequest {
-        turn_id: String,
-        agent_session: Option<String>,
-        prompt: String,
-        resume: bool,
-        options: RunOptions,
-        transcript: bool,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct RunOptions {
-        model: Option<String>,
-        system_prompt: Option<Value>,
-        max_turns: Option<u32>,
-        allowed_tools: Option<Vec<String>>,
-        disallowed_tools: Option<Vec<String>>,
-        permission_mode: Option<String>,
-        max_budget_usd: Option<f64>,
-        mcp_servers: Option<Value>,
-    }
-}
 
 fn request_id() -> RequestId {
     RequestId::new(Uuid::from_u128(5))
@@ -416,7 +308,7 @@ fn a_container_of_version_1_that_cannot_end_a_process_alone_ends_its_turn() {
 
 #[test]
 fn the_health_of_version_1_tells_what_is_at_work() {
-    let health: claude_agent_service::agent::Health = serde_json::from_str(HEALTH).unwrap();
+    let health: claude_agent_service::agent::client::Health = serde_json::from_str(HEALTH).unwrap();
     assert_eq!(health.instance, "1f0c2c52-7c58-4b42-9f3b-6a2f3b1f0002");
     assert_eq!(health.into_turns(), ["turn_0123456789abcdef0123456789abcdef".parse().unwrap()]);
 }

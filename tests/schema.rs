@@ -3,13 +3,13 @@
 
 mod support;
 
-use claude_agent_service::store::Store;
+use claude_agent_service::domain::Page;
 use claude_agent_service::store::schema::{ACCOUNT, Migration, migrate};
-use support::{NOW, Rusqlite, at, store};
+use support::{NOW, Rusqlite, at, made_store, store};
 
 const SCHEMA: &str = "\
 table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer , agent_token text, agent_answered integer not null default 0) strict
-table conversations (session_id text primary key, agent_session text, title text not null, created_at integer not null, last_accessed_at integer not null, message_count integer not null default 0, message_bytes integer not null default 0, next_seq integer not null default 1, metadata text not null default '{}', input_tokens integer not null default 0, output_tokens integer not null default 0, cache_read_input_tokens integer not null default 0, cache_creation_input_tokens integer not null default 0, cost_usd real not null default 0, listed text not null as (json_object('session_id', session_id, 'title', title, 'created_at', created_at, 'last_accessed_at', last_accessed_at, 'metadata', json_set(metadata, '$.message_count', message_count))) stored) strict, without rowid
+table conversations (session_id text primary key, agent_session text, title text not null, created_at integer not null, last_accessed_at integer not null, message_count integer not null default 0, message_bytes integer not null default 0, next_seq integer not null default 1, metadata text not null default '{}', input_tokens integer not null default 0, output_tokens integer not null default 0, cache_read_input_tokens integer not null default 0, cache_creation_input_tokens integer not null default 0, cost_usd real not null default 0, listed text as (json_object('session_id', session_id, 'title', title, 'created_at', created_at, 'last_accessed_at', last_accessed_at, 'metadata', json_set(metadata, '$.message_count', message_count)))) strict, without rowid
 index conversations_by_access on conversations (last_accessed_at, session_id)
 table messages (session_id text not null references conversations on delete cascade, seq integer not null, part integer not null default 0, turn_id text not null, role text not null, content text not null, timestamp integer not null, primary key (session_id, seq, part)) strict, without rowid
 table schema_migrations (version integer primary key, applied_at integer not null) strict
@@ -39,7 +39,7 @@ fn the_schema_of_an_account_is_pinned() {
 #[test]
 fn opening_a_database_again_changes_nothing() {
     let (_, sql) = store();
-    Store::open(sql.clone(), at(1)).unwrap();
+    made_store(sql.clone(), at(1));
     assert_eq!(schema(&sql), SCHEMA);
     let applied = sql.texts("select version || ' ' || applied_at from schema_migrations");
     assert_eq!(applied, ACCOUNT.iter().map(|m| format!("{} {}", m.version, NOW.get())).collect::<Vec<_>>());
@@ -65,6 +65,20 @@ fn of_a_turn_that_ran_before_instances_were_stored_it_is_not_known_where() {
     sql.run(&(row(1, "null") + &row(2, "5")));
     migrate(&sql, ACCOUNT, at(1)).unwrap();
     assert_eq!(sql.texts("select instance from turns order by turn_id"), ["unknown", "null"]);
+}
+
+#[test]
+fn conversations_of_before_the_list_item_was_made_on_reading_are_listed() {
+    let sql = Rusqlite::in_memory();
+    migrate(&sql, &ACCOUNT[..4], NOW).unwrap();
+    sql.run(
+        "insert into conversations (session_id, title, created_at, last_accessed_at, message_count, metadata) \
+         values ('old', 'Zoë', 1, 2, 3, '{\"a\":\"1\"}')",
+    );
+    let before = sql.texts("select '[' || listed || ']' from conversations");
+    let store = made_store(sql.clone(), at(1));
+    assert_eq!([store.list(50, &Page::default()).unwrap().json], before[..]);
+    assert_eq!(sql.texts("select '[' || listed || ']' from conversations"), before, "for the Worker before this one");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 mod support;
 
-use claude_agent_service::domain::MetadataPatch;
 use claude_agent_service::domain::metadata::{MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS};
+use claude_agent_service::domain::{MetadataPatch, Page};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::conversations::ACCESS_RESOLUTION;
-use claude_agent_service::store::reads::{Listing, MAX_DOCUMENT_CONVERSATIONS, Page};
+use claude_agent_service::store::reads::{Listing, MAX_DOCUMENT_CONVERSATIONS};
 use serde_json::{Value, json};
 use support::{Rusqlite, admission, admit, agent_session, at, exchange, session, store, turn};
 
@@ -45,6 +45,37 @@ fn a_listed_conversation_is_pinned() {
         json!([{"session_id": "c1", "title": "q", "created_at": 1_795_330_109_184_i64,
             "last_accessed_at": 1_795_330_109_184_i64, "metadata": {"message_count": 2}}])
     );
+}
+
+#[test]
+fn the_list_and_the_search_show_of_a_conversation_what_its_document_shows() {
+    let (store, sql) = store();
+    let titles = ["plain", "", "a \"quoted\" back\\slash, a % and {braces}", "é 😀 </script> \u{2028}\u{7f}"];
+    let long = "%s}{".repeat(MAX_METADATA_VALUE_CHARS / 4);
+    let metadata = [json!({}), json!({ "a": "" }), json!({ "}": "{\"x\": 1}", "\\": "%d\n" }), json!({ "ü😀": long })];
+    for (n, (title, metadata)) in (1..).zip(titles.iter().zip(&metadata)) {
+        exchange(&store, n, &format!("A.b_c:-{n}"), "needle", "a");
+        sql.run(&format!("update conversations set title = '{title}' where session_id = 'A.b_c:-{n}'"));
+        let metadata = metadata.to_string();
+        store.update_conversation(&session(&format!("A.b_c:-{n}")), None, Some(&metadata), at(0)).unwrap();
+    }
+    let listed: Vec<Value> = serde_json::from_str(&store.list(50, &skip(0)).unwrap().json).unwrap();
+    let one_by_one = store.list(MAX_DOCUMENT_CONVERSATIONS + 1, &skip(0)).unwrap().json;
+    let found = store.search(&"needle".to_owned().try_into().unwrap(), 50, &skip(0)).unwrap().json;
+    assert_eq!((listed.len(), &one_by_one), (4, &found));
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&found).unwrap(), listed);
+    for (item, (title, metadata)) in listed.iter().rev().zip(titles.iter().zip(&metadata)) {
+        let id = session(item["session_id"].as_str().unwrap());
+        let account = "zoë".parse().unwrap();
+        let json = store.conversation_document(&account, &id, None).unwrap().unwrap();
+        let document: Value = serde_json::from_str(&json).unwrap();
+        for (field, value) in item.as_object().unwrap() {
+            assert_eq!(document[field], *value, "{field} of {title}");
+        }
+        let mut shown = metadata.clone();
+        shown["message_count"] = json!(2);
+        assert_eq!((item["title"].as_str(), &item["metadata"]), (Some(*title), &shown));
+    }
 }
 
 #[test]

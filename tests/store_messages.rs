@@ -3,9 +3,9 @@
 
 mod support;
 
-use claude_agent_service::domain::AccountId;
+use claude_agent_service::domain::{AccountId, Messages};
 use claude_agent_service::store::MAX_ROW_TEXT_BYTES;
-use claude_agent_service::store::messages::{MAX_MESSAGE_BYTES_PER_ANSWER, MAX_MESSAGES_PER_ANSWER, Messages};
+use claude_agent_service::store::messages::{MAX_MESSAGE_BYTES_PER_ANSWER, MAX_MESSAGES_PER_ANSWER};
 use claude_agent_service::store::reads::MAX_DOCUMENT_MESSAGE_BYTES;
 use serde_json::{Value, json};
 use support::{Rusqlite, admission, admit, exchange, finish, session, store, turn};

@@ -3,9 +3,9 @@
 
 mod support;
 
-use claude_agent_service::domain::Words;
+use claude_agent_service::domain::{Page, Words};
 use claude_agent_service::store::Store;
-use claude_agent_service::store::reads::{Listing, Page};
+use claude_agent_service::store::reads::Listing;
 use claude_agent_service::store::search::{MAX_SCANNED_BYTES, MAX_SCANNED_CONVERSATIONS};
 use serde_json::Value;
 use support::{Rusqlite, admission, admit, exchange, session, store};

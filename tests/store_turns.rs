@@ -4,9 +4,9 @@
 mod support;
 
 use claude_agent_service::domain::{Failure, FailureCode, TurnStatus, Usage};
-use claude_agent_service::store::turns::{LastEvents, TurnEnd};
-use claude_agent_service::store::{MAX_ROW_TEXT_BYTES, Store};
-use support::{USAGE, admission, admit, agent_session, at, exchange, finish, session, store, turn};
+use claude_agent_service::store::MAX_ROW_TEXT_BYTES;
+use claude_agent_service::store::turns::{LastEvents, Origin, TurnEnd};
+use support::{USAGE, admission, admit, agent_session, at, exchange, finish, made_store, session, store, turn};
 
 #[test]
 fn admission_stores_the_conversation_the_query_and_the_turn() {
@@ -68,7 +68,7 @@ fn the_queue_stays_in_order_after_the_newest_turn_has_ended() {
 fn active_turns_are_known_as_they_are_stored_after_every_write() {
     let (store, sql) = store();
     let is_as_stored = |what: &str| {
-        let stored = Store::open(sql.clone(), at(0)).unwrap().active_turns().unwrap();
+        let stored = made_store(sql.clone(), at(0)).active_turns().unwrap();
         assert_eq!(store.active_turns().unwrap(), stored, "{what}");
         stored.len()
     };
@@ -97,13 +97,13 @@ fn active_turns_are_known_as_they_are_stored_after_every_write() {
 fn an_active_turn_knows_its_conversations_agent_session() {
     let (store, _) = store();
     admit(&store, &admission(1, "a", "x")).unwrap();
-    assert_eq!(store.agent_session_of(&turn(1)).unwrap(), Some(None));
+    assert_eq!(store.origin_of(&turn(1)).unwrap(), Some(Origin { agent_session: None }));
     finish(&store, &turn(1), "done", at(0)).unwrap();
-    assert_eq!(store.agent_session_of(&turn(1)).unwrap(), None, "it has ended");
+    assert_eq!(store.origin_of(&turn(1)).unwrap(), None, "it has ended");
     admit(&store, &admission(2, "a", "x")).unwrap();
-    assert_eq!(store.agent_session_of(&turn(2)).unwrap(), Some(Some(agent_session(1))));
+    assert_eq!(store.origin_of(&turn(2)).unwrap(), Some(Origin { agent_session: Some(agent_session(1)) }));
     store.delete_conversation(&session("a")).unwrap();
-    assert_eq!(store.agent_session_of(&turn(2)).unwrap(), None, "it is deleted");
+    assert_eq!(store.origin_of(&turn(2)).unwrap(), None, "it is deleted");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import { LineTooLong, linesOf } from "./lines.ts";
 import { log } from "./log.ts";
-import { InvalidOptions, parseOptions } from "./options.ts";
+import { InvalidOptions, readOptions } from "./options.ts";
 import { cutToChars } from "./pieces.ts";
 import type { TranscriptLine } from "./transcript.ts";
 import type { TurnRequest } from "./turns.ts";
@@ -86,7 +86,7 @@ function isEntry(value: unknown): value is TranscriptLine["entry"] {
 function checkedOptions(value: unknown): TurnRequest["options"] {
   try {
     const unknown: string[] = [];
-    const options = parseOptions(value, unknown);
+    const options = readOptions(value, unknown);
     for (const name of unknown.slice(0, MAX_LOGGED_OPTIONS)) log("option_unknown", { name: cutToChars(name, MAX_LOGGED_NAME_CHARS) });
     return options;
   } catch (error) {

@@ -267,7 +267,7 @@ describe("a bad request", () => {
     ["a blank prompt", JSON.stringify({ turn_id: "t", prompt: " " })],
     ["an agent_session that is no UUID", JSON.stringify({ turn_id: "t", prompt: "x", agent_session: "../../etc" })],
     ["resume of nothing", JSON.stringify({ turn_id: "t", prompt: "x", resume: true })],
-    ["an unknown permission mode", JSON.stringify({ turn_id: "t", prompt: "x", options: { permission_mode: "yolo" } })],
+    ["an option of another type", JSON.stringify({ turn_id: "t", prompt: "x", options: { permission_mode: ["plan"] } })],
   ] as const) {
     test(`with ${what} is refused and starts nothing`, async () => {
       const response = await fetch(`${agent.url}/turns`, { method: "POST", body });

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startModel } from "../../dev/model/server.ts";
 import type { Model } from "../../dev/model/server.ts";
+import { InvalidOptions, readOptions } from "../src/options.ts";
 import { startAgent } from "./harness.ts";
 import type { Agent } from "./harness.ts";
 
@@ -167,4 +168,46 @@ test("an MCP server that never answers is left out, and its turn goes on", async
     silent.close();
     await once(silent, "close");
   }
+});
+
+describe("what a Worker sends", () => {
+  test("is taken as it is: its values are the Worker's to check, and those of a newer one too", () => {
+    const options = {
+      model: "",
+      system_prompt: { append: "a", cached: true },
+      max_turns: -1,
+      allowed_tools: Array.from({ length: 300 }, () => "Bash"),
+      disallowed_tools: [],
+      permission_mode: "of_tomorrow",
+      max_budget_usd: 0,
+      mcp_servers: Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`s${n}`, { type: "socket", path: "/s" }])),
+    };
+    assert.deepEqual(readOptions(options), options);
+  });
+
+  test("holds options that this server does not know: they are named and left out, and null is no option", () => {
+    const unknown: string[] = [];
+    assert.deepEqual(readOptions({ effort: "high", constructor: 1, model: "m", max_turns: null }, unknown), { model: "m" });
+    assert.deepEqual(unknown, ["effort", "constructor"]);
+    assert.deepEqual([readOptions(undefined), readOptions(null)], [{}, {}]);
+  });
+
+  for (const [name, value] of Object.entries({
+    model: 5,
+    system_prompt: { prepend: "a" },
+    max_turns: "5",
+    allowed_tools: "Bash",
+    disallowed_tools: [1],
+    permission_mode: true,
+    max_budget_usd: "0.5",
+    mcp_servers: { a: "command" },
+  })) {
+    test(`is refused where ${name} is of another type`, () => {
+      assert.throws(() => readOptions({ [name]: value }), (error) => error instanceof InvalidOptions && error.message.includes(name));
+    });
+  }
+
+  test("is refused where the options are no object", () => {
+    for (const options of [[], "model", 7]) assert.throws(() => readOptions(options), InvalidOptions);
+  });
 });

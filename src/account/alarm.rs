@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::command::AccountError;
 use super::host::{Host, Registry};
-use super::{Account, Later, wake};
+use super::{Account, Deferred, wake};
 use crate::agent::Container;
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
@@ -15,7 +15,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     ///
     /// # Errors
     /// SQLite's; the platform then calls again.
-    pub fn alarm(self: &Rc<Self>) -> Result<Option<Later<()>>, AccountError> {
+    pub fn alarm(self: &Rc<Self>) -> Result<Option<Deferred<()>>, AccountError> {
         self.alarm.set(None);
         if !self.store.is_made() {
             return Ok(None);
@@ -33,7 +33,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             if self.idle_since.take().is_some() {
                 self.store.set_container_idle_since(None)?;
             }
-        } else if self.running.borrow().is_empty() {
+        } else if self.turns.running_count() == 0 {
             let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
             self.idle_since.set(Some(since));
             if now >= since.plus(self.config.container_idle) {
@@ -53,7 +53,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub(super) fn set_alarm(&self) -> Result<(), AccountError> {
         let now = self.host.now();
         let mut reasons = wake::Reasons {
-            turn_active: !self.running.borrow().is_empty()
+            turn_active: self.turns.running_count() > 0
                 || !self.leaving.borrow().is_empty()
                 || self.orphan_looks.get() > 0
                 || !self.store.active_turns()?.is_empty(),

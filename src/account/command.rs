@@ -4,15 +4,13 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::turn::listeners::Subscription;
+use super::turn::events::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    AgentSession, Conversation, EventId, IdempotencyKey, MetadataPatch, RequestId, SessionId, Title, Turn, TurnId,
-    TurnOptions, Usage, Visit, Words,
+    AgentSession, Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, RequestId, SessionId, Title,
+    Turn, TurnId, TurnOptions, Usage, Visit, Words,
 };
 use crate::store::StoreError;
-use crate::store::messages::Messages;
-use crate::store::reads::Page;
 
 /// A command with the request that it came from.
 #[derive(Debug, Serialize)]

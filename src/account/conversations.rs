@@ -4,9 +4,8 @@ use super::Account;
 use super::command::{AccountError, Reply};
 use super::host::Host;
 use crate::agent::Container;
-use crate::domain::{MetadataPatch, Millis, SessionId, Title, Words};
+use crate::domain::{MetadataPatch, Millis, Page, SessionId, Title, Words};
 use crate::store::conversations::ACCESS_RESOLUTION;
-use crate::store::reads::Page;
 use crate::store::sql::Sql;
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {

@@ -13,47 +13,34 @@ pub mod turn;
 pub mod wake;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use futures_channel::mpsc;
 use futures_util::lock::Mutex;
 
 use command::{AccountError, Command, Envelope, Reply};
 use host::{Host, Registry};
-use turn::Stop;
-use turn::listeners::{Listeners, Subscription, announcement};
-use turn::model_calls::ModelCalls;
+use turn::active::ActiveTurns;
+use turn::events::{Subscription, announcement};
 
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
-use crate::domain::{AccountId, AgentSession, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{AccountId, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
 
-/// What comes later.
-pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
+/// A result that comes later: with the end of a turn or of a purge.
+pub type Deferred<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
 
-/// A reply that is there, or one that comes with the end of a turn or a purge.
-pub enum Handled<J> {
-    /// It is there.
-    Now(Reply<J>),
-    /// It comes.
-    Later(Later<Reply<J>>),
-}
-
-/// A turn that the container has.
-struct Running {
-    session_id: SessionId,
-    /// From when the container has said it, or its conversation was deleted.
-    agent_session: Option<AgentSession>,
-    /// What it has asked of the model so far.
-    calls: ModelCalls,
-    stop: mpsc::UnboundedSender<Stop>,
+/// The response to a command.
+pub enum Response<J> {
+    /// The reply.
+    Ready(Reply<J>),
+    /// The reply, when the turn or the purge that it waits for has ended.
+    Deferred(Deferred<Reply<J>>),
 }
 
 /// One account.
@@ -64,8 +51,7 @@ pub struct Account<S, C, H> {
     agent: Agent<C>,
     host: H,
     config: Config,
-    running: RefCell<BTreeMap<TurnId, Running>>,
-    listeners: RefCell<BTreeMap<TurnId, Listeners>>,
+    turns: ActiveTurns,
     /// The conversations of turns that have ended here and not yet in the container.
     leaving: RefCell<Vec<SessionId>>,
     /// The conversations whose last turn was cut short: the container may hold more of it than is stored.
@@ -94,8 +80,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             agent,
             host,
             config,
-            running: RefCell::default(),
-            listeners: RefCell::default(),
+            turns: ActiveTurns::default(),
             leaving: RefCell::default(),
             cut_short: RefCell::default(),
             orphan_looks: Cell::new(0),
@@ -114,11 +99,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     ///
     /// # Errors
     /// The caller's faults, and [`AccountError::Store`].
-    pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Handled<S::Json>, AccountError> {
+    pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Response<S::Json>, AccountError> {
         if !self.store.is_made()
             && let Some(reply) = self.reply_of_nothing(&envelope.command)?
         {
-            return Ok(Handled::Now(reply));
+            return Ok(Response::Ready(reply));
         }
         self.wake_up()?;
         let now = self.host.now();
@@ -152,11 +137,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             Command::StorageStats => self.storage_stats(now)?,
             Command::Purge => {
                 let purge = Rc::clone(self).purge();
-                return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Purged(purge.await?)) })));
+                return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Purged(purge.await?)) })));
             }
             Command::Visit => {
                 let purge = Rc::clone(self).purge();
-                return Ok(Handled::Later(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
+                return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
             Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),
             Command::EndCall(call) => {
@@ -165,7 +150,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             Command::NoteRefusal(_) => Reply::Noted,
         };
-        Ok(Handled::Now(reply))
+        Ok(Response::Ready(reply))
     }
 
     /// Makes the storage usable, and takes up the turns that were running when the object lost its memory.
@@ -184,7 +169,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         for turn in self.store.active_turns()? {
             if turn.status == TurnStatus::Running {
-                self.launch(turn, turn::run::Begin::Attach, None);
+                self.launch(turn, turn::run::Entry::Reattach, None);
             }
         }
         self.look_for_orphans(turn::clean_up::ORPHAN_LOOKS);
@@ -201,16 +186,15 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         {
             return Ok(last.turn_id.clone());
         }
-        let running = self.running.borrow();
-        let current = running.iter().find(|(_, turn)| turn.session_id == *session_id).map(|(id, _)| id.clone());
+        let current = self.turns.turn_of(session_id);
         current.map_or_else(|| self.store.latest_turn_of(session_id)?.ok_or(AccountError::NotFound), Ok)
     }
 
     /// A turn's events after the `after`-th.
     fn follow(&self, turn_id: &TurnId, after: u64, replayed: bool) -> Result<Reply<S::Json>, AccountError> {
-        let from = |first| self.listeners.borrow_mut().entry(turn_id.clone()).or_default().follow(first, after);
-        if let Some(running) = self.running.borrow().get(turn_id) {
-            let first = announcement(turn_id, &running.session_id, TurnStatus::Running, 0);
+        let from = |first| self.turns.follow(turn_id, first, after);
+        if let Some(session_id) = self.turns.session_of(turn_id) {
+            let first = announcement(turn_id, &session_id, TurnStatus::Running, 0);
             return Ok(Reply::Events { subscription: from(first), replayed });
         }
         let turn = self.turn(turn_id)?;
@@ -231,12 +215,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self.stop_turns_of(session_id)?;
         let agent_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
-        let mut is_running = false;
-        for turn in self.running.borrow_mut().values_mut().filter(|turn| turn.session_id == *session_id) {
-            // A running turn forgets its session when it has ended.
-            is_running = true;
-            turn.agent_session = turn.agent_session.take().or_else(|| agent_session.clone());
-        }
+        let is_running = self.turns.delete_conversation(session_id, agent_session.as_ref());
         if let Some(agent_session) = agent_session.filter(|_| !is_running && self.agent.is_running()) {
             let account = Rc::clone(self);
             self.host.spawn(async move { account.forget_session(&agent_session).await });

@@ -10,7 +10,7 @@ use futures_util::stream;
 use super::command::AccountError;
 use super::host::{Host, Registry};
 use super::wake::Purge;
-use super::{Account, Later};
+use super::{Account, Deferred};
 use crate::agent::Container;
 use crate::domain::{AgentSession, Millis, Visit};
 use crate::log::{Level, Line};
@@ -53,7 +53,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             self.log_slice(&slice, began);
         }
         if !slice.emptied {
-            if self.idle_since.get().is_none() && self.running.borrow().is_empty() && self.agent.is_running() {
+            if self.idle_since.get().is_none() && self.turns.running_count() == 0 && self.agent.is_running() {
                 // The object was rebuilt for this purge: the alarm that is replaced now may be the idle container's.
                 self.idle_since.set(Some(self.store.container_idle_since()?.unwrap_or(began)));
             }
@@ -63,7 +63,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// What an alarm has to purge, as a task of that alarm; none where nothing is due or it is being done.
-    pub(super) fn purge_by_alarm(self: &Rc<Self>, now: Millis) -> Result<Option<Later<()>>, AccountError> {
+    pub(super) fn purge_by_alarm(self: &Rc<Self>, now: Millis) -> Result<Option<Deferred<()>>, AccountError> {
         let Some(oldest) = self.store.oldest_access()? else { return Ok(None) };
         if oldest >= self.cutoff(now) || self.purge.get() == Purge::Running {
             return Ok(None);
@@ -127,7 +127,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         if slice.oldest_access.is_some() {
             return Ok(slice);
         }
-        if self.running.borrow().is_empty() {
+        if self.turns.running_count() == 0 {
             // Its container holds nothing but what was deleted.
             self.agent.stop();
             self.idle_since.set(None);

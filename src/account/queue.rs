@@ -2,15 +2,10 @@
 
 use std::rc::Rc;
 
-use futures_channel::mpsc;
-
 use super::command::{AccountError, AnswerForm, Reply, StartTurn};
 use super::host::{Host, Registry};
-use super::turn::Stop;
-use super::turn::listeners::announcement;
-use super::turn::model_calls::ModelCalls;
 use super::turn::run;
-use super::{Account, Handled, Running};
+use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::{Millis, RequestId, SessionId, Turn, TurnId, TurnStatus};
 use crate::store::sql::Sql;
@@ -24,7 +19,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         request_id: &RequestId,
         again: bool,
         now: Millis,
-    ) -> Result<Handled<S::Json>, AccountError> {
+    ) -> Result<Response<S::Json>, AccountError> {
         let answer = start.answer;
         // A request that is sent again may have made its turn before the object was reset.
         let made = if again { self.store.turn_by_request(request_id)? } else { None };
@@ -47,19 +42,19 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         match answer {
             AnswerForm::Accepted => {
-                Ok(Handled::Now(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
+                Ok(Response::Ready(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
-            AnswerForm::Events => Ok(Handled::Now(self.follow(&turn_id, 0, replayed)?)),
+            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, 0, replayed)?)),
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =
                     if admitted { None } else { Some(self.turn(&turn_id)?).filter(|turn| turn.status.is_end()) };
                 if let Some(turn) = ended {
-                    return Ok(Handled::Now(Reply::Answer { turn: Box::new(turn), replayed }));
+                    return Ok(Response::Ready(Reply::Answer { turn: Box::new(turn), replayed }));
                 }
-                let end = self.listeners.borrow_mut().entry(turn_id).or_default().wait();
+                let end = self.turns.wait(turn_id);
                 let end = end.ok_or(AccountError::TooManyWait)?;
-                Ok(Handled::Later(Box::pin(async move {
+                Ok(Response::Deferred(Box::pin(async move {
                     let turn = end.await.map_err(|_| AccountError::EndUnseen)?;
                     Ok(Reply::Answer { turn: Box::new(Turn::clone(&turn)), replayed })
                 })))
@@ -101,9 +96,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
     /// one whose conversation was deleted is stored no more; and one that has ended may not have left the container.
     fn has_room_for(&self, session_id: &SessionId, active: &[ActiveTurn]) -> bool {
-        let running = self.running.borrow();
-        running.len() < self.config.account_concurrency as usize
-            && running.values().all(|turn| turn.session_id != *session_id)
+        self.turns.running_count() < self.config.account_concurrency as usize
+            && self.turns.turn_of(session_id).is_none()
             && active.iter().all(|turn| turn.status != TurnStatus::Running || turn.session_id != *session_id)
             && !self.leaving.borrow().contains(session_id)
     }
@@ -125,32 +119,25 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         given_up: Option<&TurnId>,
     ) -> Result<(), AccountError> {
         for turn in self.store.active_turns()? {
-            let known = self.running.borrow().contains_key(&turn.turn_id) || given_up == Some(&turn.turn_id);
+            let known = self.turns.is_running(&turn.turn_id) || given_up == Some(&turn.turn_id);
             if turn.status == TurnStatus::Running && !known {
                 let work = admitted.take_if(|(turn_id, _)| **turn_id == turn.turn_id).map(|(_, work)| work);
-                self.launch(turn, run::Begin::Submit, work);
+                self.launch(turn, run::Entry::Submit, work);
             } else if turn.status == TurnStatus::Queued
                 && self.has_room_for(&turn.session_id, &self.store.active_turns()?)
             {
                 let now = self.host.now();
                 self.store.start_turn(&turn.turn_id, now, self.agent.ready_instance().as_deref())?;
                 let started = ActiveTurn { started_at: Some(now), status: TurnStatus::Running, ..turn };
-                self.launch(started, run::Begin::Submit, None);
+                self.launch(started, run::Entry::Submit, None);
             }
         }
         Ok(())
     }
 
-    pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, begin: run::Begin, work: Option<TurnWork>) {
-        let (stop, stops) = mpsc::unbounded();
-        let session_id = turn.session_id.clone();
-        let running = Running { session_id, agent_session: None, calls: ModelCalls::default(), stop };
-        self.running.borrow_mut().insert(turn.turn_id.clone(), running);
-        let mut listeners = self.listeners.borrow_mut();
-        let event = announcement(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
-        listeners.entry(turn.turn_id.clone()).or_default().publish(event);
-        drop(listeners);
-        self.host.spawn(Rc::clone(self).run(turn, begin, work, stops));
+    pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
+        let stops = self.turns.launch(&turn.turn_id, &turn.session_id);
+        self.host.spawn(Rc::clone(self).run(turn, entry, work, stops));
     }
 
     /// Ends the queued turns of a conversation and asks the running ones to end; returns how many.
@@ -160,9 +147,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             stopped += 1;
             if turn.status == TurnStatus::Queued {
                 self.end_queued(&turn)?;
-            } else if let Some(running) = self.running.borrow().get(&turn.turn_id) {
-                // A turn that is ending at this moment does not listen any more.
-                let _ = running.stop.unbounded_send(Stop::Cancel);
+            } else {
+                self.turns.cancel(&turn.turn_id);
             }
         }
         Ok(stopped)

@@ -12,8 +12,9 @@ use serde_json::value::RawValue;
 
 use super::error::AgentError;
 use super::frames::Frames;
+use super::options::RunOptions;
 use super::port::{Body, Call, Container, ContainerError, Method, Pieces};
-use crate::domain::{AgentSession, RunOptions, TurnId};
+use crate::domain::{AgentSession, TurnId};
 
 /// How long a call that only tells the agent server something may take, and a question after its health.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, MAX_FRAME_ENTRIES, MAX_PART_BYTES, Transcript, TranscriptPart};
+pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, Transcript, TranscriptPart};
 
 use crate::domain::{AgentSession, FailureCode, Usage};
 
@@ -67,8 +67,6 @@ pub enum FrameBody {
 pub struct Started {
     /// The SDK's session of the conversation.
     pub agent_session: AgentSession,
-    /// The agent server's own id, new with each start.
-    pub instance: String,
     /// Whether a live process took it.
     pub warm: bool,
 }
@@ -152,9 +150,6 @@ pub struct TurnResult {
     /// What the SDK calls turns in it; one that was cancelled may have had more answers of the model.
     #[serde(default)]
     pub num_turns: u32,
-    /// How many answers of the model it had.
-    #[serde(default)]
-    pub model_calls: Option<u32>,
     /// How long the agent worked, in milliseconds.
     #[serde(default)]
     pub duration_ms: f64,

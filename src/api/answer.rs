@@ -8,9 +8,8 @@ use super::document::{
 use super::problem::{ApiError, Code};
 use super::{cursor, links};
 use crate::account::command::{AccountError, Reply};
-use crate::account::turn::listeners::Subscription;
-use crate::domain::{AccountId, RequestId, RunId, Turn};
-use crate::store::messages::Messages;
+use crate::account::turn::events::Subscription;
+use crate::domain::{AccountId, Messages, RequestId, RunId, Turn};
 
 /// A body on its way out.
 pub enum Body<J> {

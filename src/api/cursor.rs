@@ -1,7 +1,6 @@
 //! The opaque cursor of a list: where the next page starts.
 
-use crate::domain::{Millis, Position};
-use crate::store::reads::Page;
+use crate::domain::{Millis, Page, Position};
 
 /// Writes a page as `<ms>.<session_id>`, or `<ms>-<skip>.<session_id>`; none for a page that starts at no conversation.
 #[must_use]

@@ -28,7 +28,8 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code.
+            /// Every code, for what checks and describes them all.
+            #[cfg(not(target_arch = "wasm32"))]
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The code as it is sent.

@@ -13,8 +13,7 @@ use super::start_turn::QueryHead;
 use super::update::UpdateHead;
 use crate::account::command::Command;
 use crate::config::Config;
-use crate::domain::{AccountId, Words};
-use crate::store::reads::Page;
+use crate::domain::{AccountId, Page, Words};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;

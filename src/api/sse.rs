@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::document::outcome;
-use crate::account::turn::listeners::{Event, EventKind, Retry};
+use crate::account::turn::events::{EventKind, Retry, TurnEvent};
 use crate::domain::{RequestId, Role, SessionId, TurnId, TurnStatus};
 
 /// How often a comment line goes out where nothing else does.
@@ -18,7 +18,7 @@ const MAX_TOOL_INPUT_BYTES: usize = 2 * 1024;
 
 /// One event, as it is sent on the stream that answers `request_id`.
 #[must_use]
-pub fn encode(event: &Event, request_id: &RequestId) -> String {
+pub fn encode(event: &TurnEvent, request_id: &RequestId) -> String {
     let (name, data) = match &event.kind {
         EventKind::Turn { session_id, status, position } => {
             ("turn", line(&TurnData { turn_id: &event.id.turn_id, session_id, status: *status, position: *position }))
@@ -132,12 +132,12 @@ impl<'a> ToolInput<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::turn::listeners::Tool;
+    use crate::account::turn::events::Tool;
     use crate::domain::EventId;
 
     fn sent(kind: EventKind) -> String {
         let id = EventId { turn_id: "turn_0123456789abcdef0123456789abcdef".parse().unwrap(), n: 4 };
-        encode(&Event { id, kind }, &"req_0123456789abcdef0123456789abcdef".parse().unwrap())
+        encode(&TurnEvent { id, kind }, &"req_0123456789abcdef0123456789abcdef".parse().unwrap())
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::body::{Fields, Head, need_json};
 use super::problem::{ApiError, Code};
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
-use crate::config::agent::{AgentPolicy, MAX_MODEL_BYTES, is_model};
+use crate::config::policy::{AgentPolicy, MAX_MODEL_BYTES, is_model};
 use crate::digest;
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
 use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};

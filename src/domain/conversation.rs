@@ -84,6 +84,23 @@ pub struct Position {
     pub session_id: SessionId,
 }
 
+/// A page of the list of conversations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The place that it starts after; the newest conversation comes first if absent.
+    pub after: Option<Position>,
+    /// How many conversations are skipped from there.
+    pub skip: u32,
+}
+
+/// Consecutive messages of a conversation.
+pub struct Messages {
+    /// Oldest first.
+    pub messages: Vec<Message>,
+    /// Whether there are older ones.
+    pub older: bool,
+}
+
 /// A title of 0 to 200 characters without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

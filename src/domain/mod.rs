@@ -10,11 +10,11 @@ pub mod search;
 pub mod time;
 pub mod turn;
 
-pub use conversation::{Conversation, Message, Position, Role, Title};
+pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use id::{AccountId, AgentSession, EventId, IdempotencyKey, RequestId, RunId, SessionId, TurnId};
 pub use metadata::MetadataPatch;
-pub use options::{RunOptions, SystemPrompt, TurnOptions};
+pub use options::TurnOptions;
 pub use purge::{PurgeRun, Trigger, Visit};
 pub use search::Words;
 pub use time::Millis;
-pub use turn::{Failure, FailureCode, Timing, Turn, TurnStatus, Usage};
+pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::config::agent::MAX_MODEL_BYTES;
+use crate::config::policy::MAX_MODEL_BYTES;
 use crate::domain::Usage;
 
 /// Longest line of a stream, and longest JSON body, that is looked at. `message_start` and `message_delta` are a few hundred bytes.

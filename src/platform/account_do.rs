@@ -13,7 +13,7 @@ use super::object_host::ObjectHost;
 use super::sql::ObjectSql;
 use super::{http, panic_guard, stub, vars};
 use crate::account::command::{AccountError, Envelope, Reply};
-use crate::account::{Account, Handled};
+use crate::account::{Account, Response};
 use crate::agent::Agent;
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
@@ -102,7 +102,7 @@ impl Opened {
     fn new(context: ObjectContext, env: Env) -> Result<Self, String> {
         let config = Config::clone(&*vars::config(&env).map_err(|e| e.to_string())?);
         let id = AccountId::try_from(context.id().name().unwrap_or_default()).map_err(|e| e.to_string())?;
-        let store = Store::open_if_made(ObjectSql::new(context.storage()), host::now()).map_err(|e| e.to_string())?;
+        let store = Store::open(ObjectSql::new(context.storage()), host::now()).map_err(|e| e.to_string())?;
         let host = ObjectHost::new(context.clone(), env, config.directory_shards);
         let container = ObjectContainer::new(context, &config);
         if let Some(kept) = container.keep() {
@@ -132,8 +132,8 @@ fn handle(account: &Rc<ObjectAccount>, id: AccountId, json: &str, again: bool) -
     };
     let request_id = envelope.request_id.clone();
     match account.handle(envelope) {
-        Ok(Handled::Now(reply)) => respond(Ok(reply), &id, &request_id),
-        Ok(Handled::Later(reply)) => {
+        Ok(Response::Ready(reply)) => respond(Ok(reply), &id, &request_id),
+        Ok(Response::Deferred(reply)) => {
             http::later(&request_id.clone(), async move { respond(reply.await, &id, &request_id) })
         }
         Err(error) => respond(Err(error), &id, &request_id),

@@ -64,7 +64,7 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
 
 /// Writes one line of the log.
 pub fn log(level: Level, line: &Line<'_>) {
-    let text = line.to_json();
+    let text = line.json();
     match level {
         Level::Info => bindings::log(&text),
         Level::Warn => bindings::warn(&text),

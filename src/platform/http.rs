@@ -13,7 +13,7 @@ use worker::web_sys;
 use super::bindings::{Js, Readable, Reader, Writer, respond, responder, transform};
 use super::interned::interned;
 use super::{host, panic_guard};
-use crate::account::turn::listeners::Subscription;
+use crate::account::turn::events::Subscription;
 use crate::agent::Pieces;
 use crate::api::answer::{Answer, Body, CACHE_CONTROL};
 use crate::api::problem::ApiError;

@@ -5,7 +5,14 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as rust from "rust";
 
-/** Shared with the `worker` crate: `instanceId` grows with every instance. */
+/*
+ * These names are promised by no documentation. Cargo.toml pins both crates to one version; `tests/e2e/panic.test.ts` fails if a name changes.
+ *
+ * `__worker_init_state()` of `worker` 0.8.7 (src/init.rs) returns the object that the crate shares with the JavaScript around it.
+ * `criticalError`: the crate's panic hook sets it, and we set it after a trap. Unset, a dead instance would answer every later request.
+ * `instanceId`: a number that is another one for each instance; the crate's start function and `revive` raise it. If it stayed the
+ * same, an object would be called by a pointer into memory that is gone.
+ */
 const state = rust.__worker_init_state();
 
 addEventListener("error", (event) => notice(event.error));
@@ -15,7 +22,12 @@ function notice(error) {
   if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
 }
 
-/** Makes sure that there is an instance to call. */
+/**
+ * Makes sure that there is an instance to call.
+ *
+ * `__wbg_reset_state()` of wasm-bindgen 0.2.130, which dev/bindgen asks for by `reset_state_function`, instantiates the module anew and
+ * drops the bindings' views of the old memory. Without it, a panic would last until the platform unloads the Worker.
+ */
 function revive() {
   if (!state.criticalError) return;
   rust.__wbg_reset_state();

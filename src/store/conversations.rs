@@ -27,7 +27,7 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn open_conversation(
+    pub fn reserve_turn(
         &self,
         session_id: &SessionId,
         title: &Title,
@@ -58,7 +58,7 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn close_turn_of_conversation(
+    pub fn record_turn_end(
         &self,
         session_id: &SessionId,
         agent_session: Option<&AgentSession>,
@@ -137,7 +137,7 @@ impl<S: Sql> Store<S> {
         const CONVERSATION: &str =
             "delete from conversations where session_id = +?1 returning agent_session, message_count";
         let id = [Value::Text(session_id.as_str())];
-        self.known.forget_active();
+        self.cache.forget_active();
         self.sql.execute(TURNS, &id)?;
         let Some(mut row) = self.sql.first(CONVERSATION, &id)? else { return Ok(None) };
         self.count(-1, -row.integer(1)?);

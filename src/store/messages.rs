@@ -3,20 +3,12 @@
 use super::conversations::unreadable;
 use super::sql::{Sql, Value};
 use super::{MAX_ROW_TEXT_BYTES, Store, StoreError, pieces};
-use crate::domain::{Message, Millis, Role, SessionId, TurnId};
+use crate::domain::{Message, Messages, Millis, Role, SessionId, TurnId};
 
 /// Most messages that one answer holds: the newest.
 pub const MAX_MESSAGES_PER_ANSWER: u32 = 1_000;
 /// Most bytes of messages that one answer holds; a message that is larger comes alone. An answer is in memory twice.
 pub const MAX_MESSAGE_BYTES_PER_ANSWER: i64 = 1024 * 1024;
-
-/// Some of a conversation's messages.
-pub struct Messages {
-    /// They, oldest first.
-    pub messages: Vec<Message>,
-    /// Whether there are older ones.
-    pub older: bool,
-}
 
 impl<S: Sql> Store<S> {
     /// Stores a message at its `seq`.

@@ -1,9 +1,9 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] where more than one statement must hold together.
 
+mod cache;
 pub mod conversations;
 pub mod directory;
-mod known;
 pub mod messages;
 pub mod reads;
 pub mod retention;
@@ -17,7 +17,7 @@ pub mod turns;
 
 use std::cell::Cell;
 
-use known::Known;
+use cache::Cache;
 use sql::{Sql, SqlError, Value};
 
 use crate::domain::{AccountId, Millis};
@@ -44,28 +44,18 @@ pub enum StoreError {
 /// An account's database.
 pub struct Store<S> {
     sql: S,
-    known: Known,
+    cache: Cache,
     /// Whether there are tables.
     made: Cell<bool>,
 }
 
 impl<S: Sql> Store<S> {
-    /// Opens the database and brings its schema up to date.
-    ///
-    /// # Errors
-    /// Where a migration fails; the database is then as it was.
-    pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
-        let store = Self { sql, known: Known::default(), made: Cell::new(false) };
-        store.make(now)?;
-        Ok(store)
-    }
-
     /// Opens the database, and writes nothing where nothing is in it: an account that was only asked for takes no storage.
     ///
     /// # Errors
     /// Where a migration fails; the database is then as it was.
-    pub fn open_if_made(sql: S, now: Millis) -> Result<Self, StoreError> {
-        let store = Self { sql, known: Known::default(), made: Cell::new(false) };
+    pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
+        let store = Self { sql, cache: Cache::default(), made: Cell::new(false) };
         if schema::is_there(&store.sql)? {
             store.make(now)?;
         }
@@ -94,7 +84,7 @@ impl<S: Sql> Store<S> {
     pub fn transaction<T, E: From<SqlError>>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let result = self.sql.transaction(f);
         if result.is_err() {
-            self.known.forget();
+            self.cache.forget();
         }
         result
     }
@@ -104,7 +94,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's; then nothing is cleared.
     pub fn clear(&self) -> Result<(), StoreError> {
-        self.known.forget();
+        self.cache.forget();
         self.sql.erase()?;
         self.made.set(false);
         Ok(())
@@ -122,13 +112,13 @@ impl<S: Sql> Store<S> {
     pub fn remember_account(&self, account_id: &AccountId) -> Result<(), StoreError> {
         const KNOWN: &str = "select 1 from account where id = 1";
         const REMEMBER: &str = "insert into account (id, account_id) values (1, ?1)";
-        if self.known.account.get() {
+        if self.cache.account.get() {
             return Ok(());
         }
         if self.sql.query(KNOWN, &[])?.is_empty() {
             self.sql.execute(REMEMBER, &[Value::Text(account_id.as_str())])?;
         }
-        self.known.account.set(true);
+        self.cache.account.set(true);
         Ok(())
     }
 
@@ -139,14 +129,14 @@ impl<S: Sql> Store<S> {
     pub fn unregistered_since(&self) -> Result<Option<Millis>, StoreError> {
         const SINCE: &str = "select registered, (select last_accessed_at from conversations order by last_accessed_at limit 1) \
              from account where id = 1";
-        if self.known.registered.get() {
+        if self.cache.registered.get() {
             return Ok(None);
         }
         let Some(row) = self.sql.first(SINCE, &[])? else { return Ok(None) };
         if row.integer(0)? == 0 {
             return Ok(row.opt_integer(1)?.map(Millis::new));
         }
-        self.known.registered.set(true);
+        self.cache.registered.set(true);
         Ok(None)
     }
 
@@ -156,7 +146,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's.
     pub fn set_registered(&self, registered: bool) -> Result<(), StoreError> {
         const SET: &str = "update account set registered = ?1 where id = 1 and registered is not ?1";
-        self.known.registered.set(false);
+        self.cache.registered.set(false);
         Ok(self.sql.execute(SET, &[Value::Integer(i64::from(registered))])?)
     }
 

@@ -39,7 +39,7 @@ impl<S: Sql> Store<S> {
             return Ok(PurgedBatch { conversations: 0, agent_sessions: Vec::new() });
         }
         let ids = serde_json::to_string(&due).map_err(|e| unreadable("session_id", &e))?;
-        self.known.forget_active();
+        self.cache.forget_active();
         self.sql.execute(TURNS, &[Value::Text(&ids)])?;
         let rows = self.sql.query(CONVERSATIONS, &[Value::Text(&ids)])?;
         let conversations = u32::try_from(rows.len()).unwrap_or(u32::MAX);

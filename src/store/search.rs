@@ -2,11 +2,11 @@
 //! One page scans no more than its bounds; where they end it early, the next page goes on from there.
 
 use super::conversations::unreadable;
-use super::reads::{Listing, Page, position};
+use super::reads::{Listing, item, position, start};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::search::MAX_FOLDED_LETTERS;
-use crate::domain::{Position, Words};
+use crate::domain::{Page, Position, Words};
 
 /// Most conversations that one page scans.
 pub const MAX_SCANNED_CONVERSATIONS: u32 = 10_000;
@@ -51,8 +51,12 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// SQLite's.
     pub fn search(&self, words: &Words, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
-        const LIST: &str = "select listed from conversations where session_id in (select value from json_each(?1)) \
-             order by last_accessed_at desc, session_id desc";
+        const LIST: &str = concat!(
+            "select ",
+            item!(),
+            " from conversations where session_id in (select value from json_each(?1)) \
+             order by last_accessed_at desc, session_id desc"
+        );
         let (mut found, mut next) = (Vec::new(), None);
         if let Some(end) = self.scan_end(page)? {
             let most = u64::from(page.skip) + u64::from(limit) + 1;
@@ -82,7 +86,7 @@ impl<S: Sql> Store<S> {
              from (select last_accessed_at, session_id, message_bytes from conversations \
              where (last_accessed_at, session_id) < (?1, ?2) order by last_accessed_at desc, session_id desc limit +?3)) \
              where before < ?4 order by last_accessed_at, session_id limit 1";
-        let [ms, id] = page.start();
+        let [ms, id] = start(page);
         let bounds = [ms, id, Value::Integer(i64::from(MAX_SCANNED_CONVERSATIONS)), Value::Integer(MAX_SCANNED_BYTES)];
         self.sql.first(END, &bounds)?.map(|mut row| position(&mut row)).transpose()
     }
@@ -93,7 +97,7 @@ impl<S: Sql> Store<S> {
         const FOLDED_MATCHES: &str = matches!(folded!("title"), folded!("content"));
         let all: Vec<&str> = words.iter().collect();
         let all = serde_json::to_string(&all).map_err(|e| unreadable("words", &e))?;
-        let [ms, id] = page.start();
+        let [ms, id] = start(page);
         let mut values = vec![
             Value::Text(&all),
             ms,

@@ -60,12 +60,12 @@ impl<S: Sql> Store<S> {
 
     fn totals(&self) -> Result<Totals, StoreError> {
         const COUNT: &str = "select count(*), coalesce(sum(message_count), 0) from conversations";
-        if let Some(totals) = self.known.totals.get() {
+        if let Some(totals) = self.cache.totals.get() {
             return Ok(totals);
         }
         let row = self.sql.first(COUNT, &[])?.ok_or_else(|| unreadable("totals", &"no row"))?;
         let totals = Totals { conversations: row.integer(0)?, messages: row.integer(1)? };
-        self.known.totals.set(Some(totals));
+        self.cache.totals.set(Some(totals));
         Ok(totals)
     }
 
@@ -75,6 +75,6 @@ impl<S: Sql> Store<S> {
             conversations: totals.conversations + conversations,
             messages: totals.messages + messages,
         };
-        self.known.totals.set(self.known.totals.get().map(more));
+        self.cache.totals.set(self.cache.totals.get().map(more));
     }
 }

@@ -59,7 +59,7 @@ impl<S: Sql> Store<S> {
         self.transaction(|| {
             self.remember_account(turn.account_id)?;
             let ordinal = self.active_turns()?.last().map_or(0, |last| last.ordinal) + 1;
-            let seq = self.open_conversation(turn.session_id, turn.title, turn.prompt.len(), turn.now)?;
+            let seq = self.reserve_turn(turn.session_id, turn.title, turn.prompt.len(), turn.now)?;
             self.insert_message(turn.session_id, &message(seq, turn.turn_id, Role::User, turn.prompt, turn.now))?;
             self.insert_turn(&NewTurn {
                 turn_id: turn.turn_id,
@@ -94,7 +94,7 @@ impl<S: Sql> Store<S> {
                 ended.response = Some(answer.content);
             }
             self.append_transcript(&ended.session_id, transcript)?;
-            self.close_turn_of_conversation(
+            self.record_turn_end(
                 &ended.session_id,
                 *agent_session,
                 answer.map(str::len),

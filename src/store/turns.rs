@@ -58,6 +58,13 @@ pub struct TurnWork {
     pub instance: Option<String>,
 }
 
+/// What an active turn goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The SDK's session of its conversation; none before the conversation's first turn has begun.
+    pub agent_session: Option<AgentSession>,
+}
+
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastEvents {
@@ -94,7 +101,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's, or an unreadable row.
     pub fn active_turns(&self) -> Result<Vec<ActiveTurn>, StoreError> {
         const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
-        if let Some(turns) = self.known.active() {
+        if let Some(turns) = self.cache.active() {
             return Ok(turns);
         }
         let read = |mut row: Row| {
@@ -108,7 +115,7 @@ impl<S: Sql> Store<S> {
         };
         let turns: Vec<ActiveTurn> =
             self.sql.query(ACTIVE, &[])?.into_iter().map(read).collect::<Result<_, StoreError>>()?;
-        self.known.set_active(&turns);
+        self.cache.set_active(&turns);
         Ok(turns)
     }
 
@@ -140,7 +147,7 @@ impl<S: Sql> Store<S> {
                 turn.instance.into(),
             ],
         )?;
-        self.known.admitted(ActiveTurn {
+        self.cache.admitted(ActiveTurn {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),
             ordinal: turn.ordinal,
@@ -157,7 +164,7 @@ impl<S: Sql> Store<S> {
     pub fn start_turn(&self, turn_id: &TurnId, now: Millis, instance: Option<&str>) -> Result<(), StoreError> {
         const START: &str = "update turns set status = 'running', started_at = ?2, instance = ?3 \
              where turn_id = +?1 and status = 'queued'";
-        self.known.forget_active();
+        self.cache.forget_active();
         Ok(self.sql.execute(START, &[Value::Text(turn_id.as_str()), Value::Integer(now.get()), instance.into()])?)
     }
 
@@ -200,15 +207,15 @@ impl<S: Sql> Store<S> {
         Ok(work)
     }
 
-    /// The SDK's session of an active turn's conversation, where it has one; none where the turn has ended or is gone.
+    /// What an active turn goes on from; none if the turn has ended or is gone.
     ///
     /// # Errors
     /// SQLite's, or an unreadable row.
-    pub fn agent_session_of(&self, turn_id: &TurnId) -> Result<Option<Option<AgentSession>>, StoreError> {
+    pub fn origin_of(&self, turn_id: &TurnId) -> Result<Option<Origin>, StoreError> {
         const OF: &str = "select agent_session from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
-        row.map(|mut row| row.opt_text(0)?.map(agent_session).transpose()).transpose()
+        row.map(|mut row| Ok(Origin { agent_session: row.opt_text(0)?.map(agent_session).transpose()? })).transpose()
     }
 
     /// Records that the transcript of every frame up to the `n`-th is stored.
@@ -247,7 +254,7 @@ impl<S: Sql> Store<S> {
             ],
         )?;
         let Some(mut row) = row else { return Ok(None) };
-        self.known.ended(turn_id);
+        self.cache.ended(turn_id);
         let turn = Turn {
             turn_id: turn_id.clone(),
             session_id: session_id(row.text(0)?)?,

@@ -11,14 +11,13 @@ use super::{Rusqlite, exchange, store};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::host::{Host, NotRegistered, Registry};
 use claude_agent_service::account::wake::BACKSTOP_SLACK;
-use claude_agent_service::account::{Account, Handled};
+use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, TurnOptions, Visit};
+use claude_agent_service::domain::{AccountId, Millis, Page, RequestId, Title, TurnOptions, Visit};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
-use claude_agent_service::store::reads::Page;
 use claude_agent_service::store::retention::PURGE_BATCH;
 use uuid::Uuid;
 
@@ -61,7 +60,7 @@ impl Host for World {
     }
 
     fn log(&self, _level: Level, line: &Line<'_>) {
-        self.runtime.log.borrow_mut().push(line.to_json());
+        self.runtime.log.borrow_mut().push(line.json());
     }
 }
 
@@ -130,7 +129,7 @@ impl Container for World {
 }
 
 pub type TestAccount = Account<Rusqlite, World, World>;
-pub type Later<'a> = Pin<Box<dyn Future<Output = Reply<String>> + 'a>>;
+pub type Deferred<'a> = Pin<Box<dyn Future<Output = Reply<String>> + 'a>>;
 
 /// An account whose conversations are stored beforehand.
 pub struct Fixture {
@@ -174,11 +173,11 @@ impl Fixture {
         self
     }
 
-    pub fn send(&self, command: Command) -> Later<'_> {
+    pub fn send(&self, command: Command) -> Deferred<'_> {
         let envelope = Envelope::new(RequestId::new(Uuid::from_u128(5)), command);
         match self.account.handle(envelope).unwrap() {
-            Handled::Now(reply) => Box::pin(std::future::ready(reply)),
-            Handled::Later(later) => Box::pin(async { later.await.unwrap() }),
+            Response::Ready(reply) => Box::pin(std::future::ready(reply)),
+            Response::Deferred(later) => Box::pin(async { later.await.unwrap() }),
         }
     }
 
@@ -220,7 +219,7 @@ impl Fixture {
 
 fn account(world: &World, sql: &Rusqlite) -> Rc<TestAccount> {
     let config = Config::parse(|_| None).unwrap();
-    let store = Store::open_if_made(sql.clone(), world.now()).unwrap();
+    let store = Store::open(sql.clone(), world.now()).unwrap();
     Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(world.clone()), world.clone(), config))
 }
 

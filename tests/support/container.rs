@@ -3,25 +3,25 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::executor::{Executor, Owner};
 pub use super::script::{Fault, Script, Step};
-use claude_agent_service::agent::{Answer, Body, Call, Container, ContainerError, Pieces};
+use claude_agent_service::agent::{Answer, Call, ContainerError, Pieces};
 use serde_json::{Value, json};
 
 #[derive(Debug)]
-struct ServerTurn {
+pub(super) struct ServerTurn {
     session: String,
-    lines: Vec<String>,
-    ended: bool,
+    pub(super) lines: Vec<String>,
+    pub(super) ended: bool,
     cancelled: bool,
     ends_within: Option<Duration>,
     /// After how many lines each cut came.
-    cuts: Vec<usize>,
+    pub(super) cuts: Vec<usize>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -54,13 +54,13 @@ pub struct State {
     /// The most turns of one conversation that were at work at once.
     pub most_of_one: usize,
     workspaces: BTreeSet<String>,
-    platform_says_running: bool,
-    instance: Option<String>,
+    pub(super) platform_says_running: bool,
+    pub(super) instance: Option<String>,
     /// What the running server was started with; it takes no call without it.
-    token: Option<String>,
+    pub(super) token: Option<String>,
     instances: u32,
     sessions: BTreeMap<String, Session>,
-    turns: BTreeMap<String, ServerTurn>,
+    pub(super) turns: BTreeMap<String, ServerTurn>,
     waiting: Vec<Waker>,
 }
 
@@ -141,7 +141,7 @@ impl Scripted {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    async fn until(&self, mut done: impl FnMut(&State) -> bool) {
+    pub(super) async fn until(&self, mut done: impl FnMut(&State) -> bool) {
         poll_fn(|context| {
             let mut state = self.state.borrow_mut();
             if done(&state) {
@@ -153,7 +153,7 @@ impl Scripted {
         .await;
     }
 
-    async fn handle(&self, call: Call) -> Result<Answer<ScriptedBody>, ContainerError> {
+    pub(super) async fn handle(&self, call: Call) -> Result<Answer<ScriptedBody>, ContainerError> {
         let Some(instance) = self.instance() else { return Err(ContainerError("nobody listens".to_owned())) };
         let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -363,96 +363,10 @@ impl Scripted {
     }
 }
 
-fn text(status: u16, body: &Value) -> Answer<ScriptedBody> {
+pub(super) fn text(status: u16, body: &Value) -> Answer<ScriptedBody> {
     Answer { status, body: ScriptedBody::Text(Some(body.to_string())) }
 }
 
-fn problem(status: u16, code: &str) -> Answer<ScriptedBody> {
+pub(super) fn problem(status: u16, code: &str) -> Answer<ScriptedBody> {
     text(status, &json!({ "code": code, "message": "no" }))
-}
-
-impl Body for ScriptedBody {
-    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ContainerError> {
-        let (container, instance, id, read, cuts) = match self {
-            Self::Text(text) => return Ok(text.take().map(String::into_bytes)),
-            Self::Frames { container, instance, turn, read, cuts } => (container, instance, turn, read, cuts),
-        };
-        let mut chunk = Err(ContainerError("the container is gone".to_owned()));
-        container
-            .until(|state| {
-                let turn = state.turns.get(id).filter(|_| state.instance.as_ref() == Some(instance));
-                let Some(turn) = turn else { return true };
-                let end = turn.cuts.get(*cuts).copied().unwrap_or(turn.lines.len());
-                let lines = turn.lines.get(*read..end).unwrap_or_default();
-                if lines.is_empty() {
-                    chunk = Ok(None);
-                    return turn.ended || turn.cuts.len() > *cuts;
-                }
-                *read = end;
-                chunk = Ok(Some(lines.concat().into_bytes()));
-                true
-            })
-            .await;
-        chunk
-    }
-}
-
-impl Container for Scripted {
-    type Body = ScriptedBody;
-
-    fn is_running(&self) -> bool {
-        self.state.borrow().platform_says_running
-    }
-
-    async fn prepare(&self) -> Result<(), ContainerError> {
-        Ok(())
-    }
-
-    async fn start(&self, token: &str) -> Result<(), ContainerError> {
-        if let Some(why) = self.state.borrow().refuses_to_start {
-            return Err(ContainerError(why.to_owned()));
-        }
-        self.boot();
-        self.state.borrow_mut().token = Some(token.to_owned());
-        Ok(())
-    }
-
-    async fn fetch(&self, call: Call) -> Result<Answer<ScriptedBody>, ContainerError> {
-        let said = format!("{} {}", call.method.as_str(), call.path);
-        let (latency, fault) = {
-            let mut state = self.state.borrow_mut();
-            state.calls.push(said.clone());
-            let fault = state.faults.iter().position(|(call, _)| said.starts_with(call));
-            (state.latency, fault.map(|at| state.faults.remove(at).1))
-        };
-        self.executor.sleep(latency).await;
-        match fault {
-            Some(Fault::Fail) => Err(ContainerError("it did not arrive".to_owned())),
-            Some(Fault::Refuse(status, said)) if said.starts_with('{') => {
-                Ok(text(status, &serde_json::from_str(said).unwrap()))
-            }
-            Some(Fault::Refuse(status, code)) => Ok(problem(status, code)),
-            Some(Fault::LoseAnswer) => {
-                drop(self.handle(call).await);
-                Err(ContainerError("the answer was lost".to_owned()))
-            }
-            Some(Fault::Delay(time)) => {
-                self.executor.sleep(time).await;
-                self.handle(call).await
-            }
-            None => self.handle(call).await,
-        }
-    }
-
-    fn terminate(&self) {
-        self.die(true);
-    }
-
-    async fn destroy(&self) {
-        self.die(true);
-    }
-
-    fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
-        self.executor.sleep(time)
-    }
 }

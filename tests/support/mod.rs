@@ -5,9 +5,11 @@
 pub mod account;
 pub mod container;
 pub mod executor;
+pub mod port;
 pub mod runtime;
 pub mod script;
 pub mod stage;
+pub mod v1;
 
 use std::cell::Cell as Shared;
 use std::rc::Rc;
@@ -189,10 +191,17 @@ impl Sql for Rusqlite {
     }
 }
 
+/// A store with its tables made.
+pub fn made_store(sql: Rusqlite, now: Millis) -> Store<Rusqlite> {
+    let store = Store::open(sql, now).unwrap();
+    store.make(now).unwrap();
+    store
+}
+
 /// An account's empty store, and its database for a look inside.
 pub fn store() -> (Store<Rusqlite>, Rusqlite) {
     let sql = Rusqlite::in_memory();
-    (Store::open(sql.clone(), NOW).unwrap(), sql)
+    (made_store(sql.clone(), NOW), sql)
 }
 
 /// The moment so many milliseconds after [`NOW`].

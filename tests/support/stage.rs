@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
-use super::{Rusqlite, session};
+use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::host::{Host, NotRegistered, Registry};
-use claude_agent_service::account::{Account, Handled};
+use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, Turn, TurnId, TurnOptions};
@@ -60,7 +60,7 @@ impl Host for StageHost {
     }
 
     fn log(&self, _level: Level, line: &Line<'_>) {
-        self.log.borrow_mut().push(line.to_json());
+        self.log.borrow_mut().push(line.json());
     }
 }
 
@@ -101,7 +101,7 @@ impl Stage {
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let account = open(&sql, &container, &host, &vars);
-        let store = Store::open(sql.clone(), executor.now()).unwrap();
+        let store = made_store(sql.clone(), executor.now());
         Self { executor, container, sql, store, host, account, vars }
     }
 
@@ -111,7 +111,7 @@ impl Stage {
         self.account = open(&self.sql, &self.container, &self.host, &self.vars);
     }
 
-    pub fn handle(&self, command: Command) -> Result<Handled<String>, AccountError> {
+    pub fn handle(&self, command: Command) -> Result<Response<String>, AccountError> {
         self.account.handle(Envelope::new(RequestId::new(self.host.uuid()), command))
     }
 
@@ -130,7 +130,7 @@ impl Stage {
 
     pub fn query_with(&self, session_id: &str, key: Option<&str>) -> Result<TurnId, AccountError> {
         match self.handle(start(session_id, key, AnswerForm::Accepted))? {
-            Handled::Now(Reply::Accepted { turn, .. }) => Ok(turn.turn_id),
+            Response::Ready(Reply::Accepted { turn, .. }) => Ok(turn.turn_id),
             _ => unreachable!(),
         }
     }
@@ -149,8 +149,8 @@ impl Stage {
                 sent.replace(Some(Err(error)));
                 return sent;
             }
-            Ok(Handled::Later(later)) => later,
-            Ok(Handled::Now(reply)) => Box::pin(std::future::ready(Ok(reply))),
+            Ok(Response::Deferred(later)) => later,
+            Ok(Response::Ready(reply)) => Box::pin(std::future::ready(Ok(reply))),
         };
         let answered = Rc::clone(&sent);
         self.executor.spawn(Owner::World, async move {
@@ -233,7 +233,7 @@ impl Stage {
 fn open(sql: &Rusqlite, container: &Scripted, host: &StageHost, vars: &[(&'static str, String)]) -> Rc<StageAccount> {
     let config =
         Config::parse(|name| vars.iter().find(|(var, _)| *var == name).map(|(_, value)| value.clone())).unwrap();
-    let store = Store::open(sql.clone(), host.now()).unwrap();
+    let store = made_store(sql.clone(), host.now());
     Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), host.clone(), config))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::finish::Ending;
+use super::finish::Outcome;
 use super::progress::Progress;
 use crate::account::Account;
 use crate::account::host::{Host, Registry};
@@ -43,11 +43,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         turn: &ActiveTurn,
         progress: &Progress,
-        ending: &Ending,
+        outcome: &Outcome,
         deleted: bool,
     ) {
         // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
-        let at_work = ending.result.is_none() && progress.given;
+        let at_work = outcome.result.is_none() && progress.given;
         if !(deleted || at_work) || !self.agent.is_running() {
             return;
         }
@@ -59,7 +59,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             cut_short.push(turn.session_id.clone());
         }
-        let told = self.running.borrow().get(&turn.turn_id).and_then(|running| running.agent_session.clone());
+        let told = self.turns.agent_session_of(&turn.turn_id);
         let left = Leaving {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),

@@ -2,22 +2,21 @@
 
 use std::rc::Rc;
 
-use super::listeners::{Event as Heard, EventKind};
 use super::progress::Progress;
-use super::state::{Event, State, Stop, Todo, step};
+use super::state::{Effect, Signal, State, Stop, step};
 use crate::account::Account;
 use crate::account::command::AccountError;
 use crate::account::host::{Host, Registry};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
-use crate::domain::{EventId, Failure, FailureCode, Millis, RequestId, Turn, TurnStatus, Usage};
+use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnStatus, Usage};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
 use crate::store::turns::{ActiveTurn, LastEvents, TurnEnd};
 
 /// How the work on a turn ended.
-pub struct Ending {
+pub struct Outcome {
     /// An end.
     pub status: TurnStatus,
     /// Why it did not complete.
@@ -32,52 +31,51 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         turn: &ActiveTurn,
         progress: &Progress,
-        ending: &Ending,
+        outcome: &Outcome,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
-        let calls = self.running.borrow().get(&turn.turn_id).map(|running| running.calls).unwrap_or_default();
-        let mut failure = ending.code.map(|code| failure(code, ending.result.as_deref(), calls.retry_after_s));
+        let calls = self.turns.calls_of(&turn.turn_id);
+        let mut failure = outcome.code.map(|code| failure(code, outcome.result.as_deref(), calls.retry_after_s));
         if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
             refused.clone_into(&mut failure.detail);
         }
-        let usage = ending.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
-        let answer = ending.result.as_ref().filter(|_| ending.status == TurnStatus::Completed);
-        let told = answer.and_then(|answer| self.listeners.borrow().get(&turn.turn_id)?.number_of_last(&answer.text));
+        let usage = outcome.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
+        let answer = outcome.result.as_ref().filter(|_| outcome.status == TurnStatus::Completed);
+        let told = answer.and_then(|answer| self.turns.number_of_last(&turn.turn_id, &answer.text));
         // An answer that nobody heard as a `message` takes the number of the result that says it, which no event has.
         let last_events = LastEvents { message: told.unwrap_or(progress.last_n), end: progress.last_n + 1 };
         let stored = self.store.finish(&Finished {
             turn_id: &turn.turn_id,
             end: TurnEnd {
-                status: ending.status,
+                status: outcome.status,
                 error: failure.as_ref(),
-                model: ending.result.as_ref().and_then(|result| result.model.as_deref()),
+                model: outcome.result.as_ref().and_then(|result| result.model.as_deref()),
                 usage,
-                num_turns: ending.result.as_ref().map(|result| result.num_turns),
-                duration_ms: ending.result.as_ref().map(|result| whole_ms(result.duration_ms)),
+                num_turns: outcome.result.as_ref().map(|result| result.num_turns),
+                duration_ms: outcome.result.as_ref().map(|result| whole_ms(result.duration_ms)),
                 finished_at: now,
                 last_events,
             },
             answer: answer.map(|answer| answer.text.as_str()),
             transcript: progress.waiting_transcript(),
             agent_session: progress.agent_session.as_ref(),
-            frees_key: ending.code.is_some_and(may_be_sent_again),
+            frees_key: outcome.code.is_some_and(may_be_sent_again),
         })?;
-        self.clean_up_after(turn, progress, ending, stored.is_none());
+        self.clean_up_after(turn, progress, outcome, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
         self.log_end(&ended, progress, Some(calls.begun));
-        self.running.borrow_mut().remove(&turn.turn_id);
-        if self.running.borrow().is_empty() {
+        self.turns.end(ended, last_events.end);
+        if self.turns.running_count() == 0 {
             self.idle_since.set(Some(now));
         }
-        self.tell_end(ended, last_events.end);
         self.pump()?;
         self.set_alarm()
     }
 
     /// Ends a turn that was still waiting.
     pub(in crate::account) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
-        let (_, todo) = step(State::Queued, Event::Stop(Stop::Cancel));
-        let Todo::End(status, code) = todo else { return Ok(()) };
+        let (_, effect) = step(State::Queued, Signal::Stop(Stop::Cancel));
+        let Effect::End(status, code) = effect else { return Ok(()) };
         let failure = code.map(|code| failure(code, None, None));
         let finished_at = self.host.now();
         let end = TurnEnd {
@@ -92,21 +90,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         };
         let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);
-        self.tell_end(ended, end.last_events.end);
+        self.turns.end(ended, end.last_events.end);
         Ok(())
-    }
-
-    fn tell_end(&self, turn: Turn, n: u64) {
-        let Some(mut listeners) = self.listeners.borrow_mut().remove(&turn.turn_id) else { return };
-        let id = EventId { turn_id: turn.turn_id.clone(), n };
-        listeners.publish(Heard { id, kind: EventKind::Ended(Rc::new(turn)) });
     }
 
     /// Storage failed: the turn stays as it is stored, and the alarm takes it up again. The others go on.
     pub(in crate::account) fn give_up(self: &Rc<Self>, turn: &ActiveTurn, error: &dyn std::fmt::Display) {
         self.log_turn_problem(turn, "turn_not_stored", error);
-        self.running.borrow_mut().remove(&turn.turn_id);
-        self.listeners.borrow_mut().remove(&turn.turn_id);
+        self.turns.give_up(&turn.turn_id);
         if let Err(error) = self.pump_others(Some(&turn.turn_id)).and_then(|()| self.set_alarm()) {
             self.log_turn_problem(turn, "queue_stands", &error);
         }

@@ -1,12 +1,11 @@
 //! One turn's life: its states, its way into the container, its frames and who follows them, its end and what is left to do behind it.
 
+pub(super) mod active;
 pub(super) mod clean_up;
+pub mod events;
 mod finish;
-pub mod listeners;
 pub(super) mod model_calls;
 pub(super) mod progress;
 pub(super) mod run;
 mod state;
 mod submit;
-
-pub use state::Stop;

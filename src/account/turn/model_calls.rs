@@ -25,7 +25,13 @@ pub struct ModelCalls {
 }
 
 impl ModelCalls {
-    fn ended(&mut self, call: &CallEnded) {
+    /// Takes a call that was let through.
+    pub fn begin(&mut self, counts: bool) {
+        self.begun = self.begun.saturating_add(u32::from(counts));
+    }
+
+    /// Takes a call that has ended.
+    pub fn end(&mut self, call: &CallEnded) {
         let (sum, usage) = (&mut self.usage, &call.usage);
         sum.input_tokens = sum.input_tokens.saturating_add(usage.input_tokens);
         sum.output_tokens = sum.output_tokens.saturating_add(usage.output_tokens);
@@ -41,30 +47,15 @@ impl ModelCalls {
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// The running turn that a call is counted for: the one of the conversation that the container names, else the first.
     pub(in crate::account) fn begin_call(&self, call: &CallBegun) -> Result<TurnId, AccountError> {
-        let mut running = self.running.borrow_mut();
-        let named = running
-            .iter()
-            .find(|(_, turn)| turn.agent_session.is_some() && turn.agent_session == call.agent_session)
-            .map(|(turn_id, _)| turn_id.clone());
-        let turn_id = named.or_else(|| running.keys().next().cloned());
-        let found = turn_id.and_then(|turn_id| Some((running.get_mut(&turn_id)?, turn_id)));
-        let Some((turn, turn_id)) = found else {
+        self.turns.begin_call(call.agent_session.as_ref(), call.counts).ok_or_else(|| {
             self.log(Level::Warn, Line { event: "call_without_turn", ..Line::default() });
-            return Err(AccountError::NoTurn);
-        };
-        turn.calls.begun = turn.calls.begun.saturating_add(u32::from(call.counts));
-        Ok(turn_id)
+            AccountError::NoTurn
+        })
     }
 
     /// Adds a call's tokens to its turn, where that still runs, and logs the call in any case.
     pub(in crate::account) fn end_call(&self, call: &CallEnded, request_id: &RequestId) {
-        let mut running = self.running.borrow_mut();
-        let turn = running.get_mut(&call.turn_id);
-        let session_id = turn.map(|turn| {
-            turn.calls.ended(call);
-            turn.session_id.clone()
-        });
-        drop(running);
+        let session_id = self.turns.end_call(call);
         let level = if call.status >= 400 { Level::Warn } else { Level::Info };
         self.log(
             level,
@@ -99,19 +90,19 @@ mod tests {
     #[test]
     fn only_too_many_requests_are_waited_for_and_only_the_last_word_counts() {
         let mut calls = ModelCalls::default();
-        calls.ended(&ended(429, Some(90)));
+        calls.end(&ended(429, Some(90)));
         assert_eq!(calls.retry_after_s, Some(90));
-        calls.ended(&ended(200, None));
+        calls.end(&ended(200, None));
         assert_eq!(calls.retry_after_s, Some(90));
-        calls.ended(&ended(529, Some(90)));
+        calls.end(&ended(529, Some(90)));
         assert_eq!(calls.retry_after_s, None);
     }
 
     #[test]
     fn tokens_add_up_without_an_overflow() {
         let mut calls = ModelCalls::default();
-        calls.ended(&ended(200, None));
-        calls.ended(&ended(200, None));
+        calls.end(&ended(200, None));
+        calls.end(&ended(200, None));
         assert_eq!((calls.usage.input_tokens, calls.usage.output_tokens), (4, u64::MAX));
     }
 }

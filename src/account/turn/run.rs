@@ -9,17 +9,16 @@ use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
-use super::finish::Ending;
-use super::listeners::{Event as Heard, EventKind};
+use super::events::EventKind;
+use super::finish::Outcome;
 use super::progress::{NotTaken, Progress};
-use super::state::{Event, State, Stop, Todo, step};
+use super::state::{Effect, Signal, State, Stop, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
 use crate::account::Account;
 use crate::account::host::{Host, Registry};
 use crate::agent::protocol::Frame;
 use crate::agent::protocol::{FrameBody, TurnResult};
 use crate::agent::{AgentError, Container};
-use crate::domain::EventId;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
 
@@ -36,13 +35,13 @@ const MAX_CUT_PAUSE: Duration = Duration::from_secs(5);
 /// What a caller hears where the container said what cannot be a frame.
 const NOT_A_FRAME: &str = "The container said something that its protocol does not allow.";
 
-/// How a turn is taken up.
+/// How a turn enters the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
-    /// The container does not know it yet.
+pub enum Entry {
+    /// It is new there.
     Submit,
-    /// The object was rebuilt; the container may have it.
-    Attach,
+    /// The object was rebuilt: the container may have the turn already.
+    Reattach,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
@@ -50,7 +49,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub(in crate::account) async fn run(
         self: Rc<Self>,
         turn: ActiveTurn,
-        begin: Begin,
+        entry: Entry,
         work: Option<TurnWork>,
         mut stops: mpsc::UnboundedReceiver<Stop>,
     ) {
@@ -60,10 +59,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         };
         let mut progress = Progress::new(work.as_ref().map_or(0, |work| work.frames_stored));
         // One that was given to a container before may be at work there.
-        progress.given = begin == Begin::Attach;
+        progress.given = entry == Entry::Reattach;
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
-        let ending = self.work_until_end(&turn, work, begin, &mut progress, &mut stops).await;
-        if let Err(error) = self.finish(&turn, &progress, &ending) {
+        let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut stops).await;
+        if let Err(error) = self.finish(&turn, &progress, &outcome) {
             self.give_up(&turn, &error);
         }
     }
@@ -72,18 +71,18 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
-        begin: Begin,
+        entry: Entry,
         progress: &mut Progress,
         stops: &mut mpsc::UnboundedReceiver<Stop>,
-    ) -> Ending {
+    ) -> Outcome {
         let started_at = turn.started_at.unwrap_or_else(|| self.host.now());
         let left = started_at.plus(self.config.turn_timeout).since(self.host.now());
         let mut timer = Box::pin(self.host.sleep(left));
-        let mut work = pin!(self.work(turn, work, begin, progress));
+        let mut work = pin!(self.work(turn, work, entry, progress));
         let mut state = State::Running;
         loop {
             let mut result = None;
-            let event = {
+            let signal = {
                 // Where nobody can stop it any more, nobody does.
                 let stop = pin!(async {
                     match stops.next().await {
@@ -93,26 +92,26 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 });
                 let stop_or_time = select(stop, timer.as_mut());
                 match select(work.as_mut(), stop_or_time).await {
-                    Either::Left(((event, told), _)) => {
+                    Either::Left(((signal, told), _)) => {
                         result = told;
-                        event
+                        signal
                     }
-                    Either::Right((Either::Left((why, _)), _)) => Event::Stop(why),
-                    Either::Right((Either::Right(_), _)) if matches!(state, State::Stopping(_)) => Event::StopOverdue,
-                    Either::Right((Either::Right(_), _)) => Event::Stop(Stop::Timeout),
+                    Either::Right((Either::Left((why, _)), _)) => Signal::Stop(why),
+                    Either::Right((Either::Right(_), _)) if matches!(state, State::Stopping(_)) => Signal::StopOverdue,
+                    Either::Right((Either::Right(_), _)) => Signal::Stop(Stop::Timeout),
                 }
             };
-            let (next, todo) = step(state, event);
+            let (next, effect) = step(state, signal);
             state = next;
-            match todo {
-                Todo::AskToStop => {
+            match effect {
+                Effect::AskToStop => {
                     timer = Box::pin(self.host.sleep(STOP_LIMIT));
                     let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
                     // Where it cannot be asked, the time limit ends it.
                     self.host.spawn(async move { drop(account.agent.cancel(&turn_id).await) });
                 }
-                Todo::End(status, code) => return Ending { status, code, result },
-                Todo::Nothing => {}
+                Effect::End(status, code) => return Outcome { status, code, result },
+                Effect::Nothing => {}
             }
         }
     }
@@ -122,22 +121,22 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         self: &Rc<Self>,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
-        begin: Begin,
+        entry: Entry,
         progress: &mut Progress,
-    ) -> (Event, Option<Box<TurnResult>>) {
-        let opened = match begin {
-            Begin::Submit => self.submit(turn, work, progress).await,
-            Begin::Attach => match self.attach(turn, 0, TAKE_UP_TRIES).await {
+    ) -> (Signal, Option<Box<TurnResult>>) {
+        let opened = match entry {
+            Entry::Submit => self.submit(turn, work, progress).await,
+            Entry::Reattach => match self.attach(turn, 0, TAKE_UP_TRIES).await {
                 Err(why) if self.was_never_given(work.as_ref(), progress, &why).await => {
                     self.submit(turn, work, progress).await
                 }
-                Err(NotAttached::Unknown | NotAttached::Dead) => Err(Event::Lost),
+                Err(NotAttached::Unknown | NotAttached::Dead) => Err(Signal::Lost),
                 Ok(frames) => Ok(frames),
             },
         };
         let mut frames = match opened {
             Ok(frames) => frames,
-            Err(event) => return (event, None),
+            Err(signal) => return (signal, None),
         };
         let mut idle_cuts = 0;
         loop {
@@ -153,33 +152,33 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                             answered.await;
                             account.agent.read_out(frames).await;
                         });
-                        return (Event::Result(result.status, code), Some(result));
+                        return (Signal::Result(result.status, code), Some(result));
                     }
                     Err(NotTaken::Store(error)) => {
                         self.log_turn_problem(turn, "frame_not_stored", &error);
-                        return (Event::Lost, None);
+                        return (Signal::Lost, None);
                     }
                     Err(NotTaken::Bad(error)) => {
                         self.log_turn_problem(turn, "frame_refused", &error);
                         progress.refused = Some(error.0);
-                        return (Event::Broken, None);
+                        return (Signal::Broken, None);
                     }
                 },
                 Err(error @ AgentError::Protocol(_)) => {
                     self.log_turn_problem(turn, "frame_refused", &error);
                     progress.refused = Some(NOT_A_FRAME);
-                    return (Event::Broken, None);
+                    return (Signal::Broken, None);
                 }
                 Err(error) => {
                     self.log_turn_problem(turn, "frames_cut", &error);
                     idle_cuts += 1;
                     if idle_cuts > MAX_IDLE_CUTS {
-                        return (Event::Lost, None);
+                        return (Signal::Lost, None);
                     }
                     self.host.sleep(MAX_CUT_PAUSE.min(FIRST_ATTACH_PAUSE * (1 << (idle_cuts - 1)))).await;
                     match self.attach(turn, progress.last_n, ATTACH_TRIES).await {
                         Ok(again) => frames = again,
-                        Err(NotAttached::Unknown | NotAttached::Dead) => return (Event::Lost, None),
+                        Err(NotAttached::Unknown | NotAttached::Dead) => return (Signal::Lost, None),
                     }
                 }
             }
@@ -197,9 +196,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress.last_n = n;
         let kind = match frame.body {
             FrameBody::Started(started) => {
-                if let Some(running) = self.running.borrow_mut().get_mut(&turn.turn_id) {
-                    running.agent_session = Some(started.agent_session.clone());
-                }
+                self.turns.set_agent_session(&turn.turn_id, &started.agent_session);
                 progress.started(started);
                 return Ok(None);
             }
@@ -218,9 +215,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             FrameBody::Tool(tool) => EventKind::Tool(tool),
             FrameBody::Retry(retry) => EventKind::Retry(retry),
         };
-        if let Some(listeners) = self.listeners.borrow_mut().get_mut(&turn.turn_id) {
-            listeners.publish(Heard { id: EventId { turn_id: turn.turn_id.clone(), n }, kind });
-        }
+        self.turns.publish(&turn.turn_id, n, kind);
         Ok(None)
     }
 }

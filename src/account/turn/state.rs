@@ -1,4 +1,4 @@
-//! The life of a turn as a pure state machine: an event leads to a state and at most one thing to do.
+//! The life of a turn as a pure state machine: an signal leads to a state and at most one thing to do.
 //! Whatever happens in whatever order, a turn ends exactly once.
 
 use crate::agent::protocol::ResultStatus;
@@ -28,7 +28,7 @@ pub enum Stop {
 
 /// What happens to a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum Signal {
     /// The agent said how it ended.
     Result(ResultStatus, Option<FailureCode>),
     /// It shall end now.
@@ -47,7 +47,7 @@ pub enum Event {
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Todo {
+pub enum Effect {
     /// Nothing.
     Nothing,
     /// Ask the container to end it, and wait a limited time.
@@ -58,31 +58,31 @@ pub enum Todo {
 
 /// The next state, and what is to be done on the way.
 #[must_use]
-pub fn step(state: State, event: Event) -> (State, Todo) {
-    match (state, event) {
-        (State::Queued | State::Running | State::Stopping(_), Event::Unavailable) => {
+pub fn step(state: State, signal: Signal) -> (State, Effect) {
+    match (state, signal) {
+        (State::Queued | State::Running | State::Stopping(_), Signal::Unavailable) => {
             end((TurnStatus::Failed, Some(FailureCode::ContainerUnavailable)))
         }
-        (State::Queued | State::Running | State::Stopping(_), Event::AtCapacity) => {
+        (State::Queued | State::Running | State::Stopping(_), Signal::AtCapacity) => {
             end((TurnStatus::Failed, Some(FailureCode::AtCapacity)))
         }
-        (State::Running, Event::Stop(why)) => (State::Stopping(why), Todo::AskToStop),
-        (State::Queued, Event::Stop(why))
+        (State::Running, Signal::Stop(why)) => (State::Stopping(why), Effect::AskToStop),
+        (State::Queued, Signal::Stop(why))
         | (
             State::Stopping(why),
-            Event::StopOverdue
-            | Event::Lost
-            | Event::Broken
-            | Event::Result(ResultStatus::Cancelled | ResultStatus::Failed, _),
+            Signal::StopOverdue
+            | Signal::Lost
+            | Signal::Broken
+            | Signal::Result(ResultStatus::Cancelled | ResultStatus::Failed, _),
         ) => end(stopped(why)),
-        (State::Running, Event::Broken) => end((TurnStatus::Failed, Some(FailureCode::AgentFailed))),
-        (State::Running, Event::Lost) => end((TurnStatus::Interrupted, Some(FailureCode::TurnInterrupted))),
+        (State::Running, Signal::Broken) => end((TurnStatus::Failed, Some(FailureCode::AgentFailed))),
+        (State::Running, Signal::Lost) => end((TurnStatus::Interrupted, Some(FailureCode::TurnInterrupted))),
         // An answer that the model was paid for counts, even where a stop was on its way.
-        (State::Running | State::Stopping(_), Event::Result(ResultStatus::Completed, _)) => {
+        (State::Running | State::Stopping(_), Signal::Result(ResultStatus::Completed, _)) => {
             end((TurnStatus::Completed, None))
         }
-        (State::Running, Event::Result(ResultStatus::Cancelled, _)) => end(stopped(Stop::Cancel)),
-        (State::Running, Event::Result(ResultStatus::Failed, code)) => {
+        (State::Running, Signal::Result(ResultStatus::Cancelled, _)) => end(stopped(Stop::Cancel)),
+        (State::Running, Signal::Result(ResultStatus::Failed, code)) => {
             let code = code.unwrap_or(FailureCode::AgentFailed);
             let status = match code {
                 FailureCode::TurnInterrupted => TurnStatus::Interrupted,
@@ -97,10 +97,10 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
             };
             end((status, Some(code)))
         }
-        (State::Queued, Event::Result(..) | Event::StopOverdue | Event::Lost | Event::Broken)
-        | (State::Running, Event::StopOverdue)
-        | (State::Stopping(_), Event::Stop(_))
-        | (State::Ended(_), _) => (state, Todo::Nothing),
+        (State::Queued, Signal::Result(..) | Signal::StopOverdue | Signal::Lost | Signal::Broken)
+        | (State::Running, Signal::StopOverdue)
+        | (State::Stopping(_), Signal::Stop(_))
+        | (State::Ended(_), _) => (state, Effect::Nothing),
     }
 }
 
@@ -111,8 +111,8 @@ fn stopped(why: Stop) -> (TurnStatus, Option<FailureCode>) {
     }
 }
 
-fn end((status, code): (TurnStatus, Option<FailureCode>)) -> (State, Todo) {
-    (State::Ended(status), Todo::End(status, code))
+fn end((status, code): (TurnStatus, Option<FailureCode>)) -> (State, Effect) {
+    (State::Ended(status), Effect::End(status, code))
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn event() -> impl Strategy<Value = Event> {
+    fn signal() -> impl Strategy<Value = Signal> {
         let code = prop_oneof![
             Just(None),
             Just(Some(FailureCode::ModelFailed)),
@@ -130,25 +130,25 @@ mod tests {
         let status =
             prop_oneof![Just(ResultStatus::Completed), Just(ResultStatus::Failed), Just(ResultStatus::Cancelled)];
         prop_oneof![
-            (status, code).prop_map(|(status, code)| Event::Result(status, code)),
-            Just(Event::Stop(Stop::Cancel)),
-            Just(Event::Stop(Stop::Timeout)),
-            Just(Event::StopOverdue),
-            Just(Event::Lost),
-            Just(Event::Broken),
-            Just(Event::Unavailable),
-            Just(Event::AtCapacity),
+            (status, code).prop_map(|(status, code)| Signal::Result(status, code)),
+            Just(Signal::Stop(Stop::Cancel)),
+            Just(Signal::Stop(Stop::Timeout)),
+            Just(Signal::StopOverdue),
+            Just(Signal::Lost),
+            Just(Signal::Broken),
+            Just(Signal::Unavailable),
+            Just(Signal::AtCapacity),
         ]
     }
 
     proptest! {
         #[test]
-        fn every_sequence_of_events_ends_a_turn_at_most_once(events in prop::collection::vec(event(), 0..40)) {
+        fn every_sequence_of_signals_ends_a_turn_at_most_once(signals in prop::collection::vec(signal(), 0..40)) {
             let mut state = State::Running;
             let mut ends = Vec::new();
-            for event in events {
-                let (next, todo) = step(state, event);
-                if let Todo::End(status, code) = todo {
+            for signal in signals {
+                let (next, effect) = step(state, signal);
+                if let Effect::End(status, code) = effect {
                     prop_assert_eq!(next, State::Ended(status));
                     prop_assert!(status.is_end());
                     prop_assert_eq!(code.is_none(), status == TurnStatus::Completed);
@@ -161,10 +161,10 @@ mod tests {
         }
 
         #[test]
-        fn a_turn_that_was_lost_has_ended(events in prop::collection::vec(event(), 0..40)) {
+        fn a_turn_that_was_lost_has_ended(signals in prop::collection::vec(signal(), 0..40)) {
             let mut state = State::Running;
-            for event in events.into_iter().chain([Event::Lost]) {
-                state = step(state, event).0;
+            for signal in signals.into_iter().chain([Signal::Lost]) {
+                state = step(state, signal).0;
             }
             prop_assert!(matches!(state, State::Ended(_)));
         }
@@ -172,15 +172,15 @@ mod tests {
 
     #[test]
     fn an_answer_that_arrives_while_the_turn_is_being_stopped_counts() {
-        let (state, todo) = step(State::Stopping(Stop::Cancel), Event::Result(ResultStatus::Completed, None));
-        assert_eq!((state, todo), (State::Ended(TurnStatus::Completed), Todo::End(TurnStatus::Completed, None)));
+        let (state, effect) = step(State::Stopping(Stop::Cancel), Signal::Result(ResultStatus::Completed, None));
+        assert_eq!((state, effect), (State::Ended(TurnStatus::Completed), Effect::End(TurnStatus::Completed, None)));
     }
 
     #[test]
     fn a_turn_that_is_stopped_at_its_time_limit_has_failed() {
-        let (state, todo) = step(State::Running, Event::Stop(Stop::Timeout));
-        assert_eq!((state, todo), (State::Stopping(Stop::Timeout), Todo::AskToStop));
-        let (_, todo) = step(state, Event::Result(ResultStatus::Cancelled, None));
-        assert_eq!(todo, Todo::End(TurnStatus::Failed, Some(FailureCode::TurnTimeout)));
+        let (state, effect) = step(State::Running, Signal::Stop(Stop::Timeout));
+        assert_eq!((state, effect), (State::Stopping(Stop::Timeout), Effect::AskToStop));
+        let (_, effect) = step(state, Signal::Result(ResultStatus::Cancelled, None));
+        assert_eq!(effect, Effect::End(TurnStatus::Failed, Some(FailureCode::TurnTimeout)));
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::progress::Progress;
-use super::state::Event;
+use super::state::Signal;
 use crate::account::Account;
 use crate::account::host::{Host, Registry};
 use crate::agent::{AgentError, Container, ContainerError, Frames, Pieces, Readiness, TurnRequest};
@@ -30,8 +30,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
         progress: &mut Progress,
-    ) -> Result<Frames<C::Body>, Event> {
-        let Some(work) = work else { return Err(Event::Lost) };
+    ) -> Result<Frames<C::Body>, Signal> {
+        let Some(work) = work else { return Err(Signal::Lost) };
         let (mut tries, mut waits) = (0, 0);
         let mut replay = false;
         loop {
@@ -52,12 +52,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess),
                 ) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
-                    return Err(Event::Unavailable);
+                    return Err(Signal::Unavailable);
                 }
                 SubmitError::Start(error) => {
                     self.log_turn_problem(turn, "container_start_failed", &error);
                     let full = matches!(error, AgentError::NoInstance(_));
-                    return Err(if full { Event::AtCapacity } else { Event::Unavailable });
+                    return Err(if full { Signal::AtCapacity } else { Signal::Unavailable });
                 }
                 SubmitError::Agent(error) if tries < SUBMIT_TRIES => {
                     tries += 1;
@@ -66,12 +66,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
                 SubmitError::Agent(error) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
-                    return Err(Event::Unavailable);
+                    return Err(Signal::Unavailable);
                 }
-                SubmitError::Gone => return Err(Event::Lost),
+                SubmitError::Gone => return Err(Signal::Lost),
                 SubmitError::Store(error) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
-                    return Err(Event::Lost);
+                    return Err(Signal::Lost);
                 }
             }
         }
@@ -85,7 +85,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, SubmitError> {
         let asked_at = self.host.now();
-        let busy = self.running.borrow().len() > 1;
+        let busy = self.turns.running_count() > 1;
         let readiness = self.ensure_agent(busy).await.map_err(SubmitError::Start)?;
         if readiness == Readiness::Replaced {
             self.log_turn_problem(turn, "container_died", &"it did not answer any more");
@@ -105,7 +105,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             );
         }
         // Deleted while the container started, it is gone.
-        let mut agent_session = self.store.agent_session_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
+        let mut agent_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.agent_session;
         progress.agent_session.clone_from(&agent_session);
         // What the container holds of a turn that was cut short is not what is stored.
         let forgotten = replay || progress.cold_container || self.cut_short.borrow().contains(&turn.session_id);

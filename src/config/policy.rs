@@ -4,7 +4,8 @@
 mod mcp;
 
 use super::BadConfig;
-use crate::domain::{RunOptions, SystemPrompt, TurnOptions};
+use crate::agent::{RunOptions, SystemPrompt};
+use crate::domain::TurnOptions;
 use mcp::McpServers;
 
 /// Most model calls that a turn may be given.

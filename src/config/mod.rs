@@ -1,11 +1,13 @@
 //! The operator's vars and secrets, parsed once into a value. It reads no environment itself.
 
-pub mod agent;
+mod auth;
+pub mod policy;
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use agent::AgentPolicy;
+pub use auth::{Auth, Jwt, Origins};
+use policy::AgentPolicy;
 
 use crate::domain::time::{DAY, parse_duration};
 
@@ -27,59 +29,6 @@ impl std::fmt::Debug for Credential {
     }
 }
 
-/// The pages of other sites that may ask.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Origins {
-    /// None.
-    #[default]
-    None,
-    /// Those of every site.
-    Any,
-    /// Those of these origins, each as a browser writes it.
-    These(Vec<String>),
-}
-
-/// Who may speak for an account. Prints no secret.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Auth {
-    /// `AUTH = "none"`: everyone may.
-    pub open: bool,
-    /// `API_KEYS`: each speaks for any account and for the operator.
-    pub api_keys: Vec<String>,
-    /// `JWT_SECRET`: signs tokens that speak for the account in `sub`.
-    pub jwt: Option<Jwt>,
-    /// `ALLOWED_ORIGINS`: whose pages may ask, with a key or a token like everybody.
-    pub origins: Origins,
-}
-
-/// How tokens are checked.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Jwt {
-    /// The HS256 key, at least [`MIN_JWT_SECRET_BYTES`].
-    pub secret: String,
-    /// What `iss` must be, where it is set.
-    pub issuer: Option<String>,
-    /// What `aud` must hold, where it is set.
-    pub audience: Option<String>,
-}
-
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (open, keys, jwt, origins) = (self.open, self.api_keys.len(), self.jwt.is_some(), &self.origins);
-        write!(f, "Auth {{ open: {open}, api_keys: {keys}, jwt: {jwt}, origins: {origins:?} }}")
-    }
-}
-
-impl Auth {
-    /// Whether anything says who may speak for an account.
-    #[must_use]
-    pub fn is_configured(&self) -> bool {
-        self.open || !self.api_keys.is_empty() || self.jwt.is_some()
-    }
-}
-
-/// Shortest of `API_KEYS`, in bytes: one that is no guess.
-pub const MIN_API_KEY_BYTES: usize = 24;
 /// The longest turn: the agent server ends one after 60 minutes by itself, and then tells another reason.
 pub const MAX_TURN_TIMEOUT: Duration = Duration::from_mins(55);
 /// The longest time that a container may idle: the platform ends one after 6 hours by itself, and its object looks a little before.
@@ -87,8 +36,6 @@ pub const MAX_CONTAINER_IDLE: Duration = Duration::from_hours(5);
 /// The kinds of instances that Cloudflare has.
 pub const INSTANCE_TYPES: [&str; 6] = ["lite", "basic", "standard-1", "standard-2", "standard-3", "standard-4"];
 const INSTANCE_TYPE_RULE: &str = "lite, basic, standard-1, standard-2, standard-3 or standard-4";
-/// RFC 7518, 3.2: an HS256 key has at least the size of the hash.
-pub const MIN_JWT_SECRET_BYTES: usize = 32;
 /// Most turns of one account that run at once; each takes a process of the container.
 pub const MAX_ACCOUNT_CONCURRENCY: u32 = 8;
 /// Most live processes in one container: more do not fit the largest instance.
@@ -189,7 +136,7 @@ impl Config {
         Ok(Self {
             credential,
             model_api_url: model_api_url.trim_end_matches('/').to_owned(),
-            auth: auth(&get)?,
+            auth: Auth::parse(&get)?,
             account_concurrency: whole("ACCOUNT_CONCURRENCY", 1, 1..=MAX_ACCOUNT_CONCURRENCY, "a number from 1 to 8")?,
             max_queued_turns: whole("MAX_QUEUED_TURNS", 32, 1..=1_000, "a number from 1 to 1000")?,
             turn_timeout: duration(
@@ -233,51 +180,6 @@ fn one_of(
 ) -> Result<Option<&'static str>, BadConfig> {
     let Some(text) = get(name) else { return Ok(None) };
     words.iter().find(|word| **word == text).map(|word| Some(*word)).ok_or(BadConfig { name, rule })
-}
-
-fn auth(get: &dyn Fn(&str) -> Option<String>) -> Result<Auth, BadConfig> {
-    let open = match get("AUTH").as_deref() {
-        None => false,
-        Some("none") => true,
-        Some(_) => return Err(BadConfig { name: "AUTH", rule: "\"none\", or not set" }),
-    };
-    let api_keys: Vec<String> = get("API_KEYS")
-        .map(|keys| keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect())
-        .unwrap_or_default();
-    let jwt = get("JWT_SECRET").map(|secret| Jwt { secret, issuer: get("JWT_ISSUER"), audience: get("JWT_AUDIENCE") });
-    if jwt.as_ref().is_some_and(|jwt| jwt.secret.len() < MIN_JWT_SECRET_BYTES) {
-        return Err(BadConfig { name: "JWT_SECRET", rule: "at least 32 bytes" });
-    }
-    if api_keys.iter().any(|key| key.len() < MIN_API_KEY_BYTES || key.contains(char::is_whitespace)) {
-        let rule = "keys of at least 24 characters without white space, separated by commas";
-        return Err(BadConfig { name: "API_KEYS", rule });
-    }
-    if jwt.as_ref().is_some_and(|jwt| api_keys.contains(&jwt.secret)) {
-        return Err(BadConfig { name: "API_KEYS", rule: "none of them the same as JWT_SECRET" });
-    }
-    Ok(Auth { open, api_keys, jwt, origins: origins(get)? })
-}
-
-fn origins(get: &dyn Fn(&str) -> Option<String>) -> Result<Origins, BadConfig> {
-    let Some(text) = get("ALLOWED_ORIGINS") else { return Ok(Origins::None) };
-    if text == "*" {
-        return Ok(Origins::Any);
-    }
-    let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
-    if origins.iter().all(|origin| is_origin(origin)) {
-        Ok(Origins::These(origins))
-    } else {
-        let rule = "\"*\", or origins as browsers write them, such as https://app.example.com, separated by commas";
-        Err(BadConfig { name: "ALLOWED_ORIGINS", rule })
-    }
-}
-
-/// Whether a text can be what a browser's `Origin` says of a page: a scheme, a host in lower case, a port that is not the scheme's own.
-fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else { return false };
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._+:[]".contains(&byte);
-    let own_port = (scheme == "https" && host.ends_with(":443")) || (scheme == "http" && host.ends_with(":80"));
-    [scheme, host].iter().all(|part| !part.is_empty() && part.bytes().all(plain)) && !own_port
 }
 
 #[cfg(test)]
@@ -349,26 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn the_origins_of_pages_are_all_or_those_that_are_named() {
-        let origins = |value| config(&[("ALLOWED_ORIGINS", value)]).unwrap().auth.origins;
-        assert_eq!(origins(""), Origins::None);
-        assert_eq!(origins(" * "), Origins::Any);
-        let these = ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080", "capacitor://localhost"];
-        assert_eq!(origins(&these.join(" , ")), Origins::These(these.map(str::to_owned).to_vec()));
-    }
-
-    #[test]
     fn times_may_be_as_long_as_the_platform_lets_them() {
         let longest = config(&[("TURN_TIMEOUT", "55m"), ("CONTAINER_IDLE", "5h")]).unwrap();
         assert_eq!((longest.turn_timeout, longest.container_idle), (MAX_TURN_TIMEOUT, MAX_CONTAINER_IDLE));
-    }
-
-    #[test]
-    fn a_key_is_not_the_secret_of_tokens() {
-        let secret = "s".repeat(32);
-        let error = config(&[("JWT_SECRET", &secret), ("API_KEYS", &format!("{KEY},{secret}"))]).unwrap_err();
-        assert_eq!(error.to_string(), "the var API_KEYS is wrong: none of them the same as JWT_SECRET");
-        assert!(config(&[("JWT_SECRET", &secret), ("API_KEYS", KEY)]).is_ok());
     }
 
     #[test]

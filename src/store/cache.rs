@@ -9,7 +9,7 @@ use crate::domain::TurnId;
 
 /// It; nothing where nothing is known.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct Cache {
     /// What `stats` counted.
     pub totals: Cell<Option<Totals>>,
     /// Every queued or running turn, first come first.
@@ -20,7 +20,7 @@ pub(super) struct Known {
     pub registered: Cell<bool>,
 }
 
-impl Known {
+impl Cache {
     pub fn forget(&self) {
         self.totals.set(None);
         self.forget_active();

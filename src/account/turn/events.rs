@@ -27,7 +27,7 @@ const EVENT_OVERHEAD_BYTES: usize = 96;
 
 /// One event of a turn. Its number is that of the container's frame, so that it stays the same when the object is rebuilt in the middle.
 #[derive(Debug)]
-pub struct Event {
+pub struct TurnEvent {
     /// `<turn_id>:<n>`.
     pub id: EventId,
     /// What happened.
@@ -58,7 +58,7 @@ pub enum EventKind {
     Ended(Rc<Turn>),
 }
 
-impl Event {
+impl TurnEvent {
     /// Whether it tells a part of the answer, which nobody hears twice.
     fn is_part(&self) -> bool {
         !matches!(self.kind, EventKind::Turn { .. } | EventKind::Ended(_))
@@ -78,16 +78,16 @@ impl EventKind {
 
 /// Everyone who listens to one turn.
 #[derive(Default)]
-pub struct Listeners {
-    log: VecDeque<Rc<Event>>,
+pub struct EventLog {
+    log: VecDeque<Rc<TurnEvent>>,
     log_bytes: usize,
-    followers: VecDeque<mpsc::Sender<Rc<Event>>>,
+    followers: VecDeque<mpsc::Sender<Rc<TurnEvent>>>,
     waiters: Vec<oneshot::Sender<Rc<Turn>>>,
 }
 
-impl Listeners {
+impl EventLog {
     /// Tells everyone, and keeps it for those who come later.
-    pub fn publish(&mut self, event: Event) {
+    pub fn publish(&mut self, event: TurnEvent) {
         let event = Rc::new(event);
         self.followers.retain_mut(|follower| follower.try_send(Rc::clone(&event)).is_ok());
         if let EventKind::Ended(turn) = &event.kind {
@@ -106,14 +106,14 @@ impl Listeners {
     }
 
     /// The turn's events after the `after`-th, `first` before them, then those that come.
-    pub fn follow(&mut self, first: Event, after: u64) -> Subscription {
+    pub fn follow(&mut self, first: TurnEvent, after: u64) -> Subscription {
         if self.followers.len() == MAX_FOLLOWERS {
             self.followers.pop_front();
         }
         let (sender, live) = mpsc::channel(MAX_BUFFERED_EVENTS);
         self.followers.push_back(sender);
         // It carries the id that the client has: cut again right after it, the client comes back to the same place.
-        let first = Event { id: EventId { n: after, ..first.id }, ..first };
+        let first = TurnEvent { id: EventId { n: after, ..first.id }, ..first };
         let missed = self.log.iter().filter(|event| event.id.n > after).cloned();
         Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live), after }
     }
@@ -141,8 +141,8 @@ impl Listeners {
 
 /// A turn's events, one after the other. It ends after the turn's end, or early where its reader was too slow.
 pub struct Subscription {
-    missed: VecDeque<Rc<Event>>,
-    live: Option<mpsc::Receiver<Rc<Event>>>,
+    missed: VecDeque<Rc<TurnEvent>>,
+    live: Option<mpsc::Receiver<Rc<TurnEvent>>>,
     /// The last event that the client has. An object that was rebuilt hears a turn's frames from the first again.
     after: u64,
 }
@@ -155,7 +155,7 @@ impl Subscription {
         if after == last.end {
             return None;
         }
-        let event = |n, kind| Rc::new(Event { id: EventId { turn_id: turn.turn_id.clone(), n }, kind });
+        let event = |n, kind| Rc::new(TurnEvent { id: EventId { turn_id: turn.turn_id.clone(), n }, kind });
         let head = EventKind::Turn { session_id: turn.session_id.clone(), status: turn.status, position: 0 };
         let response = turn.response.clone().filter(|_| last.message > after);
         let message = response.map(|text| event(last.message, EventKind::Message(text)));
@@ -168,9 +168,9 @@ impl Subscription {
 const UNKNOWN_LAST_EVENTS: LastEvents = LastEvents { message: 1 << 52, end: (1 << 52) + 1 };
 
 impl Stream for Subscription {
-    type Item = Rc<Event>;
+    type Item = Rc<TurnEvent>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Rc<Event>>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Rc<TurnEvent>>> {
         if let Some(event) = self.missed.pop_front() {
             return Poll::Ready(Some(event));
         }
@@ -191,8 +191,8 @@ impl Stream for Subscription {
 
 /// The announcement of a turn.
 #[must_use]
-pub fn announcement(turn_id: &TurnId, session_id: &SessionId, status: TurnStatus, position: usize) -> Event {
-    Event {
+pub fn announcement(turn_id: &TurnId, session_id: &SessionId, status: TurnStatus, position: usize) -> TurnEvent {
+    TurnEvent {
         id: EventId { turn_id: turn_id.clone(), n: 0 },
         kind: EventKind::Turn { session_id: session_id.clone(), status, position },
     }
@@ -208,11 +208,11 @@ mod tests {
         TurnId::new(Uuid::from_u128(1))
     }
 
-    fn delta(n: u64, text: &str) -> Event {
-        Event { id: EventId { turn_id: turn_id(), n }, kind: EventKind::Delta(text.to_owned()) }
+    fn delta(n: u64, text: &str) -> TurnEvent {
+        TurnEvent { id: EventId { turn_id: turn_id(), n }, kind: EventKind::Delta(text.to_owned()) }
     }
 
-    fn first() -> Event {
+    fn first() -> TurnEvent {
         announcement(&turn_id(), &"s".parse().unwrap(), TurnStatus::Running, 0)
     }
 
@@ -222,34 +222,34 @@ mod tests {
 
     #[test]
     fn whoever_comes_back_hears_what_was_missed_and_then_what_comes() {
-        let mut listeners = Listeners::default();
+        let mut events = EventLog::default();
         for n in 1..=5 {
-            listeners.publish(delta(n, "x"));
+            events.publish(delta(n, "x"));
         }
-        let mut late = listeners.follow(first(), 3);
-        listeners.publish(delta(6, "x"));
+        let mut late = events.follow(first(), 3);
+        events.publish(delta(6, "x"));
         assert_eq!(numbers(&mut late), [3, 4, 5, 6]);
     }
 
     #[test]
     fn whoever_comes_back_to_a_rebuilt_object_hears_nothing_twice() {
-        let mut listeners = Listeners::default();
-        let mut back = listeners.follow(first(), 2);
+        let mut events = EventLog::default();
+        let mut back = events.follow(first(), 2);
         for n in 1..=4 {
-            listeners.publish(delta(n, "x"));
+            events.publish(delta(n, "x"));
         }
         assert_eq!(numbers(&mut back), [2, 3, 4]);
     }
 
     #[test]
     fn a_follower_that_does_not_read_is_cut_and_the_others_are_not() {
-        let mut listeners = Listeners::default();
-        let mut slow = listeners.follow(first(), 0);
-        let mut quick = listeners.follow(first(), 0);
+        let mut events = EventLog::default();
+        let mut slow = events.follow(first(), 0);
+        let mut quick = events.follow(first(), 0);
         let total = u64::try_from(MAX_BUFFERED_EVENTS).unwrap() + 50;
         let mut heard = 0;
         for n in 1..=total {
-            listeners.publish(delta(n, "x"));
+            events.publish(delta(n, "x"));
             heard += numbers(&mut quick).iter().filter(|n| **n > 0).count();
         }
         assert_eq!(u64::try_from(heard).unwrap(), total);
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(slow.next().now_or_never(), Some(None), "the stream has ended");
     }
 
-    impl PartialEq for Event {
+    impl PartialEq for TurnEvent {
         fn eq(&self, other: &Self) -> bool {
             self.id == other.id
         }
@@ -266,21 +266,21 @@ mod tests {
 
     #[test]
     fn those_who_wait_are_bounded_and_one_that_left_makes_room() {
-        let mut listeners = Listeners::default();
-        let mut waiting: Vec<_> = (0..MAX_WAITERS).map(|_| listeners.wait().unwrap()).collect();
-        assert!(listeners.wait().is_none());
+        let mut events = EventLog::default();
+        let mut waiting: Vec<_> = (0..MAX_WAITERS).map(|_| events.wait().unwrap()).collect();
+        assert!(events.wait().is_none());
         waiting.pop();
-        assert!(listeners.wait().is_some());
+        assert!(events.wait().is_some());
     }
 
     #[test]
     fn the_log_is_bounded() {
-        let mut listeners = Listeners::default();
+        let mut events = EventLog::default();
         let text = "x".repeat(1024 * 1024);
         for n in 1..=20 {
-            listeners.publish(delta(n, &text));
+            events.publish(delta(n, &text));
         }
-        assert!(listeners.log_bytes <= MAX_LOG_BYTES);
-        assert_eq!(numbers(&mut listeners.follow(first(), 0)), [0, 18, 19, 20]);
+        assert!(events.log_bytes <= MAX_LOG_BYTES);
+        assert_eq!(numbers(&mut events.follow(first(), 0)), [0, 18, 19, 20]);
     }
 }

@@ -1,0 +1,231 @@
+//! The turns that have not ended, as this object's memory has them: which of them run, what they have asked of the model, how each is
+//! stopped, and who hears of it. A turn enters when it is launched or when somebody first asks for its events, and leaves with its end.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_channel::{mpsc, oneshot};
+
+use super::events::{EventKind, EventLog, Subscription, TurnEvent, announcement};
+use super::model_calls::ModelCalls;
+use super::state::Stop;
+use crate::account::command::CallEnded;
+use crate::domain::{AgentSession, EventId, SessionId, Turn, TurnId, TurnStatus};
+
+/// A turn that has been launched.
+struct Running {
+    session_id: SessionId,
+    /// The SDK's session; none until the container has named it or the conversation is deleted.
+    agent_session: Option<AgentSession>,
+    calls: ModelCalls,
+    stop: mpsc::UnboundedSender<Stop>,
+}
+
+/// A turn that has not ended.
+#[derive(Default)]
+struct Active {
+    /// None while it waits in the queue, or in storage after it was given up.
+    running: Option<Running>,
+    log: EventLog,
+}
+
+/// Every turn that has not ended and that somebody runs or listens to.
+#[derive(Default)]
+pub(in crate::account) struct ActiveTurns(RefCell<BTreeMap<TurnId, Active>>);
+
+impl ActiveTurns {
+    /// Enters a turn as running and announces it. Returns the requests to stop it.
+    pub fn launch(&self, turn_id: &TurnId, session_id: &SessionId) -> mpsc::UnboundedReceiver<Stop> {
+        let (stop, stops) = mpsc::unbounded();
+        let calls = ModelCalls::default();
+        let mut turns = self.0.borrow_mut();
+        let turn = turns.entry(turn_id.clone()).or_default();
+        turn.running = Some(Running { session_id: session_id.clone(), agent_session: None, calls, stop });
+        turn.log.publish(announcement(turn_id, session_id, TurnStatus::Running, 0));
+        stops
+    }
+
+    /// Asks a running turn to end. One that is ending at this moment ignores it.
+    pub fn cancel(&self, turn_id: &TurnId) {
+        self.running(turn_id, |running| drop(running.stop.unbounded_send(Stop::Cancel)));
+    }
+
+    /// Removes a turn that has ended, and tells everyone; `n` is the number of that event.
+    pub fn end(&self, turn: Turn, n: u64) {
+        let Some(mut active) = self.0.borrow_mut().remove(&turn.turn_id) else { return };
+        let id = EventId { turn_id: turn.turn_id.clone(), n };
+        active.log.publish(TurnEvent { id, kind: EventKind::Ended(Rc::new(turn)) });
+    }
+
+    /// Removes a turn whose storage failed. Its event streams end early, and its waiting requests fail.
+    pub fn give_up(&self, turn_id: &TurnId) {
+        self.0.borrow_mut().remove(turn_id);
+    }
+
+    /// Tells everyone who listens to a running turn.
+    pub fn publish(&self, turn_id: &TurnId, n: u64, kind: EventKind) {
+        if let Some(turn) = self.0.borrow_mut().get_mut(turn_id) {
+            turn.log.publish(TurnEvent { id: EventId { turn_id: turn_id.clone(), n }, kind });
+        }
+    }
+
+    /// A turn's events after the `after`-th, with `first` before them.
+    pub fn follow(&self, turn_id: &TurnId, first: TurnEvent, after: u64) -> Subscription {
+        self.0.borrow_mut().entry(turn_id.clone()).or_default().log.follow(first, after)
+    }
+
+    /// A turn's end, when it comes; none if too many requests wait for it already.
+    pub fn wait(&self, turn_id: TurnId) -> Option<oneshot::Receiver<Rc<Turn>>> {
+        self.0.borrow_mut().entry(turn_id).or_default().log.wait()
+    }
+
+    /// The number of the turn's last `message`, if that is this text.
+    pub fn number_of_last(&self, turn_id: &TurnId, text: &str) -> Option<u64> {
+        self.0.borrow().get(turn_id)?.log.number_of_last(text)
+    }
+
+    /// How many turns run.
+    pub fn running_count(&self) -> usize {
+        self.0.borrow().values().filter(|turn| turn.running.is_some()).count()
+    }
+
+    /// Whether this turn runs.
+    pub fn is_running(&self, turn_id: &TurnId) -> bool {
+        self.running(turn_id, |_| ()).is_some()
+    }
+
+    /// The conversation of a running turn.
+    pub fn session_of(&self, turn_id: &TurnId) -> Option<SessionId> {
+        self.running(turn_id, |running| running.session_id.clone())
+    }
+
+    /// The running turn of a conversation.
+    pub fn turn_of(&self, session_id: &SessionId) -> Option<TurnId> {
+        self.find(|running| running.session_id == *session_id)
+    }
+
+    /// The SDK's session of a running turn, as far as it is known.
+    pub fn agent_session_of(&self, turn_id: &TurnId) -> Option<AgentSession> {
+        self.running(turn_id, |running| running.agent_session.clone()).flatten()
+    }
+
+    /// Takes the SDK's session that the container has named.
+    pub fn set_agent_session(&self, turn_id: &TurnId, agent_session: &AgentSession) {
+        self.running(turn_id, |running| running.agent_session = Some(agent_session.clone()));
+    }
+
+    /// Gives the running turns of a deleted conversation its SDK session, which each forgets when it ends. Returns whether there are any.
+    pub fn delete_conversation(&self, session_id: &SessionId, agent_session: Option<&AgentSession>) -> bool {
+        let mut turns = self.0.borrow_mut();
+        let running = turns.values_mut().filter_map(|turn| turn.running.as_mut());
+        let mut any = false;
+        for running in running.filter(|running| running.session_id == *session_id) {
+            any = true;
+            running.agent_session = running.agent_session.take().or_else(|| agent_session.cloned());
+        }
+        any
+    }
+
+    /// Counts a call of the model for the running turn of that SDK session, else for the first; none if no turn runs.
+    pub fn begin_call(&self, agent_session: Option<&AgentSession>, counts: bool) -> Option<TurnId> {
+        let named =
+            |running: &Running| running.agent_session.is_some() && running.agent_session.as_ref() == agent_session;
+        let turn_id = self.find(named).or_else(|| self.find(|_| true))?;
+        self.running(&turn_id, |running| running.calls.begin(counts))?;
+        Some(turn_id)
+    }
+
+    /// Adds what a call used to its turn, if that still runs, and returns the turn's conversation.
+    pub fn end_call(&self, call: &CallEnded) -> Option<SessionId> {
+        self.running(&call.turn_id, |running| {
+            running.calls.end(call);
+            running.session_id.clone()
+        })
+    }
+
+    /// What a running turn has asked of the model so far.
+    pub fn calls_of(&self, turn_id: &TurnId) -> ModelCalls {
+        self.running(turn_id, |running| running.calls).unwrap_or_default()
+    }
+
+    fn running<T>(&self, turn_id: &TurnId, f: impl FnOnce(&mut Running) -> T) -> Option<T> {
+        self.0.borrow_mut().get_mut(turn_id)?.running.as_mut().map(f)
+    }
+
+    fn find(&self, is_it: impl Fn(&Running) -> bool) -> Option<TurnId> {
+        let turns = self.0.borrow();
+        turns.iter().find(|(_, turn)| turn.running.as_ref().is_some_and(&is_it)).map(|(turn_id, _)| turn_id.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, StreamExt};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn turn_id(n: u128) -> TurnId {
+        TurnId::new(Uuid::from_u128(n))
+    }
+
+    fn agent_session(n: u128) -> AgentSession {
+        Uuid::from_u128(n).to_string().parse().unwrap()
+    }
+
+    fn ended(turn_id: TurnId) -> Turn {
+        Turn {
+            turn_id,
+            session_id: "s".parse().unwrap(),
+            status: TurnStatus::Cancelled,
+            created_at: crate::domain::Millis::new(1),
+            started_at: None,
+            finished_at: None,
+            request_id: crate::domain::RequestId::new(Uuid::nil()),
+            response: None,
+            error: None,
+            model: None,
+            usage: None,
+            num_turns: None,
+            duration_ms: None,
+        }
+    }
+
+    #[test]
+    fn a_queued_turn_has_followers_and_does_not_run_until_it_is_launched() {
+        let (turns, id, session_id) = (ActiveTurns::default(), turn_id(1), "s".parse().unwrap());
+        let mut events = turns.follow(&id, announcement(&id, &session_id, TurnStatus::Queued, 1), 0);
+        assert_eq!((turns.running_count(), turns.is_running(&id), turns.turn_of(&session_id)), (0, false, None));
+        let mut stops = turns.launch(&id, &session_id);
+        assert_eq!((turns.running_count(), turns.session_of(&id)), (1, Some(session_id.clone())));
+        turns.cancel(&id);
+        assert_eq!(stops.next().now_or_never(), Some(Some(Stop::Cancel)));
+        let end = turns.wait(id.clone()).unwrap();
+        turns.end(ended(id.clone()), 9);
+        assert_eq!((turns.running_count(), end.now_or_never().unwrap().unwrap().turn_id.clone()), (0, id));
+        let heard: Vec<u64> = std::iter::from_fn(|| events.next().now_or_never().flatten()).map(|e| e.id.n).collect();
+        assert_eq!(heard, [0, 0, 9]);
+    }
+
+    #[test]
+    fn a_call_of_the_model_is_counted_for_the_turn_that_the_container_names_or_else_for_the_first() {
+        let turns = ActiveTurns::default();
+        assert_eq!(turns.begin_call(None, true), None);
+        let _stops = [1, 2].map(|n| turns.launch(&turn_id(n), &format!("s{n}").parse().unwrap()));
+        turns.set_agent_session(&turn_id(2), &agent_session(2));
+        assert_eq!(turns.begin_call(Some(&agent_session(2)), true), Some(turn_id(2)));
+        assert_eq!(turns.begin_call(Some(&agent_session(3)), true), Some(turn_id(1)));
+        assert_eq!(turns.begin_call(None, false), Some(turn_id(1)));
+        assert_eq!([1, 2].map(|n| turns.calls_of(&turn_id(n)).begun), [1, 1]);
+    }
+
+    #[test]
+    fn a_turn_that_was_given_up_leaves_its_followers_without_an_end() {
+        let (turns, id, session_id) = (ActiveTurns::default(), turn_id(1), "s".parse().unwrap());
+        let _stops = turns.launch(&id, &session_id);
+        let end = turns.wait(id.clone()).unwrap();
+        turns.give_up(&id);
+        assert!(end.now_or_never().unwrap().is_err() && !turns.is_running(&id));
+    }
+}

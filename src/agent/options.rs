@@ -1,0 +1,44 @@
+//! The `options` of a turn, as the container's protocol has them. Never stored: they may hold the operator's secrets.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// The system prompt of a turn, as the agent server takes it: a string, or `{append}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum SystemPrompt<'a> {
+    /// Added to Claude Code's own.
+    #[serde(rename = "append")]
+    Append(&'a str),
+    /// The whole prompt.
+    #[serde(untagged)]
+    Replace(&'a str),
+}
+
+/// What a turn runs with. The agent server chooses what is absent.
+#[derive(Clone, Copy, Default, Serialize)]
+pub struct RunOptions<'a> {
+    /// The model's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<&'a str>,
+    /// The system prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_prompt: Option<SystemPrompt<'a>>,
+    /// Most model calls of the turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_turns: Option<u32>,
+    /// The only tools that exist, and rules for their use.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub allowed_tools: &'a [String],
+    /// Tools that do not exist, and rules for what others must not do.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub disallowed_tools: &'a [String],
+    /// The SDK's permission mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permission_mode: Option<&'static str>,
+    /// Most that the turn may cost, in US dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_budget_usd: Option<f64>,
+    /// MCP servers by name, as one line of JSON; may hold secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp_servers: Option<&'a RawValue>,
+}
