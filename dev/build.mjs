@@ -4,10 +4,10 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { notices } from "./notices.mjs";
-import { bindgenTool, buildEnvironment, ROOT, WASM_TARGET, wasmToolchain } from "./tools.mjs";
+import { bindgenTool, buildEnvironment, CARGO_TARGET, COMPILE_WORKER, COMPILED_WORKER, ROOT, wasmToolchain } from "./tools.mjs";
 
 const WASM = join(ROOT, "build/index_bg.wasm");
 const SCRIPT = join(ROOT, "build/index.js");
@@ -15,10 +15,8 @@ export const NOTICES = join(ROOT, "build/THIRD_PARTY_NOTICES");
 const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json", "dev/build.mjs", "dev/notices.mjs", "dev/bindgen"];
 /** The JavaScript around Rust, which is bundled with what wasm-bindgen makes, here called `rust`. */
 const SHELL = join(ROOT, "src/platform/worker.js");
-const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
-const COMPILED = join(TARGET, WASM_TARGET, "release/claude_agent_service.wasm");
-/** What dev/bindgen makes of it: `index.js` and `index_bg.wasm`. */
-const BOUND = join(TARGET, "worker");
+/** What dev/bindgen makes of the compiled Worker: `index.js` and `index_bg.wasm`. */
+const BOUND = join(CARGO_TARGET, "worker");
 const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", "--external:cloudflare:*", `--alias:rust=${join(BOUND, "index.js")}`];
 /**
  * For the size that counts, the gzipped one: without the functions' names (a panic tells its file and line without them); and without
@@ -71,8 +69,8 @@ function build() {
   const bin = join(ROOT, "node_modules/.bin");
   const env = buildEnvironment(toolchain);
   const made =
-    step(env, "cargo", ["build", "--locked", "--release", "--lib", "--target", WASM_TARGET]) &&
-    step(env, bindgen.bin, [COMPILED, BOUND]) &&
+    step(env, "cargo", COMPILE_WORKER) &&
+    step(env, bindgen.bin, [COMPILED_WORKER, BOUND]) &&
     importPlainly(join(BOUND, "index.js")) &&
     step(env, join(bin, "esbuild"), [...BUNDLE_OPTIONS, `--outfile=${SCRIPT}`, SHELL]) &&
     step(env, join(bin, "wasm-opt"), [...OPTIMISE, join(BOUND, "index_bg.wasm"), "-o", WASM]) &&

@@ -6,11 +6,16 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 export const WASM_TARGET = "wasm32-unknown-unknown";
+
+/** Cargo's arguments that compile the Worker, its target directory, and what it makes there. */
+export const COMPILE_WORKER = ["build", "--locked", "--release", "--lib", "--target", WASM_TARGET];
+export const CARGO_TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
+export const COMPILED_WORKER = join(CARGO_TARGET, WASM_TARGET, "release/claude_agent_service.wasm");
 
 /** rustup's name for the system's own Rust, where its standard library for wasm32 was built by set-up. */
 export const DEBIAN_TOOLCHAIN = "debian";
