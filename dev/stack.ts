@@ -4,10 +4,12 @@
  */
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readConfiguration, snapshotConfiguration } from "./configuration.ts";
+import type { SnapshotOptions } from "./configuration.ts";
 import { startEngine } from "./engine/engine.ts";
 import type { Engine, Image } from "./engine/engine.ts";
 import { startFront } from "./front.ts";
@@ -24,10 +26,8 @@ export type StackOptions = {
   front?: Omit<FrontOptions, "port">;
   persistTo?: string;
   vars?: Record<string, string>;
-  /** Lines at the end of a snapshot's wrangler.toml: vars that are no texts. */
-  toml?: string;
-  /** Who says what a container runs: wrangler.toml (the default), or its object, by the images that are named there. Of a snapshot only. */
-  schedulingPolicy?: "default" | "durable_object";
+  /** What a snapshot's configuration has besides that of wrangler.toml. */
+  configuration?: SnapshotOptions;
   secrets?: Record<string, string>;
   wranglerArgs?: string[];
   /** A running stand-in, one of the stack's own (the default), or none: then the model is the one that the secrets are for. */
@@ -71,15 +71,6 @@ export const AGENT_SERVER: Image = {
 /** What the Worker sends to the stand-in, which takes any key. */
 const PLACEHOLDER_KEY = "stand-in";
 const CREDENTIALS = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
-/** Such a container has neither an instance type nor a number of instances in wrangler.toml. */
-const OBJECT_SCHEDULED = `[[containers]]
-class_name = "Account"
-scheduling_policy = "durable_object"
-
-[containers.images]
-agent = { dockerfile = "${join(ROOT, "container/Dockerfile")}" }
-
-`;
 const MAX_LOG_LINES = 5000;
 const ANSWER_TIMEOUT_MS = 30_000;
 const GRACE_MS = 10_000;
@@ -121,7 +112,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       if (!CREDENTIALS.some((name) => name in secrets || name in vars)) secrets["ANTHROPIC_API_KEY"] = PLACEHOLDER_KEY;
     }
     // A snapshot has its secrets in a file of its own; the checkout's .dev.vars belongs to whoever wrote it.
-    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets, options);
+    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets, options.configuration);
     if (options.watch === true) Object.assign(vars, secrets);
     const persistTo = options.persistTo ?? (options.watch === true ? undefined : join(scratch, "state"));
     // Of its own: wrangler's processes are known by it, and those of the containers must live on when they die.
@@ -181,19 +172,12 @@ function engineEnvironment(engine: Engine): Record<string, string> {
   };
 }
 
-/** A directory with the built Worker and its configuration, without the build step: later changes of the checkout don't reach it. */
-async function snapshot(scratch: string, secrets: Record<string, string>, { toml = "", schedulingPolicy = "default" }: StackOptions): Promise<string> {
-  let config = await readFile(join(ROOT, "wrangler.toml"), "utf8");
-  const replace = (what: string, pattern: RegExp, by: string): void => {
-    if (!pattern.test(config)) throw new Error(`wrangler.toml has no ${what}`);
-    config = config.replace(pattern, by);
-  };
-  replace("[build] table", /^\[build\]\n(?:(?!\[).*\n)*/m, "");
-  replace("image of this checkout", /^image = "\.\//m, `image = "${ROOT}/`);
-  if (schedulingPolicy === "durable_object") replace("[[containers]] table", /^\[\[containers\]\]\n(?:(?!\[).*\n)*/m, OBJECT_SCHEDULED);
+/** A directory with the built Worker and its configuration, without the build step: later changes of the Worker don't reach it. */
+async function snapshot(scratch: string, secrets: Record<string, string>, options: SnapshotOptions | undefined): Promise<string> {
+  const configuration = snapshotConfiguration(await readConfiguration(), options);
   const directory = join(scratch, "worker");
   await cp(join(ROOT, "build"), join(directory, "build"), { recursive: true });
-  await writeFile(join(directory, "wrangler.toml"), `${config}\n${toml}\n`);
+  await writeFile(join(directory, "wrangler.json"), JSON.stringify(configuration, null, 2));
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`);
   await writeFile(join(directory, ".dev.vars"), lines.join(""), { mode: 0o600 });
   return directory;

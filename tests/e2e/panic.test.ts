@@ -16,8 +16,8 @@ const AT_THE_TURN = { "x-randomness-fails-at": "1" };
 /** An answer at once, on a busy machine; a request that hangs would wait until its client gives up. */
 const AT_ONCE_MS = 5_000;
 
-// wrangler.toml is that of the stack: without it, the one beside the script is taken.
-const running = service({ wranglerArgs: ["--config", "wrangler.toml", WORKER] });
+// wrangler.json is the stack's. Without the argument, wrangler takes the configuration nearest to the script.
+const running = service({ wranglerArgs: ["--config", "wrangler.json", WORKER] });
 
 describe("a panic", { timeout: 120_000 }, () => {
   let gate: string;

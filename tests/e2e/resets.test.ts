@@ -14,8 +14,8 @@ const WORKER = fileURLToPath(new URL("reset/worker.mjs", import.meta.url));
 
 const MODEL_MS = 30_000;
 
-// wrangler.toml is that of the stack: without it, the one beside the script is taken.
-const running = service({ wranglerArgs: ["--config", "wrangler.toml", WORKER] });
+// wrangler.json is the stack's. Without the argument, wrangler takes the configuration nearest to the script.
+const running = service({ wranglerArgs: ["--config", "wrangler.json", WORKER] });
 
 describe("an object that is reset", { timeout: 120_000 }, () => {
   let folder: string;

@@ -9,7 +9,7 @@ import { SECRET, service } from "./support.ts";
 import { Outbound } from "./upstream.ts";
 import type { Heard } from "./upstream.ts";
 
-const running = service({ schedulingPolicy: "durable_object", vars: { CONTAINER_INTERNET: "off" } });
+const running = service({ configuration: { schedulingPolicy: "durable_object" }, vars: { CONTAINER_INTERNET: "off" } });
 const TIME_LIMIT_MS = 120_000;
 const EXIT_MS = 5_000;
 
