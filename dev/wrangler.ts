@@ -6,8 +6,8 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { killGroup, killProcesses, processesEnd } from "../container/src/reap.ts";
 import { eachLine } from "./lines.ts";
-import { killGroupNow, killProcesses, processesEnd } from "./reap.ts";
 import { ROOT } from "./tools.mjs";
 
 export type WranglerOptions = {
@@ -97,7 +97,7 @@ export class Wrangler {
 
   /** At once, as a crash: nothing of it has time to tidy up. */
   async kill(): Promise<void> {
-    await killProcesses(this.#child.pid ?? 0, this.#options.scratch);
+    await killProcesses({ leader: this.#child.pid, mark: this.#options.scratch });
     await this.#exited;
   }
 
@@ -113,6 +113,6 @@ export class Wrangler {
   }
 
   killNow(): void {
-    if (this.#child.pid !== undefined) killGroupNow(this.#child.pid);
+    killGroup(this.#child.pid);
   }
 }

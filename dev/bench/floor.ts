@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Answer, Ask, Times } from "../../container/bench/floor.ts";
-import { killGroupNow, killProcesses } from "../reap.ts";
+import { killGroup, killProcesses } from "../../container/src/reap.ts";
 import { ROOT } from "../tools.mjs";
 
 const ANSWER_LIMIT_MS = 60_000;
@@ -13,7 +13,7 @@ const ANSWER_LIMIT_MS = 60_000;
 export class Floor {
   readonly #child: ChildProcess;
   readonly #directory: string;
-  readonly #onExit = (): void => void killGroupNow(this.pid);
+  readonly #onExit = (): void => void killGroup(this.#child.pid);
   #asked = 0;
 
   private constructor(child: ChildProcess, directory: string) {
@@ -61,7 +61,7 @@ export class Floor {
 
   async stop(): Promise<void> {
     if (this.#child.connected) this.#child.disconnect();
-    await killProcesses(this.pid, this.#directory);
+    await killProcesses({ leader: this.#child.pid, mark: this.#directory });
     process.off("exit", this.#onExit);
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }

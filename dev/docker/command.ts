@@ -1,6 +1,6 @@
 /** Runs one command within a limit of time and gives its output, for the Docker end-to-end test. Says what failed with the end of its output. */
 import { spawn } from "node:child_process";
-import { killProcesses } from "../reap.ts";
+import { killProcesses } from "../../container/src/reap.ts";
 
 export type CommandOptions = {
   timeoutMs: number;
@@ -34,7 +34,7 @@ export async function command(program: string, args: readonly string[], options:
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const kill = (): void => void killProcesses(child.pid ?? 0, mark);
+  const kill = (): void => void killProcesses({ leader: child.pid, mark });
   process.once("exit", kill);
   let out = "";
   let all = "";

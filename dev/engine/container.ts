@@ -8,8 +8,8 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { killGroup, killProcesses } from "../../container/src/reap.ts";
 import { eachLine } from "../lines.ts";
-import { killGroupNow, killProcesses } from "../reap.ts";
 
 /** What an image is on a machine without images: a program and where it runs. */
 export type Image = { command: readonly [string, ...string[]]; cwd: string; env?: Readonly<Record<string, string>> };
@@ -116,7 +116,7 @@ export class AppContainer {
   /** Docker's rule: a signal goes to the first process alone, and SIGKILL takes all of them. */
   signal(name: NodeJS.Signals): boolean {
     if (this.state !== "running" || this.pid === 0) return false;
-    if (name === "SIGKILL") killGroupNow(this.pid);
+    if (name === "SIGKILL") killGroup(this.pid);
     else this.#child?.kill(name);
     return true;
   }
@@ -138,7 +138,7 @@ export class AppContainer {
 
   /** For exit handlers, where nothing can be awaited. */
   killNow(): void {
-    if (this.state === "running" && this.pid !== 0) killGroupNow(this.pid);
+    if (this.state === "running") killGroup(this.pid);
   }
 
   /** The exit code, at once when it is known; undefined when `signal` gave up first. */
@@ -162,7 +162,7 @@ export class AppContainer {
     this.exitCode = code;
     this.state = "exited";
     this.#log(`exited with code ${code}`);
-    await killProcesses(this.pid, root);
+    await killProcesses({ leader: this.pid, mark: root });
     for (const waiter of this.#waiters) waiter(code);
     this.#waiters.clear();
     await rm(root, { recursive: true, force: true, maxRetries: 5 });

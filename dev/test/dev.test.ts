@@ -17,7 +17,7 @@ import type { TestContext } from "node:test";
 import { credentialOf, needKeysWhereOpen, readArguments, UsageError } from "../arguments.ts";
 import { freePort } from "../engine/container.ts";
 import { eachLine } from "../lines.ts";
-import { isRunning } from "../reap.ts";
+import { isRunning } from "../../container/src/reap.ts";
 import { ROOT } from "../tools.mjs";
 import { TIME_LIMIT } from "./support.ts";
 
