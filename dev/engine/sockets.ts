@@ -2,8 +2,11 @@
 import type { AddressInfo, Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** Both directions, with each side's end and each side's death passed on; `open` holds the two as long as they are. */
-export function join(a: Socket, b: Socket, head: Buffer, open: Set<Duplex>): void {
+/**
+ * Joins two connections into one: each side's end and each side's death reach the other. What has already been read of `a` is
+ * `head`. `open` holds both for as long as they are open.
+ */
+export function join(a: Socket, b: Socket, head: Buffer, open = new Set<Duplex>()): void {
   for (const [from, to] of [[a, b], [b, a]] as const) {
     open.add(from);
     from.setNoDelay(true);

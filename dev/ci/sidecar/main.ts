@@ -8,9 +8,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { parseArgs } from "node:util";
+import { join } from "../../engine/sockets.ts";
 import { serveDns } from "./dns.ts";
 import { Egress, WORKERD_HOST } from "./egress.ts";
-import { join } from "./join.ts";
 import { applyRules, becomeSidecar, DNS_PORT, EGRESS_PORT } from "./rules.ts";
 
 const INGRESS_PORT = 39001;
@@ -81,8 +81,7 @@ function ingress(req: IncomingMessage, socket: Socket, head: Buffer): void {
   program.once("connect", () => {
     program.off("error", refuse);
     socket.write("HTTP/1.1 200 OK\r\n\r\n");
-    if (head.length > 0) program.write(head);
-    join(socket, program);
+    join(socket, program, head);
   });
   socket.on("error", () => program.destroy());
   socket.once("close", () => program.destroy());
