@@ -1,6 +1,6 @@
 /**
- * Builds the Worker to WebAssembly in build/, and does nothing where build/ is newer than everything it is made of.
- * wrangler calls it before `dev` and `deploy`; `npm run build` calls it by hand.
+ * Builds the Worker to WebAssembly in build/, and does nothing if build/ is newer than everything it is made from.
+ * wrangler runs it before `dev` and `deploy`; `npm run build` runs it by hand.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -13,14 +13,14 @@ const WASM = join(ROOT, "build/index_bg.wasm");
 const SCRIPT = join(ROOT, "build/index.js");
 export const NOTICES = join(ROOT, "build/THIRD_PARTY_NOTICES");
 const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json", "dev/build.mjs", "dev/notices.mjs", "dev/bindgen"];
-/** The JavaScript around Rust, which is bundled with what wasm-bindgen makes, here called `rust`. */
+/** The JavaScript around Rust. It imports wasm-bindgen's output under the name `rust`. */
 const SHELL = join(ROOT, "src/platform/worker.js");
-/** What dev/bindgen makes of the compiled Worker: `index.js` and `index_bg.wasm`. */
+/** dev/bindgen's output for the compiled Worker: `index.js` and `index_bg.wasm`. */
 const BOUND = join(CARGO_TARGET, "worker");
 const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", "--external:cloudflare:*", `--alias:rust=${join(BOUND, "index.js")}`];
 /**
- * For the size that counts, the gzipped one: without the functions' names (a panic tells its file and line without them); and without
- * inlining functions of one caller, which makes the code shorter but, gzipped, 6 % longer. The features are those that rustc and
+ * Chosen for the gzipped size: without the functions' names (a panic reports its file and line without them), and without inlining
+ * functions that have one caller, which makes the code shorter but 6 % longer when gzipped. The features are those that rustc and
  * wasm-bindgen use.
  */
 const OPTIMISE = [
@@ -31,7 +31,7 @@ const OPTIMISE = [
 ];
 
 /**
- * The newest time of change at or under `path`; 0 where nothing is.
+ * The newest modification time at or under `path`; 0 if there is nothing.
  * @param {string} path
  * @returns {number}
  */
@@ -58,7 +58,7 @@ function kilobytes(bytes) {
   return `${(bytes / 1000).toFixed(1)} KB`;
 }
 
-/** Fails with a sentence where the build cannot be done. */
+/** Reports a build that fails, and sets the exit status. */
 function build() {
   if (isFresh()) return;
   const toolchain = wasmToolchain();
@@ -75,7 +75,7 @@ function build() {
     step(env, join(bin, "esbuild"), [...BUNDLE_OPTIONS, `--outfile=${SCRIPT}`, SHELL]) &&
     step(env, join(bin, "wasm-opt"), [...OPTIMISE, join(BOUND, "index_bg.wasm"), "-o", WASM]) &&
     writeNotices();
-  // What is half made must not pass for fresh.
+  // A half-finished build must not count as fresh.
   if (!made) return rmSync(WASM, { force: true });
   const { rawBytes, gzippedBytes } = wasmSize();
   console.log(`build: ${((Date.now() - started) / 1000).toFixed(1)} s, WASM ${kilobytes(rawBytes)}, ${kilobytes(gzippedBytes)} gzipped`);
@@ -95,7 +95,7 @@ function step(env, command, args) {
 }
 
 /**
- * A module of WASM is imported without the keyword `source`, which the runtime does not know.
+ * Removes the keyword `source` from the import of the WASM module, because the runtime does not know it.
  * @param {string} file
  */
 function importPlainly(file) {

@@ -84,7 +84,7 @@ function isOutdated(packages) {
 /** @param {{directory: string, what: string}} packages */
 function installPackages(packages) {
   const { path, lock, stamp } = lockAndStamp(packages);
-  return step(`installing ${packages.what}`, "half a minute", "Check that npm's registry can be reached", async () => {
+  return step(`installing ${packages.what}`, "half a minute", "Unless the output names another cause, check that npm's registry can be reached", async () => {
     await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: path, env: { PATH: systemPath() } });
     writeFileSync(stamp, lock);
   });
@@ -131,7 +131,7 @@ async function compileWorker() {
 
 function installBindgen() {
   const { source, version, root } = bindgenTool();
-  return step(`building wasm-bindgen ${version} into ${root}, once for this user`, "a minute", "Check that crates.io can be reached", async () => {
+  return step(`building wasm-bindgen ${version} into ${root}, once for this user`, "a minute", "Unless the output names another cause, check that crates.io can be reached", async () => {
     const target = mkdtempSync(join(tmpdir(), "agent-setup-"));
     const remove = () => rmSync(target, { recursive: true, force: true });
     unfinished.add(remove);

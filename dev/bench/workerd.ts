@@ -1,5 +1,5 @@
 /**
- * One `workerd serve`: the built Worker, or any other module, alone on a port, with nothing of wrangler in front of it.
+ * One `workerd serve` without wrangler: the built Worker, or another module, on a port.
  * Owns the process and its configuration; knows nothing of what is measured.
  */
 import { spawn } from "node:child_process";
@@ -12,7 +12,7 @@ import { eachLine } from "../lines.ts";
 import { ROOT } from "../tools.mjs";
 
 export type WorkerdOptions = {
-  /** A directory of its own: its configuration and, under `storage`, its objects' databases. */
+  /** A directory that only this workerd uses: its configuration and, under `storage`, its objects' databases. */
   directory: string;
   /** A module with a class of objects called Account, in place of the built Worker. */
   module?: string;

@@ -13,7 +13,7 @@ const SOURCES = "/usr/src";
 /** @typedef {(command: string, args: readonly string[], options?: {cwd?: string, env?: NodeJS.ProcessEnv}) => Promise<void>} Run */
 
 /**
- * Resolves if the target is there; rejects with what `failure` makes of the reason.
+ * Resolves when the target is installed. Rejects with `failure(reason)` if the machine lacks something.
  * @param {{run: Run, failure: (reason: string) => Error}} tools
  */
 export async function installDebianTarget({ run, failure }) {

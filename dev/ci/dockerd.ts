@@ -25,15 +25,15 @@ const SOCKET = `${RUN}/docker.sock`;
 const LOG = `${RUN}/dockerd.log`;
 const PID = `${RUN}/docker.pid`;
 const OWNER = `${RUN}/owner.pid`;
-/** The images and the layers that they are made of, with room for a build. */
+/** Room for the images, their layers and a build. */
 const MIN_FREE_BYTES = 6e9;
-/** How dockerd keeps layers: as it finds best, or by copying them, which works on every file system. */
+/** dockerd's storage drivers, in order: its own choice, then vfs, which copies layers and works on every file system. */
 const STORAGE = [[], ["--storage-driver=vfs"]];
 const PACKAGES = ["docker.io", "iptables", "debootstrap"];
 const LOG_LINES = 5;
 const PROBE = "claude-agent-service:probe";
 
-/** The programs of the test find dockerd and what it calls on the PATH from here on: Debian has them where not every root looks. */
+/** Also adds the directories to PATH in which Debian has dockerd and the programs it calls. */
 export async function startDockerd(): Promise<Dockerd> {
   process.env["PATH"] = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   const missing = ["dockerd", "iptables", "debootstrap"].filter((program) => !isInstalled(program));
@@ -84,7 +84,7 @@ async function start(): Promise<Dockerd> {
   }
 }
 
-/** The first way of keeping layers with which dockerd answers. */
+/** Starts dockerd with the first storage driver that works. */
 async function startWith(env: Record<string, string>, [storage = [], ...others]: string[][]): Promise<{ child: ChildProcess; kill: () => void }> {
   const log = openSync(LOG, "w");
   const paths = ["--data-root", DATA, "--exec-root", `${RUN}/exec`, "--pidfile", PID, "--host", `unix://${SOCKET}`];
@@ -106,7 +106,7 @@ async function startWith(env: Record<string, string>, [storage = [], ...others]:
   }
 }
 
-/** One run at a time uses the directory; an engine whose run was killed makes way. */
+/** One run at a time uses the directory. A dockerd left by a run that was killed is stopped. */
 async function takeOver(): Promise<void> {
   const owner = pidIn(OWNER);
   if (owner !== undefined && isProgram(owner, /docker\/main\.ts/)) throw new NotPossible(`another run of this test, process ${owner}, uses ${DATA}`);
@@ -124,7 +124,7 @@ function pidIn(file: string): number | undefined {
   return existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
 }
 
-/** A number in a file may since belong to another program. */
+/** The pid in a file may since belong to another program. */
 function isProgram(pid: number, commandLine: RegExp): boolean {
   try {
     return commandLine.test(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
@@ -145,7 +145,7 @@ async function answers(child: ChildProcess, env: Record<string, string>): Promis
   }
 }
 
-/** An image of one small file comes and goes: a dockerd that may not mount answers all the same, and fails at the first layer. */
+/** Imports and removes a tiny image: a dockerd that may not mount answers, but fails at its first layer. */
 async function unpackLayer(env: Record<string, string>): Promise<void> {
   const archive = `${RUN}/probe.tar`;
   try {
@@ -159,13 +159,13 @@ async function unpackLayer(env: Record<string, string>): Promise<void> {
   }
 }
 
-/** Of a run that was killed: dockerd starts them again. */
+/** Removes the containers of a run that was killed, which dockerd would start again. */
 async function removeContainers(env: Record<string, string>): Promise<void> {
   const left = await command("docker", ["ps", "--all", "--quiet"], { timeoutMs: ANSWER_MS, env });
   if (left !== "") await command("docker", ["rm", "--force", ...left.split("\n")], { timeoutMs: STOP_MS, env });
 }
 
-/** dockerd ends its containers and its containerd first. */
+/** Lets dockerd end its containers and its containerd first. */
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));

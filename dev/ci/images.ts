@@ -1,6 +1,6 @@
 /**
  * Images for a machine that reaches no registry, made from Debian's and npm's packages: the base that container/Dockerfile names,
- * and the sidecar that takes the place of cloudflare/proxy-everything. Made only in an engine of the test's own.
+ * and the sidecar that takes the place of cloudflare/proxy-everything. Made only in an engine that the test has started.
  */
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { getServers } from "node:dns";
@@ -13,7 +13,7 @@ import type { DockerEngine } from "../docker/engine.ts";
 import { ROOT } from "../tools.mjs";
 
 export const SIDECAR = "claude-agent-sidecar:docker-test";
-/** A name with a digest is a registry's to give. */
+/** Not the name that the Dockerfile has: only a registry can give an image a digest. */
 export const MADE_BASE = "claude-agent-base:docker-test";
 /** Docker's command line for wrangler: Debian's client has no buildx, and its classic builder reaches the network as the machine does. */
 export const CLASSIC_DOCKER = join(ROOT, "dev/ci/classic-docker");
@@ -23,12 +23,12 @@ const MIRROR = "http://deb.debian.org/debian";
 const MADE_FROM = "claude-agent-service.made-from";
 const MACHINE_CA = "/etc/ssl/certs/ca-certificates.crt";
 const IMAGE_CA = "/etc/ssl/machine-ca.crt";
-/** As the official image has it: no documentation, and no package kept after it is installed. */
+/** As in the official image: no documentation, and no package files after an installation. */
 const SLIM = {
   "etc/dpkg/dpkg.cfg.d/slim": ["doc", "info", "locale", "man"].map((directory) => `path-exclude /usr/share/${directory}/*\n`).join(""),
   "etc/apt/apt.conf.d/clean": 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };\n',
 };
-/** Each kind of match and target that sidecar/rules.ts uses. */
+/** For a probe: each kind of match and target that sidecar/rules.ts uses. */
 export const PACKET_RULES = [
   "iptables -t nat -A OUTPUT -m owner --uid-owner 39001 -j RETURN",
   "iptables -t nat -A OUTPUT -p tcp --dport 80 -j REDIRECT --to-ports 39002",
@@ -40,7 +40,7 @@ const QUICK_MS = 30_000;
 const DEBOOTSTRAP_MS = 300_000;
 const NICE = ["-n", "10"];
 
-/** Debian, the Node of this checkout's packages, npm, and the user that the official image has. */
+/** Makes the base: Debian, this checkout's Node, npm, and the user that the official image has. */
 export async function makeBase(engine: DockerEngine): Promise<void> {
   const name = MADE_BASE;
   const node = join(ROOT, "node_modules/node/bin/node");
@@ -68,7 +68,7 @@ export async function makeBase(engine: DockerEngine): Promise<void> {
     await command("ln", ["-s", "../lib/node_modules/npm/bin/npm-cli.js", join(bin, "npm")], { timeoutMs: QUICK_MS });
     await command("ln", ["-s", "../lib/node_modules/npm/bin/npx-cli.js", join(bin, "npx")], { timeoutMs: QUICK_MS });
     await command("chroot", [root, "useradd", "--uid", "1000", "--create-home", "--shell", "/bin/bash", "node"], { timeoutMs: QUICK_MS });
-    // A machine behind a proxy that signs for others knows its CA; the build has to know it too.
+    // Behind a TLS-intercepting proxy, the build must trust the proxy's CA, as this machine does.
     copyFileSync(process.env["NODE_EXTRA_CA_CERTS"] ?? MACHINE_CA, join(root, IMAGE_CA));
     for (const [file, text] of Object.entries(SLIM)) writeFileSync(join(root, file), text);
     for (const directory of ["usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man", "var/lib/apt/lists", "var/cache/apt/archives"]) {
@@ -101,7 +101,7 @@ export async function buildSidecar(engine: DockerEngine): Promise<void> {
   }
 }
 
-/** The machine's own answers where the public ones may not be reached; one on loopback cannot be reached from a container. */
+/** The machine's own name server if it has one outside loopback, which a container cannot reach; otherwise a public one. */
 function nameServer(): string {
   return getServers().find((server) => isIPv4(server) && !server.startsWith("127.")) ?? PUBLIC_DNS;
 }

@@ -1,10 +1,10 @@
-/** A Docker Engine to test with: the one that answers, or Debian's, started for this test. Stops only what it started. */
+/** The Docker Engine to test with: the one that answers, or Debian's, started for this test. Only the latter is stopped afterwards. */
 import { startDockerd } from "../ci/dockerd.ts";
 import type { Dockerd } from "../ci/dockerd.ts";
 import { attempt } from "./command.ts";
 
 export type DockerEngine = Dockerd & {
-  /** Whether it was started for this test: then its images are this test's own. */
+  /** Whether it was started for this test: then nobody else uses its images. */
   own: boolean;
 };
 

@@ -1,6 +1,6 @@
 /**
- * The images that the test needs, in this order: the base that the Dockerfile names, the sidecar, the product's own.
- * Where a registry is reached the first two are the real ones; else they are made here, and only in an engine of this test's own.
+ * The images that the test needs: the base that the Dockerfile names, the sidecar, and the product's. Without a registry, dev/ci/images.ts
+ * makes the first two, but only in an engine that this test has started.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ export async function prepareImages(engine: DockerEngine): Promise<Images> {
   if (named === undefined) throw new Error("container/Dockerfile has no ARG BASE");
   const pulled = (await attempt("docker", ["pull", "--quiet", named], { timeoutMs: PULL_MS, env: engine.env })) !== undefined;
   if (!pulled && !engine.own) {
-    throw new NotPossible(`the Docker Engine cannot pull ${named}, and a stand-in for it is made only in an engine of this test's own`);
+    throw new NotPossible(`the Docker Engine cannot pull ${named}, and a stand-in for it is made only in an engine that this test has started`);
   }
   const base = pulled ? named : MADE_BASE;
   let env: Record<string, string> = {};
@@ -45,7 +45,7 @@ export async function prepareImages(engine: DockerEngine): Promise<Images> {
   return { product: PRODUCT, env };
 }
 
-/** In an engine of this test's own: what wrangler built goes, and what no image uses any more; the layers of the newest build stay. */
+/** In an engine that this test has started, removes wrangler's images and unused layers. The layers of the newest build stay. */
 export async function tidyImages({ own, env }: DockerEngine): Promise<void> {
   if (!own) return;
   const built = await command("docker", ["images", "--quiet", "--filter", `reference=${WRANGLER_IMAGES}`, "--format", "{{.Repository}}:{{.Tag}}"], { timeoutMs: QUICK_MS, env });
@@ -53,7 +53,7 @@ export async function tidyImages({ own, env }: DockerEngine): Promise<void> {
   await command("docker", ["image", "prune", "--force"], { timeoutMs: QUICK_MS, env });
 }
 
-/** What every container here needs of the kernel: where that is refused, nothing can be said of the product. */
+/** Tries what every container needs of the kernel. If the kernel refuses it, the test cannot run here. */
 async function probe(engine: DockerEngine, what: string, args: readonly string[]): Promise<void> {
   await command("docker", ["run", "--rm", ...args], { timeoutMs: QUICK_MS, env: engine.env }).catch((error: unknown) => {
     throw new NotPossible(`${what} does not run: ${String(error)}`);

@@ -13,7 +13,7 @@ export function join(a: Socket, b: Socket, head: Buffer, open = new Set<Duplex>(
     from.on("error", () => to.destroy());
     from.once("close", () => {
       open.delete(from);
-      // What was read before the close is still on its way; a clean end has been passed on by the pipe.
+      // After a clean end, the pipe still delivers what was read; it ends the other side itself.
       if (!from.readableEnded) to.destroy();
     });
     from.pipe(to);

@@ -134,12 +134,6 @@ test("a page whose name was rebound to this machine reads nothing, whatever URL 
   assert.equal(await ask({ host: `localhost:${port}`, "MF-Original-URL": "http://rebind.evil.example/conversations" }), 200);
 });
 
-test("set-up says nothing where nothing is to do", TIME_LIMIT, async () => {
-  const setup = spawn(process.execPath, [join(ROOT, "dev/setup.mjs")], { stdio: ["ignore", "pipe", "pipe"] });
-  const [out, err, [code]] = await Promise.all([text(setup.stdout), text(setup.stderr), once(setup, "close") as Promise<[number]>]);
-  assert.deepEqual([out, err, code], ["", "", 0]);
-});
-
 type Dev = ChildProcessByStdio<null, Readable, Readable>;
 
 /** A server that answers, on a port and with storage of its own. With a credential there is no stand-in, and nothing is asked of the model here. */

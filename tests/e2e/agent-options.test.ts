@@ -1,6 +1,6 @@
 /*
- * What the operator's vars do to the agent, seen by the model: which model, prompt and tools it gets, what a request may change,
- * what ends a turn, whose tools run; and that a wrong var is told to whoever asks.
+ * The effect of the operator's vars on the agent, as the model sees it: which model, prompt and tools it gets, what a request may change,
+ * what ends a turn, and whose tools run. A wrong var is reported in the response.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";

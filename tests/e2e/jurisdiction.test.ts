@@ -1,5 +1,5 @@
 /*
- * JURISDICTION: every object that the product asks for, accounts and shards of the directory alike, is one within it.
+ * JURISDICTION: every object that the Worker addresses, both accounts and shards of the directory, is within it.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,5 +1,5 @@
 /*
- * A panic in the middle of everything: whoever waits is answered at once, and no turn is lost.
+ * A panic while turns run: every waiting request is answered at once, and no turn is lost.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
 /*
- * An account's object loses its memory under a request, as with each deployment: no caller notices, and no turn runs twice.
+ * An account's object loses its memory during a request, as in each deployment. No client notices, and no turn runs twice.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
