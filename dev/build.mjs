@@ -1,28 +1,26 @@
 /**
- * Builds the Worker to WebAssembly in build/, and does nothing where build/ is newer than everything it is made of.
- * wrangler calls it before `dev` and `deploy`; `npm run build` calls it by hand.
+ * Builds the Worker to WebAssembly in build/, and does nothing if build/ is newer than everything it is made from.
+ * wrangler runs it before `dev` and `deploy`; `npm run build` runs it by hand.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { notices } from "./notices.mjs";
-import { bindgenTool, buildEnvironment, ROOT, WASM_TARGET, wasmToolchain } from "./tools.mjs";
+import { bindgenTool, buildEnvironment, CARGO_TARGET, COMPILE_WORKER, COMPILED_WORKER, ROOT, wasmToolchain } from "./tools.mjs";
 
 const WASM = join(ROOT, "build/index_bg.wasm");
 const SCRIPT = join(ROOT, "build/index.js");
 export const NOTICES = join(ROOT, "build/THIRD_PARTY_NOTICES");
 const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json", "dev/build.mjs", "dev/notices.mjs", "dev/bindgen"];
-/** The JavaScript around Rust, which is bundled with what wasm-bindgen makes, here called `rust`. */
+/** The JavaScript around Rust. It imports wasm-bindgen's output under the name `rust`. */
 const SHELL = join(ROOT, "src/platform/worker.js");
-const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
-const COMPILED = join(TARGET, WASM_TARGET, "release/claude_agent_service.wasm");
-/** What dev/bindgen makes of it: `index.js` and `index_bg.wasm`. */
-const BOUND = join(TARGET, "worker");
+/** dev/bindgen's output for the compiled Worker: `index.js` and `index_bg.wasm`. */
+const BOUND = join(CARGO_TARGET, "worker");
 const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", "--external:cloudflare:*", `--alias:rust=${join(BOUND, "index.js")}`];
 /**
- * For the size that counts, the gzipped one: without the functions' names (a panic tells its file and line without them); and without
- * inlining functions of one caller, which makes the code shorter but, gzipped, 6 % longer. The features are those that rustc and
+ * Chosen for the gzipped size: without the functions' names (a panic reports its file and line without them), and without inlining
+ * functions that have one caller, which makes the code shorter but 6 % longer when gzipped. The features are those that rustc and
  * wasm-bindgen use.
  */
 const OPTIMISE = [
@@ -33,7 +31,7 @@ const OPTIMISE = [
 ];
 
 /**
- * The newest time of change at or under `path`; 0 where nothing is.
+ * The newest modification time at or under `path`; 0 if there is nothing.
  * @param {string} path
  * @returns {number}
  */
@@ -60,7 +58,7 @@ function kilobytes(bytes) {
   return `${(bytes / 1000).toFixed(1)} KB`;
 }
 
-/** Fails with a sentence where the build cannot be done. */
+/** Reports a build that fails, and sets the exit status. */
 function build() {
   if (isFresh()) return;
   const toolchain = wasmToolchain();
@@ -71,13 +69,13 @@ function build() {
   const bin = join(ROOT, "node_modules/.bin");
   const env = buildEnvironment(toolchain);
   const made =
-    step(env, "cargo", ["build", "--locked", "--release", "--lib", "--target", WASM_TARGET]) &&
-    step(env, bindgen.bin, [COMPILED, BOUND]) &&
+    step(env, "cargo", COMPILE_WORKER) &&
+    step(env, bindgen.bin, [COMPILED_WORKER, BOUND]) &&
     importPlainly(join(BOUND, "index.js")) &&
     step(env, join(bin, "esbuild"), [...BUNDLE_OPTIONS, `--outfile=${SCRIPT}`, SHELL]) &&
     step(env, join(bin, "wasm-opt"), [...OPTIMISE, join(BOUND, "index_bg.wasm"), "-o", WASM]) &&
     writeNotices();
-  // What is half made must not pass for fresh.
+  // A half-finished build must not count as fresh.
   if (!made) return rmSync(WASM, { force: true });
   const { rawBytes, gzippedBytes } = wasmSize();
   console.log(`build: ${((Date.now() - started) / 1000).toFixed(1)} s, WASM ${kilobytes(rawBytes)}, ${kilobytes(gzippedBytes)} gzipped`);
@@ -97,7 +95,7 @@ function step(env, command, args) {
 }
 
 /**
- * A module of WASM is imported without the keyword `source`, which the runtime does not know.
+ * Removes the keyword `source` from the import of the WASM module, because the runtime does not know it.
  * @param {string} file
  */
 function importPlainly(file) {

@@ -2,7 +2,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 
 /** What is between two neighbours alone. */
-export const HOP_BY_HOP: ReadonlySet<string> = new Set(
+const HOP_BY_HOP: ReadonlySet<string> = new Set(
   ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "upgrade"],
 );
 

@@ -1,13 +1,15 @@
 /**
- * The whole product on this machine: the stand-in of the model where wanted, the container engine, wrangler with the Worker.
- * Used by `npm run dev` and by the end-to-end tests alike; owns everything it starts and leaves nothing behind.
+ * Runs the whole product on this machine: wrangler with the Worker, the container engine, and optionally the stand-in for the model.
+ * `npm run dev` and the end-to-end tests both use it. It owns everything it starts and leaves nothing behind.
  */
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readConfiguration, snapshotConfiguration } from "./configuration.ts";
+import type { SnapshotOptions } from "./configuration.ts";
 import { startEngine } from "./engine/engine.ts";
 import type { Engine, Image } from "./engine/engine.ts";
 import { startFront } from "./front.ts";
@@ -18,28 +20,26 @@ import { ROOT } from "./tools.mjs";
 import { Wrangler } from "./wrangler.ts";
 
 export type StackOptions = {
-  /** 0, the default, takes a free one. */
+  /** 0, the default, chooses a free port. */
   port?: number;
-  /** What stands on that port before wrangler, for a server that people and browsers reach. Tests speak to wrangler itself, whose port nobody knows. */
+  /** A server on that port in front of wrangler, for people and browsers. Tests speak to wrangler directly. */
   front?: Omit<FrontOptions, "port">;
   persistTo?: string;
   vars?: Record<string, string>;
-  /** Lines at the end of a snapshot's wrangler.toml: vars that are no texts. */
-  toml?: string;
-  /** Who says what a container runs: wrangler.toml (the default), or its object, by the images that are named there. Of a snapshot only. */
-  schedulingPolicy?: "default" | "durable_object";
+  /** How a snapshot's configuration differs from wrangler.toml. */
+  configuration?: SnapshotOptions;
   secrets?: Record<string, string>;
   wranglerArgs?: string[];
-  /** A running stand-in, one of the stack's own (the default), or none: then the model is the one that the secrets are for. */
+  /** A running stand-in, one that the stack starts (the default), or none: then the model is the one that the secrets belong to. */
   model?: Model | "own" | "none";
   /** What runs the containers. */
   containers?: "engine" | "docker";
-  /** What the engine runs as the container's image; the agent server of this checkout by default. */
+  /** What the engine runs as the container's image; by default, this checkout's agent server. */
   image?: Image;
-  /** Serve the checkout itself: its .dev.vars, its storage, rebuilt on every change. Otherwise a snapshot that nothing outside can change. */
+  /** Serve the checkout itself, with its .dev.vars and its storage, and rebuild on every change. Otherwise, serve a snapshot of it. */
   watch?: boolean;
   onLog?: (line: string) => void;
-  /** End the process on SIGINT, SIGTERM and SIGHUP, taking everything along. On by default. */
+  /** On SIGINT, SIGTERM and SIGHUP, end this process and everything that the stack started. On by default. */
   handleSignals?: boolean;
 };
 
@@ -49,41 +49,32 @@ export type Stack = {
   engine?: Engine;
   /** The newest lines of wrangler, the engine and the containers. */
   logs: string[];
-  /** The first line that fits, among those that came and those that come. */
+  /** The first line that matches, past or future. */
   waitForLog(predicate: (line: string) => boolean, timeoutMs: number): Promise<string>;
-  /** Where the objects' storage is, but for the checkout's own. */
+  /** The directory of the objects' storage; undefined if it is the checkout's own. */
   state: string | undefined;
   /**
    * The Worker and all its objects die at once and start again on the same port and storage; containers live on.
    * `meanwhile` is called when they are dead.
    */
   restartWorker(meanwhile?: () => void | Promise<void>): Promise<void>;
-  /** Resolves when the wrangler that serves now has ended, for whatever reason. */
+  /** Resolves when the wrangler that serves now has ended, whatever the reason. */
   ended(): Promise<void>;
   stop(): Promise<void>;
 };
 
 export const AGENT_SERVER: Image = {
-  // With SIGUSR1, Node would open its debugger to whoever can send it: the agent.
+  // SIGUSR1 would open Node's debugger, and the agent can send it.
   command: [join(ROOT, "node_modules/.bin/node"), "--disable-sigusr1", "src/main.ts"],
   cwd: join(ROOT, "container"),
 };
-/** What the Worker sends to the stand-in, which takes any key. */
+/** The Worker's key for the stand-in, which accepts any key. */
 const PLACEHOLDER_KEY = "stand-in";
 const CREDENTIALS = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
-/** Such a container has neither an instance type nor a number of instances in wrangler.toml. */
-const OBJECT_SCHEDULED = `[[containers]]
-class_name = "Account"
-scheduling_policy = "durable_object"
-
-[containers.images]
-agent = { dockerfile = "${join(ROOT, "container/Dockerfile")}" }
-
-`;
 const MAX_LOG_LINES = 5000;
 const ANSWER_TIMEOUT_MS = 30_000;
 const GRACE_MS = 10_000;
-/** With Docker, wrangler removes each container and its sidecar before it ends: cut short, it leaves them behind. It gives each call of Docker 30 s. */
+/** With Docker, wrangler removes each container and its sidecar before it ends, and allows each Docker command 30 s. Killed, it leaves them behind. */
 const REMOVAL_MS = 90_000;
 const LOOPBACK = "127.0.0.1";
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -120,11 +111,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       vars["MODEL_API_URL"] ??= model.url;
       if (!CREDENTIALS.some((name) => name in secrets || name in vars)) secrets["ANTHROPIC_API_KEY"] = PLACEHOLDER_KEY;
     }
-    // A snapshot has its secrets in a file of its own; the checkout's .dev.vars belongs to whoever wrote it.
-    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets, options);
+    // A snapshot has its own .dev.vars. The checkout's belongs to the developer and is not written.
+    const cwd = options.watch === true ? ROOT : await snapshot(scratch, secrets, options.configuration);
     if (options.watch === true) Object.assign(vars, secrets);
     const persistTo = options.persistTo ?? (options.watch === true ? undefined : join(scratch, "state"));
-    // Of its own: wrangler's processes are known by it, and those of the containers must live on when they die.
+    // Wrangler's processes are recognised by this directory. Those of the containers are not: they outlive a restart of wrangler.
     const wranglerScratch = join(scratch, "wrangler");
     await mkdir(wranglerScratch);
     const wranglerOptions = (port: number) => ({
@@ -140,12 +131,12 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       ],
       env: engine === undefined ? {} : engineEnvironment(engine),
     });
-    // Taken before wrangler starts: what takes minutes shall not end in a port that somebody else has meanwhile.
+    // The port is taken before wrangler starts, which can take minutes, so that nobody else takes it meanwhile.
     const front: Front | undefined = options.front && (await startFront({ ...options.front, port: asked }));
     if (front !== undefined) closing.push(() => front.close());
     let { wrangler, port } = await Wrangler.start(wranglerOptions(front === undefined ? asked : 0));
     front?.leadTo(port);
-    // Only in a snapshot may wrangler be cut short: in the checkout and in Docker it has files and containers to remove.
+    // wrangler may be killed only in a snapshot: in the checkout and with Docker it has files and containers to remove.
     closing.push(() => (options.watch === true || engine === undefined ? wrangler.stop() : wrangler.kill()));
     killing.push(() => wrangler.killNow());
     const url = `http://127.0.0.1:${port}`;
@@ -172,7 +163,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-/** Docker's command line and socket, as wrangler and workerd look for them. */
+/** Tells wrangler and workerd where Docker's command line and socket are. */
 function engineEnvironment(engine: Engine): Record<string, string> {
   return {
     WRANGLER_DOCKER_BIN: join(ROOT, "dev/docker-cli"),
@@ -181,19 +172,12 @@ function engineEnvironment(engine: Engine): Record<string, string> {
   };
 }
 
-/** A directory with the built Worker and its configuration, without the build step: later changes of the checkout don't reach it. */
-async function snapshot(scratch: string, secrets: Record<string, string>, { toml = "", schedulingPolicy = "default" }: StackOptions): Promise<string> {
-  let config = await readFile(join(ROOT, "wrangler.toml"), "utf8");
-  const replace = (what: string, pattern: RegExp, by: string): void => {
-    if (!pattern.test(config)) throw new Error(`wrangler.toml has no ${what}`);
-    config = config.replace(pattern, by);
-  };
-  replace("[build] table", /^\[build\]\n(?:(?!\[).*\n)*/m, "");
-  replace("image of this checkout", /^image = "\.\//m, `image = "${ROOT}/`);
-  if (schedulingPolicy === "durable_object") replace("[[containers]] table", /^\[\[containers\]\]\n(?:(?!\[).*\n)*/m, OBJECT_SCHEDULED);
+/** Makes a directory with a copy of the built Worker and a configuration without the build step, so that later builds don't change it. */
+async function snapshot(scratch: string, secrets: Record<string, string>, options: SnapshotOptions | undefined): Promise<string> {
+  const configuration = snapshotConfiguration(await readConfiguration(), options);
   const directory = join(scratch, "worker");
-  for (const made of ["build", "public"]) await cp(join(ROOT, made), join(directory, made), { recursive: true });
-  await writeFile(join(directory, "wrangler.toml"), `${config}\n${toml}\n`);
+  await cp(join(ROOT, "build"), join(directory, "build"), { recursive: true });
+  await writeFile(join(directory, "wrangler.json"), JSON.stringify(configuration, null, 2));
   const lines = Object.entries(secrets).map(([name, value]) => `${name}=${JSON.stringify(value)}\n`);
   await writeFile(join(directory, ".dev.vars"), lines.join(""), { mode: 0o600 });
   return directory;
@@ -232,7 +216,7 @@ export class PortBusy extends Error {
   }
 }
 
-/** Whatever way this process ends, nothing that it started lives on. Returns how to take that back. */
+/** Calls `killing` however this process ends. Returns a function that cancels that. */
 function onExit(handleSignals: boolean, killing: readonly (() => void)[]): () => void {
   const killAll = (): void => {
     for (const kill of killing.toReversed()) kill();
@@ -246,7 +230,7 @@ function onExit(handleSignals: boolean, killing: readonly (() => void)[]): () =>
   };
 }
 
-/** A bounded memory of lines, and those who wait for one. */
+/** Keeps a bounded number of lines, and tells those who wait for one. */
 class Log {
   readonly lines: string[] = [];
   readonly #waiting = new Set<(line: string) => void>();

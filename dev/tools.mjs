@@ -1,18 +1,23 @@
 /**
- * Where the build's tools are and which versions are wanted: shared by set-up, build and check.
- * Looks and answers; never installs. Plain JavaScript without dependencies, because it runs before anything is installed.
+ * Locates the build's tools and knows their versions, for set-up, build and check. Never installs anything.
+ * Plain JavaScript without dependencies, because it runs before anything is installed.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 export const WASM_TARGET = "wasm32-unknown-unknown";
 
-/** rustup's name for the system's own Rust, where its standard library for wasm32 was built by set-up. */
+/** Cargo's arguments that compile the Worker, its target directory, and what it makes there. */
+export const COMPILE_WORKER = ["build", "--locked", "--release", "--lib", "--target", WASM_TARGET];
+export const CARGO_TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
+export const COMPILED_WORKER = join(CARGO_TARGET, WASM_TARGET, "release/claude_agent_service.wasm");
+
+/** rustup's name for the system's own Rust, for which set-up has built the wasm32 standard library. */
 export const DEBIAN_TOOLCHAIN = "debian";
 export const DEBIAN_SYSROOT = "/usr";
 export const DEBIAN_WASM_LINKER = "wasm-ld-19";
@@ -21,8 +26,8 @@ export const DEBIAN_WASM_LINKER = "wasm-ld-19";
 export const TOOLS_DIRECTORY = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "claude-agent-service");
 
 /**
- * The tool that Cargo builds, from its own lock file. It is known by what it is built of; its library's version is the Worker's, or it
- * refuses the Worker.
+ * The tool in dev/bindgen, which Cargo builds from that directory's lock file. Its directory is named by a hash of its source. It
+ * accepts only a Worker that uses the same version of wasm-bindgen.
  */
 export function bindgenTool() {
   const source = join(ROOT, "dev/bindgen");
@@ -47,7 +52,7 @@ function lockedVersion(crate, directory) {
 }
 
 /**
- * Which Rust can build for wasm32: the one that `rustc` is, or the system's, or none.
+ * Which Rust can build for wasm32: the one that `rustc` runs, the system's, or none.
  * @returns {"default" | "debian" | undefined}
  */
 export function wasmToolchain() {
@@ -77,17 +82,17 @@ export function buildEnvironment(toolchain) {
   };
 }
 
-/** For a question that a tool answers at once, unless the service behind it hangs. */
+/** For a command that answers at once unless a service behind it hangs. */
 const ANSWER_TIME_LIMIT_MS = 20_000;
 
-/** PATH without this checkout's own programs: what installs them must not run on them. */
+/** PATH without this checkout's own programs, for the commands that install them. */
 export function systemPath() {
   const entries = (process.env.PATH ?? "").split(delimiter);
   return entries.filter((entry) => !entry.includes("node_modules") && !entry.includes("node-gyp-bin")).join(delimiter);
 }
 
 /**
- * What a command prints, or undefined where it fails, hangs or is not there.
+ * What a command prints; undefined if it fails, hangs or does not exist.
  * @param {string} command
  * @param {string[]} args
  * @param {Record<string, string>} [env]

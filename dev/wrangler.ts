@@ -1,27 +1,27 @@
 /**
- * One `wrangler dev` as a child process: starts it, hears when it serves, ends it with all that it started.
+ * One `wrangler dev` as a child process: starts it, waits until it serves, and ends it with everything that it started.
  * Knows nothing of what is served.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { killGroup, killProcesses, processesEnd } from "../container/src/reap.ts";
 import { eachLine } from "./lines.ts";
-import { killGroupNow, killProcesses, processesEnd } from "./reap.ts";
 import { ROOT } from "./tools.mjs";
 
 export type WranglerOptions = {
   cwd: string;
   args: readonly string[];
   env: Readonly<Record<string, string>>;
-  /** A directory of its own, in the environment of everything that wrangler starts. */
+  /** A directory that only this wrangler uses. It is in the environment of everything that wrangler starts. */
   scratch: string;
-  /** How long it may take to end by itself and to remove what it made. */
+  /** How long wrangler may take to end by itself and remove what it made. */
   graceMs: number;
   onLine: (line: string) => void;
 };
 
-/** Its own start, after the Worker and the image were built. */
+/** For wrangler's start, after the Worker and the image were built. */
 const READY_TIMEOUT_MS = 180_000;
 const MAX_LINES_OF_ERROR = 40;
 
@@ -35,7 +35,7 @@ export class Wrangler {
     const nodeModules = join(ROOT, "node_modules");
     this.#child = spawn(join(nodeModules, ".bin/node"), ["--no-warnings", join(nodeModules, "wrangler/wrangler-dist/cli.js"), "dev", ...options.args], {
       cwd: options.cwd,
-      // A group of its own: a Ctrl-C in the terminal reaches only the one who then ends wrangler.
+      // In its own process group, so that Ctrl-C in the terminal does not reach wrangler: this process ends it.
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
@@ -57,7 +57,7 @@ export class Wrangler {
     });
   }
 
-  /** Resolves with the port it serves on; rejects with what it said where it ends or stays silent instead. */
+  /** Resolves with the port on which it serves. Rejects with its output if it ends or does not serve in time. */
   static async start(options: WranglerOptions): Promise<{ wrangler: Wrangler; port: number }> {
     const wrangler = new Wrangler(options);
     try {
@@ -90,14 +90,14 @@ export class Wrangler {
     });
   }
 
-  /** Resolves when it ended by itself. */
+  /** Resolves when it has ended. */
   get exited(): Promise<void> {
     return this.#exited;
   }
 
-  /** At once, as a crash: nothing of it has time to tidy up. */
+  /** Kills it at once, like a crash: it cannot tidy up. */
   async kill(): Promise<void> {
-    await killProcesses(this.#child.pid ?? 0, this.#options.scratch);
+    await killProcesses({ leader: this.#child.pid, mark: this.#options.scratch });
     await this.#exited;
   }
 
@@ -107,12 +107,12 @@ export class Wrangler {
     const timer = setTimeout(() => this.killNow(), this.#options.graceMs);
     await this.#exited;
     clearTimeout(timer);
-    // What removes the containers outlives wrangler.
+    // The processes that remove the containers outlive wrangler.
     await processesEnd(this.#options.scratch, this.#options.graceMs);
     await this.kill();
   }
 
   killNow(): void {
-    if (this.#child.pid !== undefined) killGroupNow(this.#child.pid);
+    killGroup(this.#child.pid);
   }
 }

@@ -9,7 +9,7 @@ import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Query, SDKMessage, SDKResultMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
 import { removeFolders } from "./folders.ts";
 import { log, reason } from "./log.ts";
-import { killGroup, killMarked } from "./reap.ts";
+import { killGroup, killProcesses, MARK } from "./reap.ts";
 import { sdkOptions } from "./sdk.ts";
 import type { Setup } from "./sdk.ts";
 import type { User } from "./users.ts";
@@ -114,7 +114,7 @@ export class AgentProcess {
   async kill(): Promise<void> {
     const already = this.#closing !== undefined;
     this.#closing ??= this.#close(0);
-    if (already && this.pid !== undefined) killGroup(this.pid);
+    if (already) killGroup(this.pid);
     await this.#closing;
   }
 
@@ -208,7 +208,7 @@ export class AgentProcess {
   #spawned(child: ChildProcess, config: string): void {
     this.#child = child;
     this.#config = config;
-    if (!this.alive && child.pid !== undefined) killGroup(child.pid);
+    if (!this.alive) killGroup(child.pid);
     child.once("exit", (code, signal) => {
       this.#exited = true;
       setTimeout(() => this.#over(`it exited with ${signal ?? code}`), DRAIN_LIMIT_MS);
@@ -220,7 +220,7 @@ export class AgentProcess {
     this.#input.end();
     const exited = this.#exit();
     if (limitMs > 0) await Promise.race([exited, sleep(limitMs, undefined, { ref: false })]);
-    if (this.pid !== undefined) killGroup(this.pid);
+    killGroup(this.pid);
     await exited;
     this.#over("it was closed");
     await this.ended;
@@ -234,8 +234,7 @@ export class AgentProcess {
 
   /** The CLI itself may outlive its messages: it goes first, then what it left running and lying about. */
   async #reap(): Promise<void> {
-    if (this.pid !== undefined) killGroup(this.pid);
-    const killed = await killMarked(this.#mark, this.#user?.uid);
+    const killed = await killProcesses({ leader: this.pid, mark: `${MARK}=${this.#mark}`, uid: this.#user?.uid });
     if (this.#config !== undefined) {
       await removeFolders([this.#config], this.#user).catch((error: unknown) => this.#log("config_remove_failed", { reason: reason(error) }));
     }

@@ -1,11 +1,11 @@
-/** The floor's side of whoever measures: starts its program, asks it for turns, and leaves nothing of it behind. */
+/** Starts container/bench/floor.ts, the SDK alone, asks it for turns, and leaves nothing of it behind. */
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Answer, Ask, Times } from "../../container/bench/floor.ts";
-import { killGroupNow, killProcesses } from "../reap.ts";
+import { killGroup, killProcesses } from "../../container/src/reap.ts";
 import { ROOT } from "../tools.mjs";
 
 const ANSWER_LIMIT_MS = 60_000;
@@ -13,7 +13,7 @@ const ANSWER_LIMIT_MS = 60_000;
 export class Floor {
   readonly #child: ChildProcess;
   readonly #directory: string;
-  readonly #onExit = (): void => void killGroupNow(this.pid);
+  readonly #onExit = (): void => void killGroup(this.#child.pid);
   #asked = 0;
 
   private constructor(child: ChildProcess, directory: string) {
@@ -22,7 +22,7 @@ export class Floor {
     process.once("exit", this.#onExit);
   }
 
-  /** Its directory is of its own: its processes are known by it. */
+  /** No other process may use the directory: the floor's processes are recognised by it. */
   static async start(modelUrl: string, directory: string): Promise<Floor> {
     const env: NodeJS.ProcessEnv = { ANTHROPIC_BASE_URL: modelUrl, ANTHROPIC_API_KEY: "placeholder" };
     for (const name of ["PATH", "LANG", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"]) if (process.env[name] !== undefined) env[name] = process.env[name];
@@ -49,7 +49,7 @@ export class Floor {
     return first(await this.#ask(prompt, 1));
   }
 
-  /** A turn on each of so many live processes at once. */
+  /** A turn on each of `processes` live processes at once. */
   turns(prompt: string, processes: number): Promise<Times[]> {
     return this.#ask(prompt, processes);
   }
@@ -61,7 +61,7 @@ export class Floor {
 
   async stop(): Promise<void> {
     if (this.#child.connected) this.#child.disconnect();
-    await killProcesses(this.pid, this.#directory);
+    await killProcesses({ leader: this.#child.pid, mark: this.#directory });
     process.off("exit", this.#onExit);
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -1,17 +1,18 @@
 /**
- * One `workerd serve`: the built Worker, or any other module, alone on a port, with nothing of wrangler in front of it.
+ * One `workerd serve` without wrangler: the built Worker, or another module, on a port.
  * Owns the process and its configuration; knows nothing of what is measured.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { readConfiguration } from "../configuration.ts";
 import { eachLine } from "../lines.ts";
 import { ROOT } from "../tools.mjs";
 
 export type WorkerdOptions = {
-  /** A directory of its own: its configuration and, under `storage`, its objects' databases. */
+  /** A directory that only this workerd uses: its configuration and, under `storage`, its objects' databases. */
   directory: string;
   /** A module with a class of objects called Account, in place of the built Worker. */
   module?: string;
@@ -86,8 +87,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
 }
 
 async function configText(options: WorkerdOptions): Promise<string> {
-  const wrangler = await readFile(join(ROOT, "wrangler.toml"), "utf8");
-  const date = /^compatibility_date = "(.+)"$/m.exec(wrangler)?.[1];
+  const { compatibility_date: date } = await readConfiguration();
   if (date === undefined) throw new Error("wrangler.toml has no compatibility_date");
   const container = options.engineSocket === undefined ? "" : `, container = (imageName = "agent")`;
   const bindings = Object.entries(options.vars ?? {}).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);

@@ -1,6 +1,6 @@
-/** Runs one command within a limit of time and gives its output, for the Docker end-to-end test. Says what failed with the end of its output. */
+/** Runs one command with a time limit, for the Docker end-to-end test. If it fails, the error has the end of its output. */
 import { spawn } from "node:child_process";
-import { killProcesses } from "../reap.ts";
+import { killProcesses } from "../../container/src/reap.ts";
 
 export type CommandOptions = {
   timeoutMs: number;
@@ -8,7 +8,7 @@ export type CommandOptions = {
   env?: Readonly<Record<string, string>>;
 };
 
-/** The machine could not be brought to where the test can run: that says nothing about the product. */
+/** The test cannot run on this machine. That says nothing about the product. */
 export class NotPossible extends Error {}
 
 /** Ended by the limit or by its own failure; `output` is the end of what it printed. */
@@ -25,7 +25,7 @@ const MAX_KEPT_CHARS = 1024 * 1024;
 const SHOWN_LINES = 30;
 let commands = 0;
 
-/** Its standard output; rejects where it ends with another status than 0, or not in time. Then everything it started ends with it. */
+/** Resolves with the command's standard output. Rejects if its status is not 0 or it takes too long; then everything it started is killed. */
 export async function command(program: string, args: readonly string[], options: CommandOptions): Promise<string> {
   const mark = `agent-docker-${process.pid}-${(commands += 1)}`;
   const child = spawn(program, args, {
@@ -34,7 +34,7 @@ export async function command(program: string, args: readonly string[], options:
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const kill = (): void => void killProcesses(child.pid ?? 0, mark);
+  const kill = (): void => void killProcesses({ leader: child.pid, mark });
   process.once("exit", kill);
   let out = "";
   let all = "";
@@ -64,7 +64,7 @@ export async function command(program: string, args: readonly string[], options:
   throw new CommandFailed(`${what} ${late ? `did not end within ${options.timeoutMs / 1000} s` : "failed"}`, all.trim().split("\n").slice(-SHOWN_LINES).join("\n"));
 }
 
-/** As `command`, with undefined for every failure. */
+/** Like `command`, but resolves with undefined if the command fails. */
 export async function attempt(program: string, args: readonly string[], options: CommandOptions): Promise<string | undefined> {
   try {
     return await command(program, args, options);
@@ -74,7 +74,7 @@ export async function attempt(program: string, args: readonly string[], options:
   }
 }
 
-/** One line when it begins, one when it is done. */
+/** Prints one line when the step begins and one when it is done. */
 export async function step<T>(what: string, run: () => Promise<T>): Promise<T> {
   console.log(`docker: ${what} …`);
   const started = performance.now();

@@ -1,5 +1,5 @@
 /**
- * `npm run test:docker`: the product in real containers: an engine, the images, the tests of dev/docker/test/, and nothing left running.
+ * `npm run test:docker`: runs the tests of dev/docker/test/ on the product in real containers, and leaves nothing running.
  * Status 0: passed; 1: failed; 3: this machine cannot run it, which says nothing about the product.
  */
 import { spawn } from "node:child_process";
@@ -9,7 +9,7 @@ import { dockerEngine } from "./engine.ts";
 import { prepareImages, tidyImages } from "./images.ts";
 
 const NOT_POSSIBLE = 3;
-/** Of one file of tests, with the start of wrangler: far more than all of its tests' own limits, so that what hangs is named by those. */
+/** For one file of tests, with wrangler's start: more than the limits of its tests together, so that a hanging test is reported by name. */
 const FILE_TIME_LIMIT_MS = 30 * 60_000;
 
 async function main(): Promise<boolean> {
@@ -29,7 +29,7 @@ async function main(): Promise<boolean> {
 async function runTests(env: Record<string, string>): Promise<boolean> {
   console.log("docker: the tests, in real containers");
   const args = ["--test", "--test-reporter=spec", "--test-concurrency=1", `--test-timeout=${FILE_TIME_LIMIT_MS}`, "dev/docker/test/*.test.ts"];
-  // A group of its own, which ends with this process whichever signal ends it.
+  // In its own process group, which is ended when this process exits.
   const child = spawn(process.execPath, args, { cwd: ROOT, detached: true, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, ...env } });
   const end = (): void => void (child.pid !== undefined && process.kill(-child.pid, "SIGTERM"));
   process.once("exit", end);

@@ -1,6 +1,6 @@
 /**
- * One application container: the image's program as a child process with directories of its own.
- * Owns its life from start to the last trace of it; knows nothing of HTTP or of the network but the ports it is given.
+ * One application container: the image's program as a child process with its own directories.
+ * Starts it, ends it and removes every trace of it. Of HTTP and the network it knows only ports.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -8,13 +8,13 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { constants } from "node:os";
 import { join } from "node:path";
+import { killGroup, killProcesses } from "../../container/src/reap.ts";
 import { eachLine } from "../lines.ts";
-import { killGroupNow, killProcesses } from "../reap.ts";
 
-/** What an image is on a machine without images: a program and where it runs. */
+/** What stands for an image here: a program and the directory in which it runs. */
 export type Image = { command: readonly [string, ...string[]]; cwd: string; env?: Readonly<Record<string, string>> };
 
-/** The fields of Docker's create call that mean something here. */
+/** The fields of Docker's create call that the engine uses. */
 export type ContainerSpec = {
   env: Record<string, string>;
   labels: Record<string, string>;
@@ -26,7 +26,7 @@ export type ContainerSpec = {
 export type ContainerState = "created" | "running" | "exited";
 
 const DEFAULT_PORT = 8080;
-/** Of the host's own environment only these reach a container, as an image would set them. */
+/** The only variables of the host's environment that a container gets. */
 const HOST_VARIABLES = ["PATH", "LANG", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
 
 export class AppContainer {
@@ -55,7 +55,7 @@ export class AppContainer {
     return this.#child?.pid ?? 0;
   }
 
-  /** The host's port behind a port of the container; undefined where the program was told no such port. */
+  /** The host's port for a port of the container; undefined if the program does not listen on that port. */
   hostPort(port: number): number | undefined {
     return this.state === "running" ? this.#ports.get(port) : undefined;
   }
@@ -64,7 +64,7 @@ export class AppContainer {
     return [...this.#ports.values()][0] ?? 0;
   }
 
-  /** Fails when the program cannot be started at all; a program that ends at once has exited. Starts once, however often it is asked. */
+  /** Rejects if the program cannot be started. A program that ends at once counts as started. Calls during a start share it. */
   start(proxyUrl: string | undefined): Promise<void> {
     this.#starting ??= this.#launch(proxyUrl).finally(() => (this.#starting = undefined));
     return this.#starting;
@@ -86,12 +86,12 @@ export class AppContainer {
     const port = Number(env["PORT"] ?? DEFAULT_PORT);
     const hostPort = await freePort();
     env["PORT"] = String(hostPort);
-    // This machine is the container: nobody else's machine is to reach what listens in it.
+    // Only this machine may reach the program.
     env["HOST"] = "127.0.0.1";
 
     const [program, ...args] = this.#image.command;
     const child = spawn(program, args, { cwd: this.#image.cwd, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
-    // The exit is heard of before anyone can ask: no await stands between spawn and these listeners.
+    // There must be no await between spawn and these listeners, or the exit could be missed.
     const exited = new Promise<number>((resolve) => {
       child.once("exit", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
     });
@@ -113,15 +113,15 @@ export class AppContainer {
     this.#ended = exited.then((code) => this.#finish(code, root));
   }
 
-  /** Docker's rule: a signal goes to the first process alone, and SIGKILL takes all of them. */
+  /** As in Docker: a signal goes to the first process only, but SIGKILL ends all of them. */
   signal(name: NodeJS.Signals): boolean {
     if (this.state !== "running" || this.pid === 0) return false;
-    if (name === "SIGKILL") killGroupNow(this.pid);
+    if (name === "SIGKILL") killGroup(this.pid);
     else this.#child?.kill(name);
     return true;
   }
 
-  /** Ends when nothing of the container is left: no process, no directory. */
+  /** Resolves when nothing of the container is left: no process, no directory. */
   async stop(timeoutMs: number): Promise<void> {
     if (!this.signal("SIGTERM")) return this.#ended;
     const timer = setTimeout(() => this.signal("SIGKILL"), timeoutMs);
@@ -129,7 +129,7 @@ export class AppContainer {
     clearTimeout(timer);
   }
 
-  /** Also while it starts: what is to be gone must not come up afterwards. */
+  /** Waits for a start in progress first, so that nothing comes up afterwards. */
   async kill(): Promise<void> {
     await this.#starting?.catch(() => {});
     this.signal("SIGKILL");
@@ -138,10 +138,10 @@ export class AppContainer {
 
   /** For exit handlers, where nothing can be awaited. */
   killNow(): void {
-    if (this.state === "running" && this.pid !== 0) killGroupNow(this.pid);
+    if (this.state === "running") killGroup(this.pid);
   }
 
-  /** The exit code, at once when it is known; undefined when `signal` gave up first. */
+  /** Resolves with the exit code, or with undefined if `signal` is aborted first. */
   wait(signal: AbortSignal): Promise<number | undefined> {
     if (this.state === "exited") return Promise.resolve(this.exitCode);
     return new Promise((resolve) => {
@@ -162,7 +162,7 @@ export class AppContainer {
     this.exitCode = code;
     this.state = "exited";
     this.#log(`exited with code ${code}`);
-    await killProcesses(this.pid, root);
+    await killProcesses({ leader: this.pid, mark: root });
     for (const waiter of this.#waiters) waiter(code);
     this.#waiters.clear();
     await rm(root, { recursive: true, force: true, maxRetries: 5 });
@@ -173,7 +173,7 @@ export class AppContainer {
   }
 }
 
-/** Eight digits of the object's id, as people read container names. */
+/** Eight digits of the object's id, as shown in logs. */
 function shortName(name: string): string {
   return name.split("-").at(-1)?.slice(0, 8) ?? name;
 }

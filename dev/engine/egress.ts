@@ -1,46 +1,46 @@
 /**
- * The way out of one container: a proxy that the program is told of by HTTP_PROXY. workerd decides for each request where it goes, by the
- * one host that the request is for, and a Worker is never told another. A request that tells its length goes to its Worker as it comes,
- * and what answers comes back as it is (`ProxyConnection`); Node's own HTTP does the rest.
- * Limit: what does not go through the proxy (a raw socket, a client that ignores HTTP_PROXY) is neither intercepted nor refused.
+ * The outgoing network of one container: a proxy, named to the program by HTTP_PROXY. For each request, workerd decides by the request's host
+ * whether a Worker or the network gets it. A request names exactly one host, and a Worker never sees another.
+ * Limit: traffic that does not use the proxy (raw sockets, clients that ignore HTTP_PROXY) is neither intercepted nor refused.
  */
-import { createServer as createHttpServer, request } from "node:http";
-import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
-import { connect, createServer } from "node:net";
-import type { Server, Socket } from "node:net";
+import { createServer, request } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { endToEnd, passOn } from "../forward.ts";
-import { nameOf, ProxyConnection } from "./proxy-connection.ts";
 import { close, join, listen, portOf } from "./sockets.ts";
 
-/** A workerd that restarts is away for seconds, and then names a new port: what goes out meanwhile waits, and is not refused. */
+/** A workerd that restarts is away for seconds and then names a new port. Requests wait meanwhile instead of failing. */
 const WORKERD_AWAY_MS = 20_000;
 const WORKERD_RETRY_MS = 100;
+/** After a malformed request, its connection is closed. */
+const END = { connection: "close" };
 const ESTABLISHED = "HTTP/1.1 200 OK\r\n\r\n";
 
-/** What workerd said of an outgoing connection: a Worker takes it, or it goes to the network as it is. */
+/** workerd's answer for an outgoing connection. */
 type Route = { kind: "worker"; socket: Socket } | { kind: "direct" } | { kind: "refused"; why: string } | { kind: "away" };
 
 export class Egress {
   readonly #proxy: Server;
-  readonly #http: HttpServer;
   readonly #sockets = new Set<Duplex>();
-  /** What has been asked for a request that is now left to Node's HTTP: it is not asked, nor waited for, again. */
-  readonly #told = new WeakMap<Socket, Route>();
-  /** Those who asked for a tunnel to a Worker: what they send in it is no proxy's request, but judged as one. */
+  /** Connections that are a tunnel to a Worker: their requests are in origin form, but are routed like a proxy's. */
   readonly #tunnels = new WeakSet<Socket>();
   #port = 0;
   #internet = false;
   #stopped = false;
 
   constructor() {
-    this.#http = createHttpServer((req, res) => void this.#forward(req, res).catch(() => res.destroy()));
-    this.#http.on("connect", (req: IncomingMessage, socket: Socket, head: Buffer) => {
+    this.#proxy = createServer((req, res) => void this.#forward(req, res).catch(() => res.destroy()));
+    this.#proxy.on("connect", (req: IncomingMessage, socket: Socket, head: Buffer) => {
       this.#tunnel(req, socket, head).catch(() => socket.destroy());
     });
-    this.#http.requestTimeout = this.#http.timeout = 0;
-    this.#proxy = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#proxy.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+    this.#proxy.requestTimeout = this.#proxy.timeout = 0;
   }
 
   start(): Promise<void> {
@@ -51,12 +51,12 @@ export class Egress {
     return `http://127.0.0.1:${portOf(this.#proxy)}`;
   }
 
-  /** Where workerd takes what goes out of the container; 0 before it has said so. */
+  /** workerd's port for outgoing connections; 0 until workerd has named it. */
   get workerdPort(): number {
     return this.#port;
   }
 
-  /** What workerd says of itself and of the internet; what it leaves out stays as it was. */
+  /** workerd's port, and whether the internet may be reached; undefined leaves a value as it was. */
   follow(rules: { port: number | undefined; internet: boolean | undefined }): void {
     this.#port = rules.port ?? this.#port;
     this.#internet = rules.internet ?? this.#internet;
@@ -68,30 +68,15 @@ export class Egress {
     await close(this.#proxy);
   }
 
-  #accept(client: Socket): void {
-    this.#sockets.add(client);
-    client.once("close", () => this.#sockets.delete(client));
-    new ProxyConnection(client, {
-      open: async ({ hostname, port }) => {
-        const route = await this.#route(hostname, port);
-        if (route.kind === "worker") return route.socket;
-        this.#told.set(client, route);
-        return undefined;
-      },
-      otherwise: () => void this.#http.emit("connection", client),
-    });
-  }
-
-  /** A plain request of the program: to a Worker where one is registered for the host, else to the network if that is allowed. */
+  /** Sends a plain request to the Worker that is registered for its host, otherwise to the network if that is allowed. */
   async #forward(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const hosts = req.headersDistinct["host"] ?? [];
-    if (hosts.length > 1) return void res.writeHead(400).end("a request has one Host\n");
+    if (hosts.length > 1) return void res.writeHead(400, END).end("a request has one Host\n");
     const url = this.#tunnels.has(req.socket) ? urlWithin(hosts[0], req.url) : URL.parse(req.url ?? "");
-    if (url === null) return void res.writeHead(400).end("this is a proxy\n");
+    if (url === null) return void res.writeHead(400, END).end("this is a proxy\n");
     const [hostname, port] = [nameOf(url), Number(url.port || 80)];
-    const route = this.#told.get(req.socket) ?? (await this.#route(hostname, port));
-    this.#told.delete(req.socket);
-    // The program may have given up meanwhile: then nobody is left to end what would start now.
+    const route = await this.#route(hostname, port);
+    // If the program has given up meanwhile, nobody would end what starts now.
     if (res.closed) return void (route.kind === "worker" && route.socket.destroy());
     if (route.kind === "refused") return void res.writeHead(403).end(`${route.why}\n`);
     if (route.kind === "away") return void res.writeHead(502).end("workerd cannot be reached\n");
@@ -101,7 +86,7 @@ export class Egress {
     passOn(req, res, onward, () => res.writeHead(502).end());
   }
 
-  /** HTTPS leaves the container as it is, where the internet may be reached at all. To a Worker there is no tunnel: its bytes are read as requests. */
+  /** Passes HTTPS on unread if the internet may be reached. The bytes of a tunnel to a Worker are read as requests. */
   async #tunnel(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
     const url = new URL(`http://${req.url ?? ""}`);
@@ -115,7 +100,7 @@ export class Egress {
       socket.write(ESTABLISHED);
       this.#tunnels.add(socket);
       if (head.length > 0) socket.unshift(head);
-      return void this.#http.emit("connection", socket);
+      return void this.#proxy.emit("connection", socket);
     }
     const upstream = connect({ host: hostname, port, allowHalfOpen: true });
     upstream.once("error", () => socket.destroy());
@@ -125,7 +110,7 @@ export class Egress {
     });
   }
 
-  /** Where an outgoing connection goes, once workerd can say so. */
+  /** Asks workerd where an outgoing connection goes, and waits for a workerd that restarts. */
   async #route(hostname: string, port: number): Promise<Route> {
     const deadline = performance.now() + WORKERD_AWAY_MS;
     for (;;) {
@@ -135,7 +120,7 @@ export class Egress {
     }
   }
 
-  /** One question to workerd: 200 opens a tunnel to a Worker, 202 means that no Worker wants it. */
+  /** Asks workerd once: 200 opens a tunnel to a Worker, 202 means that no Worker takes it. */
   #ask(hostname: string, port: number): Promise<Route> {
     if (this.#port === 0) return Promise.resolve({ kind: "refused", why: "the container has no network yet" });
     return new Promise((resolve) => {
@@ -163,7 +148,12 @@ export class Egress {
   }
 }
 
-/** What a request in origin form is for; null where that is not one host and a path. */
+/** The host name of a URL, without the dot that may end it. */
+function nameOf({ hostname }: URL): string {
+  return hostname.replace(/\.$/, "");
+}
+
+/** The URL of a request in origin form; null if it does not name one host and a path. */
 function urlWithin(host = "", target = ""): URL | null {
   return /^[^/?#@\\\s]+$/.test(host) && target.startsWith("/") ? URL.parse(`http://${host}${target}`) : null;
 }

@@ -2,15 +2,18 @@
 import type { AddressInfo, Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** Both directions, with each side's end and each side's death passed on; `open` holds the two as long as they are. */
-export function join(a: Socket, b: Socket, head: Buffer, open: Set<Duplex>): void {
+/**
+ * Joins two connections into one: each side's end and each side's death reach the other. What has already been read of `a` is
+ * `head`. `open` holds both for as long as they are open.
+ */
+export function join(a: Socket, b: Socket, head: Buffer, open = new Set<Duplex>()): void {
   for (const [from, to] of [[a, b], [b, a]] as const) {
     open.add(from);
     from.setNoDelay(true);
     from.on("error", () => to.destroy());
     from.once("close", () => {
       open.delete(from);
-      // What was read before the close is still on its way; a clean end has been passed on by the pipe.
+      // After a clean end, the pipe still delivers what was read; it ends the other side itself.
       if (!from.readableEnded) to.destroy();
     });
     from.pipe(to);

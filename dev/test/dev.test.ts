@@ -17,7 +17,7 @@ import type { TestContext } from "node:test";
 import { credentialOf, needKeysWhereOpen, readArguments, UsageError } from "../arguments.ts";
 import { freePort } from "../engine/container.ts";
 import { eachLine } from "../lines.ts";
-import { isRunning } from "../reap.ts";
+import { isRunning } from "../../container/src/reap.ts";
 import { ROOT } from "../tools.mjs";
 import { TIME_LIMIT } from "./support.ts";
 
@@ -132,12 +132,6 @@ test("a page whose name was rebound to this machine reads nothing, whatever URL 
   assert.equal(await ask({ host: `localhost:${port}` }), 200);
   // What it says does not arrive: it could as well be believed where it names somebody else.
   assert.equal(await ask({ host: `localhost:${port}`, "MF-Original-URL": "http://rebind.evil.example/conversations" }), 200);
-});
-
-test("set-up says nothing where nothing is to do", TIME_LIMIT, async () => {
-  const setup = spawn(process.execPath, [join(ROOT, "dev/setup.mjs")], { stdio: ["ignore", "pipe", "pipe"] });
-  const [out, err, [code]] = await Promise.all([text(setup.stdout), text(setup.stderr), once(setup, "close") as Promise<[number]>]);
-  assert.deepEqual([out, err, code], ["", "", 0]);
 });
 
 type Dev = ChildProcessByStdio<null, Readable, Readable>;

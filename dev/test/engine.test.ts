@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { isRunning } from "../reap.ts";
+import { isRunning } from "../../container/src/reap.ts";
 import { Docker, TIME_LIMIT } from "./support.ts";
 
 let docker: Docker;

@@ -187,15 +187,6 @@ describe("what goes out on one connection", TIME_LIMIT, () => {
   }
   const echo: RequestListener = (req, res) => void text(req).then((body) => res.end(`${req.headers.host} ${body}`));
 
-  test("to one Worker takes one tunnel", async () => {
-    worker = echo;
-    assert.deepEqual(
-      [await post("http://model.internal/", "1"), await post("http://model.internal/", ""), await post("http://model.internal/", "3")],
-      ["first model.internal 1", "again model.internal ", "again model.internal 3"],
-    );
-    assert.equal(asked.length, 1);
-  });
-
   test("to another host goes there, and back", async () => {
     worker = echo;
     assert.deepEqual(
@@ -230,20 +221,6 @@ describe("what goes out on one connection", TIME_LIMIT, () => {
     ]);
   });
 
-  test("may come in any pieces", async (t) => {
-    worker = echo;
-    const socket = connect(Number(proxy.port), proxy.hostname).setNoDelay(true);
-    t.after(() => socket.destroy());
-    const request = "POST http://a.internal/ HTTP/1.1\r\nHost: a.internal\r\nContent-Length: 3\r\n\r\nabc";
-    let heard = "";
-    socket.on("data", (chunk: Buffer) => (heard += chunk.toString()));
-    for (const piece of [...request, request + request.slice(0, 20), request.slice(20)]) {
-      await new Promise((resolve) => socket.write(piece, resolve));
-    }
-    while (heard.split("a.internal abc").length <= 3) await once(socket, "data");
-    assert.equal(asked.length, 1);
-  });
-
   test("past the Workers is asked for once", async () => {
     assert.match(await post("http://192.0.2.1/", "1"), /cannot be reached/);
     assert.equal(asked.length, 1);
@@ -269,12 +246,6 @@ describe("what goes out on one connection", TIME_LIMIT, () => {
     const socket = connect(Number(proxy.port), proxy.hostname);
     socket.write(`GET http://a.internal/ HTTP/1.1\r\nX: ${"x".repeat(20_000)}`);
     assert.match(await text(socket), /^HTTP\/1.1 431/);
-  });
-
-  test("ends with the Worker's", async () => {
-    worker = (_req, res) => void res.writeHead(200, { connection: "close", "content-length": "2" }).end("ok");
-    assert.equal(await post("http://a.internal/", "1"), "first ok");
-    assert.equal(await post("http://a.internal/", "2"), "first ok");
   });
 });
 

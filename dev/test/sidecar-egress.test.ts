@@ -6,7 +6,7 @@ import type { IncomingMessage, Server } from "node:http";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { Egress } from "../docker/sidecar/egress.ts";
+import { Egress } from "../ci/sidecar/egress.ts";
 import { portOf } from "../engine/sockets.ts";
 import { TIME_LIMIT } from "./support.ts";
 

@@ -1,6 +1,6 @@
 /*
- * What the operator's vars do to the agent, seen by the model: which model, prompt and tools it gets, what a request may change,
- * what ends a turn, whose tools run; and that a wrong var is told to whoever asks.
+ * The effect of the operator's vars on the agent, as the model sees it: which model, prompt and tools it gets, what a request may change,
+ * what ends a turn, and whose tools run. A wrong var is reported in the response.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
@@ -43,18 +43,16 @@ describe("a service that says what its agent is", { timeout: TIMEOUT_MS }, () =>
       SYSTEM_PROMPT: "You speak like a pirate.",
       ALLOWED_TOOLS: "Read, Bash(echo a, b), mcp__web__ping, mcp__local__ping",
     },
-    // As numbers and tables, which wrangler hands over as they are.
-    toml: `
-      [vars]
-      MAX_TURNS = 3
-      [vars.MCP_SERVERS.web]
-      type = "http"
-      url = "${toolServer.url}"
-      headers = { authorization = "${HTTP_TOKEN}" }
-      [vars.MCP_SERVERS.local]
-      command = ${JSON.stringify(process.execPath)}
-      args = [${JSON.stringify(STDIO_SERVER)}]
-      env = { TOOL_TOKEN = "${STDIO_TOKEN}" }`,
+    // Numbers and tables, which wrangler passes to the Worker as they are.
+    configuration: {
+      vars: {
+        MAX_TURNS: 3,
+        MCP_SERVERS: {
+          web: { type: "http", url: toolServer.url, headers: { authorization: HTTP_TOKEN } },
+          local: { command: process.execPath, args: [STDIO_SERVER], env: { TOOL_TOKEN: STDIO_TOKEN } },
+        },
+      },
+    },
   });
   let client: Client;
   before(() => {

@@ -1,5 +1,5 @@
 /*
- * JURISDICTION: every object that the product asks for, accounts and shards of the directory alike, is one within it.
+ * JURISDICTION: every object that the Worker addresses, both accounts and shards of the directory, is within it.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -10,7 +10,7 @@ import { service } from "./support.ts";
 
 const WORKER = fileURLToPath(new URL("jurisdiction/worker.mjs", import.meta.url));
 
-const running = service({ vars: { JURISDICTION: "eu" }, wranglerArgs: ["--config", "wrangler.toml", WORKER] });
+const running = service({ vars: { JURISDICTION: "eu" }, wranglerArgs: ["--config", "wrangler.json", WORKER] });
 
 describe("a service with a jurisdiction", { timeout: 120_000 }, () => {
   test("asks only for objects within it", async () => {

@@ -1,5 +1,5 @@
 /*
- * A panic in the middle of everything: whoever waits is answered at once, and no turn is lost.
+ * A panic while turns run: every waiting request is answered at once, and no turn is lost.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -16,8 +16,8 @@ const AT_THE_TURN = { "x-randomness-fails-at": "1" };
 /** An answer at once, on a busy machine; a request that hangs would wait until its client gives up. */
 const AT_ONCE_MS = 5_000;
 
-// wrangler.toml is that of the stack: without it, the one beside the script is taken.
-const running = service({ wranglerArgs: ["--config", "wrangler.toml", WORKER] });
+// wrangler.json is the stack's. Without the argument, wrangler takes the configuration nearest to the script.
+const running = service({ wranglerArgs: ["--config", "wrangler.json", WORKER] });
 
 describe("a panic", { timeout: 120_000 }, () => {
   let gate: string;

@@ -1,5 +1,5 @@
 /*
- * An account's object loses its memory under a request, as with each deployment: no caller notices, and no turn runs twice.
+ * An account's object loses its memory during a request, as in each deployment. No client notices, and no turn runs twice.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -14,8 +14,8 @@ const WORKER = fileURLToPath(new URL("reset/worker.mjs", import.meta.url));
 
 const MODEL_MS = 30_000;
 
-// wrangler.toml is that of the stack: without it, the one beside the script is taken.
-const running = service({ wranglerArgs: ["--config", "wrangler.toml", WORKER] });
+// wrangler.json is the stack's. Without the argument, wrangler takes the configuration nearest to the script.
+const running = service({ wranglerArgs: ["--config", "wrangler.json", WORKER] });
 
 describe("an object that is reset", { timeout: 120_000 }, () => {
   let folder: string;

@@ -1,6 +1,6 @@
 /*
- * The product where each object says what its container runs (`scheduling_policy = "durable_object"`): the policy cannot be changed once
- * it is deployed, so both have to work.
+ * The product with `scheduling_policy = "durable_object"`, under which each object names the image that its container runs. The policy cannot
+ * be changed after the first deployment, so both policies have to work.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { SECRET, service } from "./support.ts";
 import { Outbound } from "./upstream.ts";
 import type { Heard } from "./upstream.ts";
 
-const running = service({ schedulingPolicy: "durable_object", vars: { CONTAINER_INTERNET: "off" } });
+const running = service({ configuration: { schedulingPolicy: "durable_object" }, vars: { CONTAINER_INTERNET: "off" } });
 const TIME_LIMIT_MS = 120_000;
 const EXIT_MS = 5_000;
 

@@ -1,7 +1,7 @@
 /**
- * The packet rules of the network that the sidecar shares with its container. The sidecar's own packets are known by its user and
- * are never touched. What was redirected is known by its new address: the interface is still the old one in these chains.
- * IPv4 alone: Docker's default bridge has nothing else.
+ * The packet rules of the network that the sidecar shares with its container. The sidecar's own packets are recognised by
+ * its user and never redirected. Redirected packets are recognised by their new address: in these chains, the interface is still the old one.
+ * IPv4 only, as Docker's default bridge has nothing else.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ export const DNS_PORT = 39053;
 const SIDECAR_USER = 39001;
 const ROOT = 0;
 
-/** Replaces all rules at once: DNS and port 80 come to the sidecar; without the internet, nothing else leaves. */
+/** Replaces all rules at once: DNS and port 80 go to the sidecar; without the internet, nothing else leaves. */
 export async function applyRules(internet: boolean): Promise<void> {
   const rules = `*nat
 -A OUTPUT -m owner --uid-owner ${SIDECAR_USER} -j RETURN
@@ -32,7 +32,7 @@ COMMIT
   if (code !== 0) throw new Error(`iptables-restore ended with ${code}`);
 }
 
-/** From now on every socket is the sidecar's own. The real user stays root, so that later rules can be applied. */
+/** New sockets belong to the sidecar's user from here on. The real user stays root, so that rules can be replaced later. */
 export function becomeSidecar(): void {
   process.seteuid?.(SIDECAR_USER);
 }

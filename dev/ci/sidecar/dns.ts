@@ -1,13 +1,13 @@
 /**
- * The container's DNS: an address for each intercepted name, whatever it is called outside; every other name goes to the machine's
- * own server, or does not exist where the container may not reach the internet. Reads one question a message, as every resolver asks.
+ * The container's DNS. An intercepted name gets a fixed address, whatever it resolves to outside. Every other name goes to the machine's
+ * own server, or does not exist if the container may not reach the internet. Reads one question per message, as resolvers send it.
  */
 import { createSocket } from "node:dgram";
 import type { RemoteInfo, Socket } from "node:dgram";
 
 export type Names = { upstream: string; intercepts(name: string): boolean; internet(): boolean };
 
-/** RFC 5737: belongs to nobody. What is sent there is redirected before it leaves. */
+/** Reserved by RFC 5737. Traffic to it is redirected before it leaves. */
 const INTERCEPTED_ADDRESS = [192, 0, 2, 1];
 const TTL_S = 60;
 const HEADER_BYTES = 12;

@@ -1,6 +1,6 @@
 /**
- * What the container sends to port 80, wherever to: redirected here, and each request of a connection offered to workerd by the one name in
- * its Host header, which is the name that the Worker is then told. workerd decides who answers.
+ * Serves what the container sends to port 80 of any address, which is redirected here. Each request is offered to workerd under the one name
+ * in its Host header, and the Worker sees that name. workerd decides who answers.
  */
 import { createServer, request } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
@@ -8,14 +8,14 @@ import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { endToEnd, passOn } from "../../forward.ts";
 
-/** workerd listens on the bridge's gateway, which Docker gives this name. */
+/** Docker's name for the bridge's gateway, on which workerd listens. */
 export const WORKERD_HOST = "host.docker.internal";
 /** A workerd that restarts is away for seconds, and then names a new port. */
 const WORKERD_AWAY_MS = 20_000;
 const WORKERD_RETRY_MS = 100;
 
 export class Egress {
-  /** workerd's. */
+  /** workerd's port. */
   port: number;
   readonly #workerd: string;
 
@@ -26,7 +26,7 @@ export class Egress {
 
   listen(port: number): Server {
     const server = createServer((req, res) => void this.#carry(req, res).catch(() => res.destroy()));
-    // A model may think for longer than any limit that Node has by itself.
+    // A model may think for longer than Node's default time limits.
     server.requestTimeout = server.timeout = 0;
     return server.listen(port, "127.0.0.1");
   }
@@ -67,7 +67,7 @@ export class Egress {
   }
 }
 
-/** The one name that a request is for, as workerd knows it: in lower case, without a dot at its end, and without a port, as all of this is port 80. */
+/** The one name in a request's Host header as workerd knows it: in lower case, without a final dot, and without the port, which is 80. */
 function hostOf(req: IncomingMessage): string | undefined {
   const [host = "", ...others] = req.headersDistinct["host"] ?? [];
   if (others.length > 0 || req.url?.startsWith("/") !== true || !/^[a-z0-9_.-]+(?::\d+)?$/i.test(host)) return undefined;

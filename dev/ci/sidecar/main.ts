@@ -1,6 +1,6 @@
 /**
- * The sidecar of one container, as workerd drives it: `PUT /egress` and `GET /ca`, and CONNECT as the way into the container's ports.
- * The container shares this network namespace. TLS is not intercepted: no Worker here asks for it.
+ * The sidecar of one container. workerd drives it by `PUT /egress` and `GET /ca`, and reaches the container's ports by CONNECT.
+ * The container shares this network namespace. TLS is not intercepted, because no Worker here asks for it.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -8,9 +8,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { parseArgs } from "node:util";
+import { join } from "../../engine/sockets.ts";
 import { serveDns } from "./dns.ts";
 import { Egress, WORKERD_HOST } from "./egress.ts";
-import { join } from "./join.ts";
 import { applyRules, becomeSidecar, DNS_PORT, EGRESS_PORT } from "./rules.ts";
 
 const INGRESS_PORT = 39001;
@@ -32,7 +32,7 @@ const control = createServer((req, res) => {
 control.on("connect", (req: IncomingMessage, socket: Socket, head: Buffer) => ingress(req, socket, head));
 // A turn's frames may be silent for as long as a turn may last.
 control.requestTimeout = control.timeout = 0;
-// First of all: workerd gives a sidecar that refuses connections two seconds, and one that is slow to answer twenty.
+// This comes first: workerd waits two seconds for a sidecar that refuses connections, and twenty for one that is slow to answer.
 control.listen(INGRESS_PORT, "0.0.0.0");
 await once(control, "listening");
 const ready = prepare();
@@ -47,7 +47,7 @@ async function prepare(): Promise<void> {
   console.log(`ready; workerd is ${WORKERD_HOST}:${egress.port}`);
 }
 
-/** A field that is not sent stays as it was. */
+/** A field that is missing leaves its value as it was. */
 async function serveControl(req: IncomingMessage, res: ServerResponse): Promise<void> {
   let body = "";
   for await (const chunk of req.setEncoding("utf8") as AsyncIterable<string>) {
@@ -72,7 +72,7 @@ async function serveControl(req: IncomingMessage, res: ServerResponse): Promise<
   }
 }
 
-/** 400 says to workerd that nothing listens there (yet). */
+/** 400 tells workerd that nothing listens on that port (yet). */
 function ingress(req: IncomingMessage, socket: Socket, head: Buffer): void {
   const port = Number(String(req.headers["x-dst-addr"]).split(":").at(-1));
   const program = connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true });
@@ -81,8 +81,7 @@ function ingress(req: IncomingMessage, socket: Socket, head: Buffer): void {
   program.once("connect", () => {
     program.off("error", refuse);
     socket.write("HTTP/1.1 200 OK\r\n\r\n");
-    if (head.length > 0) program.write(head);
-    join(socket, program);
+    join(socket, program, head);
   });
   socket.on("error", () => program.destroy());
   socket.once("close", () => program.destroy());
