@@ -13,7 +13,7 @@ use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::{
-    EventId, MetadataPatch, Millis, Page, RequestId, RunId, Title, Trigger, TurnOptions, Usage, Visit,
+    EventId, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger, TurnOptions, Usage,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -152,7 +152,7 @@ fn an_object_understands_every_command_of_version_1() {
 #[test]
 fn a_worker_understands_what_objects_of_version_1_reply() {
     for line in VISITS.lines() {
-        let visit: Visit = serde_json::from_str(line).unwrap();
+        let visit: PurgeOutcome = serde_json::from_str(line).unwrap();
         assert_eq!(serde_json::to_string(&visit).unwrap(), line);
     }
     for line in DIRECTORY_REPLIES.lines() {

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use super::turn::events::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    AgentSession, Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, RequestId, SessionId, Title,
-    Turn, TurnId, TurnOptions, Usage, Visit, Words,
+    AgentSession, Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId,
+    SessionId, Title, Turn, TurnId, TurnOptions, Usage, Words,
 };
 use crate::store::StoreError;
 
@@ -270,9 +270,9 @@ pub enum Reply<J> {
         started: bool,
     },
     /// What was due is gone.
-    Purged(Visit),
+    Purged(PurgeOutcome),
     /// The answer to a visit of the directory.
-    Visited(Visit),
+    Visited(PurgeOutcome),
     /// The call may be made; it is counted for this turn.
     CallBegun(TurnId),
     /// It is known now.

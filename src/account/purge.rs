@@ -12,7 +12,7 @@ use super::host::{Host, Registry};
 use super::wake::Purge;
 use super::{Account, Deferred};
 use crate::agent::Container;
-use crate::domain::{AgentSession, Millis, Visit};
+use crate::domain::{AgentSession, Millis, PurgeOutcome};
 use crate::log::{Level, Line};
 use crate::store::retention::PURGE_BATCH;
 use crate::store::sql::Sql;
@@ -37,11 +37,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     ///
     /// # Errors
     /// SQLite's, where not even the rest can be told.
-    pub(super) async fn purge(self: Rc<Self>) -> Result<Visit, AccountError> {
+    pub(super) async fn purge(self: Rc<Self>) -> Result<PurgeOutcome, AccountError> {
         let _one_at_a_time = self.purge_lock.lock().await;
         if !self.store.is_made() {
             // The one before has left nothing.
-            return Ok(Visit { deleted: 0, errors: 0, oldest_access_at: None });
+            return Ok(PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None });
         }
         let began = self.host.now();
         self.purge.set(Purge::Running);
@@ -59,7 +59,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             self.set_alarm()?;
         }
-        Ok(Visit { deleted: slice.deleted, errors: slice.errors, oldest_access_at: slice.oldest_access })
+        Ok(PurgeOutcome { deleted: slice.deleted, errors: slice.errors, oldest_access_at: slice.oldest_access })
     }
 
     /// What an alarm has to purge, as a task of that alarm; none where nothing is due or it is being done.

@@ -15,7 +15,7 @@ use command::{Command, DirectoryError, Reply};
 use port::{Host, Unreachable};
 
 use crate::digest;
-use crate::domain::{Millis, RunId, Trigger, Visit};
+use crate::domain::{Millis, PurgeOutcome, RunId, Trigger};
 use crate::log::{Level, Line};
 use crate::store::directory::{DirectoryEntry, DirectoryStore, OpenRun};
 use crate::store::sql::Sql;
@@ -119,7 +119,11 @@ impl<S: Sql + 'static, H: Host> Directory<S, H> {
     }
 
     /// Stores what a page of visits gave, and the run's new place; returns whether the run has ended with it.
-    fn record(&self, open: &mut OpenRun, visits: Vec<(Option<Visit>, DirectoryEntry)>) -> Result<bool, DirectoryError> {
+    fn record(
+        &self,
+        open: &mut OpenRun,
+        visits: Vec<(Option<PurgeOutcome>, DirectoryEntry)>,
+    ) -> Result<bool, DirectoryError> {
         let is_last = visits.len() < PAGE as usize;
         self.store.transaction(|| -> Result<(), DirectoryError> {
             for (visit, entry) in visits {
@@ -153,7 +157,7 @@ impl<S: Sql + 'static, H: Host> Directory<S, H> {
     }
 
     /// Visits an account until it answers; none where it does not.
-    async fn visit(&self, entry: &DirectoryEntry) -> Option<Visit> {
+    async fn visit(&self, entry: &DirectoryEntry) -> Option<PurgeOutcome> {
         let mut pause = VISIT_PAUSE;
         let mut last = Unreachable(String::new());
         for again in (0..VISIT_TRIES).rev() {

@@ -14,7 +14,7 @@ pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Ti
 pub use id::{AccountId, AgentSession, EventId, IdempotencyKey, RequestId, RunId, SessionId, TurnId};
 pub use metadata::MetadataPatch;
 pub use options::TurnOptions;
-pub use purge::{PurgeRun, Trigger, Visit};
+pub use purge::{PurgeOutcome, PurgeRun, Trigger};
 pub use search::Words;
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};

@@ -13,7 +13,7 @@ use crate::api::answer::Answer;
 use crate::directory::Directory;
 use crate::directory::command::Command;
 use crate::directory::port::{Host, Unreachable};
-use crate::domain::{AccountId, Millis, Visit};
+use crate::domain::{AccountId, Millis, PurgeOutcome};
 use crate::log::{Level, Line};
 use crate::store::directory::DirectoryStore;
 
@@ -86,7 +86,7 @@ impl Host for ShardHost {
         host::log(level, line);
     }
 
-    fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<Visit, Unreachable>> {
+    fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<PurgeOutcome, Unreachable>> {
         stub::visit(&self.env, account_id)
     }
 }

@@ -16,7 +16,7 @@ use crate::account::command::{Command, Envelope};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::directory;
 use crate::directory::port::Unreachable;
-use crate::domain::{AccountId, Visit};
+use crate::domain::{AccountId, PurgeOutcome};
 
 /// Longest command that goes in the URL, in bytes of JSON.
 const MAX_URL_COMMAND_BYTES: usize = 1_024;
@@ -53,7 +53,7 @@ fn within(env: &Env, objects: Namespace) -> Js<Namespace> {
 }
 
 /// Lets an account delete what is due, and reads what it tells.
-pub async fn visit(env: &Env, account_id: &AccountId) -> Result<Visit, Unreachable> {
+pub async fn visit(env: &Env, account_id: &AccountId) -> Result<PurgeOutcome, Unreachable> {
     let envelope = Envelope::new(host::request_id(host::now()), Command::Visit);
     read(send(env, account_id, &envelope)).await
 }
