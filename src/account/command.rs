@@ -8,7 +8,7 @@ use super::turn::events::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
     AgentSession, Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId,
-    SessionId, Title, Turn, TurnId, TurnOptions, Usage, Words,
+    SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
 
@@ -70,7 +70,7 @@ pub enum Command {
         /// Which page.
         page: Page,
         /// Those only whose title and messages hold these.
-        words: Option<Words>,
+        words: Option<SearchTerms>,
     },
     /// One conversation with its newest messages. Counts as an access.
     ReadConversation {
@@ -222,7 +222,7 @@ pub enum Reply<J> {
         /// How many were asked for.
         limit: u32,
         /// What was searched for.
-        words: Option<Words>,
+        words: Option<SearchTerms>,
         /// The page after it, where there is one.
         next: Option<Page>,
     },

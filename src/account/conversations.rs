@@ -4,7 +4,7 @@ use super::Account;
 use super::command::{AccountError, Reply};
 use super::host::Host;
 use crate::agent::Container;
-use crate::domain::{MetadataPatch, Millis, Page, SessionId, Title, Words};
+use crate::domain::{MetadataPatch, Millis, Page, SearchTerms, SessionId, Title};
 use crate::store::conversations::ACCESS_RESOLUTION;
 use crate::store::sql::Sql;
 
@@ -13,7 +13,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
         &self,
         limit: u32,
         page: &Page,
-        words: Option<Words>,
+        words: Option<SearchTerms>,
     ) -> Result<Reply<S::Json>, AccountError> {
         let listing = match &words {
             Some(words) => self.store.search(words, limit, page)?,

@@ -15,6 +15,6 @@ pub use id::{AccountId, AgentSession, EventId, IdempotencyKey, RequestId, RunId,
 pub use metadata::MetadataPatch;
 pub use options::TurnOptions;
 pub use purge::{PurgeOutcome, PurgeRun, Trigger};
-pub use search::Words;
+pub use search::SearchTerms;
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};
