@@ -58,14 +58,14 @@ impl<S: Sql> Store<S> {
     pub fn admit(&self, turn: &Admission<'_>) -> Result<i64, StoreError> {
         self.transaction(|| {
             self.remember_account(turn.account_id)?;
-            let ordinal = self.active_turns()?.last().map_or(0, |last| last.ordinal) + 1;
+            let queue_position = self.active_turns()?.last().map_or(0, |last| last.queue_position) + 1;
             let seq = self.reserve_turn(turn.session_id, turn.title, turn.prompt.len(), turn.now)?;
             self.insert_message(turn.session_id, &message(seq, turn.turn_id, Role::User, turn.prompt, turn.now))?;
             self.insert_turn(&NewTurn {
                 turn_id: turn.turn_id,
                 session_id: turn.session_id,
                 seq,
-                ordinal,
+                queue_position,
                 request_id: turn.request_id,
                 idempotency: turn.idempotency,
                 options: turn.options,

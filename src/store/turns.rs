@@ -16,7 +16,7 @@ pub struct NewTurn<'a> {
     /// The place of its query among the conversation's messages.
     pub seq: i64,
     /// Its place in the queue: above every active turn's.
-    pub ordinal: i64,
+    pub queue_position: i64,
     /// The request that made it.
     pub request_id: &'a RequestId,
     /// The caller's key and the hash of the request it came with.
@@ -39,7 +39,7 @@ pub struct ActiveTurn {
     /// Its conversation.
     pub session_id: SessionId,
     /// Its place in the queue.
-    pub ordinal: i64,
+    pub queue_position: i64,
     /// Queued or running.
     pub status: TurnStatus,
     /// When it was started.
@@ -108,7 +108,7 @@ impl<S: Sql> Store<S> {
             Ok(ActiveTurn {
                 turn_id: turn_id(row.text(0)?)?,
                 session_id: session_id(row.text(1)?)?,
-                ordinal: row.integer(2)?,
+                queue_position: row.integer(2)?,
                 status: status(&row.text(3)?)?,
                 started_at: row.opt_integer(4)?.map(Millis::new),
             })
@@ -136,7 +136,7 @@ impl<S: Sql> Store<S> {
                 Value::Text(turn.turn_id.as_str()),
                 Value::Text(turn.session_id.as_str()),
                 Value::Integer(turn.seq),
-                Value::Integer(turn.ordinal),
+                Value::Integer(turn.queue_position),
                 Value::Text(status.as_str()),
                 Value::Text(turn.request_id.as_str()),
                 key.map(IdempotencyKey::as_str).into(),
@@ -150,7 +150,7 @@ impl<S: Sql> Store<S> {
         self.cache.admitted(ActiveTurn {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),
-            ordinal: turn.ordinal,
+            queue_position: turn.queue_position,
             status,
             started_at: turn.started_at,
         });
