@@ -120,7 +120,7 @@ fn a_running_container_forgets_what_was_deleted() {
     let fixture = Fixture::new(3).when_due(at(3_000));
     fixture.world.container_runs.set(true);
     assert_eq!(fixture.purge(), (2, 0));
-    let forget = format!("DELETE /sessions/{}", support::agent_session(1));
+    let forget = format!("DELETE /sessions/{}", support::sdk_session(1));
     assert_eq!(*fixture.world.container_calls.borrow(), [forget.clone(), forget]);
     assert!(fixture.world.container_runs.get(), "something is left in it");
 }

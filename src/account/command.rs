@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::turn::events::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    AgentSession, Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId,
+    Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession,
     SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
@@ -160,7 +160,8 @@ impl Command {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallBegun {
     /// The SDK's session that asks, as the container says; it decides only which of the running turns the call is counted for.
-    pub agent_session: Option<AgentSession>,
+    #[serde(rename = "agent_session")]
+    pub sdk_session: Option<SdkSession>,
     /// Whether the model answers it. Counting tokens is free.
     pub counts: bool,
 }

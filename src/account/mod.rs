@@ -213,12 +213,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id)?;
-        let agent_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
+        let sdk_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
-        let is_running = self.turns.delete_conversation(session_id, agent_session.as_ref());
-        if let Some(agent_session) = agent_session.filter(|_| !is_running && self.agent.is_running()) {
+        let is_running = self.turns.delete_conversation(session_id, sdk_session.as_ref());
+        if let Some(sdk_session) = sdk_session.filter(|_| !is_running && self.agent.is_running()) {
             let account = Rc::clone(self);
-            self.host.spawn(async move { account.forget_session(&agent_session).await });
+            self.host.spawn(async move { account.forget_session(&sdk_session).await });
         }
         Ok(Reply::Deleted)
     }

@@ -12,7 +12,7 @@ use super::host::{Host, Registry};
 use super::wake::Purge;
 use super::{Account, Deferred};
 use crate::agent::Container;
-use crate::domain::{AgentSession, Millis, PurgeOutcome};
+use crate::domain::{Millis, PurgeOutcome, SdkSession};
 use crate::log::{Level, Line};
 use crate::store::retention::PURGE_BATCH;
 use crate::store::sql::Sql;
@@ -90,7 +90,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
             };
             slice.deleted += u64::from(batch.conversations);
-            slice.errors += self.forget_sessions(batch.agent_sessions).await;
+            slice.errors += self.forget_sessions(batch.sdk_sessions).await;
             if batch.conversations < PURGE_BATCH {
                 return Ok(slice);
             }
@@ -104,13 +104,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// Lets a running container forget what was deleted; returns how often it did not.
-    async fn forget_sessions(&self, agent_sessions: Vec<AgentSession>) -> u64 {
-        if agent_sessions.is_empty() || !self.agent.is_running() {
+    async fn forget_sessions(&self, sdk_sessions: Vec<SdkSession>) -> u64 {
+        if sdk_sessions.is_empty() || !self.agent.is_running() {
             return 0;
         }
-        let forget = |session: AgentSession| async move { self.agent.forget_session(&session).await };
-        let outcomes: Vec<_> =
-            stream::iter(agent_sessions).map(forget).buffer_unordered(FORGET_AT_ONCE).collect().await;
+        let forget = |session: SdkSession| async move { self.agent.forget_session(&session).await };
+        let outcomes: Vec<_> = stream::iter(sdk_sessions).map(forget).buffer_unordered(FORGET_AT_ONCE).collect().await;
         let mut failed = 0;
         for error in outcomes.into_iter().filter_map(Result::err) {
             failed += 1;

@@ -94,7 +94,7 @@ text_id!(
 
 text_id!(
     /// The Claude Agent SDK's own session id, a UUID.
-    AgentSession,
+    SdkSession,
     |s| s.len() == 36 && Uuid::try_parse(s).is_ok(),
     "an agent session is a hyphenated UUID"
 );

@@ -109,8 +109,8 @@ impl Call {
 
     /// The turn that the call is counted for. No other call leaves.
     async fn begin(&self, counts: bool) -> Result<TurnId, Refused> {
-        let agent_session = self.request.headers().get(SESSION_HEADER).ok().flatten().and_then(|id| id.try_into().ok());
-        let command = Command::BeginCall(CallBegun { agent_session, counts });
+        let sdk_session = self.request.headers().get(SESSION_HEADER).ok().flatten().and_then(|id| id.try_into().ok());
+        let command = Command::BeginCall(CallBegun { sdk_session, counts });
         let envelope = Envelope::new(self.request_id.clone(), command);
         match self.ask(&envelope).await {
             Ok(answer) if answer.status() == 404 => Err(Refused::no_turn()),

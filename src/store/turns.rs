@@ -1,10 +1,10 @@
 //! Turns: the queue in their partial index, their ends, and the key that makes a request happen once.
 
-use super::conversations::{agent_session, session_id, unreadable};
+use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::{
-    AgentSession, Failure, IdempotencyKey, Millis, RequestId, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
+    Failure, IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
 };
 
 /// A turn as it is admitted.
@@ -62,7 +62,7 @@ pub struct TurnWork {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The SDK's session of its conversation; none before the conversation's first turn has begun.
-    pub agent_session: Option<AgentSession>,
+    pub sdk_session: Option<SdkSession>,
 }
 
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
@@ -215,7 +215,7 @@ impl<S: Sql> Store<S> {
         const OF: &str = "select agent_session from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
-        row.map(|mut row| Ok(Origin { agent_session: row.opt_text(0)?.map(agent_session).transpose()? })).transpose()
+        row.map(|mut row| Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()? })).transpose()
     }
 
     /// Records that the transcript of every frame up to the `n`-th is stored.

@@ -12,7 +12,7 @@ use super::progress::Progress;
 use crate::account::Account;
 use crate::account::host::{Host, Registry};
 use crate::agent::{AgentError, Container};
-use crate::domain::{AgentSession, SessionId, TurnId};
+use crate::domain::{SdkSession, SessionId, TurnId};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::turns::ActiveTurn;
@@ -32,7 +32,7 @@ const MAX_CUT_SHORT: usize = 64;
 struct Leaving {
     turn_id: TurnId,
     session_id: SessionId,
-    agent_session: Option<AgentSession>,
+    sdk_session: Option<SdkSession>,
     /// Its conversation is deleted.
     deleted: bool,
 }
@@ -59,11 +59,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             cut_short.push(turn.session_id.clone());
         }
-        let told = self.turns.agent_session_of(&turn.turn_id);
+        let told = self.turns.sdk_session_of(&turn.turn_id);
         let left = Leaving {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),
-            agent_session: progress.agent_session.clone().or(told),
+            sdk_session: progress.sdk_session.clone().or(told),
             deleted,
         };
         self.leaving.borrow_mut().push(left.session_id.clone());
@@ -112,9 +112,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     async fn try_leave(&self, left: &Leaving) -> Result<(), AgentError> {
-        match &left.agent_session {
-            Some(agent_session) if left.deleted => self.agent.forget_session(agent_session).await?,
-            Some(agent_session) => self.agent.stop_session(agent_session).await?,
+        match &left.sdk_session {
+            Some(sdk_session) if left.deleted => self.agent.forget_session(sdk_session).await?,
+            Some(sdk_session) => self.agent.stop_session(sdk_session).await?,
             None => {}
         }
         // The answer comes when it has ended.
@@ -151,8 +151,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(())
     }
 
-    pub(in crate::account) async fn forget_session(&self, agent_session: &AgentSession) {
-        if let Err(error) = self.agent.forget_session(agent_session).await {
+    pub(in crate::account) async fn forget_session(&self, sdk_session: &SdkSession) {
+        if let Err(error) = self.agent.forget_session(sdk_session).await {
             let why = error.to_string();
             self.log(Level::Warn, Line { event: "session_not_forgotten", error: Some(&why), ..Line::default() });
         }

@@ -58,7 +58,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             },
             answer: answer.map(|answer| answer.text.as_str()),
             transcript: progress.waiting_transcript(),
-            agent_session: progress.agent_session.as_ref(),
+            sdk_session: progress.sdk_session.as_ref(),
             frees_key: outcome.code.is_some_and(may_be_sent_again),
         })?;
         self.clean_up_after(turn, progress, outcome, stored.is_none());

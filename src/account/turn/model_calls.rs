@@ -47,7 +47,7 @@ impl ModelCalls {
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// The running turn that a call is counted for: the one of the conversation that the container names, else the first.
     pub(in crate::account) fn begin_call(&self, call: &CallBegun) -> Result<TurnId, AccountError> {
-        self.turns.begin_call(call.agent_session.as_ref(), call.counts).ok_or_else(|| {
+        self.turns.begin_call(call.sdk_session.as_ref(), call.counts).ok_or_else(|| {
             self.log(Level::Warn, Line { event: "call_without_turn", ..Line::default() });
             AccountError::NoTurn
         })

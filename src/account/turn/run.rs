@@ -196,7 +196,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress.last_n = n;
         let kind = match frame.body {
             FrameBody::Started(started) => {
-                self.turns.set_agent_session(&turn.turn_id, &started.agent_session);
+                self.turns.set_sdk_session(&turn.turn_id, &started.sdk_session);
                 progress.started(started);
                 return Ok(None);
             }

@@ -105,21 +105,21 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             );
         }
         // Deleted while the container started, it is gone.
-        let mut agent_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.agent_session;
-        progress.agent_session.clone_from(&agent_session);
+        let mut sdk_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.sdk_session;
+        progress.sdk_session.clone_from(&sdk_session);
         // What the container holds of a turn that was cut short is not what is stored.
         let forgotten = replay || progress.cold_container || self.cut_short.borrow().contains(&turn.session_id);
-        let send_transcript = forgotten && agent_session.is_some() && self.store.has_transcript(&turn.session_id)?;
+        let send_transcript = forgotten && sdk_session.is_some() && self.store.has_transcript(&turn.session_id)?;
         if forgotten && !send_transcript {
             // A conversation whose first turn left no transcript begins anew.
-            agent_session = None;
+            sdk_session = None;
         }
         let transcript = send_transcript.then(|| self.transcript(&turn.session_id));
         let request = TurnRequest {
             turn_id: &turn.turn_id,
-            agent_session: agent_session.as_ref(),
+            sdk_session: sdk_session.as_ref(),
             prompt: &work.prompt,
-            resume: agent_session.is_some(),
+            resume: sdk_session.is_some(),
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,
         };
