@@ -96,7 +96,7 @@ text_id!(
     /// The Claude Agent SDK's own session id, a UUID.
     SdkSession,
     |s| s.len() == 36 && Uuid::try_parse(s).is_ok(),
-    "an agent session is a hyphenated UUID"
+    "an SDK session is a hyphenated UUID"
 );
 
 text_id!(
