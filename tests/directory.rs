@@ -10,13 +10,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use claude_agent_service::directory::command::{Command, Reply};
-use claude_agent_service::directory::port::{Host, Unreachable};
+use claude_agent_service::directory::port::{Runtime, Unreachable};
 use claude_agent_service::directory::{Directory, PAGE, RUN_SLICE, RUN_WATCH, VISIT_TRIES, VISITS_AT_ONCE};
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{AccountId, Millis, PurgeOutcome, PurgeRun, RunId, Trigger};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::directory::{DirectoryStore, MAX_RUNS_KEPT};
-use support::runtime::{Runtime, drive, next_poll, poll};
+use support::runtime::{VirtualRuntime, drive, next_poll, poll};
 use support::{NOW, Rusqlite};
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ type Answer = Rc<dyn Fn(&str) -> Result<PurgeOutcome, Unreachable>>;
 
 #[derive(Clone)]
 struct World {
-    runtime: Runtime,
+    runtime: VirtualRuntime,
     answer: Rc<RefCell<Answer>>,
     visits: Rc<RefCell<Vec<String>>>,
     visiting: Rc<Cell<usize>>,
@@ -37,7 +37,7 @@ struct World {
     hangs: Rc<Cell<bool>>,
 }
 
-impl Host for World {
+impl Runtime for World {
     fn now(&self) -> Millis {
         self.runtime.now.get()
     }
@@ -96,7 +96,7 @@ impl Fixture {
     fn new(count: i64) -> Self {
         let sql = Rusqlite::in_memory();
         let world = World {
-            runtime: Runtime::new(),
+            runtime: VirtualRuntime::new(),
             answer: Rc::new(RefCell::new(Rc::new(|_| Ok(emptied(2))))),
             visits: Rc::default(),
             visiting: Rc::default(),

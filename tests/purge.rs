@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use claude_agent_service::account::command::{Command, Reply};
-use claude_agent_service::account::host::Host;
+use claude_agent_service::account::runtime::Runtime;
 use claude_agent_service::account::wake::WATCH;
 use claude_agent_service::domain::PurgeOutcome;
 use claude_agent_service::store::retention::PURGE_BATCH;

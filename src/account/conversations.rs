@@ -2,13 +2,13 @@
 
 use super::Account;
 use super::command::{AccountError, Reply};
-use super::host::Host;
+use super::runtime::Runtime;
 use crate::agent::Container;
 use crate::domain::{MetadataPatch, Millis, Page, SearchTerms, SessionId, Title};
 use crate::store::conversations::ACCESS_RESOLUTION;
 use crate::store::sql::Sql;
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime> Account<S, C, R> {
     pub(super) fn list_conversations(
         &self,
         limit: u32,

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::command::AccountError;
-use super::host::{Host, Registry};
+use super::runtime::{Directory, Runtime};
 use super::wake::Purge;
 use super::{Account, Deferred};
 use crate::agent::Container;
@@ -32,7 +32,7 @@ struct Slice {
     oldest_access: Option<Millis>,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Deletes what is due for up to [`PURGE_SLICE`]. One slice runs at a time; a second waits and finds what the first left.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             // The one before has left nothing.
             return Ok(PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None });
         }
-        let began = self.host.now();
+        let began = self.runtime.now();
         self.purge.set(Purge::Running);
         let outcome = self.purge_slice(began).await.and_then(|slice| self.end_slice(slice));
         let paused = matches!(&outcome, Ok(slice) if slice.more);
@@ -80,7 +80,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     async fn purge_slice(&self, began: Millis) -> Result<Slice, AccountError> {
         let mut slice = Slice::default();
         loop {
-            let cutoff = self.cutoff(self.host.now());
+            let cutoff = self.cutoff(self.runtime.now());
             let batch = match self.store.transaction(|| self.store.purge_batch(cutoff)) {
                 Ok(batch) => batch,
                 Err(error) => {
@@ -94,12 +94,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             if batch.conversations < PURGE_BATCH {
                 return Ok(slice);
             }
-            if self.host.now().since(began) >= PURGE_SLICE {
+            if self.runtime.now().since(began) >= PURGE_SLICE {
                 slice.more = true;
                 return Ok(slice);
             }
             self.set_alarm()?;
-            self.host.sleep(Duration::ZERO).await;
+            self.runtime.sleep(Duration::ZERO).await;
         }
     }
 
@@ -152,8 +152,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let Some(oldest) = self.store.unregistered_since()? else { return Ok(()) };
         self.registering.set(true);
         let account = Rc::clone(self);
-        self.host.spawn(async move {
-            let answer = account.host.register(&account.id, oldest).await;
+        self.runtime.spawn(async move {
+            let answer = account.runtime.register(&account.id, oldest).await;
             account.registering.set(false);
             if let Err(error) = answer {
                 account.log_failure(Level::Warn, "not_registered", &error);
@@ -174,7 +174,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             more: Some(slice.more),
             emptied: Some(slice.emptied),
             rows_written: Some(self.store.rows_written()),
-            total_ms: u64::try_from(self.host.now().since(began).as_millis()).ok(),
+            total_ms: u64::try_from(self.runtime.now().since(began).as_millis()).ok(),
             ..Line::default()
         };
         self.log(if slice.errors > 0 { Level::Warn } else { Level::Info }, line);

@@ -13,7 +13,7 @@ use crate::log::{Level, Line};
 pub struct Unreachable(pub String);
 
 /// What a shard needs of the runtime.
-pub trait Host: 'static {
+pub trait Runtime: 'static {
     /// The time.
     fn now(&self) -> Millis;
 

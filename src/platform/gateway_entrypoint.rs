@@ -9,7 +9,7 @@ use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{self, Js, WorkerContext, head};
-use super::{host, http, relay, stub, vars};
+use super::{http, relay, runtime, stub, vars};
 use crate::account::command::{CallBegun, CallEnded, Command, Envelope};
 use crate::api::answer::TURN_HEADER;
 use crate::api::query::Target;
@@ -44,8 +44,8 @@ struct Call {
 /// Where the runtime fails to make a response.
 #[wasm_bindgen]
 pub fn gateway(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Js {
-    let begun_at = host::now();
-    let request_id = host::request_id(begun_at);
+    let begun_at = runtime::now();
+    let request_id = runtime::request_id(begun_at);
     let context: WorkerContext = JsValue::from(context).unchecked_into();
     let account = Reflect::get(&context.props(), &ACCOUNT_PROP.into()).ok().and_then(|name| name.as_string());
     let known = account.and_then(|name| AccountId::try_from(name).ok()).zip(vars::config(&env).ok());
@@ -67,7 +67,7 @@ fn refusal(refused: &Refused, request_id: &RequestId) -> Js {
         error: Some(&refused.message),
         ..Line::default()
     };
-    host::log(Level::Warn, &line);
+    runtime::log(Level::Warn, &line);
     bindings::plain_response(&JsValue::from_str(&refused.body()), refused.status, request_id.as_str()).map(Into::into)
 }
 
@@ -131,7 +131,7 @@ impl Call {
 
     /// Tells the account how a call ended. What cannot be told is in the log.
     async fn end(&self, turn_id: &TurnId, status: u16, told: Metered, retry_after_s: Option<u64>) {
-        let total_ms = u64::try_from(host::now().since(self.begun_at).as_millis()).unwrap_or(u64::MAX);
+        let total_ms = u64::try_from(runtime::now().since(self.begun_at).as_millis()).unwrap_or(u64::MAX);
         let (turn_id, Metered { model, usage }) = (turn_id.clone(), told);
         let command = Command::EndCall(CallEnded { turn_id, status, model, usage, total_ms, retry_after_s });
         let envelope = Envelope::new(self.request_id.clone(), command);
@@ -186,7 +186,7 @@ impl Call {
 
     fn log(&self, event: &str, why: &str) {
         let line = Line { event, request_id: Some(&self.request_id), error: Some(why), ..Line::default() };
-        host::log(Level::Warn, &line);
+        runtime::log(Level::Warn, &line);
     }
 }
 

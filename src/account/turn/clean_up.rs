@@ -10,7 +10,7 @@ use futures_util::future::{Either, select};
 use super::finish::Outcome;
 use super::progress::Progress;
 use crate::account::Account;
-use crate::account::host::{Host, Registry};
+use crate::account::runtime::{Directory, Runtime};
 use crate::agent::{AgentError, Container};
 use crate::domain::{SdkSession, SessionId, TurnId};
 use crate::log::{Level, Line};
@@ -37,7 +37,7 @@ struct Leaving {
     deleted: bool,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Ends in the container what nobody may ask for any more. A turn that ended by itself it forgets with the conversation's next.
     pub(in crate::account) fn clean_up_after(
         self: &Rc<Self>,
@@ -67,11 +67,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             deleted,
         };
         self.leaving.borrow_mut().push(left.session_id.clone());
-        self.host.spawn(Rc::clone(self).see_off(left));
+        self.runtime.spawn(Rc::clone(self).see_off(left));
     }
 
     async fn see_off(self: Rc<Self>, left: Leaving) {
-        let outcome = match select(pin!(self.leave(&left)), pin!(self.host.sleep(LEAVE_LIMIT))).await {
+        let outcome = match select(pin!(self.leave(&left)), pin!(self.runtime.sleep(LEAVE_LIMIT))).await {
             Either::Left((outcome, _)) => outcome.map_err(|error| error.to_string()),
             Either::Right(_) => Err("it took too long".to_owned()),
         };
@@ -105,7 +105,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
                 Ok(()) | Err(_) => return Ok(()),
             }
-            self.host.sleep(pause).await;
+            self.runtime.sleep(pause).await;
             tries += 1;
             pause *= 2;
         }
@@ -129,7 +129,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             return;
         }
         let account = Rc::clone(self);
-        self.host.spawn(async move {
+        self.runtime.spawn(async move {
             if account.end_orphans().await.is_err() && account.store.is_made() {
                 account.orphan_looks.set(more_looks);
                 drop(account.set_alarm());

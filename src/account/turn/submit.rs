@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::progress::Progress;
 use super::state::Signal;
 use crate::account::Account;
-use crate::account::host::{Host, Registry};
+use crate::account::runtime::{Directory, Runtime};
 use crate::agent::{AgentError, Container, ContainerError, Frames, Pieces, Readiness, TurnRequest};
 use crate::domain::SessionId;
 use crate::log::{Level, Line};
@@ -23,7 +23,7 @@ pub(in crate::account) const FIRST_ATTACH_PAUSE: Duration = Duration::from_milli
 const ROOM_PAUSE: Duration = Duration::from_millis(250);
 const ROOM_TRIES: u32 = 100;
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Gives the turn to the container, starting it and replaying the transcript where that is needed.
     pub(in crate::account) async fn submit(
         self: &Rc<Self>,
@@ -46,7 +46,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     if waits < ROOM_TRIES =>
                 {
                     waits += 1;
-                    self.host.sleep(ROOM_PAUSE).await;
+                    self.runtime.sleep(ROOM_PAUSE).await;
                 }
                 SubmitError::Agent(
                     error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess),
@@ -84,7 +84,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         replay: bool,
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, SubmitError> {
-        let asked_at = self.host.now();
+        let asked_at = self.runtime.now();
         let busy = self.turns.running_count() > 1;
         let readiness = self.ensure_agent(busy).await.map_err(SubmitError::Start)?;
         if readiness == Readiness::Replaced {
@@ -98,7 +98,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 Line {
                     event: "container_started",
                     turn_id: Some(&turn.turn_id),
-                    total_ms: u64::try_from(self.host.now().since(asked_at).as_millis()).ok(),
+                    total_ms: u64::try_from(self.runtime.now().since(asked_at).as_millis()).ok(),
                     instance: instance.as_deref(),
                     ..Line::default()
                 },
@@ -184,7 +184,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
                 Err(error) => self.log_turn_problem(turn, "attach_failed", &error),
             }
-            self.host.sleep(pause).await;
+            self.runtime.sleep(pause).await;
             pause *= 2;
         }
         self.agent.suspect();
