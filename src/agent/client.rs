@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::error::AgentError;
 use super::frames::Frames;
 use super::options::RunOptions;
-use super::port::{Body, Call, Container, ContainerError, Method, Pieces};
+use super::port::{Body, BodyChunks, Call, Container, ContainerError, Method};
 use crate::domain::{SdkSession, TurnId};
 
 /// How long a call that only tells the agent server something may take, and a question after its health.
@@ -177,7 +177,7 @@ impl<C: Container> Agent<C> {
     pub async fn run(
         &self,
         request: &TurnRequest<'_>,
-        transcript: Option<Pieces>,
+        transcript: Option<BodyChunks>,
     ) -> Result<Frames<C::Body>, AgentError> {
         let first = serde_json::to_string(request).map_err(|e| AgentError::Protocol(e.to_string()))?;
         let call = Call { body: Some(first + "\n"), more: transcript, ..self.call(Method::Post, "/turns".to_owned()) };

@@ -16,7 +16,7 @@ use crate::api::query::Target;
 use crate::config::Config;
 use crate::domain::{AccountId, Millis, RequestId, TurnId};
 use crate::gateway::body::BodyScan;
-use crate::gateway::headers::{RETRY_AFTER, SESSION_HEADER, passes, passes_back};
+use crate::gateway::headers::{RETRY_AFTER, SESSION_HEADER, forwards_header, may_return_header};
 use crate::gateway::meter::{Meter, Metered};
 use crate::gateway::{self, Refused};
 use crate::log::{Level, Line};
@@ -93,7 +93,7 @@ impl Call {
             // This refusal may end the turn: what it asks for is known before.
             self.end(&turn_id, answer.status(), Metered::default(), retry_after_s).await;
         }
-        if !gateway::passes_back(answer.status()) {
+        if !gateway::may_return_status(answer.status()) {
             self.log("model_redirects", "MODEL_API_URL answers with a redirect");
             return Err(Refused::unreachable());
         }
@@ -103,7 +103,7 @@ impl Call {
         } else {
             answer.body().into()
         };
-        let names = kept(&bindings::header_names(&answer.headers()), passes_back);
+        let names = kept(&bindings::header_names(&answer.headers()), may_return_header);
         bindings::pass_back(&body, &answer, &names).map(Into::into).map_err(|error| self.broken(&error))
     }
 
@@ -142,7 +142,7 @@ impl Call {
 
     /// Sends the call. A body that asks for what may not be had is cut before its end: the model's API has nothing to answer then.
     async fn send(&self, destination: &str, (name, value): (&str, String)) -> Result<web_sys::Response, Refused> {
-        let names = kept(&bindings::header_names(&self.request.headers()), passes);
+        let names = kept(&bindings::header_names(&self.request.headers()), forwards_header);
         let (body, verdict) = match BodyScan::wanted(&self.config) {
             None => (self.request.body().into(), relay::Verdict::default()),
             Some(scan) => relay::scanned(&self.request, scan).map_err(|error| self.broken(&error))?,

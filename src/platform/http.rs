@@ -14,7 +14,7 @@ use super::bindings::{Js, Readable, Reader, Writer, respond, responder, transfor
 use super::interned::interned;
 use super::{panic_guard, runtime};
 use crate::account::turn::events::Subscription;
-use crate::agent::Pieces;
+use crate::agent::BodyChunks;
 use crate::api::answer::{Answer, Body, CACHE_CONTROL};
 use crate::api::problem::ApiError;
 use crate::api::sse;
@@ -85,7 +85,7 @@ fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
 }
 
 /// A body that is sent piece by piece, as fast as it is taken. It is cut where a piece cannot be had.
-pub fn piecewise(first: String, mut more: Pieces) -> Js {
+pub fn piecewise(first: String, mut more: BodyChunks) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());

@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::state::Signal;
 use crate::account::Account;
 use crate::account::runtime::{Directory, Runtime};
-use crate::agent::{AgentError, Container, ContainerError, Frames, Pieces, Readiness, TurnRequest};
+use crate::agent::{AgentError, BodyChunks, Container, ContainerError, Frames, Readiness, TurnRequest};
 use crate::domain::SessionId;
 use crate::log::{Level, Line};
 use crate::store::StoreError;
@@ -153,7 +153,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// The stored transcript, a row at a time: whole, it may be larger than an object's memory.
-    fn transcript(self: &Rc<Self>, session_id: &SessionId) -> Pieces {
+    fn transcript(self: &Rc<Self>, session_id: &SessionId) -> BodyChunks {
         let (account, session_id, mut last) = (Rc::clone(self), session_id.clone(), 0);
         Box::new(move || {
             let row = account.store.transcript_row(&session_id, last).map_err(|e| ContainerError(e.to_string()))?;
