@@ -10,13 +10,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use claude_agent_service::directory::command::{Command, Reply};
-use claude_agent_service::directory::port::{Host, Unreachable};
+use claude_agent_service::directory::port::{Runtime, Unreachable};
 use claude_agent_service::directory::{Directory, PAGE, RUN_SLICE, RUN_WATCH, VISIT_TRIES, VISITS_AT_ONCE};
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Millis, PurgeRun, RunId, Trigger, Visit};
+use claude_agent_service::domain::{AccountId, Millis, PurgeOutcome, PurgeRun, RunId, Trigger};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::directory::{DirectoryStore, MAX_RUNS_KEPT};
-use support::runtime::{Runtime, drive, next_poll, poll};
+use support::runtime::{VirtualRuntime, drive, next_poll, poll};
 use support::{NOW, Rusqlite};
 use uuid::Uuid;
 
@@ -25,11 +25,11 @@ const CUTOFF: Millis = Millis::new(NOW.get() - 30 * 86_400_000);
 /// Not due for an hour.
 const FRESH: Millis = Millis::new(CUTOFF.get() + 3_600_000);
 
-type Answer = Rc<dyn Fn(&str) -> Result<Visit, Unreachable>>;
+type Answer = Rc<dyn Fn(&str) -> Result<PurgeOutcome, Unreachable>>;
 
 #[derive(Clone)]
 struct World {
-    runtime: Runtime,
+    runtime: VirtualRuntime,
     answer: Rc<RefCell<Answer>>,
     visits: Rc<RefCell<Vec<String>>>,
     visiting: Rc<Cell<usize>>,
@@ -37,7 +37,7 @@ struct World {
     hangs: Rc<Cell<bool>>,
 }
 
-impl Host for World {
+impl Runtime for World {
     fn now(&self) -> Millis {
         self.runtime.now.get()
     }
@@ -54,7 +54,7 @@ impl Host for World {
         self.runtime.log.borrow_mut().push(line.json());
     }
 
-    async fn visit(&self, account_id: &AccountId) -> Result<Visit, Unreachable> {
+    async fn visit(&self, account_id: &AccountId) -> Result<PurgeOutcome, Unreachable> {
         self.visits.borrow_mut().push(account_id.to_string());
         self.visiting.set(self.visiting.get() + 1);
         self.most_at_once.set(self.most_at_once.get().max(self.visiting.get()));
@@ -83,12 +83,12 @@ fn due(n: i64) -> Millis {
     Millis::new(CUTOFF.get() - 1_000_000 + n)
 }
 
-fn emptied(deleted: u64) -> Visit {
-    Visit { deleted, errors: 0, oldest_access_at: None }
+fn emptied(deleted: u64) -> PurgeOutcome {
+    PurgeOutcome { deleted, errors: 0, oldest_access_at: None }
 }
 
-fn left(oldest: Millis) -> Visit {
-    Visit { deleted: 1, errors: 0, oldest_access_at: Some(oldest) }
+fn left(oldest: Millis) -> PurgeOutcome {
+    PurgeOutcome { deleted: 1, errors: 0, oldest_access_at: Some(oldest) }
 }
 
 impl Fixture {
@@ -96,7 +96,7 @@ impl Fixture {
     fn new(count: i64) -> Self {
         let sql = Rusqlite::in_memory();
         let world = World {
-            runtime: Runtime::new(),
+            runtime: VirtualRuntime::new(),
             answer: Rc::new(RefCell::new(Rc::new(|_| Ok(emptied(2))))),
             visits: Rc::default(),
             visiting: Rc::default(),
@@ -112,7 +112,7 @@ impl Fixture {
         fixture
     }
 
-    fn answers(self, answer: impl Fn(&str) -> Result<Visit, Unreachable> + 'static) -> Self {
+    fn answers(self, answer: impl Fn(&str) -> Result<PurgeOutcome, Unreachable> + 'static) -> Self {
         *self.world.answer.borrow_mut() = Rc::new(answer);
         self
     }
@@ -249,7 +249,8 @@ fn an_account_that_answers_the_second_time_is_done() {
 
 #[test]
 fn an_account_that_cannot_delete_has_failed() {
-    let fixture = Fixture::new(1).answers(|_| Ok(Visit { deleted: 0, errors: 1, oldest_access_at: Some(due(0)) }));
+    let fixture =
+        Fixture::new(1).answers(|_| Ok(PurgeOutcome { deleted: 0, errors: 1, oldest_access_at: Some(due(0)) }));
     let run = fixture.run();
     assert_eq!((run.accounts_done, run.accounts_failed), (0, 1));
 }

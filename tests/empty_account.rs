@@ -43,7 +43,7 @@ fn commands() -> Vec<Command> {
         Command::DeleteConversation { session_id: session("s") },
         Command::ReadTurn { turn_id },
         Command::StorageStats,
-        Command::BeginCall(CallBegun { agent_session: None, counts: true }),
+        Command::BeginCall(CallBegun { sdk_session: None, counts: true }),
     ]
 }
 

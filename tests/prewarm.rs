@@ -14,7 +14,7 @@ use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, Containe
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::{Millis, RequestId};
 use support::account::{Fixture, World, new_account, start_turn};
-use support::runtime::Runtime;
+use support::runtime::VirtualRuntime;
 use support::{Rusqlite, at, made_store, session};
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ impl Body for Text {
 /// A container that starts, or not.
 #[derive(Clone)]
 struct Machine {
-    runtime: Runtime,
+    runtime: VirtualRuntime,
     starts: Rc<Cell<bool>>,
     runs: Rc<Cell<bool>>,
     started: Rc<Cell<u32>>,

@@ -13,14 +13,14 @@ use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::{
-    EventId, MetadataPatch, Millis, Page, RequestId, RunId, Title, Trigger, TurnOptions, Usage, Visit,
+    EventId, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger, TurnOptions, Usage,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use support::script::{Script, Step};
 use support::stage::Stage;
 use support::v1;
-use support::{agent_session, session, turn};
+use support::{sdk_session, session, turn};
 use uuid::Uuid;
 
 const COMMANDS: &str = include_str!("fixtures/protocol/v1/commands.jsonl");
@@ -84,7 +84,7 @@ fn commands() -> Vec<(Command, bool)> {
         Command::Purge,
         Command::Visit,
         Command::Prewarm,
-        Command::BeginCall(CallBegun { agent_session: Some(agent_session(1)), counts: true }),
+        Command::BeginCall(CallBegun { sdk_session: Some(sdk_session(1)), counts: true }),
         Command::EndCall(ended),
     ];
     let with_age = |command: Command| {
@@ -152,7 +152,7 @@ fn an_object_understands_every_command_of_version_1() {
 #[test]
 fn a_worker_understands_what_objects_of_version_1_reply() {
     for line in VISITS.lines() {
-        let visit: Visit = serde_json::from_str(line).unwrap();
+        let visit: PurgeOutcome = serde_json::from_str(line).unwrap();
         assert_eq!(serde_json::to_string(&visit).unwrap(), line);
     }
     for line in DIRECTORY_REPLIES.lines() {
@@ -230,10 +230,10 @@ fn a_container_of_version_1_understands_every_turn() {
         max_budget_usd: Some(0.5),
         mcp_servers: Some(&servers),
     };
-    let (turn_id, agent_session) = (turn(1), agent_session(1));
-    for (agent_session, options) in [(Some(&agent_session), all), (None, RunOptions::default())] {
+    let (turn_id, sdk_session) = (turn(1), sdk_session(1));
+    for (sdk_session, options) in [(Some(&sdk_session), all), (None, RunOptions::default())] {
         let request =
-            TurnRequest { turn_id: &turn_id, agent_session, prompt: "hi", resume: true, options, transcript: true };
+            TurnRequest { turn_id: &turn_id, sdk_session, prompt: "hi", resume: true, options, transcript: true };
         let json = serde_json::to_string(&request).unwrap();
         assert!(serde_json::from_str::<v1::TurnRequest>(&json).is_ok(), "{json}");
     }
@@ -311,4 +311,11 @@ fn the_health_of_version_1_tells_what_is_at_work() {
     let health: claude_agent_service::agent::client::Health = serde_json::from_str(HEALTH).unwrap();
     assert_eq!(health.instance, "1f0c2c52-7c58-4b42-9f3b-6a2f3b1f0002");
     assert_eq!(health.into_turns(), ["turn_0123456789abcdef0123456789abcdef".parse().unwrap()]);
+}
+
+#[test]
+fn what_a_gateway_asks_of_an_object_is_pinned() {
+    let begun = Command::BeginCall(CallBegun { sdk_session: Some(sdk_session(1)), counts: true });
+    let json = r#"{"begin_call":{"agent_session":"00000000-0000-0000-0000-000000000001","counts":true}}"#;
+    assert_eq!(serde_json::to_string(&begun).unwrap(), json);
 }

@@ -7,9 +7,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use claude_agent_service::account::command::{Command, Reply};
-use claude_agent_service::account::host::Host;
+use claude_agent_service::account::runtime::Runtime;
 use claude_agent_service::account::wake::WATCH;
-use claude_agent_service::domain::Visit;
+use claude_agent_service::domain::PurgeOutcome;
 use claude_agent_service::store::retention::PURGE_BATCH;
 use serde_json::json;
 use support::account::{BATCH, Fixture, start_turn};
@@ -27,7 +27,7 @@ fn a_purge_deletes_what_is_due_and_a_second_finds_nothing() {
 #[test]
 fn a_visit_tells_the_oldest_access_of_what_is_left() {
     let fixture = Fixture::new(3).when_due(at(3_000));
-    assert_eq!(fixture.visit(), Visit { deleted: 2, errors: 0, oldest_access_at: Some(at(3_000)) });
+    assert_eq!(fixture.visit(), PurgeOutcome { deleted: 2, errors: 0, oldest_access_at: Some(at(3_000)) });
 }
 
 #[test]
@@ -79,14 +79,14 @@ fn a_purge_that_waited_for_one_that_cleared_the_account_finds_nothing() {
     assert!(poll(first.as_mut()).is_none() && poll(second.as_mut()).is_none());
     drive(first);
     let Reply::Visited(visit) = drive(second) else { unreachable!() };
-    assert_eq!(visit, Visit { deleted: 0, errors: 0, oldest_access_at: None });
+    assert_eq!(visit, PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None });
     assert_eq!(fixture.tables(), [""; 0]);
 }
 
 #[test]
 fn an_account_left_empty_clears_its_storage_and_sets_no_alarm() {
     let fixture = Fixture::new(2).when_due(at(9_000));
-    assert_eq!(fixture.visit(), Visit { deleted: 2, errors: 0, oldest_access_at: None });
+    assert_eq!(fixture.visit(), PurgeOutcome { deleted: 2, errors: 0, oldest_access_at: None });
     assert_eq!(fixture.tables(), [""; 0]);
     assert_eq!(fixture.sleeps_until(), None);
 }
@@ -103,7 +103,7 @@ fn a_cleared_account_works_again() {
 #[test]
 fn an_empty_account_that_is_visited_clears_itself_again() {
     let fixture = Fixture::new(0);
-    assert_eq!(fixture.visit(), Visit { deleted: 0, errors: 0, oldest_access_at: None });
+    assert_eq!(fixture.visit(), PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None });
     assert_eq!(fixture.tables(), [""; 0]);
 }
 
@@ -111,7 +111,7 @@ fn an_empty_account_that_is_visited_clears_itself_again() {
 fn a_conversation_with_an_active_turn_is_left_and_keeps_the_account() {
     let fixture = Fixture::new(2).when_due(at(9_000));
     admit(&fixture.store, &admission(3, "c1", "goes on")).unwrap();
-    assert_eq!(fixture.visit(), Visit { deleted: 1, errors: 0, oldest_access_at: Some(at(1_000)) });
+    assert_eq!(fixture.visit(), PurgeOutcome { deleted: 1, errors: 0, oldest_access_at: Some(at(1_000)) });
     assert_eq!(fixture.left(), ["c1"]);
 }
 
@@ -120,7 +120,7 @@ fn a_running_container_forgets_what_was_deleted() {
     let fixture = Fixture::new(3).when_due(at(3_000));
     fixture.world.container_runs.set(true);
     assert_eq!(fixture.purge(), (2, 0));
-    let forget = format!("DELETE /sessions/{}", support::agent_session(1));
+    let forget = format!("DELETE /sessions/{}", support::sdk_session(1));
     assert_eq!(*fixture.world.container_calls.borrow(), [forget.clone(), forget]);
     assert!(fixture.world.container_runs.get(), "something is left in it");
 }

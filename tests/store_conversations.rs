@@ -9,7 +9,7 @@ use claude_agent_service::store::Store;
 use claude_agent_service::store::conversations::ACCESS_RESOLUTION;
 use claude_agent_service::store::reads::{Listing, MAX_DOCUMENT_CONVERSATIONS};
 use serde_json::{Value, json};
-use support::{Rusqlite, admission, admit, agent_session, at, exchange, session, store, turn};
+use support::{Rusqlite, admission, admit, at, exchange, sdk_session, session, store, turn};
 
 /// Conversations `c1` to `c<n>`, each touched a second after the one before.
 fn filled(n: u128) -> (Store<Rusqlite>, Rusqlite) {
@@ -202,7 +202,7 @@ fn a_change_sets_what_it_names_and_counts_as_an_access() {
 fn deleting_takes_messages_turns_and_transcript_along() {
     let (store, sql) = filled(2);
     exchange(&store, 3, "c1", "q", "a");
-    assert_eq!(store.delete_conversation(&session("c1")).unwrap(), Some(agent_session(1)));
+    assert_eq!(store.delete_conversation(&session("c1")).unwrap(), Some(sdk_session(1)));
     let rows = ["conversations", "messages", "turns", "transcripts"].map(|table| sql.count(table));
     assert_eq!(rows, [1, 2, 1, 1]);
     assert!(store.turn(&turn(2)).unwrap().is_some());

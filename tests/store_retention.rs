@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::store::retention::PURGE_BATCH;
-use support::{admission, admit, agent_session, at, exchange, session, store};
+use support::{admission, admit, at, exchange, sdk_session, session, store};
 
 #[test]
 fn due_is_what_was_not_touched_since_the_cutoff() {
@@ -44,12 +44,12 @@ fn a_batch_takes_messages_turns_and_transcripts_along_and_nothing_else() {
 }
 
 #[test]
-fn a_batch_tells_the_agent_sessions_that_it_deleted() {
+fn a_batch_tells_the_sdk_sessions_that_it_deleted() {
     let (store, _) = store();
     exchange(&store, 1, "c1", "q", "a");
     admit(&store, &admission(2, "never-answered", "q")).unwrap();
     support::finish(&store, &support::turn(2), "a", at(2_000)).unwrap();
-    assert_eq!(store.purge_batch(at(9_000)).unwrap().agent_sessions, [agent_session(1), agent_session(1)]);
+    assert_eq!(store.purge_batch(at(9_000)).unwrap().sdk_sessions, [sdk_session(1), sdk_session(1)]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod support;
 
-use claude_agent_service::domain::{Page, Words};
+use claude_agent_service::domain::{Page, SearchTerms};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::reads::Listing;
 use claude_agent_service::store::search::{MAX_SCANNED_BYTES, MAX_SCANNED_CONVERSATIONS};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use support::{Rusqlite, admission, admit, exchange, session, store};
 
 fn page(store: &Store<Rusqlite>, words: &str, limit: u32, page: &Page) -> Listing<String> {
-    store.search(&Words::try_from(words.to_owned()).unwrap(), limit, page).unwrap()
+    store.search(&SearchTerms::try_from(words.to_owned()).unwrap(), limit, page).unwrap()
 }
 
 fn ids(listing: &Listing<String>) -> Vec<String> {

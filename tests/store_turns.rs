@@ -6,7 +6,7 @@ mod support;
 use claude_agent_service::domain::{Failure, FailureCode, TurnStatus, Usage};
 use claude_agent_service::store::MAX_ROW_TEXT_BYTES;
 use claude_agent_service::store::turns::{LastEvents, Origin, TurnEnd};
-use support::{USAGE, admission, admit, agent_session, at, exchange, finish, made_store, session, store, turn};
+use support::{USAGE, admission, admit, at, exchange, finish, made_store, sdk_session, session, store, turn};
 
 #[test]
 fn admission_stores_the_conversation_the_query_and_the_turn() {
@@ -94,14 +94,14 @@ fn active_turns_are_known_as_they_are_stored_after_every_write() {
 }
 
 #[test]
-fn an_active_turn_knows_its_conversations_agent_session() {
+fn an_active_turn_knows_its_conversations_sdk_session() {
     let (store, _) = store();
     admit(&store, &admission(1, "a", "x")).unwrap();
-    assert_eq!(store.origin_of(&turn(1)).unwrap(), Some(Origin { agent_session: None }));
+    assert_eq!(store.origin_of(&turn(1)).unwrap(), Some(Origin { sdk_session: None }));
     finish(&store, &turn(1), "done", at(0)).unwrap();
     assert_eq!(store.origin_of(&turn(1)).unwrap(), None, "it has ended");
     admit(&store, &admission(2, "a", "x")).unwrap();
-    assert_eq!(store.origin_of(&turn(2)).unwrap(), Some(Origin { agent_session: Some(agent_session(1)) }));
+    assert_eq!(store.origin_of(&turn(2)).unwrap(), Some(Origin { sdk_session: Some(sdk_session(1)) }));
     store.delete_conversation(&session("a")).unwrap();
     assert_eq!(store.origin_of(&turn(2)).unwrap(), None, "it is deleted");
 }
@@ -134,7 +134,7 @@ fn the_end_of_a_turn_counts_in_its_conversation() {
     exchange(&store, 1, "a", "q", "four");
     exchange(&store, 2, "a", "q", "four");
     let conversation = store.conversation(&session("a")).unwrap().unwrap();
-    assert_eq!(conversation.agent_session, Some(agent_session(1)));
+    assert_eq!(conversation.sdk_session, Some(sdk_session(1)));
     assert_eq!(conversation.last_accessed_at, at(2_000));
     let twice = Usage {
         input_tokens: 20,

@@ -61,7 +61,7 @@ fn what_a_container_says_is_cut_before_it_is_told_or_logged() {
     let turn = stage.query_that("a", Script::new([Step::Line(line)]));
     stage.settle();
     assert_eq!(stage.end(&turn), "agent_failed");
-    let lines = stage.host.log_lines();
+    let lines = stage.runtime.log_lines();
     assert!(lines.iter().all(|line| line.len() < 1_200), "{lines:?}");
     let failed = json!({ "type": "result", "status": "failed", "error": { "code": "model_failed", "message": word } });
     let turn = stage.query_that("b", Script::new([Step::Frame(failed)]));

@@ -129,7 +129,7 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
     stage.pass(Duration::from_mins(2));
     stage.settle();
 
-    prop_assert_eq!(stage.container.at_work(), [""; 0], "at work: {:?}", stage.host.log_lines());
+    prop_assert_eq!(stage.container.at_work(), [""; 0], "at work: {:?}", stage.runtime.log_lines());
     prop_assert!(asked.iter().all(|sent| sent.borrow().is_some()), "a caller hears nothing");
     let mut ends = BTreeMap::<String, usize>::new();
     for line in stage.logged("turn_ended") {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use claude_agent_service::account::host::Host;
+use claude_agent_service::account::runtime::Runtime;
 use claude_agent_service::account::wake::{REGISTER_RETRY, WATCH};
 use support::account::{BATCH, Fixture, backstop, new_account, start_turn};
 use support::at;

@@ -19,7 +19,7 @@ const MAX_LOGGED_OPTIONS = 8;
 const MAX_LOGGED_NAME_CHARS = 64;
 
 export const TURN_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
-export const AGENT_SESSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+export const SDK_SESSION = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The caller's fault; the message says what to mend. */
 export class InvalidRequest extends Error {}
@@ -40,7 +40,7 @@ function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string
   const { turn_id, agent_session, prompt, resume, options, transcript } = body;
   if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
   const session = agent_session ?? null;
-  if (session !== null && (typeof session !== "string" || !AGENT_SESSION.test(session))) {
+  if (session !== null && (typeof session !== "string" || !SDK_SESSION.test(session))) {
     throw new InvalidRequest("agent_session must be null or a UUID in lower case");
   }
   if (typeof prompt !== "string" || prompt.trim() === "") throw new InvalidRequest("prompt must be a string that is not blank");

@@ -8,16 +8,16 @@ import { accessRule } from "./access.ts";
 import type { Denial } from "./access.ts";
 import type { Frame } from "./frames.ts";
 import { log, reason } from "./log.ts";
-import { AGENT_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
+import { SDK_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
 import type { Refusal, Sessions } from "./sessions.ts";
 import type { Turn, Turns } from "./turns.ts";
 
 /** Longer than its caller keeps an idle connection: the caller closes first, and no request meets a closing one. */
 const KEEP_ALIVE_MS = 10 * 60_000;
 /** What nobody looks out for waits so long for other frames to go with. */
-const PATIENT_WAIT_MS = 25;
+const BATCH_WAIT_MS = 25;
 /** Transcripts are kept for the turn's end, and a message says again what its deltas said. */
-const PATIENT: readonly Frame["type"][] = ["transcript", "transcript_part", "message"];
+const BATCHED_TYPES: readonly Frame["type"][] = ["transcript", "transcript_part", "message"];
 /** Frames that go together make a piece of about this length at most. */
 const MAX_PIECE_CHARS = 64 * 1024;
 
@@ -158,7 +158,7 @@ function streamFrames(response: ServerResponse, turn: Turn, after: number): void
   const unsubscribe = frames.subscribe({
     wake(type) {
       if (type === "end") write();
-      else if (PATIENT.includes(type)) later ??= setTimeout(write, PATIENT_WAIT_MS);
+      else if (BATCHED_TYPES.includes(type)) later ??= setTimeout(write, BATCH_WAIT_MS);
       else soon ??= setImmediate(write);
     },
   });
@@ -185,7 +185,7 @@ function turnOf({ turns }: App, id = ""): Turn {
 }
 
 function sessionId(id = ""): string {
-  if (!AGENT_SESSION.test(id)) throw new InvalidRequest("agent_session must be a UUID in lower case");
+  if (!SDK_SESSION.test(id)) throw new InvalidRequest("agent_session must be a UUID in lower case");
   return id;
 }
 

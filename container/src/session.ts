@@ -61,7 +61,7 @@ export class Session {
       signal?.throwIfAborted();
       const process: AgentProcess = new AgentProcess({
         session: this.id,
-        resume: transcripts.hasTalk(this.id),
+        resume: transcripts.hasMessages(this.id),
         options,
         paths,
         user,

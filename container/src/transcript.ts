@@ -20,7 +20,7 @@ const MAX_WAITING_CHARS = 1024 * 1024;
 
 export type TranscriptLine = { subpath: string | null; entry: Entry };
 
-type Held = { bytes: number; talk: boolean; waiting: string; timer: NodeJS.Timeout | undefined; writing: Promise<void> };
+type Held = { bytes: number; hasMessages: boolean; waiting: string; timer: NodeJS.Timeout | undefined; writing: Promise<void> };
 
 export class Transcripts {
   /** What is here is whole. In order of use, the least recent first. */
@@ -39,8 +39,8 @@ export class Transcripts {
   }
 
   /** There is something to resume: an entry of the user's or the assistant's. */
-  hasTalk(session: string): boolean {
-    return this.#held.get(session)?.talk ?? false;
+  hasMessages(session: string): boolean {
+    return this.#held.get(session)?.hasMessages ?? false;
   }
 
   /** Holds a new conversation's transcript from its first entry on; one that is held stays as it is. */
@@ -49,7 +49,7 @@ export class Transcripts {
     const file = this.#fileOf(session);
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, "");
-    this.#held.set(session, { bytes: 0, talk: false, waiting: "", timer: undefined, writing: Promise.resolve() });
+    this.#held.set(session, { bytes: 0, hasMessages: false, waiting: "", timer: undefined, writing: Promise.resolve() });
   }
 
   /**
@@ -63,7 +63,7 @@ export class Transcripts {
     const bytes = Buffer.byteLength(text);
     held.bytes += bytes;
     this.#bytes += bytes;
-    held.talk ||= lines.some(({ entry }) => entry.type === "user" || entry.type === "assistant");
+    held.hasMessages ||= lines.some(({ entry }) => entry.type === "user" || entry.type === "assistant");
     this.#held.delete(session);
     this.#held.set(session, held);
     held.waiting += text;

@@ -59,7 +59,7 @@ describe("a transcript", () => {
     const held = new Transcripts(fileOf);
     await held.open("c");
     held.append("c", [{ subpath: null, entry: { type: "queue-operation" } }]);
-    assert.deepEqual([held.has("c"), held.hasTalk("c")], [true, false]);
+    assert.deepEqual([held.has("c"), held.hasMessages("c")], [true, false]);
   });
 
   test("that is sent takes the place of the held one", async () => {

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use super::command::AccountError;
-use super::host::{Host, Registry};
+use super::runtime::{Directory, Runtime};
 use super::{Account, Deferred, wake};
 use crate::agent::Container;
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory where that is still to do,
     /// and sets the next alarm. What comes later, where something does, is a purge of what is due.
     ///
@@ -25,7 +25,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             self.look_for_orphans(looks);
         }
         self.pump()?;
-        let now = self.host.now();
+        let now = self.runtime.now();
         if self.is_prewarming() {
             self.idle_since.set(Some(now));
         } else if !self.agent.is_running() {
@@ -51,7 +51,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     pub(super) fn set_alarm(&self) -> Result<(), AccountError> {
-        let now = self.host.now();
+        let now = self.runtime.now();
         let mut reasons = wake::Reasons {
             turn_active: self.turns.running_count() > 0
                 || !self.leaving.borrow().is_empty()
@@ -71,7 +71,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             && wake::must_set(self.alarm.get(), at, now)
         {
             self.alarm.set(Some(at));
-            self.host.set_alarm(at);
+            self.runtime.set_alarm(at);
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use super::turn::events::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    AgentSession, Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, RequestId, SessionId, Title,
-    Turn, TurnId, TurnOptions, Usage, Visit, Words,
+    Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession,
+    SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
 
@@ -70,7 +70,7 @@ pub enum Command {
         /// Which page.
         page: Page,
         /// Those only whose title and messages hold these.
-        words: Option<Words>,
+        words: Option<SearchTerms>,
     },
     /// One conversation with its newest messages. Counts as an access.
     ReadConversation {
@@ -160,7 +160,8 @@ impl Command {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallBegun {
     /// The SDK's session that asks, as the container says; it decides only which of the running turns the call is counted for.
-    pub agent_session: Option<AgentSession>,
+    #[serde(rename = "agent_session")]
+    pub sdk_session: Option<SdkSession>,
     /// Whether the model answers it. Counting tokens is free.
     pub counts: bool,
 }
@@ -222,7 +223,7 @@ pub enum Reply<J> {
         /// How many were asked for.
         limit: u32,
         /// What was searched for.
-        words: Option<Words>,
+        words: Option<SearchTerms>,
         /// The page after it, where there is one.
         next: Option<Page>,
     },
@@ -270,9 +271,9 @@ pub enum Reply<J> {
         started: bool,
     },
     /// What was due is gone.
-    Purged(Visit),
+    Purged(PurgeOutcome),
     /// The answer to a visit of the directory.
-    Visited(Visit),
+    Visited(PurgeOutcome),
     /// The call may be made; it is counted for this turn.
     CallBegun(TurnId),
     /// It is known now.

@@ -2,18 +2,18 @@
 
 use super::Account;
 use super::command::{AccountError, Reply};
-use super::host::Host;
+use super::runtime::Runtime;
 use crate::agent::Container;
-use crate::domain::{MetadataPatch, Millis, Page, SessionId, Title, Words};
+use crate::domain::{MetadataPatch, Millis, Page, SearchTerms, SessionId, Title};
 use crate::store::conversations::ACCESS_RESOLUTION;
 use crate::store::sql::Sql;
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime> Account<S, C, R> {
     pub(super) fn list_conversations(
         &self,
         limit: u32,
         page: &Page,
-        words: Option<Words>,
+        words: Option<SearchTerms>,
     ) -> Result<Reply<S::Json>, AccountError> {
         let listing = match &words {
             Some(words) => self.store.search(words, limit, page)?,

@@ -4,11 +4,11 @@
 mod alarm;
 pub mod command;
 mod conversations;
-pub mod host;
 mod nothing;
 mod prewarm;
 mod purge;
 mod queue;
+pub mod runtime;
 pub mod turn;
 pub mod wake;
 
@@ -20,7 +20,7 @@ use std::rc::Rc;
 use futures_util::lock::Mutex;
 
 use command::{AccountError, Command, Envelope, Reply};
-use host::{Host, Registry};
+use runtime::{Directory, Runtime};
 use turn::active::ActiveTurns;
 use turn::events::{Subscription, announcement};
 
@@ -44,12 +44,12 @@ pub enum Response<J> {
 }
 
 /// One account.
-pub struct Account<S, C, H> {
+pub struct Account<S, C, R> {
     id: AccountId,
     log_id: String,
     store: Store<S>,
     agent: Agent<C>,
-    host: H,
+    runtime: R,
     config: Config,
     turns: ActiveTurns,
     /// The conversations of turns that have ended here and not yet in the container.
@@ -69,16 +69,16 @@ pub struct Account<S, C, H> {
     registering: Cell<bool>,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// The account whose database `store` is and whose container `agent` speaks to.
-    pub fn new(id: AccountId, store: Store<S>, agent: Agent<C>, host: H, config: Config) -> Self {
+    pub fn new(id: AccountId, store: Store<S>, agent: Agent<C>, runtime: R, config: Config) -> Self {
         let log_id = digest::account(id.as_str());
         Self {
             id,
             log_id,
             store,
             agent,
-            host,
+            runtime,
             config,
             turns: ActiveTurns::default(),
             leaving: RefCell::default(),
@@ -106,7 +106,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             return Ok(Response::Ready(reply));
         }
         self.wake_up()?;
-        let now = self.host.now();
+        let now = self.runtime.now();
         let reply = match envelope.command {
             Command::StartTurn(start) => {
                 return self.start_turn(&start, &envelope.request_id, envelope.again, now);
@@ -157,7 +157,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     /// Comes before every use of the storage in an event or after an await that the storage may have been cleared in.
     fn wake_up(self: &Rc<Self>) -> Result<(), AccountError> {
         if !self.store.is_made() {
-            self.store.make(self.host.now())?;
+            self.store.make(self.runtime.now())?;
         }
         if self.awake.replace(true) {
             return Ok(());
@@ -213,12 +213,12 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id)?;
-        let agent_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
+        let sdk_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
-        let is_running = self.turns.delete_conversation(session_id, agent_session.as_ref());
-        if let Some(agent_session) = agent_session.filter(|_| !is_running && self.agent.is_running()) {
+        let is_running = self.turns.delete_conversation(session_id, sdk_session.as_ref());
+        if let Some(sdk_session) = sdk_session.filter(|_| !is_running && self.agent.is_running()) {
             let account = Rc::clone(self);
-            self.host.spawn(async move { account.forget_session(&agent_session).await });
+            self.runtime.spawn(async move { account.forget_session(&sdk_session).await });
         }
         Ok(Reply::Deleted)
     }
@@ -239,7 +239,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     /// The token of a container that is about to start, stored: an object that comes after this one goes on with it.
     fn mint_token(&self) -> Result<String, ContainerError> {
         // Each has 74 random bits.
-        let token = format!("{}{}", self.host.uuid().simple(), self.host.uuid().simple());
+        let token = format!("{}{}", self.runtime.uuid().simple(), self.runtime.uuid().simple());
         self.agent_answered.set(false);
         let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
         stored.map_err(|error| ContainerError(error.to_string()))?;
@@ -248,6 +248,6 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     #[allow(clippy::large_types_passed_by_value, reason = "each line is made for this one call")]
     fn log(&self, level: Level, line: Line<'_>) {
-        self.host.log(level, &Line { account: Some(&self.log_id), ..line });
+        self.runtime.log(level, &Line { account: Some(&self.log_id), ..line });
     }
 }

@@ -3,15 +3,15 @@
 
 use super::Account;
 use super::command::{AccountError, Command, Reply};
-use super::host::{Host, Registry};
+use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::Visit;
+use crate::domain::PurgeOutcome;
 use crate::store::sql::Sql;
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// The reply to a command that finds nothing; none for one that stores something.
     pub(super) fn reply_of_nothing(&self, command: &Command) -> Result<Option<Reply<S::Json>>, AccountError> {
-        let visit = Visit { deleted: 0, errors: 0, oldest_access_at: None };
+        let visit = PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None };
         let reply = match command {
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
             Command::ListConversations { limit, words, .. } => {

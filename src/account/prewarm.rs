@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::Account;
-use super::host::{Host, Registry};
+use super::runtime::{Directory, Runtime};
 use crate::agent::{Container, Readiness};
 use crate::domain::Millis;
 use crate::log::{Level, Line};
@@ -18,7 +18,7 @@ pub struct Prewarm {
     starting: bool,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Starts the container if it does not run, and says whether this call began that. Within `CONTAINER_IDLE` it begins once: one that
     /// does not come up is not started again and again.
     pub(super) fn prewarm(self: &Rc<Self>, now: Millis) -> bool {
@@ -28,7 +28,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         self.prewarm.set(Some(Prewarm { began_at: now, starting: true }));
         let account = Rc::clone(self);
-        self.host.spawn(async move { account.start_ahead(now).await });
+        self.runtime.spawn(async move { account.start_ahead(now).await });
         true
     }
 
@@ -48,7 +48,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         // The alarm stops the container, whatever becomes of the memory of this object.
         self.rest_from(began_at);
         let outcome = self.ensure_agent(false).await;
-        let now = self.host.now();
+        let now = self.runtime.now();
         self.prewarm.set(Some(Prewarm { began_at, starting: false }));
         let (total_ms, instance) = (u64::try_from(now.since(began_at).as_millis()).ok(), self.agent.instance());
         match outcome {

@@ -8,11 +8,11 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::command::AccountError;
-use super::host::{Host, Registry};
+use super::runtime::{Directory, Runtime};
 use super::wake::Purge;
 use super::{Account, Deferred};
 use crate::agent::Container;
-use crate::domain::{AgentSession, Millis, Visit};
+use crate::domain::{Millis, PurgeOutcome, SdkSession};
 use crate::log::{Level, Line};
 use crate::store::retention::PURGE_BATCH;
 use crate::store::sql::Sql;
@@ -32,18 +32,18 @@ struct Slice {
     oldest_access: Option<Millis>,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Deletes what is due for up to [`PURGE_SLICE`]. One slice runs at a time; a second waits and finds what the first left.
     ///
     /// # Errors
     /// SQLite's, where not even the rest can be told.
-    pub(super) async fn purge(self: Rc<Self>) -> Result<Visit, AccountError> {
+    pub(super) async fn purge(self: Rc<Self>) -> Result<PurgeOutcome, AccountError> {
         let _one_at_a_time = self.purge_lock.lock().await;
         if !self.store.is_made() {
             // The one before has left nothing.
-            return Ok(Visit { deleted: 0, errors: 0, oldest_access_at: None });
+            return Ok(PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None });
         }
-        let began = self.host.now();
+        let began = self.runtime.now();
         self.purge.set(Purge::Running);
         let outcome = self.purge_slice(began).await.and_then(|slice| self.end_slice(slice));
         let paused = matches!(&outcome, Ok(slice) if slice.more);
@@ -59,7 +59,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             self.set_alarm()?;
         }
-        Ok(Visit { deleted: slice.deleted, errors: slice.errors, oldest_access_at: slice.oldest_access })
+        Ok(PurgeOutcome { deleted: slice.deleted, errors: slice.errors, oldest_access_at: slice.oldest_access })
     }
 
     /// What an alarm has to purge, as a task of that alarm; none where nothing is due or it is being done.
@@ -80,7 +80,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     async fn purge_slice(&self, began: Millis) -> Result<Slice, AccountError> {
         let mut slice = Slice::default();
         loop {
-            let cutoff = self.cutoff(self.host.now());
+            let cutoff = self.cutoff(self.runtime.now());
             let batch = match self.store.transaction(|| self.store.purge_batch(cutoff)) {
                 Ok(batch) => batch,
                 Err(error) => {
@@ -90,27 +90,26 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
             };
             slice.deleted += u64::from(batch.conversations);
-            slice.errors += self.forget_sessions(batch.agent_sessions).await;
+            slice.errors += self.forget_sessions(batch.sdk_sessions).await;
             if batch.conversations < PURGE_BATCH {
                 return Ok(slice);
             }
-            if self.host.now().since(began) >= PURGE_SLICE {
+            if self.runtime.now().since(began) >= PURGE_SLICE {
                 slice.more = true;
                 return Ok(slice);
             }
             self.set_alarm()?;
-            self.host.sleep(Duration::ZERO).await;
+            self.runtime.sleep(Duration::ZERO).await;
         }
     }
 
     /// Lets a running container forget what was deleted; returns how often it did not.
-    async fn forget_sessions(&self, agent_sessions: Vec<AgentSession>) -> u64 {
-        if agent_sessions.is_empty() || !self.agent.is_running() {
+    async fn forget_sessions(&self, sdk_sessions: Vec<SdkSession>) -> u64 {
+        if sdk_sessions.is_empty() || !self.agent.is_running() {
             return 0;
         }
-        let forget = |session: AgentSession| async move { self.agent.forget_session(&session).await };
-        let outcomes: Vec<_> =
-            stream::iter(agent_sessions).map(forget).buffer_unordered(FORGET_AT_ONCE).collect().await;
+        let forget = |session: SdkSession| async move { self.agent.forget_session(&session).await };
+        let outcomes: Vec<_> = stream::iter(sdk_sessions).map(forget).buffer_unordered(FORGET_AT_ONCE).collect().await;
         let mut failed = 0;
         for error in outcomes.into_iter().filter_map(Result::err) {
             failed += 1;
@@ -153,8 +152,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let Some(oldest) = self.store.unregistered_since()? else { return Ok(()) };
         self.registering.set(true);
         let account = Rc::clone(self);
-        self.host.spawn(async move {
-            let answer = account.host.register(&account.id, oldest).await;
+        self.runtime.spawn(async move {
+            let answer = account.runtime.register(&account.id, oldest).await;
             account.registering.set(false);
             if let Err(error) = answer {
                 account.log_failure(Level::Warn, "not_registered", &error);
@@ -175,7 +174,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             more: Some(slice.more),
             emptied: Some(slice.emptied),
             rows_written: Some(self.store.rows_written()),
-            total_ms: u64::try_from(self.host.now().since(began).as_millis()).ok(),
+            total_ms: u64::try_from(self.runtime.now().since(began).as_millis()).ok(),
             ..Line::default()
         };
         self.log(if slice.errors > 0 { Level::Warn } else { Level::Info }, line);

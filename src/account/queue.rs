@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::command::{AccountError, AnswerForm, Reply, StartTurn};
-use super::host::{Host, Registry};
+use super::runtime::{Directory, Runtime};
 use super::turn::run;
 use super::{Account, Response};
 use crate::agent::Container;
@@ -12,7 +12,7 @@ use crate::store::sql::Sql;
 use crate::store::transactions::Admission;
 use crate::store::turns::{ActiveTurn, TurnWork};
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     pub(super) fn start_turn(
         self: &Rc<Self>,
         start: &StartTurn,
@@ -69,14 +69,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         {
             return if stored_hash == *hash { Ok((turn_id, true)) } else { Err(AccountError::KeyReused) };
         }
-        let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.host.uuid()));
+        let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.runtime.uuid()));
         let active = self.store.active_turns()?;
         let queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
         if queued >= self.config.max_queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
         }
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
-        let turn_id = TurnId::new(self.host.uuid());
+        let turn_id = TurnId::new(self.runtime.uuid());
         self.store.admit(&Admission {
             account_id: &self.id,
             turn_id: &turn_id,
@@ -126,7 +126,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             } else if turn.status == TurnStatus::Queued
                 && self.has_room_for(&turn.session_id, &self.store.active_turns()?)
             {
-                let now = self.host.now();
+                let now = self.runtime.now();
                 self.store.start_turn(&turn.turn_id, now, self.agent.ready_instance().as_deref())?;
                 let started = ActiveTurn { started_at: Some(now), status: TurnStatus::Running, ..turn };
                 self.launch(started, run::Entry::Submit, None);
@@ -137,7 +137,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 
     pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
         let stops = self.turns.launch(&turn.turn_id, &turn.session_id);
-        self.host.spawn(Rc::clone(self).run(turn, entry, work, stops));
+        self.runtime.spawn(Rc::clone(self).run(turn, entry, work, stops));
     }
 
     /// Ends the queued turns of a conversation and asks the running ones to end; returns how many.

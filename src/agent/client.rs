@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use super::error::AgentError;
 use super::frames::Frames;
 use super::options::RunOptions;
-use super::port::{Body, Call, Container, ContainerError, Method, Pieces};
-use crate::domain::{AgentSession, TurnId};
+use super::port::{Body, BodyChunks, Call, Container, ContainerError, Method};
+use crate::domain::{SdkSession, TurnId};
 
 /// How long a call that only tells the agent server something may take, and a question after its health.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -29,10 +29,11 @@ pub struct TurnRequest<'a> {
     /// The turn.
     pub turn_id: &'a TurnId,
     /// The SDK's session; none for a new conversation.
-    pub agent_session: Option<&'a AgentSession>,
+    #[serde(rename = "agent_session")]
+    pub sdk_session: Option<&'a SdkSession>,
     /// What the user said.
     pub prompt: &'a str,
-    /// Whether `agent_session` is an existing conversation.
+    /// Whether the SDK's session is an existing conversation.
     pub resume: bool,
     /// What it runs with.
     pub options: RunOptions<'a>,
@@ -176,7 +177,7 @@ impl<C: Container> Agent<C> {
     pub async fn run(
         &self,
         request: &TurnRequest<'_>,
-        transcript: Option<Pieces>,
+        transcript: Option<BodyChunks>,
     ) -> Result<Frames<C::Body>, AgentError> {
         let first = serde_json::to_string(request).map_err(|e| AgentError::Protocol(e.to_string()))?;
         let call = Call { body: Some(first + "\n"), more: transcript, ..self.call(Method::Post, "/turns".to_owned()) };
@@ -243,16 +244,16 @@ impl<C: Container> Agent<C> {
     ///
     /// # Errors
     /// [`AgentError::Unreachable`].
-    pub async fn stop_session(&self, agent_session: &AgentSession) -> Result<(), AgentError> {
-        self.tell(Method::Post, format!("/sessions/{agent_session}/stop")).await
+    pub async fn stop_session(&self, sdk_session: &SdkSession) -> Result<(), AgentError> {
+        self.tell(Method::Post, format!("/sessions/{sdk_session}/stop")).await
     }
 
     /// Ends a conversation's process and removes every trace of it.
     ///
     /// # Errors
     /// [`AgentError::Unreachable`].
-    pub async fn forget_session(&self, agent_session: &AgentSession) -> Result<(), AgentError> {
-        self.tell(Method::Delete, format!("/sessions/{agent_session}")).await
+    pub async fn forget_session(&self, sdk_session: &SdkSession) -> Result<(), AgentError> {
+        self.tell(Method::Delete, format!("/sessions/{sdk_session}")).await
     }
 
     async fn tell(&self, method: Method, path: String) -> Result<(), AgentError> {

@@ -13,5 +13,5 @@ pub use client::{Agent, TurnRequest};
 pub use error::AgentError;
 pub use frames::Frames;
 pub use options::{RunOptions, SystemPrompt};
-pub use port::{Answer, Body, Call, Container, ContainerError, Pieces};
+pub use port::{Answer, Body, BodyChunks, Call, Container, ContainerError};
 pub use start::Readiness;

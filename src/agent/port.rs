@@ -32,7 +32,7 @@ impl Method {
 }
 
 /// The rest of a body, piece by piece: each is asked for when the one before it has left, so that one at a time is in memory.
-pub type Pieces = Box<dyn FnMut() -> Result<Option<String>, ContainerError>>;
+pub type BodyChunks = Box<dyn FnMut() -> Result<Option<String>, ContainerError>>;
 
 /// One HTTP request to the agent server.
 pub struct Call {
@@ -45,7 +45,7 @@ pub struct Call {
     /// Its body, or how it begins.
     pub body: Option<String>,
     /// What follows of the body. A failure cuts the request.
-    pub more: Option<Pieces>,
+    pub more: Option<BodyChunks>,
 }
 
 impl Call {

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, Transcript, TranscriptPart};
 
-use crate::domain::{AgentSession, FailureCode, Usage};
+use crate::domain::{FailureCode, SdkSession, Usage};
 
 /// The largest number of a frame; those of events that are no frame lie above it.
 pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
@@ -66,7 +66,8 @@ pub enum FrameBody {
 #[derive(Debug, Deserialize)]
 pub struct Started {
     /// The SDK's session of the conversation.
-    pub agent_session: AgentSession,
+    #[serde(rename = "agent_session")]
+    pub sdk_session: SdkSession,
     /// Whether a live process took it.
     pub warm: bool,
 }

@@ -210,7 +210,7 @@ mod tests {
     fn conversation() -> Box<Conversation> {
         Box::new(Conversation {
             session_id: "s:1".parse().unwrap(),
-            agent_session: None,
+            sdk_session: None,
             title: "Sums".to_owned(),
             created_at: Millis::new(1),
             last_accessed_at: Millis::new(2),

@@ -2,14 +2,14 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::{AccountId, SessionId, Words};
+use crate::domain::{AccountId, SearchTerms, SessionId};
 
 /// All but the URL's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The next page of the list.
 #[must_use]
-pub fn next(account_id: &AccountId, limit: u32, words: Option<&Words>, cursor: &str) -> String {
+pub fn next(account_id: &AccountId, limit: u32, words: Option<&SearchTerms>, cursor: &str) -> String {
     let search = words.map(|words| format!("&q={}", encoded(words.as_str()))).unwrap_or_default();
     let (account, cursor) = (encoded(account_id.as_str()), encoded(cursor));
     format!("</conversations?accountId={account}&limit={limit}{search}&cursor={cursor}>; rel=\"next\"")
@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn what_could_break_out_of_a_link_is_encoded() {
         let account: AccountId = "a>; rel=\"x\", <é&b=c".parse().unwrap();
-        let words = Words::try_from("d&e f>".to_owned()).unwrap();
+        let words = SearchTerms::try_from("d&e f>".to_owned()).unwrap();
         assert_eq!(
             next(&account, 5, Some(&words), "1f-2.a:b"),
             "</conversations?accountId=a%3E%3B%20rel%3D%22x%22%2C%20%3C%C3%A9%26b%3Dc&limit=5&q=d%26e%20f%3E&cursor=1f-2.a%3Ab>; rel=\"next\""

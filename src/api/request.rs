@@ -13,7 +13,7 @@ use super::start_turn::QueryHead;
 use super::update::UpdateHead;
 use crate::account::command::Command;
 use crate::config::Config;
-use crate::domain::{AccountId, Page, Words};
+use crate::domain::{AccountId, Page, SearchTerms};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;
@@ -136,7 +136,7 @@ fn list(target: &Target<'_>) -> Result<Command, ApiError> {
         }
         None => Page { after: None, skip },
     };
-    let words = parameter(target, "q")?.map(Words::try_from).transpose();
+    let words = parameter(target, "q")?.map(SearchTerms::try_from).transpose();
     let words = words.map_err(|rule| ApiError::parameter("q", &rule.to_string()))?;
     Ok(Command::ListConversations { limit, page, words })
 }

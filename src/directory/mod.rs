@@ -12,10 +12,10 @@ use futures_util::future::{Either, select};
 use futures_util::{StreamExt, stream};
 
 use command::{Command, DirectoryError, Reply};
-use port::{Host, Unreachable};
+use port::{Runtime, Unreachable};
 
 use crate::digest;
-use crate::domain::{Millis, RunId, Trigger, Visit};
+use crate::domain::{Millis, PurgeOutcome, RunId, Trigger};
 use crate::log::{Level, Line};
 use crate::store::directory::{DirectoryEntry, DirectoryStore, OpenRun};
 use crate::store::sql::Sql;
@@ -37,16 +37,16 @@ pub const RUN_WATCH: Duration = Duration::from_secs(15);
 const STORAGE_RETRY: Duration = Duration::from_mins(1);
 
 /// One shard.
-pub struct Directory<S, H> {
+pub struct Directory<S, R> {
     store: DirectoryStore<S>,
-    host: H,
+    runtime: R,
     retention: Duration,
 }
 
-impl<S: Sql + 'static, H: Host> Directory<S, H> {
+impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
     /// The shard whose database `store` is.
-    pub fn new(store: DirectoryStore<S>, host: H, retention: Duration) -> Self {
-        Self { store, host, retention }
+    pub fn new(store: DirectoryStore<S>, runtime: R, retention: Duration) -> Self {
+        Self { store, runtime, retention }
     }
 
     /// Carries out a command.
@@ -66,7 +66,7 @@ impl<S: Sql + 'static, H: Host> Directory<S, H> {
 
     /// Starts a run, or joins the one that goes on; the alarm does its work.
     fn start_run(&self, run_id: RunId, trigger: Trigger) -> Result<RunId, DirectoryError> {
-        let now = self.host.now();
+        let now = self.runtime.now();
         let running = self.store.transaction(|| -> Result<RunId, DirectoryError> {
             if let Some(open) = self.store.open_run()? {
                 return Ok(open.run.run_id);
@@ -78,32 +78,33 @@ impl<S: Sql + 'static, H: Host> Directory<S, H> {
             self.store.forget_old_runs()?;
             Ok(open.run.run_id)
         })?;
-        self.host.set_alarm(now);
+        self.runtime.set_alarm(now);
         Ok(running)
     }
 
     /// What the shard's alarm does: goes on with the run for up to [`RUN_SLICE`].
     pub async fn alarm(self: Rc<Self>) {
-        let began = self.host.now();
+        let began = self.runtime.now();
         let next = match self.go_on(began).await {
-            Ok(true) => Some(self.host.now()),
+            Ok(true) => Some(self.runtime.now()),
             Ok(false) => None,
             Err(error) => {
                 let why = error.to_string();
-                self.host.log(Level::Error, &Line { event: "purge_run_stalled", error: Some(&why), ..Line::default() });
-                Some(self.host.now().plus(STORAGE_RETRY))
+                self.runtime
+                    .log(Level::Error, &Line { event: "purge_run_stalled", error: Some(&why), ..Line::default() });
+                Some(self.runtime.now().plus(STORAGE_RETRY))
             }
         };
         if let Some(at) = next {
-            self.host.set_alarm(at);
+            self.runtime.set_alarm(at);
         }
     }
 
     /// Visits page after page; returns whether there is more to do.
     async fn go_on(&self, began: Millis) -> Result<bool, DirectoryError> {
         let Some(mut open) = self.store.open_run()? else { return Ok(false) };
-        self.host.set_alarm(began.plus(RUN_WATCH));
-        while self.host.now().since(began) < RUN_SLICE {
+        self.runtime.set_alarm(began.plus(RUN_WATCH));
+        while self.runtime.now().since(began) < RUN_SLICE {
             let page = self.store.next_due(&open, PAGE)?;
             let visits: Vec<_> = stream::iter(page)
                 .map(|entry| async { (self.visit(&entry).await, entry) })
@@ -119,7 +120,11 @@ impl<S: Sql + 'static, H: Host> Directory<S, H> {
     }
 
     /// Stores what a page of visits gave, and the run's new place; returns whether the run has ended with it.
-    fn record(&self, open: &mut OpenRun, visits: Vec<(Option<Visit>, DirectoryEntry)>) -> Result<bool, DirectoryError> {
+    fn record(
+        &self,
+        open: &mut OpenRun,
+        visits: Vec<(Option<PurgeOutcome>, DirectoryEntry)>,
+    ) -> Result<bool, DirectoryError> {
         let is_last = visits.len() < PAGE as usize;
         self.store.transaction(|| -> Result<(), DirectoryError> {
             for (visit, entry) in visits {
@@ -146,31 +151,31 @@ impl<S: Sql + 'static, H: Host> Directory<S, H> {
                     open.passed = place;
                 }
             }
-            open.run.finished_at = is_last.then(|| self.host.now());
+            open.run.finished_at = is_last.then(|| self.runtime.now());
             Ok(self.store.save_run(open)?)
         })?;
         Ok(is_last)
     }
 
     /// Visits an account until it answers; none where it does not.
-    async fn visit(&self, entry: &DirectoryEntry) -> Option<Visit> {
+    async fn visit(&self, entry: &DirectoryEntry) -> Option<PurgeOutcome> {
         let mut pause = VISIT_PAUSE;
         let mut last = Unreachable(String::new());
         for again in (0..VISIT_TRIES).rev() {
-            let answer = Box::pin(self.host.visit(&entry.account_id));
-            match select(answer, Box::pin(self.host.sleep(VISIT_LIMIT))).await {
+            let answer = Box::pin(self.runtime.visit(&entry.account_id));
+            match select(answer, Box::pin(self.runtime.sleep(VISIT_LIMIT))).await {
                 Either::Left((Ok(visit), _)) => return Some(visit),
                 Either::Left((Err(error), _)) => last = error,
                 Either::Right(_) => last = Unreachable("no answer in time".to_owned()),
             }
             if again > 0 {
-                self.host.sleep(pause).await;
+                self.runtime.sleep(pause).await;
                 pause *= 2;
             }
         }
         let (account, why) = (digest::account(entry.account_id.as_str()), last.to_string());
         let line = Line { event: "visit_failed", account: Some(&account), error: Some(&why), ..Line::default() };
-        self.host.log(Level::Warn, &line);
+        self.runtime.log(Level::Warn, &line);
         None
     }
 
@@ -180,9 +185,9 @@ impl<S: Sql + 'static, H: Host> Directory<S, H> {
             event: "purge_run_ended",
             run: Some(run),
             rows_written: Some(self.store.rows_written()),
-            total_ms: u64::try_from(self.host.now().since(run.started_at).as_millis()).ok(),
+            total_ms: u64::try_from(self.runtime.now().since(run.started_at).as_millis()).ok(),
             ..Line::default()
         };
-        self.host.log(if run.accounts_failed > 0 { Level::Warn } else { Level::Info }, &line);
+        self.runtime.log(if run.accounts_failed > 0 { Level::Warn } else { Level::Info }, &line);
     }
 }

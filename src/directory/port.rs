@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::command::{Command, Reply};
-use crate::domain::{AccountId, Millis, Visit};
+use crate::domain::{AccountId, Millis, PurgeOutcome};
 use crate::log::{Level, Line};
 
 /// Another object did not answer, or not as it should. The detail is for the log.
@@ -13,7 +13,7 @@ use crate::log::{Level, Line};
 pub struct Unreachable(pub String);
 
 /// What a shard needs of the runtime.
-pub trait Host: 'static {
+pub trait Runtime: 'static {
     /// The time.
     fn now(&self) -> Millis;
 
@@ -27,7 +27,7 @@ pub trait Host: 'static {
     fn log(&self, level: Level, line: &Line<'_>);
 
     /// Lets an account delete what is due, and tell what is left.
-    fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<Visit, Unreachable>>;
+    fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<PurgeOutcome, Unreachable>>;
 }
 
 /// The shards, as a Worker sees them.

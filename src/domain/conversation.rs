@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentSession, Millis, SessionId, TurnId, Usage};
+use super::{Millis, SdkSession, SessionId, TurnId, Usage};
 
 /// Longest title, in characters.
 pub const MAX_TITLE_CHARS: usize = 200;
@@ -58,7 +58,7 @@ pub struct Conversation {
     /// Its id, unique within the account.
     pub session_id: SessionId,
     /// The SDK's session, once a turn has begun in it.
-    pub agent_session: Option<AgentSession>,
+    pub sdk_session: Option<SdkSession>,
     /// Its title.
     pub title: String,
     /// When its first turn was stored.

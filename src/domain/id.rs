@@ -107,10 +107,10 @@ text_id!(
 
 text_id!(
     /// The Claude Agent SDK's own session id, a UUID.
-    AgentSession,
+    SdkSession,
     |s| s.len() == 36 && Uuid::try_parse(s).is_ok(),
     "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
-    "an agent session is a hyphenated UUID"
+    "an SDK session is a hyphenated UUID"
 );
 
 text_id!(

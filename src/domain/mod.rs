@@ -11,10 +11,10 @@ pub mod time;
 pub mod turn;
 
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
-pub use id::{AccountId, AgentSession, EventId, IdempotencyKey, RequestId, RunId, SessionId, TurnId};
+pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use metadata::MetadataPatch;
 pub use options::TurnOptions;
-pub use purge::{PurgeRun, Trigger, Visit};
-pub use search::Words;
+pub use purge::{PurgeOutcome, PurgeRun, Trigger};
+pub use search::SearchTerms;
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};

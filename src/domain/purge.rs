@@ -35,7 +35,7 @@ impl Trigger {
 
 /// What a purge of one account did, and what it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Visit {
+pub struct PurgeOutcome {
     /// Conversations that it deleted.
     pub deleted: u64,
     /// Things that went wrong; the log names them.

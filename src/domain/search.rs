@@ -7,7 +7,7 @@ pub const MAX_SEARCH_WORDS: usize = 8;
 /// Longest search, in characters.
 pub const MAX_SEARCH_CHARS: usize = 200;
 /// Most different letters beyond ASCII that have two cases. SQLite knows ASCII's only; each of these is one more replacement.
-pub const MAX_FOLDED_LETTERS: usize = 16;
+pub const MAX_CASE_PAIRS: usize = 16;
 
 /// A text that is no search; the sentence says what is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +17,9 @@ pub struct BadSearch(&'static str);
 /// Words in lower case, separated by single spaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Words(String);
+pub struct SearchTerms(String);
 
-impl TryFrom<String> for Words {
+impl TryFrom<String> for SearchTerms {
     type Error = BadSearch;
     fn try_from(text: String) -> Result<Self, BadSearch> {
         if text.chars().count() > MAX_SEARCH_CHARS {
@@ -30,20 +30,20 @@ impl TryFrom<String> for Words {
             return Err(BadSearch("1 to 8 words"));
         }
         let words = Self(words.join(" "));
-        if words.folds().len() > MAX_FOLDED_LETTERS {
+        if words.case_pairs().len() > MAX_CASE_PAIRS {
             return Err(BadSearch("at most 16 different letters beyond ASCII"));
         }
         Ok(words)
     }
 }
 
-impl From<Words> for String {
-    fn from(words: Words) -> Self {
+impl From<SearchTerms> for String {
+    fn from(words: SearchTerms) -> Self {
         words.0
     }
 }
 
-impl Words {
+impl SearchTerms {
     /// All of them, separated by single spaces.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -57,18 +57,18 @@ impl Words {
 
     /// The letters beyond ASCII in them that have an upper case of one letter, as upper and lower case.
     #[must_use]
-    pub fn folds(&self) -> Vec<(char, char)> {
-        let mut folds: Vec<(char, char)> = Vec::new();
+    pub fn case_pairs(&self) -> Vec<(char, char)> {
+        let mut case_pairs: Vec<(char, char)> = Vec::new();
         for lower in self.0.chars().filter(|c| !c.is_ascii()) {
             let mut upper = lower.to_uppercase();
             if let (Some(one), None) = (upper.next(), upper.next())
                 && one != lower
-                && !folds.contains(&(one, lower))
+                && !case_pairs.contains(&(one, lower))
             {
-                folds.push((one, lower));
+                case_pairs.push((one, lower));
             }
         }
-        folds
+        case_pairs
     }
 }
 
@@ -76,15 +76,15 @@ impl Words {
 mod tests {
     use super::*;
 
-    fn words(text: &str) -> Result<Words, BadSearch> {
-        Words::try_from(text.to_owned())
+    fn words(text: &str) -> Result<SearchTerms, BadSearch> {
+        SearchTerms::try_from(text.to_owned())
     }
 
     #[test]
     fn words_are_what_white_space_separates_in_lower_case() {
         let words = words("  Größe\tÉCOLE \n x ").unwrap();
         assert_eq!(words.iter().collect::<Vec<_>>(), ["größe", "école", "x"]);
-        assert_eq!(words.folds(), [('Ö', 'ö'), ('É', 'é')]);
+        assert_eq!(words.case_pairs(), [('Ö', 'ö'), ('É', 'é')]);
     }
 
     #[test]
@@ -98,6 +98,6 @@ mod tests {
 
     #[test]
     fn letters_of_one_case_need_no_replacement() {
-        assert_eq!(words("日本語 ß 😀").unwrap().folds(), []);
+        assert_eq!(words("日本語 ß 😀").unwrap().case_pairs(), []);
     }
 }

@@ -25,13 +25,13 @@ pub const RETRY_AFTER: &str = "retry-after";
 
 /// Whether a header of a call goes on to the model's API. `name` is in lower case, as `Headers` gives it.
 #[must_use]
-pub fn passes(name: &str) -> bool {
+pub fn forwards_header(name: &str) -> bool {
     OUT.contains(&name) || name.starts_with(OUT_PREFIX)
 }
 
 /// Whether a header of an answer goes back to the agent.
 #[must_use]
-pub fn passes_back(name: &str) -> bool {
+pub fn may_return_header(name: &str) -> bool {
     BACK.contains(&name) || name.starts_with(BACK_PREFIX)
 }
 
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn what_the_cli_sends_passes_and_nothing_else() {
         for name in ["anthropic-version", "anthropic-beta", "content-type", "user-agent", "x-stainless-lang", "x-app"] {
-            assert!(passes(name), "{name}");
+            assert!(forwards_header(name), "{name}");
         }
         for name in [
             "authorization",
@@ -62,14 +62,14 @@ mod tests {
             "content-length",
             "proxy-authorization",
         ] {
-            assert!(!passes(name), "{name}");
+            assert!(!forwards_header(name), "{name}");
         }
     }
 
     #[test]
     fn what_the_cli_needs_of_an_answer_goes_back_and_nothing_else() {
         for name in ["content-type", "request-id", "retry-after", "anthropic-ratelimit-unified-status"] {
-            assert!(passes_back(name), "{name}");
+            assert!(may_return_header(name), "{name}");
         }
         for name in [
             "anthropic-organization-id",
@@ -82,7 +82,7 @@ mod tests {
             "content-encoding",
             "location",
         ] {
-            assert!(!passes_back(name), "{name}");
+            assert!(!may_return_header(name), "{name}");
         }
     }
 }

@@ -99,7 +99,7 @@ pub fn credential_header(config: &Config) -> Result<(&'static str, String), Refu
 
 /// Whether the agent may have an answer of this status. A redirect would lead it, with what was said, past the gateway.
 #[must_use]
-pub const fn passes_back(status: u16) -> bool {
+pub const fn may_return_status(status: u16) -> bool {
     !matches!(status, 300..=399)
 }
 
@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn only_redirects_stay_here() {
-        assert!([200, 400, 429, 500, 529].into_iter().all(passes_back));
-        assert!(![300, 301, 302, 303, 307, 308].into_iter().any(passes_back));
+        assert!([200, 400, 429, 500, 529].into_iter().all(may_return_status));
+        assert!(![300, 301, 302, 303, 307, 308].into_iter().any(may_return_status));
     }
 
     #[test]

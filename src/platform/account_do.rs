@@ -8,8 +8,8 @@ use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{Js, ObjectContext};
 use super::container::ObjectContainer;
-use super::host;
-use super::object_host::ObjectHost;
+use super::object_runtime::ObjectRuntime;
+use super::runtime;
 use super::sql::ObjectSql;
 use super::{http, panic_guard, stub, vars};
 use crate::account::command::{AccountError, Envelope, Reply};
@@ -22,7 +22,7 @@ use crate::domain::{AccountId, RequestId};
 use crate::log::{Level, Line};
 use crate::store::Store;
 
-type ObjectAccount = Account<ObjectSql, ObjectContainer, ObjectHost>;
+type ObjectAccount = Account<ObjectSql, ObjectContainer, ObjectRuntime>;
 
 /// Pause before an alarm that failed.
 const ALARM_RETRY: Duration = Duration::from_mins(1);
@@ -102,21 +102,21 @@ impl Opened {
     fn new(context: ObjectContext, env: Env) -> Result<Self, String> {
         let config = Config::clone(&*vars::config(&env).map_err(|e| e.to_string())?);
         let id = AccountId::try_from(context.id().name().unwrap_or_default()).map_err(|e| e.to_string())?;
-        let store = Store::open(ObjectSql::new(context.storage()), host::now()).map_err(|e| e.to_string())?;
-        let host = ObjectHost::new(context.clone(), env, config.directory_shards);
+        let store = Store::open(ObjectSql::new(context.storage()), runtime::now()).map_err(|e| e.to_string())?;
+        let runtime = ObjectRuntime::new(context.clone(), env, config.directory_shards);
         let container = ObjectContainer::new(context, &config);
         if let Some(kept) = container.keep() {
-            host::finish("inactivity_timeout_not_set", kept);
+            runtime::finish("inactivity_timeout_not_set", kept);
         }
         let agent = Agent::new(container);
-        let account = Rc::new(Account::new(id.clone(), store, agent, host, config));
+        let account = Rc::new(Account::new(id.clone(), store, agent, runtime, config));
         Ok(Self { id, account })
     }
 }
 
 fn alarm_failed(context: &ObjectContext, why: &str) {
-    host::log(Level::Error, &Line { event: "alarm_failed", error: Some(why), ..Line::default() });
-    host::set_alarm(context, host::now().plus(ALARM_RETRY));
+    runtime::log(Level::Error, &Line { event: "alarm_failed", error: Some(why), ..Line::default() });
+    runtime::set_alarm(context, runtime::now().plus(ALARM_RETRY));
 }
 
 fn handle(account: &Rc<ObjectAccount>, id: AccountId, json: &str, again: bool) -> Js {
@@ -124,9 +124,9 @@ fn handle(account: &Rc<ObjectAccount>, id: AccountId, json: &str, again: bool) -
         Ok(envelope) => Envelope { again, ..envelope },
         Err(unknown) => {
             // A Worker of a later version has sent it: this object is about to be replaced by one that has the command.
-            let request_id = unknown.request_id.unwrap_or_else(|| host::request_id(host::now()));
+            let request_id = unknown.request_id.unwrap_or_else(|| runtime::request_id(runtime::now()));
             let line = Line { event: "command_unknown", request_id: Some(&request_id), ..Line::default() };
-            host::log(Level::Warn, &line);
+            runtime::log(Level::Warn, &line);
             return http::response(Answer::refusal(&ApiError::object_reset(), &request_id), &request_id);
         }
     };
@@ -152,7 +152,7 @@ fn respond(reply: Result<Reply<JsValue>, AccountError>, id: &AccountId, request_
                     error: Some(&why),
                     ..Line::default()
                 };
-                host::log(Level::Error, &line);
+                runtime::log(Level::Error, &line);
             }
             Answer::refusal(&ApiError::from(&error), request_id)
         }

@@ -10,7 +10,7 @@ use worker::web_sys::{self, RequestInit};
 use super::bindings::{Container as JsContainer, Js, ObjectContext, object, thrown};
 use super::gateway_entrypoint::ACCOUNT_PROP;
 use super::http::BodyReader;
-use super::{host, http};
+use super::{http, runtime};
 use crate::agent::{Answer, Body, Call, Container, ContainerError};
 use crate::config::{Config, Credential};
 use crate::gateway::MODEL_HOST;
@@ -173,7 +173,7 @@ impl Container for ObjectContainer {
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
-        host::sleep(time)
+        runtime::sleep(time)
     }
 }
 

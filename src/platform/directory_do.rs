@@ -8,12 +8,12 @@ use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{Js, ObjectContext};
 use super::sql::ObjectSql;
-use super::{host, http, panic_guard, purge_cron, stub, vars};
+use super::{http, panic_guard, purge_cron, runtime, stub, vars};
 use crate::api::answer::Answer;
 use crate::directory::Directory;
 use crate::directory::command::Command;
-use crate::directory::port::{Host, Unreachable};
-use crate::domain::{AccountId, Millis, Visit};
+use crate::directory::port::{Runtime, Unreachable};
+use crate::domain::{AccountId, Millis, PurgeOutcome};
 use crate::log::{Level, Line};
 use crate::store::directory::DirectoryStore;
 
@@ -33,7 +33,7 @@ impl DirectoryObject {
     pub fn new(state: worker_sys::DurableObjectState, env: Env) -> Js<DirectoryObject> {
         let context: ObjectContext = JsValue::from(state).unchecked_into();
         let config = vars::config(&env).map_err(|e| JsValue::from_str(&e.to_string()))?;
-        let store = DirectoryStore::open(ObjectSql::new(context.storage()), host::now())
+        let store = DirectoryStore::open(ObjectSql::new(context.storage()), runtime::now())
             .map_err(|e| JsValue::from_str(&e.to_string()))?;
         Ok(Self { directory: Rc::new(Directory::new(store, ShardHost { context, env }, config.retention)) })
     }
@@ -47,7 +47,7 @@ impl DirectoryObject {
         let url = request.url();
         let json = stub::from_url(&url).ok_or(JsValue::UNDEFINED)??;
         let command = serde_json::from_str::<Command>(&json).map_err(|e| JsValue::from_str(&e.to_string()))?;
-        let request_id = host::request_id(host::now());
+        let request_id = runtime::request_id(runtime::now());
         let answer = self.directory.handle(command).map(|reply| Answer::json(200, &reply));
         http::response(answer.unwrap_or_else(|error| purge_cron::failed(&error, &request_id)), &request_id)
     }
@@ -69,24 +69,24 @@ struct ShardHost {
     env: Env,
 }
 
-impl Host for ShardHost {
+impl Runtime for ShardHost {
     fn now(&self) -> Millis {
-        host::now()
+        runtime::now()
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
-        host::sleep(time)
+        runtime::sleep(time)
     }
 
     fn set_alarm(&self, at: Millis) {
-        host::set_alarm(&self.context, at);
+        runtime::set_alarm(&self.context, at);
     }
 
     fn log(&self, level: Level, line: &Line<'_>) {
-        host::log(level, line);
+        runtime::log(level, line);
     }
 
-    fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<Visit, Unreachable>> {
+    fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<PurgeOutcome, Unreachable>> {
         stub::visit(&self.env, account_id)
     }
 }

@@ -9,14 +9,14 @@ use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{self, Js, WorkerContext, head};
-use super::{host, http, relay, stub, vars};
+use super::{http, relay, runtime, stub, vars};
 use crate::account::command::{CallBegun, CallEnded, Command, Envelope};
 use crate::api::answer::TURN_HEADER;
 use crate::api::query::Target;
 use crate::config::Config;
 use crate::domain::{AccountId, Millis, RequestId, TurnId};
 use crate::gateway::body::BodyScan;
-use crate::gateway::headers::{RETRY_AFTER, SESSION_HEADER, passes, passes_back};
+use crate::gateway::headers::{RETRY_AFTER, SESSION_HEADER, forwards_header, may_return_header};
 use crate::gateway::meter::{Meter, Metered};
 use crate::gateway::{self, Refused};
 use crate::log::{Level, Line};
@@ -44,8 +44,8 @@ struct Call {
 /// Where the runtime fails to make a response.
 #[wasm_bindgen]
 pub fn gateway(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Js {
-    let begun_at = host::now();
-    let request_id = host::request_id(begun_at);
+    let begun_at = runtime::now();
+    let request_id = runtime::request_id(begun_at);
     let context: WorkerContext = JsValue::from(context).unchecked_into();
     let account = Reflect::get(&context.props(), &ACCOUNT_PROP.into()).ok().and_then(|name| name.as_string());
     let known = account.and_then(|name| AccountId::try_from(name).ok()).zip(vars::config(&env).ok());
@@ -67,7 +67,7 @@ fn refusal(refused: &Refused, request_id: &RequestId) -> Js {
         error: Some(&refused.message),
         ..Line::default()
     };
-    host::log(Level::Warn, &line);
+    runtime::log(Level::Warn, &line);
     bindings::plain_response(&JsValue::from_str(&refused.body()), refused.status, request_id.as_str()).map(Into::into)
 }
 
@@ -93,7 +93,7 @@ impl Call {
             // This refusal may end the turn: what it asks for is known before.
             self.end(&turn_id, answer.status(), Metered::default(), retry_after_s).await;
         }
-        if !gateway::passes_back(answer.status()) {
+        if !gateway::may_return_status(answer.status()) {
             self.log("model_redirects", "MODEL_API_URL answers with a redirect");
             return Err(Refused::unreachable());
         }
@@ -103,14 +103,14 @@ impl Call {
         } else {
             answer.body().into()
         };
-        let names = kept(&bindings::header_names(&answer.headers()), passes_back);
+        let names = kept(&bindings::header_names(&answer.headers()), may_return_header);
         bindings::pass_back(&body, &answer, &names).map(Into::into).map_err(|error| self.broken(&error))
     }
 
     /// The turn that the call is counted for. No other call leaves.
     async fn begin(&self, counts: bool) -> Result<TurnId, Refused> {
-        let agent_session = self.request.headers().get(SESSION_HEADER).ok().flatten().and_then(|id| id.try_into().ok());
-        let command = Command::BeginCall(CallBegun { agent_session, counts });
+        let sdk_session = self.request.headers().get(SESSION_HEADER).ok().flatten().and_then(|id| id.try_into().ok());
+        let command = Command::BeginCall(CallBegun { sdk_session, counts });
         let envelope = Envelope::new(self.request_id.clone(), command);
         match self.ask(&envelope).await {
             Ok(answer) if answer.status() == 404 => Err(Refused::no_turn()),
@@ -131,7 +131,7 @@ impl Call {
 
     /// Tells the account how a call ended. What cannot be told is in the log.
     async fn end(&self, turn_id: &TurnId, status: u16, told: Metered, retry_after_s: Option<u64>) {
-        let total_ms = u64::try_from(host::now().since(self.begun_at).as_millis()).unwrap_or(u64::MAX);
+        let total_ms = u64::try_from(runtime::now().since(self.begun_at).as_millis()).unwrap_or(u64::MAX);
         let (turn_id, Metered { model, usage }) = (turn_id.clone(), told);
         let command = Command::EndCall(CallEnded { turn_id, status, model, usage, total_ms, retry_after_s });
         let envelope = Envelope::new(self.request_id.clone(), command);
@@ -142,7 +142,7 @@ impl Call {
 
     /// Sends the call. A body that asks for what may not be had is cut before its end: the model's API has nothing to answer then.
     async fn send(&self, destination: &str, (name, value): (&str, String)) -> Result<web_sys::Response, Refused> {
-        let names = kept(&bindings::header_names(&self.request.headers()), passes);
+        let names = kept(&bindings::header_names(&self.request.headers()), forwards_header);
         let (body, verdict) = match BodyScan::wanted(&self.config) {
             None => (self.request.body().into(), relay::Verdict::default()),
             Some(scan) => relay::scanned(&self.request, scan).map_err(|error| self.broken(&error))?,
@@ -186,7 +186,7 @@ impl Call {
 
     fn log(&self, event: &str, why: &str) {
         let line = Line { event, request_id: Some(&self.request_id), error: Some(why), ..Line::default() };
-        host::log(Level::Warn, &line);
+        runtime::log(Level::Warn, &line);
     }
 }
 

@@ -12,9 +12,9 @@ use worker::web_sys;
 
 use super::bindings::{Js, Readable, Reader, Writer, respond, responder, transform};
 use super::interned::interned;
-use super::{host, panic_guard};
+use super::{panic_guard, runtime};
 use crate::account::turn::events::Subscription;
-use crate::agent::Pieces;
+use crate::agent::BodyChunks;
 use crate::api::answer::{Answer, Body, CACHE_CONTROL};
 use crate::api::problem::ApiError;
 use crate::api::sse;
@@ -65,10 +65,10 @@ fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
-    host::spawn(async move {
+    runtime::spawn(async move {
         let _cut = cut;
         loop {
-            let next = select(subscription.next(), Box::pin(host::sleep(sse::HEARTBEAT))).await;
+            let next = select(subscription.next(), Box::pin(runtime::sleep(sse::HEARTBEAT))).await;
             let text = match next {
                 Either::Left((Some(event), _)) => sse::encode(&event, &request_id),
                 Either::Left((None, _)) => break,
@@ -85,11 +85,11 @@ fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
 }
 
 /// A body that is sent piece by piece, as fast as it is taken. It is cut where a piece cannot be had.
-pub fn piecewise(first: String, mut more: Pieces) -> Js {
+pub fn piecewise(first: String, mut more: BodyChunks) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
-    host::spawn(async move {
+    runtime::spawn(async move {
         let _cut = cut;
         let mut next = Ok(Some(first));
         while let Ok(Some(piece)) = next {
@@ -122,7 +122,7 @@ pub enum Unread {
 /// A request's whole body of at most `max_bytes`. What has come of one that is not read is let go.
 pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Result<Vec<u8>, Unread>> {
     let read = Box::pin(read_whole(request, max_bytes));
-    match select(read, Box::pin(host::sleep(BODY_LIMIT))).await {
+    match select(read, Box::pin(runtime::sleep(BODY_LIMIT))).await {
         Either::Left((body, _)) => Ok(body?.ok_or(Unread::TooLong)),
         Either::Right(_) => Ok(Err(Unread::Overdue)),
     }
@@ -183,7 +183,7 @@ impl Drop for BodyReader {
     fn drop(&mut self) {
         if let Some(promise) = self.reader.take().and_then(|reader| reader.cancel().ok()) {
             // A body that cannot be cancelled has ended.
-            host::spawn(async move { drop(JsFuture::from(promise).await) });
+            runtime::spawn(async move { drop(JsFuture::from(promise).await) });
         }
     }
 }

@@ -11,7 +11,7 @@ use worker::js_sys::{self, Function, Promise};
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings::{Js, Rejectable};
-use super::host;
+use super::runtime;
 
 thread_local! {
     static WAITING: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
@@ -52,7 +52,7 @@ fn boxed(otherwise: Option<Function>, future: Pin<Box<dyn Future<Output = Js>>>)
     let promise = Promise::new(&mut |resolve, reject| {
         let Some(future) = once.take() else { return };
         let registered = register(reject.clone());
-        host::spawn(async move {
+        runtime::spawn(async move {
             let result = future.await;
             drop(registered);
             // Settling a promise does not throw.

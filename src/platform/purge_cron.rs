@@ -7,7 +7,7 @@ use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use super::bindings::Js;
-use super::{host, http, stub, vars};
+use super::{http, runtime, stub, vars};
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
 use crate::config::Config;
@@ -25,13 +25,13 @@ impl Shards for AllShards<'_> {
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> {
-        host::sleep(time)
+        runtime::sleep(time)
     }
 }
 
 /// Starts a purge run for the cron.
 pub async fn start_by_cron(env: &Env) {
-    let request_id = host::request_id(host::now());
+    let request_id = runtime::request_id(runtime::now());
     match vars::config(env) {
         Ok(config) => {
             if let Err(error) = start(env, &config, Trigger::Cron).await {
@@ -40,13 +40,13 @@ pub async fn start_by_cron(env: &Env) {
         }
         Err(error) => {
             let why = error.to_string();
-            host::log(Level::Error, &Line { event: "bad_config", error: Some(&why), ..Line::default() });
+            runtime::log(Level::Error, &Line { event: "bad_config", error: Some(&why), ..Line::default() });
         }
     }
 }
 
 async fn start(env: &Env, config: &Config, trigger: Trigger) -> Result<RunId, DirectoryError> {
-    let run_id = RunId::new(host::uuid());
+    let run_id = RunId::new(runtime::uuid());
     shards::start_run(&AllShards(env), config.directory_shards, run_id, trigger).await
 }
 
@@ -73,5 +73,5 @@ pub fn failed(error: &DirectoryError, request_id: &RequestId) -> Answer<JsValue>
 fn log_failure(error: &DirectoryError, request_id: &RequestId) {
     let why = error.to_string();
     let line = Line { event: "directory_failed", request_id: Some(request_id), error: Some(&why), ..Line::default() };
-    host::log(Level::Error, &line);
+    runtime::log(Level::Error, &line);
 }

@@ -13,7 +13,7 @@ use worker::web_sys;
 
 use super::bindings::{self, Js, TransformStream, Writer};
 use super::http::BodyReader;
-use super::{host, panic_guard};
+use super::{panic_guard, runtime};
 use crate::gateway::Refused;
 use crate::gateway::body::BodyScan;
 use crate::gateway::meter::Meter;
@@ -73,7 +73,7 @@ pub fn metered(answer: &web_sys::Response, meter: Meter) -> Js<(JsValue, impl Fu
 fn pump(stream: &TransformStream, work: impl AsyncFnOnce(&Writer) -> Js<()> + 'static) -> Js<()> {
     let writer = stream.writable().get_writer()?;
     let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
-    host::spawn(async move {
+    runtime::spawn(async move {
         let _cut = cut;
         // Whoever left does not see the end.
         drop(match work(&writer).await {

@@ -6,8 +6,8 @@ use worker::js_sys::Array;
 use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings::{Sql as JsSql, Storage, query, thrown};
-use super::host;
 use super::interned::interned;
+use super::runtime;
 use crate::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 
 /// SQLite of one object.
@@ -105,7 +105,7 @@ impl Sql for ObjectSql {
         // The storage is empty when the call returns; the promise is that of its confirmation.
         self.size.set(None);
         let confirmed = self.storage.delete_all().map_err(sql_error)?;
-        host::settle("storage_not_cleared", Ok(confirmed));
+        runtime::settle("storage_not_cleared", Ok(confirmed));
         Ok(())
     }
 

@@ -11,12 +11,12 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, web_sys};
 
 use super::bindings::{Environment, Js, Namespace, ask, thrown};
-use super::{host, http, vars};
+use super::{http, runtime, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::directory;
 use crate::directory::port::Unreachable;
-use crate::domain::{AccountId, Visit};
+use crate::domain::{AccountId, PurgeOutcome};
 
 /// Longest command that goes in the URL, in bytes of JSON.
 const MAX_URL_COMMAND_BYTES: usize = 1_024;
@@ -53,8 +53,8 @@ fn within(env: &Env, objects: Namespace) -> Js<Namespace> {
 }
 
 /// Lets an account delete what is due, and reads what it tells.
-pub async fn visit(env: &Env, account_id: &AccountId) -> Result<Visit, Unreachable> {
-    let envelope = Envelope::new(host::request_id(host::now()), Command::Visit);
+pub async fn visit(env: &Env, account_id: &AccountId) -> Result<PurgeOutcome, Unreachable> {
+    let envelope = Envelope::new(runtime::request_id(runtime::now()), Command::Visit);
     read(send(env, account_id, &envelope)).await
 }
 

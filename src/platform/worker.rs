@@ -9,7 +9,7 @@ use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
-use super::{host, http, panic_guard, purge_cron, stub, vars};
+use super::{http, panic_guard, purge_cron, runtime, stub, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, parse};
@@ -35,14 +35,14 @@ fn start() {
 /// Where the runtime fails to make a response.
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context) -> Js {
-    let now = host::now();
-    let request_id = host::request_id(now);
+    let now = runtime::now();
+    let request_id = runtime::request_id(now);
     let config = match vars::config(&env) {
         Ok(config) => config,
         Err(error) => {
             let (event, why) = ("bad_config", error.to_string());
             let line = Line { event, request_id: Some(&request_id), error: Some(&why), ..Line::default() };
-            host::log(Level::Error, &line);
+            runtime::log(Level::Error, &line);
             return http::refusal(&ApiError { detail: error.to_string(), ..ApiError::internal() }, &request_id);
         }
     };
@@ -107,11 +107,11 @@ fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Comma
 /// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.
 #[expect(clippy::needless_pass_by_value, reason = "it is what a promise's catch gives")]
 fn object_unreachable(error: JsValue, request_id: String) -> Js {
-    let request_id = RequestId::try_from(request_id).unwrap_or_else(|_| host::request_id(host::now()));
+    let request_id = RequestId::try_from(request_id).unwrap_or_else(|_| runtime::request_id(runtime::now()));
     let why = thrown(&error);
     let line =
         Line { event: "object_unreachable", request_id: Some(&request_id), error: Some(&why), ..Line::default() };
-    host::log(Level::Error, &line);
+    runtime::log(Level::Error, &line);
     let refusal = if passes(&error) { ApiError::object_reset() } else { ApiError::internal() };
     http::refusal(&refusal, &request_id)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
-use crate::domain::{AgentSession, Conversation, Millis, SessionId, Title, Usage};
+use crate::domain::{Conversation, Millis, SdkSession, SessionId, Title, Usage};
 
 /// A read moves `last_accessed_at` only where it is older than this, so that reading costs a write at most once a minute.
 pub const ACCESS_RESOLUTION: Duration = Duration::from_mins(1);
@@ -61,7 +61,7 @@ impl<S: Sql> Store<S> {
     pub fn record_turn_end(
         &self,
         session_id: &SessionId,
-        agent_session: Option<&AgentSession>,
+        sdk_session: Option<&SdkSession>,
         answer_bytes: Option<usize>,
         usage: Usage,
         now: Millis,
@@ -77,7 +77,7 @@ impl<S: Sql> Store<S> {
             &[
                 Value::Text(session_id.as_str()),
                 Value::Integer(now.get()),
-                agent_session.map(AgentSession::as_str).into(),
+                sdk_session.map(SdkSession::as_str).into(),
                 Value::Integer(i64::from(answer_bytes.is_some())),
                 Value::Integer(bytes(answer_bytes.unwrap_or(0))),
                 tokens(usage.input_tokens),
@@ -132,7 +132,7 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn delete_conversation(&self, session_id: &SessionId) -> Result<Option<AgentSession>, StoreError> {
+    pub fn delete_conversation(&self, session_id: &SessionId) -> Result<Option<SdkSession>, StoreError> {
         const TURNS: &str = "delete from turns where turn_id in (select turn_id from messages where session_id = +?1)";
         const CONVERSATION: &str =
             "delete from conversations where session_id = +?1 returning agent_session, message_count";
@@ -141,7 +141,7 @@ impl<S: Sql> Store<S> {
         self.sql.execute(TURNS, &id)?;
         let Some(mut row) = self.sql.first(CONVERSATION, &id)? else { return Ok(None) };
         self.count(-1, -row.integer(1)?);
-        row.opt_text(0)?.map(agent_session).transpose()
+        row.opt_text(0)?.map(sdk_session).transpose()
     }
 }
 
@@ -149,7 +149,7 @@ fn conversation_from(mut row: Row) -> Result<Conversation, StoreError> {
     let metadata = row.text(7)?;
     Ok(Conversation {
         session_id: session_id(row.text(0)?)?,
-        agent_session: row.opt_text(1)?.map(agent_session).transpose()?,
+        sdk_session: row.opt_text(1)?.map(sdk_session).transpose()?,
         title: row.text(2)?,
         created_at: Millis::new(row.integer(3)?),
         last_accessed_at: Millis::new(row.integer(4)?),
@@ -174,7 +174,7 @@ pub(super) fn session_id(text: String) -> Result<SessionId, StoreError> {
     text.try_into().map_err(|e| unreadable("session_id", &e))
 }
 
-pub(super) fn agent_session(text: String) -> Result<AgentSession, StoreError> {
+pub(super) fn sdk_session(text: String) -> Result<SdkSession, StoreError> {
     text.try_into().map_err(|e| unreadable("agent_session", &e))
 }
 

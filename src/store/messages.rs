@@ -2,7 +2,7 @@
 
 use super::conversations::unreadable;
 use super::sql::{Sql, Value};
-use super::{MAX_ROW_TEXT_BYTES, Store, StoreError, pieces};
+use super::{MAX_ROW_TEXT_BYTES, Store, StoreError, split_for_rows};
 use crate::domain::{Message, Messages, Millis, Role, SessionId, TurnId};
 
 /// Most messages that one answer holds: the newest.
@@ -18,7 +18,7 @@ impl<S: Sql> Store<S> {
     pub fn insert_message(&self, session_id: &SessionId, message: &Message) -> Result<(), StoreError> {
         const INSERT: &str = "insert into messages (session_id, seq, part, turn_id, role, content, timestamp) \
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        for (part, content) in (0_i64..).zip(pieces(&message.content)) {
+        for (part, content) in (0_i64..).zip(split_for_rows(&message.content)) {
             self.sql.execute(
                 INSERT,
                 &[

@@ -201,7 +201,7 @@ impl<S: Sql> Store<S> {
 }
 
 /// Cuts `text` into pieces that fit a row each, at character boundaries. An empty text is one empty piece.
-pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn split_for_rows(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let whole = rest.take()?;
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn pieces_fit_a_row_and_join_to_the_whole() {
         for text in [String::new(), "short".to_owned(), "é".repeat(MAX_ROW_TEXT_BYTES)] {
-            let cut: Vec<&str> = pieces(&text).collect();
+            let cut: Vec<&str> = split_for_rows(&text).collect();
             assert!(cut.iter().all(|piece| piece.len() <= MAX_ROW_TEXT_BYTES));
             assert_eq!(cut.concat(), text);
             assert_eq!(cut.len(), text.len().div_ceil(MAX_ROW_TEXT_BYTES).max(1));

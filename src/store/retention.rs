@@ -1,9 +1,9 @@
 //! What is due: the conversations that nobody touched for longer than they are kept, and their deletion in batches.
 
-use super::conversations::{agent_session, unreadable};
+use super::conversations::{sdk_session, unreadable};
 use super::sql::{Sql, Value};
 use super::{Store, StoreError};
-use crate::domain::{AgentSession, Millis};
+use crate::domain::{Millis, SdkSession};
 
 /// Most conversations that one transaction of a purge deletes. A read that comes meanwhile waits for it: `npm run bench -- purge`
 /// measures how long.
@@ -14,7 +14,7 @@ pub struct PurgedBatch {
     /// How many conversations.
     pub conversations: u32,
     /// The SDK's sessions of those that had one.
-    pub agent_sessions: Vec<AgentSession>,
+    pub sdk_sessions: Vec<SdkSession>,
 }
 
 impl<S: Sql> Store<S> {
@@ -36,19 +36,19 @@ impl<S: Sql> Store<S> {
             due.push(row.text(0)?);
         }
         if due.is_empty() {
-            return Ok(PurgedBatch { conversations: 0, agent_sessions: Vec::new() });
+            return Ok(PurgedBatch { conversations: 0, sdk_sessions: Vec::new() });
         }
         let ids = serde_json::to_string(&due).map_err(|e| unreadable("session_id", &e))?;
         self.cache.forget_active();
         self.sql.execute(TURNS, &[Value::Text(&ids)])?;
         let rows = self.sql.query(CONVERSATIONS, &[Value::Text(&ids)])?;
         let conversations = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        let mut agent_sessions = Vec::new();
+        let mut sdk_sessions = Vec::new();
         for mut row in rows {
             self.count(-1, -row.integer(1)?);
-            agent_sessions.extend(row.opt_text(0)?.map(agent_session).transpose()?);
+            sdk_sessions.extend(row.opt_text(0)?.map(sdk_session).transpose()?);
         }
-        Ok(PurgedBatch { conversations, agent_sessions })
+        Ok(PurgedBatch { conversations, sdk_sessions })
     }
 
     /// The oldest last access of all conversations; none where there is no conversation.

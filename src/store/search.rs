@@ -5,8 +5,8 @@ use super::conversations::unreadable;
 use super::reads::{Listing, item, position, start};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
-use crate::domain::search::MAX_FOLDED_LETTERS;
-use crate::domain::{Page, Position, Words};
+use crate::domain::search::MAX_CASE_PAIRS;
+use crate::domain::{Page, Position, SearchTerms};
 
 /// Most conversations that one page scans.
 pub const MAX_SCANNED_CONVERSATIONS: u32 = 10_000;
@@ -15,9 +15,9 @@ pub const MAX_SCANNED_CONVERSATIONS: u32 = 10_000;
 pub const MAX_SCANNED_BYTES: i64 = 8 * 1024 * 1024;
 
 /// Bound values of [`MATCHES`] before those of the letters.
-const FIRST_FOLD: usize = 6;
+const FIRST_CASE_PAIR: usize = 6;
 
-/// `$text` in lower case: ASCII by SQLite, then [`MAX_FOLDED_LETTERS`] pairs of letters, those from ?7 on. An empty letter changes nothing.
+/// `$text` in lower case: ASCII by SQLite, then [`MAX_CASE_PAIRS`] pairs of letters, those from ?7 on. An empty letter changes nothing.
 macro_rules! folded {
     ($text:literal) => {
         concat!(
@@ -50,7 +50,7 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn search(&self, words: &Words, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
+    pub fn search(&self, words: &SearchTerms, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
         const LIST: &str = concat!(
             "select ",
             item!(),
@@ -92,7 +92,7 @@ impl<S: Sql> Store<S> {
     }
 
     /// The first `most` matches after the page's start and up to `end`.
-    fn matches(&self, words: &Words, page: &Page, end: &Position, most: u64) -> Result<Vec<Row>, StoreError> {
+    fn matches(&self, words: &SearchTerms, page: &Page, end: &Position, most: u64) -> Result<Vec<Row>, StoreError> {
         const MATCHES: &str = matches!("lower(title)", "lower(content)");
         const FOLDED_MATCHES: &str = matches!(folded!("title"), folded!("content"));
         let all: Vec<&str> = words.iter().collect();
@@ -107,12 +107,12 @@ impl<S: Sql> Store<S> {
             Value::Integer(i64::try_from(most).unwrap_or(i64::MAX)),
         ];
         let letters: Vec<String> =
-            words.folds().iter().flat_map(|(upper, lower)| [upper.to_string(), lower.to_string()]).collect();
+            words.case_pairs().iter().flat_map(|(upper, lower)| [upper.to_string(), lower.to_string()]).collect();
         if letters.is_empty() {
             return Ok(self.sql.query(MATCHES, &values)?);
         }
         values.extend(letters.iter().map(|letter| Value::Text(letter)));
-        values.resize(FIRST_FOLD + 2 * MAX_FOLDED_LETTERS, Value::Text(""));
+        values.resize(FIRST_CASE_PAIR + 2 * MAX_CASE_PAIRS, Value::Text(""));
         Ok(self.sql.query(FOLDED_MATCHES, &values)?)
     }
 }

@@ -4,7 +4,7 @@ use super::sql::Sql;
 use super::turns::{NewTurn, TurnEnd};
 use super::{Store, StoreError};
 use crate::domain::{
-    AccountId, AgentSession, IdempotencyKey, Message, Millis, RequestId, Role, SessionId, Title, Turn, TurnId,
+    AccountId, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn, TurnId,
     TurnOptions,
 };
 
@@ -45,7 +45,7 @@ pub struct Finished<'a> {
     /// The lines of its transcript that are not stored yet.
     pub transcript: &'a str,
     /// The SDK's session, where the agent has said it.
-    pub agent_session: Option<&'a AgentSession>,
+    pub sdk_session: Option<&'a SdkSession>,
     /// Whether its idempotency key may make another turn.
     pub frees_key: bool,
 }
@@ -58,14 +58,14 @@ impl<S: Sql> Store<S> {
     pub fn admit(&self, turn: &Admission<'_>) -> Result<i64, StoreError> {
         self.transaction(|| {
             self.remember_account(turn.account_id)?;
-            let ordinal = self.active_turns()?.last().map_or(0, |last| last.ordinal) + 1;
+            let queue_position = self.active_turns()?.last().map_or(0, |last| last.queue_position) + 1;
             let seq = self.reserve_turn(turn.session_id, turn.title, turn.prompt.len(), turn.now)?;
             self.insert_message(turn.session_id, &message(seq, turn.turn_id, Role::User, turn.prompt, turn.now))?;
             self.insert_turn(&NewTurn {
                 turn_id: turn.turn_id,
                 session_id: turn.session_id,
                 seq,
-                ordinal,
+                queue_position,
                 request_id: turn.request_id,
                 idempotency: turn.idempotency,
                 options: turn.options,
@@ -82,7 +82,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
     pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
-        let Finished { turn_id, end, answer, transcript, agent_session, frees_key } = finished;
+        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key } = finished;
         self.transaction(|| {
             let Some((mut ended, seq)) = self.end_turn(turn_id, end)? else { return self.turn(turn_id) };
             if *frees_key {
@@ -96,7 +96,7 @@ impl<S: Sql> Store<S> {
             self.append_transcript(&ended.session_id, transcript)?;
             self.record_turn_end(
                 &ended.session_id,
-                *agent_session,
+                *sdk_session,
                 answer.map(str::len),
                 end.usage.unwrap_or_default(),
                 end.finished_at,

@@ -2,7 +2,7 @@
 //! Rows are cut anywhere between two characters: only their concatenation is JSONL.
 
 use super::sql::{Sql, SqlError, Value};
-use super::{Store, StoreError, pieces};
+use super::{Store, StoreError, split_for_rows};
 use crate::domain::SessionId;
 
 impl<S: Sql> Store<S> {
@@ -16,7 +16,7 @@ impl<S: Sql> Store<S> {
         if lines.is_empty() {
             return Ok(());
         }
-        for piece in pieces(lines) {
+        for piece in split_for_rows(lines) {
             self.sql.execute(APPEND, &[Value::Text(session_id.as_str()), Value::Text(piece)])?;
         }
         Ok(())

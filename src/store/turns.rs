@@ -1,10 +1,10 @@
 //! Turns: the queue in their partial index, their ends, and the key that makes a request happen once.
 
-use super::conversations::{agent_session, session_id, unreadable};
+use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::{
-    AgentSession, Failure, IdempotencyKey, Millis, RequestId, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
+    Failure, IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
 };
 
 /// A turn as it is admitted.
@@ -16,7 +16,7 @@ pub struct NewTurn<'a> {
     /// The place of its query among the conversation's messages.
     pub seq: i64,
     /// Its place in the queue: above every active turn's.
-    pub ordinal: i64,
+    pub queue_position: i64,
     /// The request that made it.
     pub request_id: &'a RequestId,
     /// The caller's key and the hash of the request it came with.
@@ -39,7 +39,7 @@ pub struct ActiveTurn {
     /// Its conversation.
     pub session_id: SessionId,
     /// Its place in the queue.
-    pub ordinal: i64,
+    pub queue_position: i64,
     /// Queued or running.
     pub status: TurnStatus,
     /// When it was started.
@@ -62,7 +62,7 @@ pub struct TurnWork {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The SDK's session of its conversation; none before the conversation's first turn has begun.
-    pub agent_session: Option<AgentSession>,
+    pub sdk_session: Option<SdkSession>,
 }
 
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
@@ -108,7 +108,7 @@ impl<S: Sql> Store<S> {
             Ok(ActiveTurn {
                 turn_id: turn_id(row.text(0)?)?,
                 session_id: session_id(row.text(1)?)?,
-                ordinal: row.integer(2)?,
+                queue_position: row.integer(2)?,
                 status: status(&row.text(3)?)?,
                 started_at: row.opt_integer(4)?.map(Millis::new),
             })
@@ -136,7 +136,7 @@ impl<S: Sql> Store<S> {
                 Value::Text(turn.turn_id.as_str()),
                 Value::Text(turn.session_id.as_str()),
                 Value::Integer(turn.seq),
-                Value::Integer(turn.ordinal),
+                Value::Integer(turn.queue_position),
                 Value::Text(status.as_str()),
                 Value::Text(turn.request_id.as_str()),
                 key.map(IdempotencyKey::as_str).into(),
@@ -150,7 +150,7 @@ impl<S: Sql> Store<S> {
         self.cache.admitted(ActiveTurn {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),
-            ordinal: turn.ordinal,
+            queue_position: turn.queue_position,
             status,
             started_at: turn.started_at,
         });
@@ -215,7 +215,7 @@ impl<S: Sql> Store<S> {
         const OF: &str = "select agent_session from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
-        row.map(|mut row| Ok(Origin { agent_session: row.opt_text(0)?.map(agent_session).transpose()? })).transpose()
+        row.map(|mut row| Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()? })).transpose()
     }
 
     /// Records that the transcript of every frame up to the `n`-th is stored.

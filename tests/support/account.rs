@@ -6,16 +6,16 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::runtime::{Runtime, drive};
+use super::runtime::{VirtualRuntime, drive};
 use super::{Rusqlite, exchange, store};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, Reply, StartTurn};
-use claude_agent_service::account::host::{Host, NotRegistered, Registry};
+use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
 use claude_agent_service::account::wake::BACKSTOP_SLACK;
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Millis, Page, RequestId, Title, TurnOptions, Visit};
+use claude_agent_service::domain::{AccountId, Millis, Page, PurgeOutcome, RequestId, Title, TurnOptions};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::retention::PURGE_BATCH;
@@ -27,7 +27,7 @@ pub const RETENTION: Duration = DAY.saturating_mul(30);
 
 #[derive(Clone)]
 pub struct World {
-    pub runtime: Runtime,
+    pub runtime: VirtualRuntime,
     pub uuids: Rc<Cell<u128>>,
     pub directory_is_up: Rc<Cell<bool>>,
     pub registered: Rc<RefCell<Vec<Millis>>>,
@@ -36,7 +36,7 @@ pub struct World {
     pub container_calls: Rc<RefCell<Vec<String>>>,
 }
 
-impl Host for World {
+impl Runtime for World {
     fn now(&self) -> Millis {
         self.runtime.now.get()
     }
@@ -64,7 +64,7 @@ impl Host for World {
     }
 }
 
-impl Registry for World {
+impl Directory for World {
     fn register(
         &self,
         account_id: &AccountId,
@@ -149,7 +149,7 @@ impl Fixture {
             exchange(&store, n, &format!("c{n}"), "secret words", "secret answer");
         }
         let world = World {
-            runtime: Runtime::new(),
+            runtime: VirtualRuntime::new(),
             uuids: Rc::default(),
             directory_is_up: Rc::new(Cell::new(true)),
             registered: Rc::default(),
@@ -181,7 +181,7 @@ impl Fixture {
         }
     }
 
-    pub fn visit(&self) -> Visit {
+    pub fn visit(&self) -> PurgeOutcome {
         let Reply::Visited(visit) = drive(self.send(Command::Visit)) else { unreachable!() };
         visit
     }

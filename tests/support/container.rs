@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::executor::{Executor, Owner};
 pub use super::script::{Fault, Script, Step};
-use claude_agent_service::agent::{Answer, Call, ContainerError, Pieces};
+use claude_agent_service::agent::{Answer, BodyChunks, Call, ContainerError};
 use serde_json::{Value, json};
 
 #[derive(Debug)]
@@ -212,7 +212,7 @@ impl Scripted {
         &self,
         instance: &str,
         body: &str,
-        more: Option<Pieces>,
+        more: Option<BodyChunks>,
     ) -> Result<Answer<ScriptedBody>, ContainerError> {
         let wanted: Value = serde_json::from_str(body).unwrap();
         let id = wanted["turn_id"].as_str().unwrap().to_owned();

@@ -15,7 +15,7 @@ use std::cell::Cell as Shared;
 use std::rc::Rc;
 
 use claude_agent_service::domain::{
-    AgentSession, IdempotencyKey, Millis, RequestId, SessionId, Title, TurnId, TurnOptions, TurnStatus, Usage,
+    IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Title, TurnId, TurnOptions, TurnStatus, Usage,
 };
 use claude_agent_service::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 use claude_agent_service::store::transactions::{self, Finished};
@@ -220,7 +220,7 @@ pub fn turn(n: u128) -> TurnId {
 }
 
 /// An SDK session's id.
-pub fn agent_session(n: u128) -> AgentSession {
+pub fn sdk_session(n: u128) -> SdkSession {
     Uuid::from_u128(n).to_string().parse().unwrap()
 }
 
@@ -291,7 +291,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         end,
         answer: Some(answer),
         transcript: "{\"type\":\"user\"}\n",
-        agent_session: Some(&agent_session(1)),
+        sdk_session: Some(&sdk_session(1)),
         frees_key: false,
     })?;
     Ok(active)

@@ -18,7 +18,7 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What a fake runtime holds. Clones are the same runtime.
 #[derive(Clone)]
-pub struct Runtime {
+pub struct VirtualRuntime {
     /// The time.
     pub now: Rc<Cell<Millis>>,
     /// How long a wait lasts at least: what passes while an object yields.
@@ -30,7 +30,7 @@ pub struct Runtime {
     tasks: Rc<RefCell<Vec<Task>>>,
 }
 
-impl Runtime {
+impl VirtualRuntime {
     /// A runtime at [`NOW`].
     pub fn new() -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Runtime {
         }
     }
 
-    /// Keeps a task for [`Runtime::run_tasks`].
+    /// Keeps a task for [`VirtualRuntime::run_tasks`].
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         self.tasks.borrow_mut().push(Box::pin(task));
     }

@@ -9,7 +9,7 @@ use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
 use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
-use claude_agent_service::account::host::{Host, NotRegistered, Registry};
+use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
@@ -24,20 +24,20 @@ const PATIENCE: Duration = Duration::from_hours(3);
 
 /// The runtime of an object on the executor.
 #[derive(Clone)]
-pub struct StageHost {
+pub struct StageRuntime {
     executor: Executor,
     uuids: Rc<Cell<u128>>,
     alarm: Rc<Cell<Option<Millis>>>,
     log: Rc<RefCell<Vec<String>>>,
 }
 
-impl StageHost {
+impl StageRuntime {
     pub fn log_lines(&self) -> Vec<String> {
         self.log.borrow().clone()
     }
 }
 
-impl Host for StageHost {
+impl Runtime for StageRuntime {
     fn now(&self) -> Millis {
         self.executor.now()
     }
@@ -64,7 +64,7 @@ impl Host for StageHost {
     }
 }
 
-impl Registry for StageHost {
+impl Directory for StageRuntime {
     fn register(
         &self,
         _account_id: &AccountId,
@@ -74,7 +74,7 @@ impl Registry for StageHost {
     }
 }
 
-type StageAccount = Account<Rusqlite, Scripted, StageHost>;
+type StageAccount = Account<Rusqlite, Scripted, StageRuntime>;
 type Sent<T> = Rc<RefCell<Option<T>>>;
 
 /// An account, its database, its container and its time.
@@ -83,7 +83,7 @@ pub struct Stage {
     pub container: Scripted,
     pub sql: Rusqlite,
     pub store: Store<Rusqlite>,
-    pub host: StageHost,
+    pub runtime: StageRuntime,
     account: Rc<StageAccount>,
     vars: Vec<(&'static str, String)>,
 }
@@ -96,23 +96,23 @@ impl Stage {
     /// With variables of the configuration.
     pub fn with(vars: &[(&'static str, &str)]) -> Self {
         let executor = Executor::default();
-        let host =
-            StageHost { executor: executor.clone(), uuids: Rc::default(), alarm: Rc::default(), log: Rc::default() };
+        let runtime =
+            StageRuntime { executor: executor.clone(), uuids: Rc::default(), alarm: Rc::default(), log: Rc::default() };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let account = open(&sql, &container, &host, &vars);
+        let account = open(&sql, &container, &runtime, &vars);
         let store = made_store(sql.clone(), executor.now());
-        Self { executor, container, sql, store, host, account, vars }
+        Self { executor, container, sql, store, runtime, account, vars }
     }
 
     /// The object loses its memory, and everything that it was doing.
     pub fn reset(&mut self) {
         self.executor.drop_object();
-        self.account = open(&self.sql, &self.container, &self.host, &self.vars);
+        self.account = open(&self.sql, &self.container, &self.runtime, &self.vars);
     }
 
     pub fn handle(&self, command: Command) -> Result<Response<String>, AccountError> {
-        self.account.handle(Envelope::new(RequestId::new(self.host.uuid()), command))
+        self.account.handle(Envelope::new(RequestId::new(self.runtime.uuid()), command))
     }
 
     pub fn cancel(&self, session_id: &str) {
@@ -188,21 +188,21 @@ impl Stage {
         let until = self.executor.now().plus(PATIENCE);
         self.executor.run_ready();
         while self.executor.has_tasks() || !self.active().is_empty() {
-            assert!(self.step(until), "it does not settle: {:?}", self.host.log.borrow());
+            assert!(self.step(until), "it does not settle: {:?}", self.runtime.log.borrow());
         }
     }
 
     /// Runs what is due next, at the latest then; false where nothing is.
     fn step(&self, until: Millis) -> bool {
         self.executor.run_ready();
-        let alarm = self.host.alarm.get();
+        let alarm = self.runtime.alarm.get();
         let Some(next) = [alarm, self.executor.next_timer()].into_iter().flatten().min().filter(|at| *at <= until)
         else {
             return false;
         };
         self.executor.advance_to(next);
         if alarm.is_some_and(|at| at <= self.executor.now()) {
-            self.host.alarm.set(None);
+            self.runtime.alarm.set(None);
             if let Some(purge) = self.account.alarm().unwrap() {
                 self.executor.spawn(Owner::Object, async move { purge.await.unwrap() });
             }
@@ -224,17 +224,22 @@ impl Stage {
 
     /// The lines of the log that tell of an event.
     pub fn logged(&self, event: &str) -> Vec<Value> {
-        let log = self.host.log.borrow();
+        let log = self.runtime.log.borrow();
         let lines = log.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["event"] == event).collect()
     }
 }
 
-fn open(sql: &Rusqlite, container: &Scripted, host: &StageHost, vars: &[(&'static str, String)]) -> Rc<StageAccount> {
+fn open(
+    sql: &Rusqlite,
+    container: &Scripted,
+    runtime: &StageRuntime,
+    vars: &[(&'static str, String)],
+) -> Rc<StageAccount> {
     let config =
         Config::parse(|name| vars.iter().find(|(var, _)| *var == name).map(|(_, value)| value.clone())).unwrap();
-    let store = made_store(sql.clone(), host.now());
-    Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), host.clone(), config))
+    let store = made_store(sql.clone(), runtime.now());
+    Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), runtime.clone(), config))
 }
 
 fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {

@@ -11,13 +11,13 @@ use super::events::{EventKind, EventLog, Subscription, TurnEvent, announcement};
 use super::model_calls::ModelCalls;
 use super::state::Stop;
 use crate::account::command::CallEnded;
-use crate::domain::{AgentSession, EventId, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{EventId, SdkSession, SessionId, Turn, TurnId, TurnStatus};
 
 /// A turn that has been launched.
 struct Running {
     session_id: SessionId,
     /// The SDK's session; none until the container has named it or the conversation is deleted.
-    agent_session: Option<AgentSession>,
+    sdk_session: Option<SdkSession>,
     calls: ModelCalls,
     stop: mpsc::UnboundedSender<Stop>,
 }
@@ -41,7 +41,7 @@ impl ActiveTurns {
         let calls = ModelCalls::default();
         let mut turns = self.0.borrow_mut();
         let turn = turns.entry(turn_id.clone()).or_default();
-        turn.running = Some(Running { session_id: session_id.clone(), agent_session: None, calls, stop });
+        turn.running = Some(Running { session_id: session_id.clone(), sdk_session: None, calls, stop });
         turn.log.publish(announcement(turn_id, session_id, TurnStatus::Running, 0));
         stops
     }
@@ -106,31 +106,30 @@ impl ActiveTurns {
     }
 
     /// The SDK's session of a running turn, as far as it is known.
-    pub fn agent_session_of(&self, turn_id: &TurnId) -> Option<AgentSession> {
-        self.running(turn_id, |running| running.agent_session.clone()).flatten()
+    pub fn sdk_session_of(&self, turn_id: &TurnId) -> Option<SdkSession> {
+        self.running(turn_id, |running| running.sdk_session.clone()).flatten()
     }
 
     /// Takes the SDK's session that the container has named.
-    pub fn set_agent_session(&self, turn_id: &TurnId, agent_session: &AgentSession) {
-        self.running(turn_id, |running| running.agent_session = Some(agent_session.clone()));
+    pub fn set_sdk_session(&self, turn_id: &TurnId, sdk_session: &SdkSession) {
+        self.running(turn_id, |running| running.sdk_session = Some(sdk_session.clone()));
     }
 
     /// Gives the running turns of a deleted conversation its SDK session, which each forgets when it ends. Returns whether there are any.
-    pub fn delete_conversation(&self, session_id: &SessionId, agent_session: Option<&AgentSession>) -> bool {
+    pub fn delete_conversation(&self, session_id: &SessionId, sdk_session: Option<&SdkSession>) -> bool {
         let mut turns = self.0.borrow_mut();
         let running = turns.values_mut().filter_map(|turn| turn.running.as_mut());
         let mut any = false;
         for running in running.filter(|running| running.session_id == *session_id) {
             any = true;
-            running.agent_session = running.agent_session.take().or_else(|| agent_session.cloned());
+            running.sdk_session = running.sdk_session.take().or_else(|| sdk_session.cloned());
         }
         any
     }
 
     /// Counts a call of the model for the running turn of that SDK session, else for the first; none if no turn runs.
-    pub fn begin_call(&self, agent_session: Option<&AgentSession>, counts: bool) -> Option<TurnId> {
-        let named =
-            |running: &Running| running.agent_session.is_some() && running.agent_session.as_ref() == agent_session;
+    pub fn begin_call(&self, sdk_session: Option<&SdkSession>, counts: bool) -> Option<TurnId> {
+        let named = |running: &Running| running.sdk_session.is_some() && running.sdk_session.as_ref() == sdk_session;
         let turn_id = self.find(named).or_else(|| self.find(|_| true))?;
         self.running(&turn_id, |running| running.calls.begin(counts))?;
         Some(turn_id)
@@ -170,7 +169,7 @@ mod tests {
         TurnId::new(Uuid::from_u128(n))
     }
 
-    fn agent_session(n: u128) -> AgentSession {
+    fn sdk_session(n: u128) -> SdkSession {
         Uuid::from_u128(n).to_string().parse().unwrap()
     }
 
@@ -213,9 +212,9 @@ mod tests {
         let turns = ActiveTurns::default();
         assert_eq!(turns.begin_call(None, true), None);
         let _stops = [1, 2].map(|n| turns.launch(&turn_id(n), &format!("s{n}").parse().unwrap()));
-        turns.set_agent_session(&turn_id(2), &agent_session(2));
-        assert_eq!(turns.begin_call(Some(&agent_session(2)), true), Some(turn_id(2)));
-        assert_eq!(turns.begin_call(Some(&agent_session(3)), true), Some(turn_id(1)));
+        turns.set_sdk_session(&turn_id(2), &sdk_session(2));
+        assert_eq!(turns.begin_call(Some(&sdk_session(2)), true), Some(turn_id(2)));
+        assert_eq!(turns.begin_call(Some(&sdk_session(3)), true), Some(turn_id(1)));
         assert_eq!(turns.begin_call(None, false), Some(turn_id(1)));
         assert_eq!([1, 2].map(|n| turns.calls_of(&turn_id(n)).begun), [1, 1]);
     }

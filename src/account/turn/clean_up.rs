@@ -10,9 +10,9 @@ use futures_util::future::{Either, select};
 use super::finish::Outcome;
 use super::progress::Progress;
 use crate::account::Account;
-use crate::account::host::{Host, Registry};
+use crate::account::runtime::{Directory, Runtime};
 use crate::agent::{AgentError, Container};
-use crate::domain::{AgentSession, SessionId, TurnId};
+use crate::domain::{SdkSession, SessionId, TurnId};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::turns::ActiveTurn;
@@ -32,12 +32,12 @@ const MAX_CUT_SHORT: usize = 64;
 struct Leaving {
     turn_id: TurnId,
     session_id: SessionId,
-    agent_session: Option<AgentSession>,
+    sdk_session: Option<SdkSession>,
     /// Its conversation is deleted.
     deleted: bool,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Ends in the container what nobody may ask for any more. A turn that ended by itself it forgets with the conversation's next.
     pub(in crate::account) fn clean_up_after(
         self: &Rc<Self>,
@@ -59,19 +59,19 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }
             cut_short.push(turn.session_id.clone());
         }
-        let told = self.turns.agent_session_of(&turn.turn_id);
+        let told = self.turns.sdk_session_of(&turn.turn_id);
         let left = Leaving {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),
-            agent_session: progress.agent_session.clone().or(told),
+            sdk_session: progress.sdk_session.clone().or(told),
             deleted,
         };
         self.leaving.borrow_mut().push(left.session_id.clone());
-        self.host.spawn(Rc::clone(self).see_off(left));
+        self.runtime.spawn(Rc::clone(self).see_off(left));
     }
 
     async fn see_off(self: Rc<Self>, left: Leaving) {
-        let outcome = match select(pin!(self.leave(&left)), pin!(self.host.sleep(LEAVE_LIMIT))).await {
+        let outcome = match select(pin!(self.leave(&left)), pin!(self.runtime.sleep(LEAVE_LIMIT))).await {
             Either::Left((outcome, _)) => outcome.map_err(|error| error.to_string()),
             Either::Right(_) => Err("it took too long".to_owned()),
         };
@@ -105,16 +105,16 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
                 Ok(()) | Err(_) => return Ok(()),
             }
-            self.host.sleep(pause).await;
+            self.runtime.sleep(pause).await;
             tries += 1;
             pause *= 2;
         }
     }
 
     async fn try_leave(&self, left: &Leaving) -> Result<(), AgentError> {
-        match &left.agent_session {
-            Some(agent_session) if left.deleted => self.agent.forget_session(agent_session).await?,
-            Some(agent_session) => self.agent.stop_session(agent_session).await?,
+        match &left.sdk_session {
+            Some(sdk_session) if left.deleted => self.agent.forget_session(sdk_session).await?,
+            Some(sdk_session) => self.agent.stop_session(sdk_session).await?,
             None => {}
         }
         // The answer comes when it has ended.
@@ -129,7 +129,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             return;
         }
         let account = Rc::clone(self);
-        self.host.spawn(async move {
+        self.runtime.spawn(async move {
             if account.end_orphans().await.is_err() && account.store.is_made() {
                 account.orphan_looks.set(more_looks);
                 drop(account.set_alarm());
@@ -151,8 +151,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Ok(())
     }
 
-    pub(in crate::account) async fn forget_session(&self, agent_session: &AgentSession) {
-        if let Err(error) = self.agent.forget_session(agent_session).await {
+    pub(in crate::account) async fn forget_session(&self, sdk_session: &SdkSession) {
+        if let Err(error) = self.agent.forget_session(sdk_session).await {
             let why = error.to_string();
             self.log(Level::Warn, Line { event: "session_not_forgotten", error: Some(&why), ..Line::default() });
         }

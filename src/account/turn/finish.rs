@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::state::{Effect, Signal, State, Stop, step};
 use crate::account::Account;
 use crate::account::command::AccountError;
-use crate::account::host::{Host, Registry};
+use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
 use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnStatus, Usage};
@@ -25,7 +25,7 @@ pub struct Outcome {
     pub result: Option<Box<TurnResult>>,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Stores the end of a turn, tells everyone, and lets the next one start.
     pub(in crate::account) fn finish(
         self: &Rc<Self>,
@@ -33,7 +33,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress: &Progress,
         outcome: &Outcome,
     ) -> Result<(), AccountError> {
-        let now = self.host.now();
+        let now = self.runtime.now();
         let calls = self.turns.calls_of(&turn.turn_id);
         let mut failure = outcome.code.map(|code| failure(code, outcome.result.as_deref(), calls.retry_after_s));
         if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
@@ -58,11 +58,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             },
             answer: answer.map(|answer| answer.text.as_str()),
             transcript: progress.waiting_transcript(),
-            agent_session: progress.agent_session.as_ref(),
+            sdk_session: progress.sdk_session.as_ref(),
             frees_key: outcome.code.is_some_and(may_be_sent_again),
         })?;
         self.clean_up_after(turn, progress, outcome, stored.is_none());
-        let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
+        let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.runtime.uuid()));
         self.log_end(&ended, progress, Some(calls.begun));
         self.turns.end(ended, last_events.end);
         if self.turns.running_count() == 0 {
@@ -77,7 +77,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let (_, effect) = step(State::Queued, Signal::Stop(Stop::Cancel));
         let Effect::End(status, code) = effect else { return Ok(()) };
         let failure = code.map(|code| failure(code, None, None));
-        let finished_at = self.host.now();
+        let finished_at = self.runtime.now();
         let end = TurnEnd {
             status,
             error: failure.as_ref(),

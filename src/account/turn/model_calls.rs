@@ -4,7 +4,7 @@
 use crate::account::Account;
 use crate::account::command::AccountError;
 use crate::account::command::{CallBegun, CallEnded};
-use crate::account::host::{Host, Registry};
+use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::{RequestId, TurnId, Usage};
 use crate::log::{Level, Line};
@@ -44,10 +44,10 @@ impl ModelCalls {
     }
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// The running turn that a call is counted for: the one of the conversation that the container names, else the first.
     pub(in crate::account) fn begin_call(&self, call: &CallBegun) -> Result<TurnId, AccountError> {
-        self.turns.begin_call(call.agent_session.as_ref(), call.counts).ok_or_else(|| {
+        self.turns.begin_call(call.sdk_session.as_ref(), call.counts).ok_or_else(|| {
             self.log(Level::Warn, Line { event: "call_without_turn", ..Line::default() });
             AccountError::NoTurn
         })

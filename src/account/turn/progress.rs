@@ -2,7 +2,7 @@
 //! Of a transcript only whole entries are ever stored, each a line.
 
 use crate::agent::protocol::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
-use crate::domain::{AgentSession, SessionId, TurnId};
+use crate::domain::{SdkSession, SessionId, TurnId};
 use crate::store::sql::Sql;
 use crate::store::{Store, StoreError};
 
@@ -35,7 +35,7 @@ pub struct Progress {
     /// The last frame that was seen.
     pub last_n: u64,
     /// The SDK's session, once it is known.
-    pub agent_session: Option<AgentSession>,
+    pub sdk_session: Option<SdkSession>,
     /// Whether a live process took the turn.
     pub warm: bool,
     /// Whether the container was started for it.
@@ -68,7 +68,7 @@ impl Progress {
 
     /// Takes what the `started` frame says.
     pub fn started(&mut self, started: Started) {
-        self.agent_session = Some(started.agent_session);
+        self.sdk_session = Some(started.sdk_session);
         self.warm = started.warm;
     }
 

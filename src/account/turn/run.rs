@@ -15,7 +15,7 @@ use super::progress::{NotTaken, Progress};
 use super::state::{Effect, Signal, State, Stop, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
 use crate::account::Account;
-use crate::account::host::{Host, Registry};
+use crate::account::runtime::{Directory, Runtime};
 use crate::agent::protocol::Frame;
 use crate::agent::protocol::{FrameBody, TurnResult};
 use crate::agent::{AgentError, Container};
@@ -44,7 +44,7 @@ pub enum Entry {
     Reattach,
 }
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Runs a turn to its stored end; `work` where the caller has it at hand.
     pub(in crate::account) async fn run(
         self: Rc<Self>,
@@ -75,9 +75,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress: &mut Progress,
         stops: &mut mpsc::UnboundedReceiver<Stop>,
     ) -> Outcome {
-        let started_at = turn.started_at.unwrap_or_else(|| self.host.now());
-        let left = started_at.plus(self.config.turn_timeout).since(self.host.now());
-        let mut timer = Box::pin(self.host.sleep(left));
+        let started_at = turn.started_at.unwrap_or_else(|| self.runtime.now());
+        let left = started_at.plus(self.config.turn_timeout).since(self.runtime.now());
+        let mut timer = Box::pin(self.runtime.sleep(left));
         let mut work = pin!(self.work(turn, work, entry, progress));
         let mut state = State::Running;
         loop {
@@ -105,10 +105,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             state = next;
             match effect {
                 Effect::AskToStop => {
-                    timer = Box::pin(self.host.sleep(STOP_LIMIT));
+                    timer = Box::pin(self.runtime.sleep(STOP_LIMIT));
                     let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
                     // Where it cannot be asked, the time limit ends it.
-                    self.host.spawn(async move { drop(account.agent.cancel(&turn_id).await) });
+                    self.runtime.spawn(async move { drop(account.agent.cancel(&turn_id).await) });
                 }
                 Effect::End(status, code) => return Outcome { status, code, result },
                 Effect::Nothing => {}
@@ -147,8 +147,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     Ok(Some(result)) => {
                         let code = result.error.as_ref().map(|error| error.code);
                         // Not yet: whatever the object does now, the end's commit and the answer wait for.
-                        let (account, answered) = (Rc::clone(self), self.host.sleep(Duration::ZERO));
-                        self.host.spawn(async move {
+                        let (account, answered) = (Rc::clone(self), self.runtime.sleep(Duration::ZERO));
+                        self.runtime.spawn(async move {
                             answered.await;
                             account.agent.read_out(frames).await;
                         });
@@ -175,7 +175,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     if idle_cuts > MAX_IDLE_CUTS {
                         return (Signal::Lost, None);
                     }
-                    self.host.sleep(MAX_CUT_PAUSE.min(FIRST_ATTACH_PAUSE * (1 << (idle_cuts - 1)))).await;
+                    self.runtime.sleep(MAX_CUT_PAUSE.min(FIRST_ATTACH_PAUSE * (1 << (idle_cuts - 1)))).await;
                     match self.attach(turn, progress.last_n, ATTACH_TRIES).await {
                         Ok(again) => frames = again,
                         Err(NotAttached::Unknown | NotAttached::Dead) => return (Signal::Lost, None),
@@ -196,7 +196,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         progress.last_n = n;
         let kind = match frame.body {
             FrameBody::Started(started) => {
-                self.turns.set_agent_session(&turn.turn_id, &started.agent_session);
+                self.turns.set_sdk_session(&turn.turn_id, &started.sdk_session);
                 progress.started(started);
                 return Ok(None);
             }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::progress::Progress;
 use super::state::Signal;
 use crate::account::Account;
-use crate::account::host::{Host, Registry};
-use crate::agent::{AgentError, Container, ContainerError, Frames, Pieces, Readiness, TurnRequest};
+use crate::account::runtime::{Directory, Runtime};
+use crate::agent::{AgentError, BodyChunks, Container, ContainerError, Frames, Readiness, TurnRequest};
 use crate::domain::SessionId;
 use crate::log::{Level, Line};
 use crate::store::StoreError;
@@ -23,7 +23,7 @@ pub(in crate::account) const FIRST_ATTACH_PAUSE: Duration = Duration::from_milli
 const ROOM_PAUSE: Duration = Duration::from_millis(250);
 const ROOM_TRIES: u32 = 100;
 
-impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Gives the turn to the container, starting it and replaying the transcript where that is needed.
     pub(in crate::account) async fn submit(
         self: &Rc<Self>,
@@ -46,7 +46,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     if waits < ROOM_TRIES =>
                 {
                     waits += 1;
-                    self.host.sleep(ROOM_PAUSE).await;
+                    self.runtime.sleep(ROOM_PAUSE).await;
                 }
                 SubmitError::Agent(
                     error @ (AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess),
@@ -84,7 +84,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         replay: bool,
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, SubmitError> {
-        let asked_at = self.host.now();
+        let asked_at = self.runtime.now();
         let busy = self.turns.running_count() > 1;
         let readiness = self.ensure_agent(busy).await.map_err(SubmitError::Start)?;
         if readiness == Readiness::Replaced {
@@ -98,28 +98,28 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 Line {
                     event: "container_started",
                     turn_id: Some(&turn.turn_id),
-                    total_ms: u64::try_from(self.host.now().since(asked_at).as_millis()).ok(),
+                    total_ms: u64::try_from(self.runtime.now().since(asked_at).as_millis()).ok(),
                     instance: instance.as_deref(),
                     ..Line::default()
                 },
             );
         }
         // Deleted while the container started, it is gone.
-        let mut agent_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.agent_session;
-        progress.agent_session.clone_from(&agent_session);
+        let mut sdk_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.sdk_session;
+        progress.sdk_session.clone_from(&sdk_session);
         // What the container holds of a turn that was cut short is not what is stored.
         let forgotten = replay || progress.cold_container || self.cut_short.borrow().contains(&turn.session_id);
-        let send_transcript = forgotten && agent_session.is_some() && self.store.has_transcript(&turn.session_id)?;
+        let send_transcript = forgotten && sdk_session.is_some() && self.store.has_transcript(&turn.session_id)?;
         if forgotten && !send_transcript {
             // A conversation whose first turn left no transcript begins anew.
-            agent_session = None;
+            sdk_session = None;
         }
         let transcript = send_transcript.then(|| self.transcript(&turn.session_id));
         let request = TurnRequest {
             turn_id: &turn.turn_id,
-            agent_session: agent_session.as_ref(),
+            sdk_session: sdk_session.as_ref(),
             prompt: &work.prompt,
-            resume: agent_session.is_some(),
+            resume: sdk_session.is_some(),
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,
         };
@@ -153,7 +153,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// The stored transcript, a row at a time: whole, it may be larger than an object's memory.
-    fn transcript(self: &Rc<Self>, session_id: &SessionId) -> Pieces {
+    fn transcript(self: &Rc<Self>, session_id: &SessionId) -> BodyChunks {
         let (account, session_id, mut last) = (Rc::clone(self), session_id.clone(), 0);
         Box::new(move || {
             let row = account.store.transcript_row(&session_id, last).map_err(|e| ContainerError(e.to_string()))?;
@@ -184,7 +184,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
                 Err(error) => self.log_turn_problem(turn, "attach_failed", &error),
             }
-            self.host.sleep(pause).await;
+            self.runtime.sleep(pause).await;
             pause *= 2;
         }
         self.agent.suspect();

@@ -7,54 +7,54 @@ use uuid::Uuid;
 use worker::Env;
 
 use super::bindings::ObjectContext;
-use super::{host, stub};
-use crate::account::host::{Host, NotRegistered, Registry};
+use super::{runtime, stub};
+use crate::account::runtime::{Directory, NotRegistered, Runtime};
 use crate::directory::command::Command;
 use crate::directory::shards::shard_of;
 use crate::domain::{AccountId, Millis};
 use crate::log::{Level, Line};
 
 /// An account's runtime.
-pub struct ObjectHost {
+pub struct ObjectRuntime {
     context: ObjectContext,
     env: Env,
     shards: u32,
 }
 
-impl ObjectHost {
+impl ObjectRuntime {
     /// The runtime of the object whose context and environment these are.
     pub fn new(context: ObjectContext, env: Env, shards: u32) -> Self {
         Self { context, env, shards }
     }
 }
 
-impl Host for ObjectHost {
+impl Runtime for ObjectRuntime {
     fn now(&self) -> Millis {
-        host::now()
+        runtime::now()
     }
 
     fn uuid(&self) -> Uuid {
-        host::uuid()
+        runtime::uuid()
     }
 
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static {
-        host::sleep(time)
+        runtime::sleep(time)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        host::spawn(task);
+        runtime::spawn(task);
     }
 
     fn set_alarm(&self, at: Millis) {
-        host::set_alarm(&self.context, at);
+        runtime::set_alarm(&self.context, at);
     }
 
     fn log(&self, level: Level, line: &Line<'_>) {
-        host::log(level, line);
+        runtime::log(level, line);
     }
 }
 
-impl Registry for ObjectHost {
+impl Directory for ObjectRuntime {
     fn register(
         &self,
         account_id: &AccountId,

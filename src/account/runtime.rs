@@ -9,7 +9,7 @@ use crate::domain::{AccountId, Millis};
 use crate::log::{Level, Line};
 
 /// What an object's use cases need of the runtime.
-pub trait Host: 'static {
+pub trait Runtime: 'static {
     /// The time.
     fn now(&self) -> Millis;
 
@@ -35,7 +35,7 @@ pub trait Host: 'static {
 pub struct NotRegistered(pub String);
 
 /// The directory of accounts, as an account sees it.
-pub trait Registry: 'static {
+pub trait Directory: 'static {
     /// Takes the account in, of which no conversation was last accessed before `oldest_access_at`.
     fn register(
         &self,
