@@ -28,6 +28,8 @@ export class Session {
   #waiting: { subpath: string | null; entries: Entry[] }[] = [];
   /** A turn has it, or it is being removed. */
   busy = false;
+  /** Busy with being removed: it gets no process. */
+  leaving = false;
 
   constructor(id: string, context: SessionContext) {
     this.id = id;

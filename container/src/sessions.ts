@@ -105,7 +105,12 @@ export class Sessions {
   /** Nothing of the conversation is left. Its turn, if any, has ended before this is called. */
   async remove(id: string): Promise<void> {
     const session = this.#sessions.get(id) ?? new Session(id, this.#context);
-    await this.#claimed(session, () => session.clear());
+    session.leaving = true;
+    try {
+      await this.#claimed(session, () => session.clear());
+    } finally {
+      session.leaving = false;
+    }
     this.#forget(session);
   }
 
@@ -261,9 +266,10 @@ export class Sessions {
     return Math.max(1, this.#context.config.warmSessions);
   }
 
+  /** How many have a process, or will: one that is only removed takes no place from a turn. */
   #liveCount(): number {
     let count = 0;
-    for (const session of this.#sessions.values()) if (session.live || session.busy) count += 1;
+    for (const session of this.#sessions.values()) if (session.live || (session.busy && !session.leaving)) count += 1;
     return count;
   }
 
