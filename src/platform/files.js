@@ -115,31 +115,29 @@ export async function read(bucket, json, start, end) {
   return written(new FixedLengthStream(end - start), (writer) => writeParts(writer, reader, parts));
 }
 
-/** Most files of an archive, and the largest: beyond them a ZIP needs the fields of ZIP64. */
-const MAX_ZIP_ENTRIES = 65_534;
-const MAX_ZIP_BYTES = 0xffff_0000;
-const ZIP_VERSION = 20;
+const ZIP_VERSION = 45;
 const UTF8_NAME = 1 << 11;
 /** Size and CRC stand behind the bytes, as well as in the directory at the end. */
 const WITH_DESCRIPTOR = 1 << 3;
 const UNIX = 3 << 8;
 const REGULAR_FILE = 0o100644 * 2 ** 16;
+/** What a field of 2 or 4 bytes says if a ZIP64 record has the value. */
+const [IN_ZIP64_16, IN_ZIP64_32] = [0xffff, 0xffff_ffff];
+const ZIP64_SIZES_AND_OFFSET = [[2, 1], [2, 24]];
 
-/** Numbers of 2 or 4 bytes, least byte first. */
-function record(fields, ...tail) {
+/** Numbers of 2, 4 or 8 bytes, least byte first, and bytes behind them. */
+function record(fields, tail = new Uint8Array()) {
   const size = fields.reduce((sum, [bytes]) => sum + bytes, 0);
-  const bytes = new Uint8Array(tail.reduce((sum, part) => sum + part.length, size));
+  const bytes = new Uint8Array(size + tail.length);
   const view = new DataView(bytes.buffer);
   let at = 0;
   for (const [width, value] of fields) {
     if (width === 2) view.setUint16(at, value, true);
-    else view.setUint32(at, value, true);
+    else if (width === 4) view.setUint32(at, value, true);
+    else view.setBigUint64(at, BigInt(value), true);
     at += width;
   }
-  for (const part of tail) {
-    bytes.set(part, at);
-    at += part.length;
-  }
+  bytes.set(tail, size);
   return bytes;
 }
 
@@ -150,7 +148,7 @@ function dosTime(ms) {
   return [time, ((date.getUTCFullYear() - 1980) << 9) | ((date.getUTCMonth() + 1) << 5) | date.getUTCDate()];
 }
 
-/** Writes an archive (PKWARE's APPNOTE, 4.3) of stored files, one after the other. */
+/** Writes an archive (PKWARE's APPNOTE, 4.3) of stored files, one after the other, with the fields of ZIP64 throughout. */
 class Zip {
   #writer;
   #offset = 0;
@@ -167,11 +165,12 @@ class Zip {
 
   /** A file whose bytes `body` writes. The CRC of one that does not know it is found on the way. */
   async add({ path, size, modified_at, crc32: known }, body) {
-    if (this.#directory.length === MAX_ZIP_ENTRIES || this.#offset + size > MAX_ZIP_BYTES) throw new Error("too much for one archive");
     const [name, at, flags] = [new TextEncoder().encode(path), this.#offset, UTF8_NAME | (known === undefined ? WITH_DESCRIPTOR : 0)];
     const [time, date] = dosTime(modified_at);
-    const common = (crc) => [[2, flags], [2, 0], [2, time], [2, date], [4, crc], [4, size], [4, size], [2, name.length], [2, 0]];
+    const common = (crc) => [[2, flags], [2, 0], [2, time], [2, date], [4, crc], [4, IN_ZIP64_32], [4, IN_ZIP64_32], [2, name.length], [2, 28]];
+    const zip64 = record([...ZIP64_SIZES_AND_OFFSET, [8, size], [8, size], [8, at]]);
     await this.#write(record([[4, 0x04034b50], [2, ZIP_VERSION], ...common(known ?? 0)], name));
+    await this.#write(zip64);
     let crc = 0;
     const begin = this.#offset;
     await body(async (bytes) => {
@@ -179,16 +178,19 @@ class Zip {
       await this.#write(bytes);
     });
     if (this.#offset - begin !== size) throw new Damaged(`${size} bytes were to come, and ${this.#offset - begin} did`);
-    if (known === undefined) await this.#write(record([[4, 0x08074b50], [4, crc], [4, size], [4, size]]));
-    this.#directory.push(
-      record([[4, 0x02014b50], [2, UNIX | ZIP_VERSION], [2, ZIP_VERSION], ...common(known ?? crc), [2, 0], [2, 0], [2, 0], [4, REGULAR_FILE], [4, at]], name),
-    );
+    if (known === undefined) await this.#write(record([[4, 0x08074b50], [4, crc], [8, size], [8, size]]));
+    const entry = [[4, 0x02014b50], [2, UNIX | ZIP_VERSION], [2, ZIP_VERSION], ...common(known ?? crc), [2, 0], [2, 0], [2, 0], [4, REGULAR_FILE], [4, IN_ZIP64_32]];
+    this.#directory.push(record(entry, name), zip64);
   }
 
   async end() {
-    const [count, at] = [this.#directory.length, this.#offset];
-    for (const entry of this.#directory) await this.#write(entry);
-    await this.#write(record([[4, 0x06054b50], [2, 0], [2, 0], [2, count], [2, count], [4, this.#offset - at], [4, at], [2, 0]]));
+    const [count, at] = [this.#directory.length / 2, this.#offset];
+    for (const part of this.#directory) await this.#write(part);
+    const end = this.#offset;
+    await this.#write(record([[4, 0x06064b50], [8, 44], [2, UNIX | ZIP_VERSION], [2, ZIP_VERSION], [4, 0], [4, 0], [8, count], [8, count], [8, end - at], [8, at]]));
+    await this.#write(record([[4, 0x07064b50], [4, 0], [8, end], [4, 1]]));
+    const counts = [[2, IN_ZIP64_16], [2, IN_ZIP64_16]];
+    await this.#write(record([[4, 0x06054b50], [2, 0], [2, 0], ...counts, [4, IN_ZIP64_32], [4, IN_ZIP64_32], [2, 0]]));
   }
 }
 
