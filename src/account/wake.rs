@@ -171,7 +171,7 @@ mod tests {
         }
 
         #[test]
-        fn the_oldest_access_is_not_asked_for_where_it_cannot_count(reasons in reasons()) {
+        fn the_oldest_access_is_not_asked_for_if_it_cannot_count(reasons in reasons()) {
             let others = wake(Reasons { oldest_access: None, ..reasons });
             prop_assert!(backstop_counts(others, NOW) || wake(reasons) == others);
         }
