@@ -4,21 +4,21 @@ use serde::Serialize;
 
 use crate::domain::{FailureCode, PurgeRun, RequestId, SessionId, TurnId, TurnStatus};
 
-/// How loud a line is.
+/// The severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// It went as it should.
+    /// Nothing went wrong.
     Info,
-    /// It went wrong and was dealt with.
+    /// Something went wrong and was handled.
     Warn,
-    /// It went wrong and somebody must look.
+    /// Something went wrong that an operator must look at.
     Error,
 }
 
 /// One line. A field that is not set is left out.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Line<'a> {
-    /// What happened, in one word.
+    /// What happened, as a word of `snake_case`.
     pub event: &'a str,
     /// The digest that stands for the account.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,11 +10,11 @@ use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
-    /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory where that is still to do,
-    /// and sets the next alarm. What comes later, where something does, is a purge of what is due.
+    /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory if that is still to do,
+    /// and sets the next alarm. Returns the purge of what is due, if anything is.
     ///
     /// # Errors
-    /// SQLite's; the platform then calls again.
+    /// [`AccountError::Store`] if storage fails; the object's alarm is then set again.
     pub fn alarm(self: &Rc<Self>) -> Result<Option<Deferred<()>>, AccountError> {
         self.alarm.set(None);
         if !self.store.is_made() {

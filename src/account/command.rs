@@ -34,7 +34,7 @@ impl Envelope {
     /// Reads a command as a Worker of any version sent it. Fields that this version does not know are passed over.
     ///
     /// # Errors
-    /// [`UnknownCommand`] where this version does not have the command: a deployment reaches Workers before objects.
+    /// [`UnknownCommand`] if this version does not have the command: a deployment reaches Workers before objects.
     pub fn read(json: &str) -> Result<Self, UnknownCommand> {
         #[derive(Deserialize)]
         struct Sent<'a> {
@@ -53,7 +53,7 @@ impl Envelope {
 /// A command that this version does not have.
 #[derive(Debug)]
 pub struct UnknownCommand {
-    /// The request that it came with, where that can be read.
+    /// The request that it came with, if that can be read.
     pub request_id: Option<RequestId>,
 }
 
@@ -65,49 +65,49 @@ pub enum Command {
     StartTurn(Box<StartTurn>),
     /// One page of the conversations.
     ListConversations {
-        /// At most so many.
+        /// Most conversations on the page.
         limit: u32,
-        /// Which page.
+        /// The page: where it starts, and how many are skipped.
         page: Page,
-        /// Those only whose title and messages hold these.
+        /// Lists only conversations whose title and messages hold all of these.
         words: Option<SearchTerms>,
     },
     /// One conversation with its newest messages. Counts as an access.
     ReadConversation {
-        /// Which.
+        /// The conversation.
         session_id: SessionId,
-        /// Only messages with a lower number; its document as it is where absent.
+        /// Only messages with a lower `seq`; the newest ones if absent.
         before: Option<i64>,
     },
     /// Change title and metadata. Counts as an access.
     UpdateConversation {
-        /// Which.
+        /// The conversation.
         session_id: SessionId,
-        /// Its title from now on; stays where absent.
+        /// The new title; the old one stays if absent.
         title: Option<Title>,
         /// The change of its metadata.
         metadata: Option<MetadataPatch>,
     },
     /// The event stream of a conversation's current or latest turn.
     FollowConversation {
-        /// Which.
+        /// The conversation.
         session_id: SessionId,
         /// The last event that the client has.
         last_event_id: Option<EventId>,
     },
     /// End the queued and running turns of a conversation.
     CancelConversation {
-        /// Which.
+        /// The conversation.
         session_id: SessionId,
     },
     /// Delete a conversation, its turns and every trace of it.
     DeleteConversation {
-        /// Which.
+        /// The conversation.
         session_id: SessionId,
     },
     /// One turn.
     ReadTurn {
-        /// Which.
+        /// The turn.
         turn_id: TurnId,
     },
     /// How much is stored.
@@ -116,19 +116,19 @@ pub enum Command {
     Prewarm,
     /// Delete what is due.
     Purge,
-    /// The same for the directory, which wants to know what is left.
+    /// Delete what is due, for the directory, and report the oldest access that is left.
     Visit,
-    /// The container wants to call the model's API: may it?
+    /// Ask whether the container may call the model's API now.
     BeginCall(CallBegun),
     /// A call of the model's API has ended.
     EndCall(CallEnded),
-    /// What a Worker of version 1 tells of a refused call. It is taken and not used.
+    /// A refused call of the model, as a Worker of version 1 reports it. Accepted and ignored.
     #[serde(skip_serializing)]
     NoteRefusal(IgnoredAny),
 }
 
 impl Command {
-    /// Whether it holds words of a user: then it is in no URL, which the platform logs.
+    /// Whether it holds a user's content. The platform logs URLs, so such a command travels in the body.
     #[must_use]
     pub const fn has_content(&self) -> bool {
         match self {
@@ -149,7 +149,7 @@ impl Command {
         }
     }
 
-    /// Whether sending it again, after an answer that did not come, does nothing twice. A turn is found by its request's id.
+    /// Whether it may be sent again if no response came. A turn that was started already is found by its request's id.
     #[must_use]
     pub const fn is_repeatable(&self) -> bool {
         !matches!(self, Self::EndCall(_))
@@ -183,7 +183,7 @@ pub struct CallEnded {
     pub retry_after_s: Option<u64>,
 }
 
-/// How the caller of a turn wants its answer.
+/// The form in which the caller of a turn wants its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerForm {
@@ -198,7 +198,7 @@ pub enum AnswerForm {
 /// A query.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StartTurn {
-    /// The conversation; a new one where absent or unknown.
+    /// The conversation; a new one if absent or unknown.
     pub session_id: Option<SessionId>,
     /// What the user said.
     pub prompt: String,
@@ -212,24 +212,24 @@ pub struct StartTurn {
     pub answer: AnswerForm,
 }
 
-/// What comes back.
+/// The result of a command.
 pub enum Reply<J> {
-    /// A JSON text made by SQLite.
+    /// A JSON document that SQLite wrote.
     Document(J),
     /// One page of the conversations.
     Listing {
-        /// A JSON array made by SQLite.
+        /// A JSON array that SQLite wrote.
         json: J,
         /// How many were asked for.
         limit: u32,
         /// What was searched for.
         words: Option<SearchTerms>,
-        /// The page after it, where there is one.
+        /// The page after it, if there is one.
         next: Option<Page>,
     },
     /// A conversation that SQLite did not write: it is too large, or only a part of it was asked for.
     Conversation {
-        /// It.
+        /// The conversation, without its messages.
         conversation: Box<Conversation>,
         /// Its newest messages, or the newest of those that were asked for.
         messages: Messages,
@@ -238,32 +238,32 @@ pub enum Reply<J> {
     Updated(Box<Conversation>),
     /// A turn, as it stands.
     Turn(Box<Turn>),
-    /// A turn that has ended, as the answer to its query.
+    /// A turn that has ended, as the response to its query.
     Answer {
-        /// It.
+        /// The turn.
         turn: Box<Turn>,
         /// Whether an earlier request with the same key had made it.
         replayed: bool,
     },
     /// A turn that was admitted.
     Accepted {
-        /// It.
+        /// The turn, queued or running.
         turn: Box<Turn>,
         /// Whether an earlier request with the same key had made it.
         replayed: bool,
     },
     /// A turn's events.
     Events {
-        /// They.
+        /// The events that the client has missed, then those to come.
         subscription: Subscription,
         /// Whether an earlier request with the same key had made the turn.
         replayed: bool,
     },
-    /// The turn has ended, and the client has heard of its end.
+    /// The turn has ended, and the client has its last event already.
     NothingFollows,
     /// The conversation is gone.
     Deleted,
-    /// So many turns were ended or asked to end.
+    /// How many turns were ended or asked to end.
     Cancelled(usize),
     /// Whether the container is being started ahead of a query.
     Prewarming {
@@ -272,11 +272,11 @@ pub enum Reply<J> {
     },
     /// What was due is gone.
     Purged(PurgeOutcome),
-    /// The answer to a visit of the directory.
+    /// What a visit of the directory deleted and left.
     Visited(PurgeOutcome),
-    /// The call may be made; it is counted for this turn.
+    /// The call is allowed and is counted for this turn.
     CallBegun(TurnId),
-    /// It is known now.
+    /// The report was taken.
     Noted,
 }
 

@@ -95,10 +95,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
     }
 
-    /// Carries out a command.
+    /// Carries out a command. Changes are stored when it returns; only the end of a turn and a purge are waited for.
     ///
     /// # Errors
-    /// The caller's faults, and [`AccountError::Store`].
+    /// [`AccountError::Store`] if storage fails; every other [`AccountError`] is the caller's fault.
     pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Response<S::Json>, AccountError> {
         if !self.store.is_made()
             && let Some(reply) = self.reply_of_nothing(&envelope.command)?

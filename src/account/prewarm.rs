@@ -32,7 +32,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         true
     }
 
-    /// The same where a conversation was opened, unless the operator does not want it.
+    /// [`Account::prewarm`] for a conversation that was opened, unless `PREWARM` is off.
     pub(super) fn prewarm_for_reader(self: &Rc<Self>, now: Millis) {
         if self.config.prewarm {
             self.prewarm(now);

@@ -36,7 +36,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Deletes what is due for up to [`PURGE_SLICE`]. One slice runs at a time; a second waits and finds what the first left.
     ///
     /// # Errors
-    /// SQLite's, where not even the rest can be told.
+    /// [`AccountError::Store`] if what is left cannot be read.
     pub(super) async fn purge(self: Rc<Self>) -> Result<PurgeOutcome, AccountError> {
         let _one_at_a_time = self.purge_lock.lock().await;
         if !self.store.is_made() {
@@ -62,7 +62,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(PurgeOutcome { deleted: slice.deleted, errors: slice.errors, oldest_access_at: slice.oldest_access })
     }
 
-    /// What an alarm has to purge, as a task of that alarm; none where nothing is due or it is being done.
+    /// What an alarm has to purge, as a task of that alarm; none if nothing is due or it is being done.
     pub(super) fn purge_by_alarm(self: &Rc<Self>, now: Millis) -> Result<Option<Deferred<()>>, AccountError> {
         let Some(oldest) = self.store.oldest_access()? else { return Ok(None) };
         if oldest >= self.cutoff(now) || self.purge.get() == Purge::Running {
@@ -120,7 +120,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         failed
     }
 
-    /// Looks at what is left after the last await of a slice, and clears the storage where that is nothing.
+    /// Looks at what is left after the last await of a slice, and clears the storage if that is nothing.
     fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
         slice.oldest_access = self.store.oldest_access()?;
         if slice.oldest_access.is_some() {
@@ -144,7 +144,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         now.minus(self.config.retention)
     }
 
-    /// Tells the directory of this account where it does not know it; nobody waits for that. Where it fails, the alarm tries again.
+    /// Tells the directory of this account if it does not know it; nobody waits for that. If it fails, the alarm tries again.
     pub(super) fn register_soon(self: &Rc<Self>) -> Result<(), AccountError> {
         if self.registering.get() {
             return Ok(());

@@ -102,17 +102,17 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             && !self.leaving.borrow().contains(session_id)
     }
 
-    /// Gives to the container what may run, first come first served.
+    /// Starts the turns that may run, in the order of the queue.
     pub(super) fn pump(self: &Rc<Self>) -> Result<(), AccountError> {
         self.pump_others(None)
     }
 
-    /// The same, without a turn that has just been given up.
+    /// Starts the turns that may run, except one that has just been given up.
     pub(super) fn pump_others(self: &Rc<Self>, given_up: Option<&TurnId>) -> Result<(), AccountError> {
         self.pump_with(None, given_up)
     }
 
-    /// The same, with the work of the turn that has just been admitted: where it starts at once, nobody need ask for it.
+    /// Starts the turns that may run. `admitted` is a turn that has just been stored, with its work, which then need not be read.
     fn pump_with(
         self: &Rc<Self>,
         mut admitted: Option<(&TurnId, TurnWork)>,

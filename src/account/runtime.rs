@@ -10,13 +10,13 @@ use crate::log::{Level, Line};
 
 /// What an object's use cases need of the runtime.
 pub trait Runtime: 'static {
-    /// The time.
+    /// The current time.
     fn now(&self) -> Millis;
 
     /// A fresh, time-ordered UUID.
     fn uuid(&self) -> Uuid;
 
-    /// Waits.
+    /// Completes after `time`.
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static;
 
     /// Runs a task that outlives the request at hand.
@@ -29,14 +29,14 @@ pub trait Runtime: 'static {
     fn log(&self, level: Level, line: &Line<'_>);
 }
 
-/// The directory did not take an account in. The detail is for the log.
+/// The directory did not register an account. The detail is for the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotRegistered(pub String);
 
 /// The directory of accounts, as an account sees it.
 pub trait Directory: 'static {
-    /// Takes the account in, of which no conversation was last accessed before `oldest_access_at`.
+    /// Registers the account. None of its conversations was last accessed before `oldest_access_at`.
     fn register(
         &self,
         account_id: &AccountId,

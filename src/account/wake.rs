@@ -17,12 +17,12 @@ pub const BACKSTOP_RETRY: Duration = Duration::from_hours(1);
 /// Where a purge stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Purge {
-    /// None is going on.
+    /// No purge is under way.
     #[default]
     None,
-    /// It runs in memory.
+    /// A slice of it runs.
     Running,
-    /// Its time was over before its work was.
+    /// Its slice ended with work left; the next alarm goes on.
     Paused,
 }
 
@@ -58,13 +58,13 @@ impl Limits {
     }
 }
 
-/// Whether the oldest access may be the earliest reason, where the others come to `at`.
+/// Whether the oldest access may be the earliest reason, if the others come to `at`.
 #[must_use]
 pub fn backstop_counts(at: Option<Millis>, now: Millis) -> bool {
     at.is_none_or(|at| at > now.plus(BACKSTOP_RETRY))
 }
 
-/// The moment of the earliest reason; none where there is no reason.
+/// The moment of the earliest reason; none if there is no reason.
 #[must_use]
 pub fn next_wake(reasons: Reasons, limits: Limits, now: Millis) -> Option<Millis> {
     let watch = reasons.turn_active.then(|| now.plus(WATCH));
@@ -75,7 +75,7 @@ pub fn next_wake(reasons: Reasons, limits: Limits, now: Millis) -> Option<Millis
         Purge::Running => Some(now.plus(WATCH)),
         Purge::Paused => Some(now),
     };
-    // What could not be deleted is due for ever: without the pause the object would never sleep.
+    // What could not be deleted is due forever: without the pause the object would never sleep.
     let backstop = reasons.oldest_access.map(|oldest| limits.backstop(oldest).max(now.plus(BACKSTOP_RETRY)));
     [watch, idle, register, purge, backstop].into_iter().flatten().min()
 }
@@ -171,7 +171,7 @@ mod tests {
         }
 
         #[test]
-        fn the_oldest_access_is_not_asked_for_where_it_cannot_count(reasons in reasons()) {
+        fn the_oldest_access_is_not_asked_for_if_it_cannot_count(reasons in reasons()) {
             let others = wake(Reasons { oldest_access: None, ..reasons });
             prop_assert!(backstop_counts(others, NOW) || wake(reasons) == others);
         }

@@ -16,7 +16,7 @@ use super::options::RunOptions;
 use super::port::{Body, BodyChunks, Call, Container, ContainerError, Method};
 use crate::domain::{SdkSession, TurnId};
 
-/// How long a call that only tells the agent server something may take, and a question after its health.
+/// Time limit of a health check, and of a call that returns nothing.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// How long the end of a stream is waited for after its last frame.
 const READ_OUT_LIMIT: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ pub struct TurnRequest<'a> {
     pub transcript: bool,
 }
 
-/// What `GET /healthz` tells.
+/// The response of `GET /healthz`.
 #[derive(Debug, Deserialize)]
 pub struct Health {
     /// The agent server's own id, new with each start.
@@ -151,7 +151,7 @@ impl<C: Container> Agent<C> {
         self.instance.borrow().clone()
     }
 
-    /// The same, where the server is believed to answer.
+    /// [`Agent::instance`], if the server is believed to answer.
     pub fn ready_instance(&self) -> Option<String> {
         if self.ready.get() { self.instance() } else { None }
     }
@@ -159,7 +159,7 @@ impl<C: Container> Agent<C> {
     /// What the server has at work; one that drains tells it too.
     ///
     /// # Errors
-    /// [`AgentError::Unreachable`], or [`AgentError::Protocol`] where it cannot be read.
+    /// [`AgentError::Unreachable`], or [`AgentError::Protocol`] if it cannot be read.
     pub async fn at_work(&self) -> Result<Health, AgentError> {
         let call = async {
             self.container.prepare().await?;
@@ -170,7 +170,7 @@ impl<C: Container> Agent<C> {
         self.limited(CALL_LIMIT, call).await
     }
 
-    /// Starts a turn, or attaches to it where it is known; `transcript` gives the stored JSON lines, cut anywhere.
+    /// Starts a turn, or attaches to it if it is known; `transcript` gives the stored JSON lines, cut anywhere.
     ///
     /// # Errors
     /// Every [`AgentError`] but [`AgentError::UnknownTurn`].
@@ -187,7 +187,7 @@ impl<C: Container> Agent<C> {
     /// The frames of a turn after the `after`-th, then those that come.
     ///
     /// # Errors
-    /// [`AgentError::UnknownTurn`] where the server has no memory of it, or [`AgentError::Unreachable`].
+    /// [`AgentError::UnknownTurn`] if the server has no memory of it, or [`AgentError::Unreachable`].
     pub async fn attach(&self, turn_id: &TurnId, after: u64) -> Result<Frames<C::Body>, AgentError> {
         self.container.prepare().await?;
         self.frames(self.call(Method::Get, format!("/turns/{turn_id}?after={after}"))).await
@@ -264,7 +264,7 @@ impl<C: Container> Agent<C> {
         self.limited(CALL_LIMIT, call).await
     }
 
-    /// Says that the container did not answer as a living one does: the next [`Agent::ensure`] looks after it.
+    /// Marks the container as suspect: the next [`Agent::ensure`] checks its health.
     pub fn suspect(&self) {
         self.ready.set(false);
     }

@@ -8,25 +8,25 @@ pub enum AgentError {
     /// The container did not start, or does not answer. The detail is for the log.
     #[error("container: {0}")]
     Unreachable(#[from] ContainerError),
-    /// It did not answer in time. The detail is for the log.
+    /// The container did not answer in time. The detail is for the log.
     #[error("container: {0}")]
     Silent(ContainerError),
     /// The platform has no room for another container. The detail is for the log.
     #[error("container: {0}")]
     NoInstance(ContainerError),
-    /// It was started with another token than the account has.
+    /// The agent server was started with another token than the account has.
     #[error("the agent server does not take the token")]
     Unauthorized,
     /// The stream of frames broke off before its end.
     #[error("the stream of frames was cut")]
     Cut,
-    /// It does not know this turn.
+    /// The agent server does not know this turn.
     #[error("unknown turn")]
     UnknownTurn,
-    /// It no longer holds this conversation and wants its transcript.
+    /// The agent server no longer holds this conversation and wants its transcript.
     #[error("transcript required")]
     TranscriptRequired,
-    /// It is about to stop and takes no new turn.
+    /// The agent server is about to stop and takes no new turn.
     #[error("draining")]
     Draining,
     /// A turn of the conversation has not ended there.
@@ -35,7 +35,7 @@ pub enum AgentError {
     /// Every process that it may have is taken by a running turn.
     #[error("every process is taken")]
     NoProcess,
-    /// It said what the protocol does not allow. The detail is for the log.
+    /// The agent server said what the protocol does not allow. The detail is for the log.
     #[error("protocol: {0}")]
     Protocol(String),
 }

@@ -23,7 +23,7 @@ impl<B: Body> Frames<B> {
     /// The next frame.
     ///
     /// # Errors
-    /// [`AgentError::Cut`] where the stream broke off, [`AgentError::Protocol`] where a line is not a frame.
+    /// [`AgentError::Cut`] if the stream broke off, [`AgentError::Protocol`] if a line is not a frame.
     pub async fn next(&mut self) -> Result<Frame, AgentError> {
         let mut searched = self.read;
         loop {

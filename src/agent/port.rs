@@ -87,12 +87,12 @@ pub trait Container {
     /// Sends a request to the agent server's port.
     fn fetch(&self, call: Call) -> impl Future<Output = Result<Answer<Self::Body>, ContainerError>>;
 
-    /// Sends SIGTERM where it runs.
+    /// Sends SIGTERM to the container if it runs.
     fn terminate(&self);
 
-    /// Ends it at once and waits for that; it may not be running.
+    /// Ends the container at once and completes when it has ended; does nothing if it is not running.
     fn destroy(&self) -> impl Future<Output = ()>;
 
-    /// Waits.
+    /// Completes after `time`.
     fn sleep(&self, time: Duration) -> impl Future<Output = ()>;
 }

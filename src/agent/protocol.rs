@@ -30,7 +30,7 @@ pub const MAX_RETRY_AFTER_S: f64 = 86_400.0;
 /// One line of a turn's stream.
 #[derive(Debug)]
 pub struct Frame {
-    /// Its number: it rises from 1. Where a turn says more than the agent server keeps, pieces of text and tool calls are forgotten
+    /// Its number: it rises from 1. If a turn says more than the agent server keeps, pieces of text and tool calls are forgotten
     /// there, and a reader that attaches late finds gaps.
     pub n: u64,
     /// What it says.
@@ -103,12 +103,12 @@ pub struct Tool {
 /// See [`FrameBody::Retry`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Retry {
-    /// Which attempt comes next.
+    /// The number of the next attempt.
     pub attempt: u32,
     /// How long the SDK waits before it, in milliseconds.
     #[serde(default)]
     pub delay_ms: f64,
-    /// The model's HTTP status, where there was one.
+    /// The model's HTTP status, if there was one.
     #[serde(default)]
     pub status: Option<u16>,
     /// Whether text that was streamed of the current block does not stand any more.
@@ -120,11 +120,11 @@ pub struct Retry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultStatus {
-    /// It has an answer.
+    /// The turn has an answer.
     Completed,
-    /// It has an error.
+    /// The turn has an error.
     Failed,
-    /// It was cancelled.
+    /// The turn was cancelled.
     Cancelled,
 }
 
@@ -170,7 +170,7 @@ pub struct ResultError {
     pub retry_after: Option<f64>,
 }
 
-/// Cuts a text to so many characters.
+/// Cuts a string to `max_chars` characters.
 pub fn cut(text: &mut String, max_chars: usize) {
     if let Some((end, _)) = text.char_indices().nth(max_chars) {
         text.truncate(end);
@@ -236,7 +236,7 @@ impl Frame {
     /// Reads one line.
     ///
     /// # Errors
-    /// [`BadFrame`] where the line is not JSON, has no number or type, or lacks a field of its type.
+    /// [`BadFrame`] if the line is not JSON, has no number or type, or lacks a field of its type.
     pub fn parse(line: &str) -> Result<Self, BadFrame> {
         let Head { n, kind } = serde_json::from_str(line)?;
         if n > MAX_FRAME_NUMBER {

@@ -13,18 +13,18 @@ use super::port::{Container, ContainerError};
 /// How long a turn waits for a container that starts, whatever goes wrong with it meanwhile. Most starts take a few seconds; of
 /// 700 measured ones the slowest took 58.6 s (alchemy-run/alchemy#723).
 pub const START_LIMIT: Duration = Duration::from_mins(1);
-/// How long a container that runs may leave questions after its health unanswered from its start on: it boots.
+/// How long a container that boots may leave health checks unanswered.
 const BOOT_LIMIT: Duration = Duration::from_mins(1);
-/// The same for one that has answered before: it is dead, or hangs. One question that it takes and does not answer is enough.
+/// The same limit for a container that has answered before: it is dead, or hangs. One health check without a response is enough.
 const SILENCE_LIMIT: Duration = Duration::from_secs(1);
-/// How many such questions may be taken and not answered while it boots: what boots refuses them.
+/// How many health checks may be accepted and not answered while it boots: a server that boots refuses them.
 const MAX_BOOT_SILENCES: u32 = 3;
 /// Pause before a container is asked for again that did not start or that died as it booted; it doubles each time, up to the longest.
 const FIRST_START_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_START_PAUSE: Duration = Duration::from_secs(3);
-/// What the platform says where it has no room for another container, and where too many are asked for at once.
+/// What the platform's error says if it has no room for another container, or if too many are requested at once.
 const AT_CAPACITY: &[&str] = &["no container instance", "too many containers"];
-/// Pause between two questions after its health while it starts.
+/// Pause between two health checks while it starts.
 const START_POLL: Duration = Duration::from_millis(100);
 
 /// What it took until the agent server answers.

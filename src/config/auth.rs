@@ -32,9 +32,9 @@ pub struct Auth {
 pub struct Jwt {
     /// The HS256 key, at least [`MIN_JWT_SECRET_BYTES`].
     pub secret: String,
-    /// What `iss` must be, where it is set.
+    /// What `iss` must be, if it is set.
     pub issuer: Option<String>,
-    /// What `aud` must hold, where it is set.
+    /// What `aud` must hold, if it is set.
     pub audience: Option<String>,
 }
 

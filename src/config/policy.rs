@@ -104,7 +104,7 @@ impl AgentPolicy {
         self.allowed_models.is_empty() || self.allowed_models.iter().any(|allowed| allowed == model)
     }
 
-    /// Whether a request may bring its own system prompt: the operator's, where there is one, stands unless it is given up.
+    /// Whether a request may bring its own system prompt: the operator's, if there is one, stands unless it is given up.
     #[must_use]
     pub fn allows_system_prompt(&self) -> bool {
         self.allow_system_prompt || (self.system_prompt.is_none() && self.system_prompt_append.is_none())
@@ -164,7 +164,7 @@ fn list(
     Ok(items.unwrap_or_default())
 }
 
-/// The items between the commas that are in no parentheses; none where a parenthesis is left open or was never opened.
+/// The items between the commas that are in no parentheses; none if a parenthesis is left open or was never opened.
 fn split(text: &str) -> Option<Vec<String>> {
     let (mut depth, mut from, mut items) = (0_u32, 0, Vec::new());
     for (at, byte) in text.bytes().enumerate() {

@@ -9,9 +9,9 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Take an account in.
+    /// Register an account.
     Register {
-        /// It.
+        /// The account.
         account_id: AccountId,
         /// No conversation of it was last accessed before this.
         oldest_access_at: Millis,
@@ -48,7 +48,7 @@ pub enum DirectoryError {
     /// A shard did not answer, or not as it should.
     #[error("shard {shard}: {error}")]
     Shard {
-        /// Which.
+        /// The shard's number.
         shard: u32,
         /// What went wrong.
         error: String,

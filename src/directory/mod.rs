@@ -52,7 +52,7 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
     /// Carries out a command.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`DirectoryError`] if storage fails.
     pub fn handle(&self, command: Command) -> Result<Reply, DirectoryError> {
         match command {
             Command::Register { account_id, oldest_access_at } => {
@@ -157,7 +157,7 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
         Ok(is_last)
     }
 
-    /// Visits an account until it answers; none where it does not.
+    /// Visits an account until it answers; none if it does not.
     async fn visit(&self, entry: &DirectoryEntry) -> Option<PurgeOutcome> {
         let mut pause = VISIT_PAUSE;
         let mut last = Unreachable(String::new());

@@ -14,10 +14,10 @@ pub struct Unreachable(pub String);
 
 /// What a shard needs of the runtime.
 pub trait Runtime: 'static {
-    /// The time.
+    /// The current time.
     fn now(&self) -> Millis;
 
-    /// Waits.
+    /// Completes after `time`.
     fn sleep(&self, time: Duration) -> impl Future<Output = ()>;
 
     /// Sets the shard's one alarm, in place of the one that was set.
@@ -26,7 +26,7 @@ pub trait Runtime: 'static {
     /// Writes one line of the log.
     fn log(&self, level: Level, line: &Line<'_>);
 
-    /// Lets an account delete what is due, and tell what is left.
+    /// Has an account delete what is due, and returns what it deleted and left.
     fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<PurgeOutcome, Unreachable>>;
 }
 
@@ -35,6 +35,6 @@ pub trait Shards {
     /// Sends a command to a shard.
     fn ask(&self, shard: u32, command: &Command) -> impl Future<Output = Result<Reply, Unreachable>>;
 
-    /// Waits.
+    /// Completes after `time`.
     fn sleep(&self, time: Duration) -> impl Future<Output = ()>;
 }

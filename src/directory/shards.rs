@@ -23,7 +23,7 @@ pub fn shard_of(account_id: &AccountId, shards: u32) -> u32 {
     u32::try_from(digest::number(account_id.as_str()) % u64::from(shards.max(1))).unwrap_or(0)
 }
 
-/// Starts a run on every shard, or joins the one that goes on there. Returns the new run's id where it is one on any shard,
+/// Starts a run on every shard, or joins the one that goes on there. Returns the new run's id if it is one on any shard,
 /// else that of the run that was joined.
 ///
 /// # Errors

@@ -60,7 +60,7 @@ impl MetadataPatch {
     /// The metadata that was `before`, changed, as JSON.
     ///
     /// # Errors
-    /// Where there would be too much of it.
+    /// [`BadMetadata`] if the result has too many keys or bytes.
     pub fn apply(self, before: Map<String, Value>) -> Result<String, BadMetadata> {
         let mut metadata = if self.clears { Map::new() } else { before };
         for (key, value) in self.entries {

@@ -40,7 +40,7 @@ pub struct PurgeOutcome {
     pub deleted: u64,
     /// Things that went wrong; the log names them.
     pub errors: u64,
-    /// The oldest access of what is left; none where the account is empty.
+    /// The oldest access of what is left; none if the account is empty.
     pub oldest_access_at: Option<Millis>,
 }
 
@@ -52,7 +52,7 @@ pub struct PurgeRun {
     pub run_id: RunId,
     /// Who started it.
     pub trigger: Trigger,
-    /// When.
+    /// When it was started.
     pub started_at: Millis,
     /// When the last account was visited; none while it goes on.
     pub finished_at: Option<Millis>,

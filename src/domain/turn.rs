@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Millis, RequestId, SessionId, TurnId};
 
-/// Where a turn stands. The last four are ends, and a turn has exactly one.
+/// The state of a turn. The last four are ends, and a turn has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -99,7 +99,7 @@ impl Failure {
 /// Longest detail of a failure or a refusal, in characters: it may quote what a container or a parser says.
 pub const MAX_DETAIL_CHARS: usize = 500;
 
-/// A detail, cut where it is too long.
+/// A detail, cut to [`MAX_DETAIL_CHARS`].
 #[must_use]
 pub fn shortened(mut detail: String) -> String {
     if let Some((last, _)) = detail.char_indices().nth(MAX_DETAIL_CHARS - 1)
@@ -135,7 +135,7 @@ pub struct Turn {
     pub turn_id: TurnId,
     /// The conversation it belongs to.
     pub session_id: SessionId,
-    /// Where it stands.
+    /// Its state.
     pub status: TurnStatus,
     /// When it was stored.
     pub created_at: Millis,
@@ -145,13 +145,13 @@ pub struct Turn {
     pub finished_at: Option<Millis>,
     /// The request that made it.
     pub request_id: RequestId,
-    /// The answer's text, where it completed.
+    /// The answer's text, if it completed.
     pub response: Option<String>,
     /// Why it did not complete.
     pub error: Option<Failure>,
     /// The model that answered.
     pub model: Option<String>,
-    /// What it used; absent where nothing is known.
+    /// What it used; absent if nothing is known.
     pub usage: Option<Usage>,
     /// Model calls it took.
     pub num_turns: Option<u32>,

@@ -63,7 +63,7 @@ pub struct BodyScan {
 }
 
 impl BodyScan {
-    /// A scan of one body, where this configuration wants one.
+    /// A scan of one body, if this configuration wants one.
     #[must_use]
     pub fn wanted(config: &Rc<Config>) -> Option<Self> {
         let wanted = !config.container_internet || !config.agent.allowed_models().is_empty();
@@ -172,7 +172,7 @@ impl BodyScan {
         }
     }
 
-    /// The text that has just been read, decoded; none where it is too long to be a name, or no text.
+    /// The text that has just been read, decoded; none if it is too long to be a name, or no text.
     fn text(&self) -> Option<String> {
         if self.long {
             return None;

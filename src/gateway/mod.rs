@@ -88,7 +88,7 @@ pub fn is_model_call(path: &str) -> bool {
 /// The header that carries the credential.
 ///
 /// # Errors
-/// 500 where none is configured.
+/// 500 if none is configured.
 pub fn credential_header(config: &Config) -> Result<(&'static str, String), Refused> {
     match &config.credential {
         Some(Credential::ApiKey(key)) => Ok(("x-api-key", key.clone())),

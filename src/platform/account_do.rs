@@ -42,7 +42,7 @@ struct Opened {
 
 #[wasm_bindgen(js_class = Account)]
 impl AccountObject {
-    /// Opens the account that the object is named after. Where that fails, for a configuration or a database that is unusable, the object
+    /// Opens the account that the object is named after. If that fails, for a configuration or a database that is unusable, the object
     /// is there all the same: its alarm is not lost.
     #[wasm_bindgen(constructor)]
     pub fn new(state: worker_sys::DurableObjectState, env: Env) -> AccountObject {
@@ -53,7 +53,7 @@ impl AccountObject {
     /// Carries out the command that a Worker sent.
     ///
     /// # Errors
-    /// Where the request cannot be read.
+    /// A JavaScript error if the account could not be opened or the request cannot be read.
     pub fn fetch(&self, request: web_sys::Request) -> Js {
         let Opened { account, id } = self.opened.as_ref().map_err(|why| JsValue::from_str(why))?;
         let (account, id) = (Rc::clone(account), id.clone());

@@ -246,7 +246,7 @@ extern "C" {
     #[wasm_bindgen(js_name = headerNames)]
     pub fn header_names(headers: &web_sys::Headers) -> String;
     /// Posts `body` to `url` with those of the headers `from` that `names` has (with commas in between), and the header `name`. Redirects are
-    /// answers. It rejects where no answer begins within `limit_ms`.
+    /// answers. It rejects if no answer begins within `limit_ms`.
     #[wasm_bindgen(catch, js_name = sendOn)]
     pub fn send_on(
         from: &web_sys::Headers,
@@ -263,19 +263,19 @@ extern "C" {
     /// A response of JSON in the manner of the model's API, which names its requests in `request-id`.
     #[wasm_bindgen(catch, js_name = plainResponse)]
     pub fn plain_response(body: &JsValue, status: u16, id: &str) -> Js<web_sys::Response>;
-    /// A stream that passes bytes on as they are; the reader is told their number where it is known.
+    /// A stream that passes bytes on as they are; the reader is told their number if it is known.
     #[wasm_bindgen(catch)]
     pub fn transform(length: Option<f64>) -> Js<TransformStream>;
     /// Writes a body as it comes, one piece ahead, and shows each piece to `see` before. It resolves when the body has ended, or its reader has left.
     #[wasm_bindgen(catch)]
     pub fn relay(body: &JsValue, writer: &Writer, see: &Closure<dyn FnMut(Uint8Array)>) -> Js<Promise>;
-    /// Asks the object of that name: by the URL alone, or with `body`. What is `repeatable` is asked once more, with the header `x-again`, where
+    /// Asks the object of that name: by the URL alone, or with `body`. What is `repeatable` is asked once more, with the header `x-again`, if
     /// the platform says that asking again may help.
     #[wasm_bindgen(catch)]
     pub fn ask(objects: &Namespace, name: &str, url: &str, body: &JsValue, repeatable: bool) -> Js<Promise>;
     /// Whether the platform says that what went wrong with an object passes: it was reset, cannot be reached at the moment, or has too much to do.
     pub fn passes(error: &JsValue) -> bool;
-    /// The promise, or where it is rejected what `answer` makes of the error and `id`.
+    /// The promise, or if it is rejected what `answer` makes of the error and `id`.
     #[wasm_bindgen(js_name = orAnswer)]
     pub fn or_answer(promise: &Promise, answer: &Closure<dyn FnMut(JsValue, String) -> Js>, id: &str) -> Promise;
     /// A response with the headers that every answer has: `content-type`, `cache-control`, `x-content-type-options`, `x-request-id`.
@@ -287,7 +287,7 @@ extern "C" {
         cache: &JsString,
         id: &str,
     ) -> Js<web_sys::Response>;
-    /// An answer, or a promise of one, without its body where it must have none; a page of another site, whose `origin` is told where it
+    /// An answer, or a promise of one, without its body if it must have none; a page of another site, whose `origin` is told if it
     /// may ask, may read it and its headers `exposed`.
     #[wasm_bindgen(catch)]
     pub fn dress(answer: &JsValue, has_body: bool, origin: Option<&str>, exposed: &str) -> Js<Promise>;

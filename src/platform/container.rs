@@ -160,14 +160,14 @@ impl Container for ObjectContainer {
 
     fn terminate(&self) {
         if let Some(container) = self.container.as_ref().filter(|container| container.running()) {
-            // It throws where the container has stopped by itself: that is what is wanted.
+            // It throws if the container has stopped by itself, which is what was wanted.
             drop(container.signal(SIGTERM));
         }
     }
 
     async fn destroy(&self) {
         if let Some(container) = &self.container {
-            // It throws where there is nothing to destroy: that is what is wanted.
+            // It throws if there is nothing to destroy, which is what was wanted.
             drop(container.destroy().await);
         }
     }

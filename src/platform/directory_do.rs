@@ -28,7 +28,7 @@ impl DirectoryObject {
     /// Opens the shard.
     ///
     /// # Errors
-    /// Where the configuration or the database is unusable.
+    /// A JavaScript error if the configuration or the database is unusable.
     #[wasm_bindgen(constructor)]
     pub fn new(state: worker_sys::DurableObjectState, env: Env) -> Js<DirectoryObject> {
         let context: ObjectContext = JsValue::from(state).unchecked_into();
@@ -41,7 +41,7 @@ impl DirectoryObject {
     /// Carries out a command.
     ///
     /// # Errors
-    /// Where the command is not one of this version's, or storage failed.
+    /// A JavaScript error if this version does not have the command, or if storage failed.
     #[expect(clippy::needless_pass_by_value, reason = "it is what JavaScript gives")]
     pub fn fetch(&self, request: web_sys::Request) -> Js {
         let url = request.url();

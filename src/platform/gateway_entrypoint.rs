@@ -41,7 +41,7 @@ struct Call {
 /// Answers a container's call of the model.
 ///
 /// # Errors
-/// Where the runtime fails to make a response.
+/// If the runtime fails to make a response.
 #[wasm_bindgen]
 pub fn gateway(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Js {
     let begun_at = runtime::now();

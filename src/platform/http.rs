@@ -47,7 +47,7 @@ pub fn refusal(error: &ApiError, request_id: &RequestId) -> Js {
     response(Answer::refusal(error, request_id), request_id)
 }
 
-/// A response that comes with `future`. Where that fails or Rust panics, it is 500 `internal`.
+/// A response that comes with `future`. If that fails or Rust panics, it is 500 `internal`.
 pub fn later(request_id: &RequestId, future: impl Future<Output = Js> + 'static) -> Js {
     Ok(panic_guard::promise(Some(internal_error(request_id)?), future).into())
 }
@@ -60,7 +60,7 @@ fn internal_error(request_id: &RequestId) -> Js<Function> {
     Ok(responder(&JsValue::from_str(text), answer.status, &content_type, &cache, request_id.as_str()))
 }
 
-/// A stream of server-sent events, with a comment line where nothing happens. It ends where its reader has left.
+/// A stream of server-sent events, with a comment line if nothing happens. It ends if its reader has left.
 fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
@@ -84,7 +84,7 @@ fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
     Ok(stream.readable())
 }
 
-/// A body that is sent piece by piece, as fast as it is taken. It is cut where a piece cannot be had.
+/// A body that is sent piece by piece, as fast as it is taken. It is cut if a piece cannot be had.
 pub fn piecewise(first: String, mut more: BodyChunks) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
@@ -113,9 +113,9 @@ const BODY_LIMIT: Duration = Duration::from_mins(1);
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
-    /// It is longer than it may be.
+    /// The body is longer than allowed.
     TooLong,
-    /// It did not come within [`BODY_LIMIT`].
+    /// The body did not arrive within [`BODY_LIMIT`].
     Overdue,
 }
 
@@ -128,7 +128,7 @@ pub async fn read_body(request: &web_sys::Request, max_bytes: usize) -> Js<Resul
     }
 }
 
-/// A request's body, or none where it is longer than `max_bytes`. One whose length is told is read at once: a reader's pieces cost more
+/// A request's body, or none if it is longer than `max_bytes`. One whose length is told is read at once: a reader's pieces cost more
 /// than their bytes.
 pub async fn read_whole(request: &web_sys::Request, max_bytes: usize) -> Js<Option<Vec<u8>>> {
     let length = request.headers().get("content-length").ok().flatten();

@@ -1,5 +1,5 @@
 //! What must not hang when Rust panics. A panic resets the WASM instance and with it every object in it; whoever waits for one of them
-//! would wait for ever. So each promise is known here, and the panic hook rejects them all at once. What then answers is JavaScript's own:
+//! would wait forever. So each promise is known here, and the panic hook rejects them all at once. What then answers is JavaScript's own:
 //! nothing of this instance runs any more, and each answer must be made in the context of its own request.
 
 use std::cell::{Cell, RefCell};
@@ -40,7 +40,7 @@ impl Drop for Registered {
     }
 }
 
-/// Runs `future` as a promise. Where it fails or Rust panics before it is through, `otherwise` answers, a function of JavaScript's own;
+/// Runs `future` as a promise. If it fails or Rust panics before it is through, `otherwise` answers, a function of JavaScript's own;
 /// without one the promise is rejected.
 pub fn promise(otherwise: Option<Function>, future: impl Future<Output = Js> + 'static) -> Promise {
     boxed(otherwise, Box::pin(future))

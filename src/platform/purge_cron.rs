@@ -64,7 +64,7 @@ pub async fn list_runs(env: &Env, config: &Config, request_id: &RequestId) -> Js
     http::response(answer.unwrap_or_else(|error| failed(&error, request_id)), request_id)
 }
 
-/// The answer where the directory failed; the log says how.
+/// The response if the directory failed; the log has the reason.
 pub fn failed(error: &DirectoryError, request_id: &RequestId) -> Answer<JsValue> {
     log_failure(error, request_id);
     Answer::refusal(&ApiError::internal(), request_id)

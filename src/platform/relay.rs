@@ -18,7 +18,7 @@ use crate::gateway::Refused;
 use crate::gateway::body::BodyScan;
 use crate::gateway::meter::Meter;
 
-/// Why a body was cut, where it was.
+/// Why a body was cut, if it was.
 pub type Verdict = Rc<OnceCell<Refused>>;
 
 /// A request's body as the scan lets it through. Its last piece is held back until all of it was read, so that what is cut is never whole.
@@ -69,7 +69,7 @@ pub fn metered(answer: &web_sys::Response, meter: Meter) -> Js<(JsValue, impl Fu
     }))
 }
 
-/// Lets `work` write into the stream, closes it behind that, and cuts it where the work fails or Rust panics.
+/// Lets `work` write into the stream, closes it behind that, and cuts it if the work fails or Rust panics.
 fn pump(stream: &TransformStream, work: impl AsyncFnOnce(&Writer) -> Js<()> + 'static) -> Js<()> {
     let writer = stream.writable().get_writer()?;
     let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());

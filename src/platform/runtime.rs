@@ -51,7 +51,7 @@ pub fn request_id(now: Millis) -> RequestId {
     RequestId::new(random.map_or_else(uuid, |random| Builder::from_unix_timestamp_millis(ms, &random).into_uuid()))
 }
 
-/// Waits.
+/// Completes after the given time.
 pub fn sleep(time: Duration) -> impl Future<Output = ()> + 'static {
     worker::Delay::from(time)
 }

@@ -76,7 +76,7 @@ impl Sql for ObjectSql {
 
     fn document(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Document<JsValue>>, SqlError> {
         let row = self.rows(statement, values)?.get(0);
-        // Where there is no row, that of number 0 is undefined.
+        // Without a row, the element at index 0 is undefined.
         Ok(row.dyn_ref::<Array>().map(|columns| Document { json: columns.get(0), rest: cells(&row, 1) }))
     }
 

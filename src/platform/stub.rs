@@ -1,4 +1,4 @@
-//! A command on its way to an account's object or to a shard of the directory: in the URL where it is small and holds nothing that
+//! A command on its way to an account's object or to a shard of the directory: in the URL if it is small and holds nothing that
 //! anybody said, which is the cheapest way there and is logged by the platform; else in the body.
 
 use std::borrow::Cow;
@@ -26,7 +26,7 @@ const AGAIN_HEADER: &str = "x-again";
 /// What does not pass through a URL's query as it is.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'\'').add(b'<').add(b'>');
 
-/// Sends a command to the account's object; its response is the answer. One that may be repeated is sent again, once, where the object was
+/// Sends a command to the account's object; its response is the answer. One that may be repeated is sent again, once, if the object was
 /// reset (by a deployment, by the platform) before it had answered.
 pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promise> {
     let json = serde_json::to_string(envelope).map_err(|e| JsValue::from_str(&e.to_string()))?;
@@ -44,7 +44,7 @@ pub fn send(env: &Env, account_id: &AccountId, envelope: &Envelope) -> Js<Promis
     ask(&objects, name, URL, &JsValue::from_str(&json), again)
 }
 
-/// The objects of a namespace that are in `JURISDICTION`, where it is set. They have nothing to do with those outside it.
+/// The objects of a namespace that are in `JURISDICTION`, if it is set. They have nothing to do with those outside it.
 fn within(env: &Env, objects: Namespace) -> Js<Namespace> {
     match vars::config(env).ok().and_then(|config| config.jurisdiction) {
         Some(jurisdiction) => objects.jurisdiction(jurisdiction.as_str()),
@@ -72,7 +72,7 @@ pub async fn ask_shard(
     read(sent).await
 }
 
-/// Reads an object's answer, which is JSON where all went well.
+/// Reads an object's answer, which is JSON if all went well.
 async fn read<T: DeserializeOwned>(sent: Js<Promise>) -> Result<T, Unreachable> {
     let text = text_of(sent).await?;
     serde_json::from_str(&text).map_err(|e| Unreachable(e.to_string()))
@@ -91,7 +91,7 @@ async fn text_of(sent: Js<Promise>) -> Result<String, Unreachable> {
     }
 }
 
-/// The JSON of a command out of the URL; none where it is in the body.
+/// The JSON of a command out of the URL; none if it is in the body.
 pub fn from_url(url: &str) -> Option<Js<Cow<'_, str>>> {
     let (_, encoded) = url.split_once('?')?;
     if encoded.is_empty() {

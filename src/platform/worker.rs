@@ -1,4 +1,4 @@
-//! The Worker's entry points. `fetch` is bound by hand: it answers synchronously where it can, and passes an object's response on untouched.
+//! The Worker's entry points. `fetch` is bound by hand: it answers synchronously if it can, and passes an object's response on untouched.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -32,7 +32,7 @@ fn start() {
 /// Answers a request of the public. A container's call of the model never gets here: it has an entry point of its own.
 ///
 /// # Errors
-/// Where the runtime fails to make a response.
+/// If the runtime fails to make a response.
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context) -> Js {
     let now = runtime::now();

@@ -1,5 +1,5 @@
-//! What the store need not ask SQLite again: an object is the only one that writes its database, so what was read or written holds
-//! until the next write. Where a transaction fails or the storage is cleared, all of it is forgotten.
+//! What the store need not ask SQLite again. Only this object writes its database, so a value holds from when it was read or written
+//! until the next write. If a transaction fails or the storage is cleared, the whole cache is emptied.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,16 +7,16 @@ use super::stats::Totals;
 use super::turns::ActiveTurn;
 use crate::domain::TurnId;
 
-/// It; nothing where nothing is known.
+/// Values of the account's database; empty until first read.
 #[derive(Default)]
 pub(super) struct Cache {
-    /// What `stats` counted.
+    /// Conversations and messages, as `stats` counted them.
     pub totals: Cell<Option<Totals>>,
-    /// Every queued or running turn, first come first.
+    /// Every queued or running turn, in the order of the queue.
     active: RefCell<Option<Vec<ActiveTurn>>>,
-    /// The account's id is stored.
+    /// Whether the account's id is stored.
     pub account: Cell<bool>,
-    /// The directory knows the account.
+    /// Whether the directory knows the account.
     pub registered: Cell<bool>,
 }
 
@@ -36,21 +36,21 @@ impl Cache {
         self.active.replace(Some(turns.to_vec()));
     }
 
-    /// A turn more, behind all others.
+    /// Adds a turn at the end of the queue.
     pub fn admitted(&self, turn: ActiveTurn) {
         if let Some(turns) = self.active.borrow_mut().as_mut() {
             turns.push(turn);
         }
     }
 
-    /// A turn less, where it was one.
+    /// Removes a turn that has ended.
     pub fn ended(&self, turn_id: &TurnId) {
         if let Some(turns) = self.active.borrow_mut().as_mut() {
             turns.retain(|turn| turn.turn_id != *turn_id);
         }
     }
 
-    /// Something that is not told turn by turn has changed the active turns.
+    /// Drops the active turns: a statement is about to change several.
     pub fn forget_active(&self) {
         self.active.replace(None);
     }

@@ -6,7 +6,7 @@ use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::{Conversation, Millis, SdkSession, SessionId, Title, Usage};
 
-/// A read moves `last_accessed_at` only where it is older than this, so that reading costs a write at most once a minute.
+/// A read moves `last_accessed_at` only if it is older than this, so that reading costs a write at most once a minute.
 pub const ACCESS_RESOLUTION: Duration = Duration::from_mins(1);
 
 const COLUMNS_OF_ONE: &str = "select session_id, agent_session, title, created_at, last_accessed_at, message_count, \
@@ -17,16 +17,16 @@ impl<S: Sql> Store<S> {
     /// One conversation without its messages.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn conversation(&self, session_id: &SessionId) -> Result<Option<Conversation>, StoreError> {
         self.sql.first(COLUMNS_OF_ONE, &[Value::Text(session_id.as_str())])?.map(conversation_from).transpose()
     }
 
-    /// Makes room for a turn's query, creating the conversation where there is none: returns the query's `seq`.
+    /// Makes room for a turn's query, creating the conversation if there is none: returns the query's `seq`.
     /// The answer's is the one after it.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn reserve_turn(
         &self,
         session_id: &SessionId,
@@ -54,10 +54,10 @@ impl<S: Sql> Store<S> {
         Ok(seq)
     }
 
-    /// Records the end of a turn in its conversation; `answer_bytes` where an answer was stored.
+    /// Records the end of a turn in its conversation; `answer_bytes` if an answer was stored.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn record_turn_end(
         &self,
         session_id: &SessionId,
@@ -94,7 +94,7 @@ impl<S: Sql> Store<S> {
     /// Counts as an access, unless one was recorded within [`ACCESS_RESOLUTION`].
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn touch(&self, session_id: &SessionId, now: Millis) -> Result<(), StoreError> {
         const TOUCH: &str =
             "update conversations set last_accessed_at = ?2 where session_id = +?1 and last_accessed_at <= ?3";
@@ -109,7 +109,7 @@ impl<S: Sql> Store<S> {
     /// Sets title and metadata; what is `None` stays. Counts as an access.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn update_conversation(
         &self,
         session_id: &SessionId,
@@ -128,10 +128,10 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.execute(UPDATE, &values)?)
     }
 
-    /// Deletes a conversation with its messages, turns and transcript. Returns its SDK session, where it had one.
+    /// Deletes a conversation with its messages, turns and transcript. Returns its SDK session, if it had one.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn delete_conversation(&self, session_id: &SessionId) -> Result<Option<SdkSession>, StoreError> {
         const TURNS: &str = "delete from turns where turn_id in (select turn_id from messages where session_id = +?1)";
         const CONVERSATION: &str =

@@ -25,9 +25,9 @@ pub struct DirectoryEntry {
     pub revision: i64,
 }
 
-/// A run that goes on.
+/// A purge run that has not finished.
 pub struct OpenRun {
-    /// It.
+    /// The run, as an operator sees it.
     pub run: PurgeRun,
     /// Accounts whose oldest access is before this are due.
     pub cutoff: Millis,
@@ -67,7 +67,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// Opens the database and brings its schema up to date.
     ///
     /// # Errors
-    /// Where a migration fails; the database is then as it was.
+    /// [`StoreError::Sql`] if a migration fails; the database then stays as it was.
     pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
         schema::migrate(&sql, schema::DIRECTORY, now)?;
         Ok(Self { sql })
@@ -86,10 +86,10 @@ impl<S: Sql> DirectoryStore<S> {
         self.sql.rows_written()
     }
 
-    /// Takes an account in. One that is known keeps its lower bound where that is lower.
+    /// Registers an account. One that is registered keeps its lower bound if that is lower.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn register(&self, account_id: &AccountId, oldest_access_at: Millis) -> Result<(), StoreError> {
         const REGISTER: &str = "insert into accounts (account_id, oldest_access_at) values (?1, ?2) \
              on conflict (account_id) do update set revision = revision + 1, \
@@ -101,7 +101,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// Moves an account's lower bound, unless the account was registered again meanwhile.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn move_account(&self, entry: &DirectoryEntry, oldest_access_at: Millis) -> Result<(), StoreError> {
         const MOVE: &str = "update accounts set oldest_access_at = ?3 where account_id = +?1 and revision = +?2";
         let id = Value::Text(entry.account_id.as_str());
@@ -112,7 +112,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// Drops an account, unless it was registered again meanwhile.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn drop_account(&self, entry: &DirectoryEntry) -> Result<(), StoreError> {
         const DROP: &str = "delete from accounts where account_id = +?1 and revision = +?2";
         let values = [Value::Text(entry.account_id.as_str()), Value::Integer(entry.revision)];
@@ -122,7 +122,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// How many accounts are due at `cutoff`.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn count_due(&self, cutoff: Millis) -> Result<u64, StoreError> {
         const COUNT: &str = "select count(*) from accounts where oldest_access_at < ?1";
         let row = self.sql.first(COUNT, &[Value::Integer(cutoff.get())])?;
@@ -132,7 +132,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// The next due accounts that a run has not passed, at most `limit`.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn next_due(&self, open: &OpenRun, limit: u32) -> Result<Vec<DirectoryEntry>, StoreError> {
         const NEXT: &str = "select account_id, oldest_access_at, revision from accounts where oldest_access_at < ?1 \
              and (oldest_access_at, account_id) > (?2, ?3) order by oldest_access_at, account_id limit +?4";
@@ -153,10 +153,10 @@ impl<S: Sql> DirectoryStore<S> {
         self.sql.query(NEXT, &values)?.into_iter().map(read).collect()
     }
 
-    /// The run that goes on; none where none does.
+    /// The run that has not finished, if there is one.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn open_run(&self) -> Result<Option<OpenRun>, StoreError> {
         const OPEN: &str = runs!("where finished_at is null limit 1");
         self.sql.first(OPEN, &[])?.map(open_run_from).transpose()
@@ -165,7 +165,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// Stores a run where it stands.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn save_run(&self, open: &OpenRun) -> Result<(), StoreError> {
         const SAVE: &str = "insert into purge_runs (run_id, started_by, started_at, finished_at, accounts_due, accounts_done, \
              accounts_failed, conversations_deleted, cutoff, passed_access_at, passed_account_id) \
@@ -195,7 +195,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// Forgets the runs before the newest [`MAX_RUNS_KEPT`].
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn forget_old_runs(&self) -> Result<(), StoreError> {
         const FORGET: &str = "delete from purge_runs where finished_at is not null and run_id <= \
              (select run_id from purge_runs order by run_id desc limit 1 offset +?1)";
@@ -205,7 +205,7 @@ impl<S: Sql> DirectoryStore<S> {
     /// The runs that are remembered, newest first.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn runs(&self) -> Result<Vec<PurgeRun>, StoreError> {
         const NEWEST_FIRST: &str = runs!("order by run_id desc");
         self.sql.query(NEWEST_FIRST, &[])?.into_iter().map(|row| Ok(open_run_from(row)?.run)).collect()

@@ -14,7 +14,7 @@ impl<S: Sql> Store<S> {
     /// Stores a message at its `seq`.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn insert_message(&self, session_id: &SessionId, message: &Message) -> Result<(), StoreError> {
         const INSERT: &str = "insert into messages (session_id, seq, part, turn_id, role, content, timestamp) \
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -35,10 +35,10 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// The text at `seq`; none where there is no message.
+    /// The text at `seq`; none if there is no message.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn message_text(&self, session_id: &SessionId, seq: i64) -> Result<Option<String>, StoreError> {
         const TEXT: &str = "select content from messages where session_id = +?1 and seq = +?2 order by part";
         let rows = self.sql.query(TEXT, &[Value::Text(session_id.as_str()), Value::Integer(seq)])?;
@@ -55,7 +55,7 @@ impl<S: Sql> Store<S> {
     /// The newest messages with a `seq` below `before`, within the bounds of one answer.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn messages_before(&self, session_id: &SessionId, before: i64) -> Result<Messages, StoreError> {
         const FROM: &str = "select seq, part, turn_id, role, content, timestamp from messages \
              where session_id = +?1 and seq < ?2 and seq > ?3 order by seq, part";
@@ -83,7 +83,7 @@ impl<S: Sql> Store<S> {
         Ok(Messages { messages, older: too_old > 0 })
     }
 
-    /// The newest message below `before` that one answer does not hold any more; 0 where it holds them all.
+    /// The newest message below `before` that one answer does not hold any more; 0 if it holds them all.
     fn newest_left_out(&self, session_id: &SessionId, before: i64) -> Result<i64, StoreError> {
         // What an answer holds, one more, and the further parts of its messages: each part but a message's last fills a row.
         #[expect(clippy::cast_possible_wrap, reason = "a megabyte and a half")]
@@ -106,7 +106,7 @@ impl<S: Sql> Store<S> {
     /// The turn of the conversation's newest query.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn latest_turn_of(&self, session_id: &SessionId) -> Result<Option<TurnId>, StoreError> {
         const LATEST: &str = "select turn_id from messages where session_id = +?1 order by seq desc limit 1";
         let row = self.sql.first(LATEST, &[Value::Text(session_id.as_str())])?;

@@ -1,5 +1,5 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
-//! no decision is: the callers decide, inside [`Store::transaction`] where more than one statement must hold together.
+//! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
 mod cache;
 pub mod conversations;
@@ -25,7 +25,7 @@ use crate::domain::{AccountId, Millis};
 /// Longest text in one row, in bytes. The platform's limit on a row is 2 MB and is not enforced locally.
 pub const MAX_ROW_TEXT_BYTES: usize = 1_500_000;
 
-/// What went wrong in storage. The detail is for the log only.
+/// A failure of storage. The detail is for the log only.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite refused a statement.
@@ -34,7 +34,7 @@ pub enum StoreError {
     /// A stored value is not what this version wrote.
     #[error("stored {what} is unreadable: {value}")]
     Unreadable {
-        /// Which value.
+        /// The column or field.
         what: &'static str,
         /// A short description of it, never content.
         value: String,
@@ -50,10 +50,10 @@ pub struct Store<S> {
 }
 
 impl<S: Sql> Store<S> {
-    /// Opens the database, and writes nothing where nothing is in it: an account that was only asked for takes no storage.
+    /// Opens the database, and writes nothing if nothing is in it: an account that was only asked for takes no storage.
     ///
     /// # Errors
-    /// Where a migration fails; the database is then as it was.
+    /// [`StoreError::Sql`] if a migration fails; the database then stays as it was.
     pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
         let store = Self { sql, cache: Cache::default(), made: Cell::new(false) };
         if schema::is_there(&store.sql)? {
@@ -62,7 +62,7 @@ impl<S: Sql> Store<S> {
         Ok(store)
     }
 
-    /// Whether there are tables. Where there are none, nothing may be asked but what says so, before [`Store::make`].
+    /// Whether there are tables. If there are none, call [`Store::make`] before any method that reads or writes rows.
     pub fn is_made(&self) -> bool {
         self.made.get()
     }
@@ -70,7 +70,7 @@ impl<S: Sql> Store<S> {
     /// Makes the tables, or brings them up to date.
     ///
     /// # Errors
-    /// Where a migration fails; the database is then as it was.
+    /// [`StoreError::Sql`] if a migration fails; the database then stays as it was.
     pub fn make(&self, now: Millis) -> Result<(), StoreError> {
         schema::migrate(&self.sql, schema::ACCOUNT, now)?;
         self.made.set(true);
@@ -92,7 +92,7 @@ impl<S: Sql> Store<S> {
     /// Clears the whole storage: every table, and the object's alarm.
     ///
     /// # Errors
-    /// SQLite's; then nothing is cleared.
+    /// [`StoreError::Sql`] if the platform refuses; then nothing is cleared.
     pub fn clear(&self) -> Result<(), StoreError> {
         self.cache.forget();
         self.sql.erase()?;
@@ -108,7 +108,7 @@ impl<S: Sql> Store<S> {
     /// Writes the account's id on its first use.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn remember_account(&self, account_id: &AccountId) -> Result<(), StoreError> {
         const KNOWN: &str = "select 1 from account where id = 1";
         const REMEMBER: &str = "insert into account (id, account_id) values (1, ?1)";
@@ -122,10 +122,10 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// The oldest last access of an account that the directory does not know; none where it knows it, or there is nothing to know.
+    /// The oldest last access of an account that is not registered; none if it is registered or has no conversation.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn unregistered_since(&self) -> Result<Option<Millis>, StoreError> {
         const SINCE: &str = "select registered, (select last_accessed_at from conversations order by last_accessed_at limit 1) \
              from account where id = 1";
@@ -143,7 +143,7 @@ impl<S: Sql> Store<S> {
     /// Records whether the directory knows the account.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn set_registered(&self, registered: bool) -> Result<(), StoreError> {
         const SET: &str = "update account set registered = ?1 where id = 1 and registered is not ?1";
         self.cache.registered.set(false);
@@ -153,17 +153,17 @@ impl<S: Sql> Store<S> {
     /// Since when the container has been idle, as far as an alarm has recorded it.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn container_idle_since(&self) -> Result<Option<Millis>, StoreError> {
         const READ: &str = "select container_idle_since from account where id = 1";
         let row = self.sql.first(READ, &[])?;
         Ok(row.map_or(Ok(None), |row| row.opt_integer(0))?.map(Millis::new))
     }
 
-    /// What the running container was started with, and whether its agent server has ever answered; none where none was started.
+    /// The token of the container that was started last, and whether its agent server has ever answered; none if none was started.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn agent_token(&self) -> Result<Option<(String, bool)>, StoreError> {
         const READ: &str = "select agent_token, agent_answered from account where id = 1";
         let Some(mut row) = self.sql.first(READ, &[])? else { return Ok(None) };
@@ -174,25 +174,25 @@ impl<S: Sql> Store<S> {
     /// Records that the agent server has answered.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn set_agent_answered(&self) -> Result<(), StoreError> {
         const SET: &str = "update account set agent_answered = 1 where id = 1";
         Ok(self.sql.execute(SET, &[])?)
     }
 
-    /// Records what the container is started with.
+    /// Records the token that a container is about to be started with.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn set_agent_token(&self, token: &str) -> Result<(), StoreError> {
         const SET: &str = "update account set agent_token = ?1, agent_answered = 0 where id = 1";
         Ok(self.sql.execute(SET, &[Value::Text(token)])?)
     }
 
-    /// Records since when the container has been idle; none where it does not run.
+    /// Records since when the container has been idle; none if it does not run.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn set_container_idle_since(&self, since: Option<Millis>) -> Result<(), StoreError> {
         const WRITE: &str =
             "update account set container_idle_since = ?1 where id = 1 and container_idle_since is not ?1";

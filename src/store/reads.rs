@@ -20,7 +20,7 @@ const BEFORE_ALL: i64 = (1 << 53) - 1;
 pub struct Listing<J> {
     /// A JSON array, newest access first.
     pub json: J,
-    /// The page after it, where there is one.
+    /// The page after it, if there is one.
     pub next: Option<Page>,
 }
 
@@ -64,7 +64,7 @@ impl<S: Sql> Store<S> {
     /// One page of the conversations, newest access first, at most `limit` of them.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn list(&self, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
         const AS_ONE: &str = concat!(
             "select list, ended_at, ended_with from \
@@ -107,11 +107,11 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.json(array))
     }
 
-    /// One conversation with its messages, where SQLite may write it and its last access is later than `accessed_after`, if that is given;
+    /// One conversation with its messages, if SQLite may write it and its last access is later than `accessed_after`, if that is given;
     /// else none: see [`MAX_DOCUMENT_MESSAGE_BYTES`].
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn conversation_document(
         &self,
         account_id: &AccountId,

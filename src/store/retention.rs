@@ -22,7 +22,7 @@ impl<S: Sql> Store<S> {
     /// turns and transcripts; those with a queued or running turn are left. Belongs into a transaction.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn purge_batch(&self, cutoff: Millis) -> Result<PurgedBatch, StoreError> {
         const DUE: &str = "select session_id from conversations where last_accessed_at < ?1 \
              and session_id not in (select session_id from turns where finished_at is null) \
@@ -51,10 +51,10 @@ impl<S: Sql> Store<S> {
         Ok(PurgedBatch { conversations, sdk_sessions })
     }
 
-    /// The oldest last access of all conversations; none where there is no conversation.
+    /// The oldest last access of all conversations; none if there is no conversation.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn oldest_access(&self) -> Result<Option<Millis>, StoreError> {
         const OLDEST: &str = "select last_accessed_at from conversations order by last_accessed_at limit 1";
         let row = self.sql.first(OLDEST, &[])?;

@@ -31,7 +31,7 @@ const RECORD: &str = "insert into schema_migrations (version, applied_at) values
 /// Whether a migration was ever applied.
 ///
 /// # Errors
-/// SQLite's.
+/// [`SqlError`] if SQLite rejects the statement.
 pub fn is_there(sql: &impl Sql) -> Result<bool, SqlError> {
     const IS_THERE: &str = "select 1 from sqlite_master where name = 'schema_migrations'";
     Ok(sql.first(IS_THERE, &[])?.is_some())

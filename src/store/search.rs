@@ -1,5 +1,5 @@
 //! The list of the conversations that hold some words: a scan, because a row of an index costs a thousand that are read.
-//! One page scans no more than its bounds; where they end it early, the next page goes on from there.
+//! One page scans no more than its bounds; if they end it early, the next page goes on from there.
 
 use super::conversations::unreadable;
 use super::reads::{Listing, item, position, start};
@@ -49,7 +49,7 @@ impl<S: Sql> Store<S> {
     /// It may hold fewer, and still have a next page.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn search(&self, words: &SearchTerms, limit: u32, page: &Page) -> Result<Listing<S::Json>, StoreError> {
         const LIST: &str = concat!(
             "select ",
@@ -79,7 +79,7 @@ impl<S: Sql> Store<S> {
         Ok(Listing { json: self.joined(LIST, &[Value::Text(&ids)])?, next })
     }
 
-    /// The last conversation that a page scans; none where there is nothing left to scan.
+    /// The last conversation that a page scans; none if there is nothing left to scan.
     fn scan_end(&self, page: &Page) -> Result<Option<Position>, StoreError> {
         const END: &str = "select last_accessed_at, session_id from (select last_accessed_at, session_id, \
              sum(message_bytes) over (order by last_accessed_at desc, session_id desc) - message_bytes as before \

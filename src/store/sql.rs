@@ -58,7 +58,7 @@ impl Row {
     /// A text, moved out of the row.
     ///
     /// # Errors
-    /// Where the column is null, a number, or was taken before.
+    /// If the column is null, a number, or was taken before.
     pub fn text(&mut self, index: usize) -> Result<String, SqlError> {
         self.opt_text(index)?.ok_or_else(|| Self::wrong(index, "a text"))
     }
@@ -66,7 +66,7 @@ impl Row {
     /// A text or null, moved out of the row.
     ///
     /// # Errors
-    /// Where the column is a number.
+    /// If the column is a number.
     pub fn opt_text(&mut self, index: usize) -> Result<Option<String>, SqlError> {
         match self.0.get_mut(index).map(|cell| std::mem::replace(cell, Cell::Null)) {
             Some(Cell::Text(text)) => Ok(Some(text)),
@@ -78,7 +78,7 @@ impl Row {
     /// An integer.
     ///
     /// # Errors
-    /// Where the column is null, a text or has a fraction.
+    /// If the column is null, a text or has a fraction.
     pub fn integer(&self, index: usize) -> Result<i64, SqlError> {
         self.opt_integer(index)?.ok_or_else(|| Self::wrong(index, "an integer"))
     }
@@ -86,7 +86,7 @@ impl Row {
     /// An integer or null.
     ///
     /// # Errors
-    /// Where the column is a text or has a fraction.
+    /// If the column is a text or has a fraction.
     pub fn opt_integer(&self, index: usize) -> Result<Option<i64>, SqlError> {
         match self.0.get(index) {
             Some(Cell::Integer(integer)) => Ok(Some(*integer)),
@@ -100,7 +100,7 @@ impl Row {
     /// A count: an integer that is not negative.
     ///
     /// # Errors
-    /// Where the column is anything else.
+    /// If the column is anything else.
     pub fn count(&self, index: usize) -> Result<u64, SqlError> {
         u64::try_from(self.integer(index)?).map_err(|_| Self::wrong(index, "a count"))
     }
@@ -108,7 +108,7 @@ impl Row {
     /// A real.
     ///
     /// # Errors
-    /// Where the column is null or a text.
+    /// If the column is null or a text.
     pub fn real(&self, index: usize) -> Result<f64, SqlError> {
         match self.0.get(index) {
             Some(Cell::Real(real)) => Ok(*real),
@@ -129,8 +129,8 @@ pub struct Document<J> {
 
 /// SQLite, synchronous, with foreign keys on. Every statement is a constant; values are bound.
 ///
-/// SQLite peeks at a value that is bound behind `=` or `limit`, and then prepares the statement anew at every run, which costs more
-/// than running it. Behind a `+` it does not look (`sqlite3ExprIsInteger` in its source).
+/// SQLite re-prepares a statement at every run if a parameter directly follows `=` or `limit`, because the plan may depend on its value;
+/// that costs more than running it. A unary `+` before the parameter prevents it (`sqlite3ExprIsInteger` in SQLite's source).
 pub trait Sql {
     /// A JSON text on its way from SQLite to a response.
     type Json;
@@ -138,13 +138,13 @@ pub trait Sql {
     /// Runs a statement and returns its rows.
     ///
     /// # Errors
-    /// SQLite's refusal.
+    /// [`SqlError`] if SQLite rejects the statement.
     fn query(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, SqlError>;
 
-    /// Runs a statement whose one row starts with a JSON text, cast to a blob; none where there is no row.
+    /// Runs a statement whose one row starts with a JSON text, cast to a blob; none if there is no row.
     ///
     /// # Errors
-    /// SQLite's refusal.
+    /// [`SqlError`] if SQLite rejects the statement.
     fn document(&self, statement: &'static str, values: &[Value<'_>])
     -> Result<Option<Document<Self::Json>>, SqlError>;
 
@@ -160,7 +160,7 @@ pub trait Sql {
     /// Clears the whole storage of the object, its alarm included. Must not be called in a transaction.
     ///
     /// # Errors
-    /// The platform's refusal.
+    /// [`SqlError`] if the platform refuses.
     fn erase(&self) -> Result<(), SqlError>;
 
     /// Rows written by all statements so far.
@@ -172,7 +172,7 @@ pub trait Sql {
     /// Runs a statement for its effect.
     ///
     /// # Errors
-    /// SQLite's refusal.
+    /// [`SqlError`] if SQLite rejects the statement.
     fn execute(&self, statement: &'static str, values: &[Value<'_>]) -> Result<(), SqlError> {
         self.query(statement, values).map(drop)
     }
@@ -180,7 +180,7 @@ pub trait Sql {
     /// Runs a statement and returns its first row.
     ///
     /// # Errors
-    /// SQLite's refusal.
+    /// [`SqlError`] if SQLite rejects the statement.
     fn first(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Option<Row>, SqlError> {
         Ok(self.query(statement, values)?.into_iter().next())
     }

@@ -20,7 +20,7 @@ impl<S: Sql> Store<S> {
     /// The answer of `GET /storage-stats`. Age is counted from the last access, as retention counts it.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn storage_stats(&self, retention: Duration, now: Millis) -> Result<S::Json, StoreError> {
         const STATS: &str = "select cast(json_object('total_conversations', cast(?1 as integer), \
              'oldest_conversation_age_days', (select round(max(?4 - last_accessed_at, 0) / 86400000.0, 6) \
@@ -45,10 +45,10 @@ impl<S: Sql> Store<S> {
         document.map(|document| document.json).ok_or_else(|| unreadable("stats", &"no row"))
     }
 
-    /// The same of an account without tables.
+    /// [`Store::storage_stats`] of an account without tables.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn storage_stats_of_nothing(&self, retention: Duration) -> Result<S::Json, StoreError> {
         const STATS: &str = "select cast(json_object('total_conversations', 0, 'oldest_conversation_age_days', null, \
              'conversations_ready_to_purge', 0, 'retention_policy_days', cast(?1 as integer), 'total_messages', 0, \
@@ -69,7 +69,7 @@ impl<S: Sql> Store<S> {
         Ok(totals)
     }
 
-    /// So many conversations and messages more. Where the transaction around it fails, the totals are counted anew.
+    /// Adds to the totals. If the transaction around it fails, they are counted anew.
     pub(super) fn count(&self, conversations: i64, messages: i64) {
         let more = |totals: Totals| Totals {
             conversations: totals.conversations + conversations,

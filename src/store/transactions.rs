@@ -14,7 +14,7 @@ pub struct Admission<'a> {
     pub account_id: &'a AccountId,
     /// The turn's id.
     pub turn_id: &'a TurnId,
-    /// Its conversation; a new one where it is unknown.
+    /// Its conversation; a new one if it is unknown.
     pub session_id: &'a SessionId,
     /// The title of a new conversation.
     pub title: &'a Title,
@@ -26,11 +26,11 @@ pub struct Admission<'a> {
     pub request_id: &'a RequestId,
     /// The caller's key and the hash of the request it came with.
     pub idempotency: Option<(&'a IdempotencyKey, &'a str)>,
-    /// When.
+    /// The moment of the admission.
     pub now: Millis,
     /// Whether it starts at once.
     pub starts: bool,
-    /// The agent server that it is given to, where it starts and that is known.
+    /// The agent server that it is given to, if it starts and that is known.
     pub instance: Option<&'a str>,
 }
 
@@ -44,7 +44,7 @@ pub struct Finished<'a> {
     pub answer: Option<&'a str>,
     /// The lines of its transcript that are not stored yet.
     pub transcript: &'a str,
-    /// The SDK's session, where the agent has said it.
+    /// The SDK's session, if the agent has said it.
     pub sdk_session: Option<&'a SdkSession>,
     /// Whether its idempotency key may make another turn.
     pub frees_key: bool,
@@ -77,7 +77,7 @@ impl<S: Sql> Store<S> {
         })
     }
 
-    /// Stores the end of a turn. Returns the turn as it has ended, or as it is stored where it had ended before; none where it was deleted.
+    /// Stores the end of a turn. Returns the turn as it has ended, or as it is stored if it had ended before; none if it was deleted.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.

@@ -9,7 +9,7 @@ impl<S: Sql> Store<S> {
     /// Appends JSON lines, each ended by a newline.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn append_transcript(&self, session_id: &SessionId, lines: &str) -> Result<(), StoreError> {
         const APPEND: &str = "insert into transcripts (session_id, seq, lines) select ?1, \
              coalesce((select seq from transcripts where session_id = +?1 order by seq desc limit 1), 0) + 1, ?2";
@@ -25,7 +25,7 @@ impl<S: Sql> Store<S> {
     /// Whether anything is stored of the conversation's transcript.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn has_transcript(&self, session_id: &SessionId) -> Result<bool, StoreError> {
         const EXISTS: &str = "select 1 from transcripts where session_id = +?1 limit 1";
         Ok(self.sql.first(EXISTS, &[Value::Text(session_id.as_str())])?.is_some())
@@ -34,7 +34,7 @@ impl<S: Sql> Store<S> {
     /// The row of a conversation's transcript behind the row `after`, with its number; none at the end. The first is behind 0.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn transcript_row(&self, session_id: &SessionId, after: i64) -> Result<Option<(i64, String)>, StoreError> {
         const NEXT: &str =
             "select seq, lines from transcripts where session_id = +?1 and seq > ?2 order by seq limit 1";

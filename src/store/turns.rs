@@ -25,9 +25,9 @@ pub struct NewTurn<'a> {
     pub options: &'a TurnOptions,
     /// When it was admitted.
     pub created_at: Millis,
-    /// When it was started, where it need not wait.
+    /// When it was started; none if it has to wait.
     pub started_at: Option<Millis>,
-    /// The agent server that it is given to, where that is known.
+    /// The agent server that it is given to, if that is known.
     pub instance: Option<&'a str>,
 }
 
@@ -54,7 +54,7 @@ pub struct TurnWork {
     pub options: TurnOptions,
     /// The number of the last frame whose transcript is stored.
     pub frames_stored: u64,
-    /// The agent server that it was given to last; none where it was given to none.
+    /// The agent server that it was given to last; none if it was given to none.
     pub instance: Option<String>,
 }
 
@@ -76,7 +76,7 @@ pub struct LastEvents {
 
 /// How a turn ended.
 pub struct TurnEnd<'a> {
-    /// An end.
+    /// One of the four ends.
     pub status: TurnStatus,
     /// Why it did not complete.
     pub error: Option<&'a Failure>,
@@ -88,17 +88,17 @@ pub struct TurnEnd<'a> {
     pub num_turns: Option<u32>,
     /// How long the agent worked, in milliseconds.
     pub duration_ms: Option<u64>,
-    /// When.
+    /// When it ended.
     pub finished_at: Millis,
-    /// What was told last.
+    /// The numbers of its last events.
     pub last_events: LastEvents,
 }
 
 impl<S: Sql> Store<S> {
-    /// Every queued or running turn, first come first.
+    /// Every queued or running turn, in the order of the queue.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn active_turns(&self) -> Result<Vec<ActiveTurn>, StoreError> {
         const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
         if let Some(turns) = self.cache.active() {
@@ -119,10 +119,10 @@ impl<S: Sql> Store<S> {
         Ok(turns)
     }
 
-    /// Stores a turn: running where it need not wait, else queued.
+    /// Stores a turn: running if it need not wait, else queued.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn insert_turn(&self, turn: &NewTurn<'_>) -> Result<(), StoreError> {
         const INSERT: &str = "insert into turns (turn_id, session_id, seq, ordinal, status, request_id, idempotency_key, \
              request_hash, options, created_at, started_at, instance) \
@@ -157,10 +157,10 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// Moves a queued turn to running; `instance` is the agent server that it is given to, where that is known.
+    /// Moves a queued turn to running; `instance` is the agent server that it is given to, if that is known.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn start_turn(&self, turn_id: &TurnId, now: Millis, instance: Option<&str>) -> Result<(), StoreError> {
         const START: &str = "update turns set status = 'running', started_at = ?2, instance = ?3 \
              where turn_id = +?1 and status = 'queued'";
@@ -171,26 +171,26 @@ impl<S: Sql> Store<S> {
     /// Records the agent server that an active turn is about to be given to.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn set_instance(&self, turn_id: &TurnId, instance: Option<&str>) -> Result<(), StoreError> {
         const SET: &str = "update turns set instance = ?2 where turn_id = +?1 and finished_at is null";
         Ok(self.sql.execute(SET, &[Value::Text(turn_id.as_str()), instance.into()])?)
     }
 
-    /// Lets the key of a turn make another one.
+    /// Frees a turn's idempotency key, so that a request with the same key makes another turn.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn free_key(&self, turn_id: &TurnId) -> Result<(), StoreError> {
         const FREE: &str = "update turns set idempotency_key = null, request_hash = null \
              where turn_id = +?1 and idempotency_key is not null";
         Ok(self.sql.execute(FREE, &[Value::Text(turn_id.as_str())])?)
     }
 
-    /// What an active turn needs to run; none where it is gone.
+    /// What an active turn needs to run; none if it is gone.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn_work(&self, turn_id: &TurnId) -> Result<Option<TurnWork>, StoreError> {
         const WORK: &str = "select content, options, frames_stored, instance from turns join messages using (session_id, seq) \
              where turns.turn_id = +?1 and finished_at is null order by part";
@@ -210,7 +210,7 @@ impl<S: Sql> Store<S> {
     /// What an active turn goes on from; none if the turn has ended or is gone.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn origin_of(&self, turn_id: &TurnId) -> Result<Option<Origin>, StoreError> {
         const OF: &str = "select agent_session from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
@@ -221,18 +221,18 @@ impl<S: Sql> Store<S> {
     /// Records that the transcript of every frame up to the `n`-th is stored.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn set_frames_stored(&self, turn_id: &TurnId, n: u64) -> Result<(), StoreError> {
         const SET: &str = "update turns set frames_stored = ?2 where turn_id = +?1";
         let n = Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         Ok(self.sql.execute(SET, &[Value::Text(turn_id.as_str()), n])?)
     }
 
-    /// Ends an active turn: returns it as it is stored then, without an answer, and its query's `seq`; or none where it has ended
+    /// Ends an active turn: returns it as it is stored then, without an answer, and its query's `seq`; or none if it has ended
     /// or is gone, and then nothing was written.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn end_turn(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, \
              num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10 where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
@@ -276,7 +276,7 @@ impl<S: Sql> Store<S> {
     /// One turn with its answer.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn(&self, turn_id: &TurnId) -> Result<Option<Turn>, StoreError> {
         const ONE: &str = "select turn_id, session_id, status, created_at, started_at, finished_at, request_id, error, \
              model, usage, num_turns, duration_ms, seq from turns where turn_id = +?1";
@@ -288,20 +288,20 @@ impl<S: Sql> Store<S> {
         Ok(Some(turn))
     }
 
-    /// The numbers of a turn's last events; none where they are not known.
+    /// The numbers of a turn's last events; none if they are not known.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn last_events(&self, turn_id: &TurnId) -> Result<Option<LastEvents>, StoreError> {
         const OF: &str = "select message_n, end_n from turns where turn_id = +?1 and end_n is not null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
         row.map(|row| Ok(LastEvents { message: row.count(0)?, end: row.count(1)? })).transpose()
     }
 
-    /// The turn that a request made, where it is one of the newest. Asked for only when a request is sent again: there is no index for it.
+    /// The turn that a request made, if it is one of the newest. Asked for only when a request is sent again: there is no index for it.
     ///
     /// # Errors
-    /// SQLite's.
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn turn_by_request(&self, request_id: &RequestId) -> Result<Option<TurnId>, StoreError> {
         const BY_REQUEST: &str = "select turn_id from (select turn_id, request_id from turns order by turn_id desc limit 200) \
              where request_id = +?1";
@@ -312,7 +312,7 @@ impl<S: Sql> Store<S> {
     /// The turn that an idempotency key made, and the hash of its request.
     ///
     /// # Errors
-    /// SQLite's, or an unreadable row.
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn_by_key(&self, key: &IdempotencyKey) -> Result<Option<(TurnId, String)>, StoreError> {
         const BY_KEY: &str = "select turn_id, request_hash from turns where idempotency_key = +?1";
         let row = self.sql.first(BY_KEY, &[Value::Text(key.as_str())])?;

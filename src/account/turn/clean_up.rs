@@ -1,4 +1,4 @@
-//! What a turn leaves behind in the container: where it may still be at work, or its conversation is gone, it is ended there.
+//! What a turn leaves behind in the container. A turn that may still be at work, or whose conversation is deleted, is ended there.
 //! The conversation's next turn waits for that, and the files of a conversation that was not deleted stay.
 
 use std::pin::pin;
@@ -22,7 +22,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 /// Tries within it, and the pause after the first; it doubles each time.
 const LEAVE_TRIES: u32 = 4;
 const FIRST_LEAVE_PAUSE: Duration = Duration::from_millis(250);
-/// Turns that one look at the container ends at most, and alarms that look again where a turn did not leave.
+/// Most turns that one look at the container ends, and how many alarms look again if a turn did not leave.
 const MAX_ORPHANS: usize = 64;
 pub(in crate::account) const ORPHAN_LOOKS: u32 = 6;
 /// Conversations of which it is kept that their last turn was cut short; of one that is not, the container's transcript is trusted.
@@ -38,7 +38,7 @@ struct Leaving {
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
-    /// Ends in the container what nobody may ask for any more. A turn that ended by itself it forgets with the conversation's next.
+    /// Releases the turn's resources in the container. A turn that ended by itself is released with the conversation's next turn.
     pub(in crate::account) fn clean_up_after(
         self: &Rc<Self>,
         turn: &ActiveTurn,
@@ -122,7 +122,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Looks for turns that have ended here and are at work in the container: they did not leave, or the object lost its memory
-    /// before it had seen to that. Where it cannot be done now, so many alarms more try again.
+    /// before it had seen to that. If it fails, this many later alarms try again.
     pub(in crate::account) fn look_for_orphans(self: &Rc<Self>, more_looks: u32) {
         self.orphan_looks.set(0);
         if !self.agent.is_running() {
@@ -139,7 +139,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     async fn end_orphans(&self) -> Result<(), AgentError> {
         let at_work = self.agent.at_work().await?;
-        // Where storage fails or is cleared, a later look finds them.
+        // If storage fails or is cleared, a later look finds them.
         let Some(active) = Some(()).filter(|()| self.store.is_made()).and_then(|()| self.store.active_turns().ok())
         else {
             return Ok(());

@@ -37,7 +37,7 @@ pub struct TurnEvent {
 /// What happened to a turn.
 #[derive(Debug)]
 pub enum EventKind {
-    /// It stands so in the queue, or runs.
+    /// Its place in the queue, or that it runs.
     Turn {
         /// Its conversation.
         session_id: SessionId,
@@ -118,7 +118,7 @@ impl EventLog {
         Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live), after }
     }
 
-    /// The number of the last `message`, where it says this.
+    /// The number of the last `message`, if it says this.
     #[must_use]
     pub fn number_of_last(&self, text: &str) -> Option<u64> {
         let mut messages = self.log.iter().rev().filter_map(|event| {
@@ -127,7 +127,7 @@ impl EventLog {
         messages.next().filter(|(_, said)| *said == text).map(|(n, _)| n)
     }
 
-    /// The turn's end, when it comes; none where [`MAX_WAITERS`] wait for it.
+    /// The turn's end, when it comes; none if [`MAX_WAITERS`] wait for it.
     pub fn wait(&mut self) -> Option<oneshot::Receiver<Rc<Turn>>> {
         self.waiters.retain(|waiter| !waiter.is_canceled());
         if self.waiters.len() == MAX_WAITERS {
@@ -139,7 +139,7 @@ impl EventLog {
     }
 }
 
-/// A turn's events, one after the other. It ends after the turn's end, or early where its reader was too slow.
+/// A turn's events, one after the other. It ends after the turn's end, or early if its reader was too slow.
 pub struct Subscription {
     missed: VecDeque<Rc<TurnEvent>>,
     live: Option<mpsc::Receiver<Rc<TurnEvent>>>,

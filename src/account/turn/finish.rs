@@ -17,11 +17,11 @@ use crate::store::turns::{ActiveTurn, LastEvents, TurnEnd};
 
 /// How the work on a turn ended.
 pub struct Outcome {
-    /// An end.
+    /// One of the four ends.
     pub status: TurnStatus,
     /// Why it did not complete.
     pub code: Option<FailureCode>,
-    /// What the agent said, where it said anything.
+    /// The agent's result, if it sent one.
     pub result: Option<Box<TurnResult>>,
 }
 

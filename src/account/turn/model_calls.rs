@@ -53,7 +53,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         })
     }
 
-    /// Adds a call's tokens to its turn, where that still runs, and logs the call in any case.
+    /// Adds a call's tokens to its turn, if that still runs, and logs the call in any case.
     pub(in crate::account) fn end_call(&self, call: &CallEnded, request_id: &RequestId) {
         let session_id = self.turns.end_call(call);
         let level = if call.status >= 400 { Level::Warn } else { Level::Info };

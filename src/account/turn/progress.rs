@@ -11,13 +11,13 @@ const MAX_WAITING_TRANSCRIPT_BYTES: usize = 1_000_000;
 /// Bytes of transcript that one turn may store.
 pub const MAX_TURN_STORED_BYTES: usize = 64 * 1024 * 1024;
 
-/// Why a frame was not taken.
+/// Why a frame was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It says what it must not say.
+    /// The frame breaks the protocol.
     #[error(transparent)]
     Bad(#[from] BadTranscript),
 }

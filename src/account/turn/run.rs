@@ -26,13 +26,13 @@ use crate::store::turns::{ActiveTurn, TurnWork};
 const STOP_LIMIT: Duration = Duration::from_millis(1_500);
 /// Tries to attach again to a stream that was cut, and the pause after the first; it doubles each time (3.1 s in all).
 const ATTACH_TRIES: u32 = 5;
-/// The same for a turn that a rebuilt object takes up, whose container may still be starting (12.7 s in all).
+/// Tries for a turn that a rebuilt object takes up, whose container may still be starting (12.7 s in all).
 const TAKE_UP_TRIES: u32 = 7;
 /// Cuts in a row without a new frame after which a turn is given up, and the longest pause after one (56 s of pauses in all). A
 /// stream may be cut and silent for minutes while a tool works.
 const MAX_IDLE_CUTS: u32 = 16;
 const MAX_CUT_PAUSE: Duration = Duration::from_secs(5);
-/// What a caller hears where the container said what cannot be a frame.
+/// The `detail` of a turn whose container sent a line that is no frame.
 const NOT_A_FRAME: &str = "The container said something that its protocol does not allow.";
 
 /// How a turn enters the container.
@@ -45,7 +45,7 @@ pub enum Entry {
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
-    /// Runs a turn to its stored end; `work` where the caller has it at hand.
+    /// Runs a turn to its stored end; `work` if the caller has it at hand.
     pub(in crate::account) async fn run(
         self: Rc<Self>,
         turn: ActiveTurn,
@@ -83,7 +83,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         loop {
             let mut result = None;
             let signal = {
-                // Where nobody can stop it any more, nobody does.
+                // Once nobody can stop the turn, the other events are waited for alone.
                 let stop = pin!(async {
                     match stops.next().await {
                         Some(why) => why,
@@ -107,7 +107,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 Effect::AskToStop => {
                     timer = Box::pin(self.runtime.sleep(STOP_LIMIT));
                     let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
-                    // Where it cannot be asked, the time limit ends it.
+                    // If the container cannot be asked, the time limit ends the turn.
                     self.runtime.spawn(async move { drop(account.agent.cancel(&turn_id).await) });
                 }
                 Effect::End(status, code) => return Outcome { status, code, result },
@@ -146,7 +146,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     Ok(None) => idle_cuts = 0,
                     Ok(Some(result)) => {
                         let code = result.error.as_ref().map(|error| error.code);
-                        // Not yet: whatever the object does now, the end's commit and the answer wait for.
+                        // Deferred: work done now would delay the commit of the end and the response.
                         let (account, answered) = (Rc::clone(self), self.runtime.sleep(Duration::ZERO));
                         self.runtime.spawn(async move {
                             answered.await;
@@ -185,7 +185,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
     }
 
-    /// Takes one frame; returns the result where it is one.
+    /// Takes one frame; returns the result if it is one.
     fn take(
         &self,
         turn: &ActiveTurn,

@@ -1,4 +1,4 @@
-//! The life of a turn as a pure state machine: an signal leads to a state and at most one thing to do.
+//! The life of a turn as a pure state machine: a signal leads to a state and at most one effect.
 //! Whatever happens in whatever order, a turn ends exactly once.
 
 use crate::agent::protocol::ResultStatus;
@@ -7,13 +7,13 @@ use crate::domain::{FailureCode, TurnStatus};
 /// Where a turn stands in the memory of its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It waits.
+    /// It waits in the queue.
     Queued,
     /// The container has it.
     Running,
-    /// The container was asked to end it.
+    /// The container was asked to end it, for this reason.
     Stopping(Stop),
-    /// It has ended.
+    /// It has ended, with this status.
     Ended(TurnStatus),
 }
 
@@ -26,18 +26,18 @@ pub enum Stop {
     Timeout,
 }
 
-/// What happens to a turn.
+/// Something that happens to a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// The agent said how it ended.
     Result(ResultStatus, Option<FailureCode>),
-    /// It shall end now.
+    /// Somebody or the time limit stops it.
     Stop(Stop),
     /// The agent did not end it in time after it was asked to.
     StopOverdue,
     /// The container, or its memory of the turn, is gone.
     Lost,
-    /// The agent said what it must not say.
+    /// The agent sent a frame that the protocol does not allow.
     Broken,
     /// The container cannot be started.
     Unavailable,
@@ -45,18 +45,18 @@ pub enum Signal {
     AtCapacity,
 }
 
-/// What is to be done.
+/// What the caller of [`step`] has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing.
     Nothing,
     /// Ask the container to end it, and wait a limited time.
     AskToStop,
-    /// Store its end: a status, and the code where it did not complete.
+    /// Store its end: a status, and the code if it did not complete.
     End(TurnStatus, Option<FailureCode>),
 }
 
-/// The next state, and what is to be done on the way.
+/// The next state of a turn, and what to do on the way there.
 #[must_use]
 pub fn step(state: State, signal: Signal) -> (State, Effect) {
     match (state, signal) {
@@ -77,7 +77,7 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
         ) => end(stopped(why)),
         (State::Running, Signal::Broken) => end((TurnStatus::Failed, Some(FailureCode::AgentFailed))),
         (State::Running, Signal::Lost) => end((TurnStatus::Interrupted, Some(FailureCode::TurnInterrupted))),
-        // An answer that the model was paid for counts, even where a stop was on its way.
+        // An answer that the model was paid for counts, even if a stop was on its way.
         (State::Running | State::Stopping(_), Signal::Result(ResultStatus::Completed, _)) => {
             end((TurnStatus::Completed, None))
         }

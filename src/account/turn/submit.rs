@@ -24,7 +24,7 @@ const ROOM_PAUSE: Duration = Duration::from_millis(250);
 const ROOM_TRIES: u32 = 100;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
-    /// Gives the turn to the container, starting it and replaying the transcript where that is needed.
+    /// Gives the turn to the container, starting it and replaying the transcript if that is needed.
     pub(in crate::account) async fn submit(
         self: &Rc<Self>,
         turn: &ActiveTurn,

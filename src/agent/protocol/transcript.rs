@@ -43,7 +43,7 @@ impl TranscriptPart {
     /// Whether it is a piece of a line.
     ///
     /// # Errors
-    /// [`BadTranscript`] where it is too long, or ends the line.
+    /// [`BadTranscript`] if it is too long, or ends the line.
     pub fn check(&self) -> Result<(), BadTranscript> {
         if self.text.len() > MAX_PART_BYTES || self.text.contains(['\n', '\r']) {
             return Err(BadTranscript("a part is no piece of a line"));
@@ -76,7 +76,7 @@ impl Transcript {
     /// Appends what stands before an entry.
     ///
     /// # Errors
-    /// [`BadTranscript`] where the subagent's name is too long.
+    /// [`BadTranscript`] if the subagent's name is too long.
     pub fn begin_line(subpath: Option<&str>, line: &mut String) -> Result<(), BadTranscript> {
         if subpath.is_some_and(|subpath| subpath.len() > MAX_SUBPATH_BYTES) {
             return Err(BadTranscript("its subpath is too long"));
@@ -95,7 +95,7 @@ impl Transcript {
     /// Whether a text is an entry.
     ///
     /// # Errors
-    /// [`BadTranscript`] where it is no JSON object.
+    /// [`BadTranscript`] if it is no JSON object.
     pub fn check_entry(text: &str) -> Result<(), BadTranscript> {
         match serde_json::from_str::<&RawValue>(text) {
             Ok(_) if text.starts_with('{') => Ok(()),

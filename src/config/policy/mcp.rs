@@ -22,7 +22,7 @@ impl std::fmt::Debug for McpServers {
 }
 
 impl McpServers {
-    /// Reads the var; none where it breaks [`RULE`].
+    /// Reads the var; none if it breaks [`RULE`].
     pub fn parse(text: &str) -> Option<Self> {
         let servers: Value = serde_json::from_str(text).ok()?;
         let by_name = servers.as_object()?;

@@ -70,7 +70,7 @@ fn only_lists_of_tools_and_rules_are_taken() {
 }
 
 #[test]
-fn any_model_may_be_named_where_no_list_says_which() {
+fn any_model_may_be_named_if_no_list_says_which() {
     let policy = policy(&[("MODEL", "m1")]).unwrap();
     assert!(policy.allows_model("m1") && policy.allows_model("m2"));
 }
@@ -83,7 +83,7 @@ fn only_models_of_the_list_may_be_named() {
 }
 
 #[test]
-fn the_first_model_of_the_list_is_the_default_where_none_is_set() {
+fn the_first_model_of_the_list_is_the_default_if_none_is_set() {
     assert_eq!(told(&[("ALLOWED_MODELS", "m1,m2")], &nothing_asked()), r#"{"model":"m1"}"#);
     assert_eq!(told(&[("ALLOWED_MODELS", "m1,m2"), ("MODEL", "m2")], &nothing_asked()), r#"{"model":"m2"}"#);
 }

@@ -21,7 +21,7 @@ fn closed() -> Rc<Config> {
 }
 
 #[test]
-fn nothing_is_read_where_nothing_is_forbidden() {
+fn nothing_is_read_if_nothing_is_forbidden() {
     assert!(BodyScan::wanted(&config(&[("CONTAINER_INTERNET", "on")])).is_none());
     assert!(BodyScan::wanted(&config(&[("ALLOWED_MODELS", "m")])).is_some());
     assert!(BodyScan::wanted(&config(&[("CONTAINER_INTERNET", "off")])).is_some());
