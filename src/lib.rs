@@ -16,3 +16,4 @@ pub mod log;
 #[cfg(target_arch = "wasm32")]
 mod platform;
 pub mod store;
+pub mod workspace;

@@ -7,9 +7,10 @@ mod frames;
 mod port;
 pub mod protocol;
 mod start;
+mod workspace;
 
 pub use client::{Agent, Health, TurnRequest};
 pub use error::AgentError;
 pub use frames::Frames;
-pub use port::{Answer, Body, Call, Container, ContainerError, Method, Pieces};
+pub use port::{Answer, Body, Call, Container, ContainerError, Method, Pieces, Stream};
 pub use start::{Readiness, START_LIMIT};

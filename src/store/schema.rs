@@ -17,6 +17,7 @@ pub const ACCOUNT: &[Migration] = &[
     Migration { version: 2, sql: include_str!("migrations/0002_agent_token.sql") },
     Migration { version: 3, sql: include_str!("migrations/0003_turn_instance.sql") },
     Migration { version: 4, sql: include_str!("migrations/0004_turn_events.sql") },
+    Migration { version: 5, sql: include_str!("migrations/0005_workspaces.sql") },
 ];
 
 /// The schema of a directory shard's database.

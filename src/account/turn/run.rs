@@ -212,7 +212,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 return Ok(None);
             }
             FrameBody::Result(result) => return Ok(Some(result)),
-            FrameBody::End | FrameBody::Unknown => return Ok(None),
+            FrameBody::Workspace(_) | FrameBody::End | FrameBody::Unknown => return Ok(None),
             FrameBody::Delta(delta) => EventKind::Delta(delta.text),
             FrameBody::Message(message) => EventKind::Message(message.text),
             FrameBody::Tool(tool) => EventKind::Tool(tool),

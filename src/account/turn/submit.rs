@@ -122,6 +122,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             resume: agent_session.is_some(),
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,
+            workspace: None,
         };
         let instance = self.agent.instance();
         if progress.instance != instance {
