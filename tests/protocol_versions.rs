@@ -340,8 +340,15 @@ fn a_container_of_version_1_understands_every_turn() {
     };
     let (turn_id, agent_session) = (turn(1), agent_session(1));
     for (agent_session, options) in [(Some(&agent_session), all), (None, RunOptions::default())] {
-        let request =
-            TurnRequest { turn_id: &turn_id, agent_session, prompt: "hi", resume: true, options, transcript: true };
+        let request = TurnRequest {
+            turn_id: &turn_id,
+            agent_session,
+            prompt: "hi",
+            resume: true,
+            options,
+            transcript: true,
+            workspace: None,
+        };
         let json = serde_json::to_string(&request).unwrap();
         assert!(serde_json::from_str::<v1::TurnRequest>(&json).is_ok(), "{json}");
     }

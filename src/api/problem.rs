@@ -82,6 +82,12 @@ codes! {
     ObjectReset 503 "object_reset" "The account is being updated";
     TurnInterrupted 503 "turn_interrupted" "The turn was interrupted";
     TurnTimeout 504 "turn_timeout" "The turn took too long";
+    LengthRequired 411 "length_required" "The body has no length";
+    PreconditionFailed 412 "precondition_failed" "The file is another by now";
+    StorageFull 413 "storage_full" "No room for more files";
+    WorkspaceDamaged 500 "workspace_damaged" "The files are damaged";
+    FilesNotConfigured 501 "files_not_configured" "Files are not configured";
+    WorkspaceUnavailable 503 "workspace_unavailable" "The files cannot be read";
 }
 
 /// `Retry-After` of a refusal that sending again can mend, where nothing better is known.
@@ -98,7 +104,9 @@ impl ApiError {
         let retry_after_s = match code {
             Code::AtCapacity => Some(CAPACITY_RETRY_AFTER_S),
             Code::ObjectReset => Some(RESET_RETRY_AFTER_S),
-            Code::QueueFull | Code::ContainerUnavailable | Code::TurnInterrupted => Some(RETRY_AFTER_S),
+            Code::QueueFull | Code::ContainerUnavailable | Code::TurnInterrupted | Code::WorkspaceUnavailable => {
+                Some(RETRY_AFTER_S)
+            }
             _ => None,
         };
         Self { code, detail: shortened(detail.into()), retry_after_s, allow: None }
@@ -175,6 +183,8 @@ impl From<&Failure> for ApiError {
             FailureCode::TurnCancelled => Code::TurnCancelled,
             FailureCode::TurnInterrupted => Code::TurnInterrupted,
             FailureCode::TurnTimeout => Code::TurnTimeout,
+            FailureCode::WorkspaceDamaged => Code::WorkspaceDamaged,
+            FailureCode::WorkspaceUnavailable => Code::WorkspaceUnavailable,
         };
         let error = Self::new(code, failure.detail.clone());
         Self { retry_after_s: failure.retry_after_s.or(error.retry_after_s), ..error }

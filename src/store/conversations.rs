@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Value};
+use super::workspaces::json;
 use super::{Store, StoreError};
 use crate::domain::{AgentSession, Conversation, Millis, SessionId, Title, Usage};
 
@@ -138,6 +139,7 @@ impl<S: Sql> Store<S> {
             "delete from conversations where session_id = +?1 returning agent_session, message_count";
         let id = [Value::Text(session_id.as_str())];
         self.known.forget_active();
+        self.doom_files_of(&json(&[session_id])?)?;
         self.sql.execute(TURNS, &id)?;
         let Some(mut row) = self.sql.first(CONVERSATION, &id)? else { return Ok(None) };
         self.count(-1, -row.integer(1)?);

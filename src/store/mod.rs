@@ -3,6 +3,9 @@
 
 pub mod conversations;
 pub mod directory;
+mod doomed;
+pub mod files;
+pub mod inbox;
 mod known;
 pub mod messages;
 pub mod reads;
@@ -14,6 +17,7 @@ pub mod stats;
 pub mod transactions;
 pub mod transcripts;
 pub mod turns;
+pub mod workspaces;
 
 use std::cell::Cell;
 

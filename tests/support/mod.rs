@@ -284,6 +284,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         transcript: "{\"type\":\"user\"}\n",
         agent_session: Some(&agent_session(1)),
         frees_key: false,
+        files: None,
     })?;
     Ok(active)
 }

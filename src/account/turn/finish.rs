@@ -61,6 +61,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             transcript: progress.waiting_transcript(),
             agent_session: progress.agent_session.as_ref(),
             frees_key: ending.code.is_some_and(may_be_sent_again),
+            files: None,
         })?;
         self.clean_up_after(turn, progress, ending, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
@@ -157,13 +158,17 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
 /// Whether sending the same request again can mend it: its key then makes another turn.
 const fn may_be_sent_again(code: FailureCode) -> bool {
     match code {
-        FailureCode::AtCapacity | FailureCode::ContainerUnavailable | FailureCode::TurnInterrupted => true,
+        FailureCode::AtCapacity
+        | FailureCode::ContainerUnavailable
+        | FailureCode::TurnInterrupted
+        | FailureCode::WorkspaceUnavailable => true,
         FailureCode::AgentFailed
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
         | FailureCode::TurnCancelled
-        | FailureCode::TurnTimeout => false,
+        | FailureCode::TurnTimeout
+        | FailureCode::WorkspaceDamaged => false,
     }
 }
 
@@ -175,6 +180,12 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
         FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
         FailureCode::AtCapacity => "No container is free at the moment. It is safe to send the turn again.",
+        FailureCode::WorkspaceUnavailable => {
+            "The conversation's files cannot be read at the moment. It is safe to send the turn again."
+        }
+        FailureCode::WorkspaceDamaged => {
+            "A part of the conversation's files is gone. DELETE /conversations/{id}/files/ lets the conversation go on without files."
+        }
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
         FailureCode::AgentFailed
         | FailureCode::ModelAuthFailed
@@ -210,5 +221,6 @@ fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
         usage: None,
         num_turns: None,
         duration_ms: None,
+        files: None,
     }
 }

@@ -93,7 +93,9 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
                 | FailureCode::ModelAuthFailed
                 | FailureCode::ModelFailed
                 | FailureCode::ModelRateLimited
-                | FailureCode::TurnTimeout => TurnStatus::Failed,
+                | FailureCode::TurnTimeout
+                | FailureCode::WorkspaceDamaged
+                | FailureCode::WorkspaceUnavailable => TurnStatus::Failed,
             };
             end((status, Some(code)))
         }

@@ -31,7 +31,7 @@ create table workspace_packs (
   primary key (session_id, pack_no)
 ) strict, without rowid;
 
--- Uploads and deletions of users that no version holds yet. A row without an object_key is a deletion; a path that ends in a slash is a
+-- Uploads and deletions of users that no version holds yet. A row without an object_key is a deletion, and a path with a slash at its end is a
 -- folder's.
 create table inbox (
   session_id text not null references conversations on delete cascade,
