@@ -8,6 +8,7 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
+use claude_agent_service::account::files::command::FilesCommand;
 use claude_agent_service::agent::TurnRequest;
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::api::problem::ApiError;
@@ -186,7 +187,8 @@ fn commands() -> Vec<(Command, bool)> {
         },
         Command::FollowConversation { session_id: session_id.clone(), last_event_id: Some(event) },
         Command::CancelConversation { session_id: session_id.clone() },
-        Command::DeleteConversation { session_id },
+        Command::DeleteConversation { session_id: session_id.clone() },
+        Command::Files { session_id, ask: FilesCommand::Find { path: "a/b".parse().unwrap() } },
         Command::ReadTurn { turn_id: turn(1) },
         Command::StorageStats,
         Command::Purge,
@@ -217,7 +219,7 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Purge
         | Command::Visit
         | Command::NoteRefusal(_) => true,
-        Command::Prewarm | Command::BeginCall(_) | Command::EndCall(_) => false,
+        Command::Prewarm | Command::Files { .. } | Command::BeginCall(_) | Command::EndCall(_) => false,
     }
 }
 

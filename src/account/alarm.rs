@@ -11,14 +11,14 @@ use crate::store::sql::Sql;
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
     /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory where that is still to do,
-    /// and sets the next alarm. What comes later, where something does, is a purge of what is due.
+    /// and sets the next alarm. What comes later, where something does, is a purge of what is due and the deletion of doomed objects.
     ///
     /// # Errors
     /// SQLite's; the platform then calls again.
     pub fn alarm(self: &Rc<Self>) -> Result<Option<Later<()>>, AccountError> {
         self.alarm.set(None);
         if !self.store.is_made() {
-            return Ok(None);
+            return Ok(self.look_into_bucket_again());
         }
         self.wake_up()?;
         if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
@@ -46,8 +46,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         self.register_soon()?;
         let purge = self.purge_by_alarm(now)?;
+        let work = self.drain_behind(purge, now)?;
         self.set_alarm()?;
-        Ok(purge)
+        Ok(work)
     }
 
     pub(super) fn set_alarm(&self) -> Result<(), AccountError> {
@@ -60,6 +61,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             container_idle_since: self.idle_since.get(),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
+            drain: self.next_drain(now)?,
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);

@@ -4,6 +4,7 @@
 mod alarm;
 pub mod command;
 mod conversations;
+pub mod files;
 pub mod host;
 mod nothing;
 mod prewarm;
@@ -34,6 +35,7 @@ use crate::domain::{AccountId, AgentSession, EventId, Millis, SessionId, Turn, T
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
+use crate::workspace::port::Bucket;
 
 /// What comes later.
 pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
@@ -81,6 +83,7 @@ pub struct Account<S, C, H> {
     purge: Cell<wake::Purge>,
     purge_lock: Mutex<()>,
     registering: Cell<bool>,
+    files: files::Files,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
@@ -107,7 +110,15 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             purge: Cell::default(),
             purge_lock: Mutex::new(()),
             registering: Cell::new(false),
+            files: files::Files::default(),
         }
+    }
+
+    /// The same account, whose conversations' files are saved in `bucket`.
+    #[must_use]
+    pub fn with_bucket(mut self, bucket: Rc<dyn Bucket>) -> Self {
+        self.files = files::Files::on(bucket);
+        self
     }
 
     /// Carries out a command.
@@ -147,6 +158,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 Reply::Cancelled(self.stop_turns_of(&session_id)?)
             }
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
+            Command::Files { session_id, ask } => self.handle_files(&session_id, &ask, now)?,
             Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
             Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,
@@ -230,6 +242,9 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id)?;
         let agent_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
+        if self.files.is_on() {
+            self.set_alarm()?;
+        }
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
         let mut is_running = false;
         for turn in self.running.borrow_mut().values_mut().filter(|turn| turn.session_id == *session_id) {

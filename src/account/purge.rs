@@ -45,7 +45,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         let began = self.host.now();
         self.purge.set(Purge::Running);
-        let outcome = self.purge_slice(began).await.and_then(|slice| self.end_slice(slice));
+        let outcome = match self.purge_slice(began).await {
+            Ok(slice) => self.end_slice(slice).await,
+            Err(error) => Err(error),
+        };
         let paused = matches!(&outcome, Ok(slice) if slice.more);
         self.purge.set(if paused { Purge::Paused } else { Purge::None });
         let slice = outcome?;
@@ -122,9 +125,21 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     }
 
     /// Looks at what is left after the last await of a slice, and clears the storage where that is nothing.
-    fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
+    async fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
         slice.oldest_access = self.store.oldest_access()?;
         if slice.oldest_access.is_some() {
+            if !slice.more
+                && let Err(error) = self.doom_the_nameless().await
+            {
+                slice.errors += 1;
+                self.log_failure(Level::Warn, "files_not_listed", &error);
+            }
+            return Ok(slice);
+        }
+        let is_bucket_empty = self.empty_bucket().await?;
+        slice.oldest_access = self.store.oldest_access()?;
+        if slice.oldest_access.is_some() || !is_bucket_empty {
+            // What is due later is deleted by the alarm, which then looks whether anything is left.
             return Ok(slice);
         }
         if self.running.borrow().is_empty() {
@@ -133,6 +148,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             self.idle_since.set(None);
             self.store.clear()?;
             self.alarm.set(None);
+            self.look_later();
             slice.emptied = true;
         } else {
             // A turn of a deleted conversation is about to end. The directory forgets the account all the same.

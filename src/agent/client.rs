@@ -286,6 +286,13 @@ impl<C: Container> Agent<C> {
         self.ready.set(false);
     }
 
+    /// Ends the container at once, to be replaced by another.
+    pub async fn destroy(&self) {
+        self.ready.set(false);
+        self.stopped.set(true);
+        self.container.destroy().await;
+    }
+
     /// Lets the container drain and stop (SIGTERM).
     pub fn stop(&self) {
         self.ready.set(false);

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::account::files::command::FilesRefusal;
 use crate::domain::turn::shortened;
 use crate::domain::{Failure, FailureCode, RequestId};
 
@@ -188,6 +189,32 @@ impl From<&Failure> for ApiError {
         };
         let error = Self::new(code, failure.detail.clone());
         Self { retry_after_s: failure.retry_after_s.or(error.retry_after_s), ..error }
+    }
+}
+
+impl From<FilesRefusal> for ApiError {
+    fn from(refusal: FilesRefusal) -> Self {
+        let (code, detail) = match refusal {
+            FilesRefusal::NotConfigured => {
+                (Code::FilesNotConfigured, "This deployment has no bucket: files do not outlive their container.")
+            }
+            FilesRefusal::StorageFull => {
+                (Code::StorageFull, "The account's files would take more than ACCOUNT_FILES_BYTES. Delete some first.")
+            }
+            FilesRefusal::InboxFull => (
+                Code::StorageFull,
+                "500 uploads and deletions wait for the conversation's next turn. Send a query first.",
+            ),
+            FilesRefusal::UploadTooLarge => (Code::BodyTooLarge, "The upload is larger than MAX_UPLOAD_BYTES."),
+            FilesRefusal::PreconditionFailed => {
+                (Code::PreconditionFailed, "If-Match or If-None-Match does not hold of the file that is there.")
+            }
+            FilesRefusal::UploadExpired => {
+                (Code::RequestTimeout, "The upload took longer than 10 minutes. Send it again.")
+            }
+            FilesRefusal::BadUpload => (Code::InvalidParameter, "Not an upload of this account."),
+        };
+        Self::new(code, detail)
     }
 }
 

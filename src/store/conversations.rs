@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Value};
-use super::workspaces::json;
-use super::{Store, StoreError};
+use super::{Store, StoreError, json};
 use crate::domain::{AgentSession, Conversation, Millis, SessionId, Title, Usage};
 
 /// A read moves `last_accessed_at` only where it is older than this, so that reading costs a write at most once a minute.
@@ -176,7 +175,7 @@ pub(super) fn session_id(text: String) -> Result<SessionId, StoreError> {
     text.try_into().map_err(|e| unreadable("session_id", &e))
 }
 
-pub(super) fn agent_session(text: String) -> Result<AgentSession, StoreError> {
+pub(crate) fn agent_session(text: String) -> Result<AgentSession, StoreError> {
     text.try_into().map_err(|e| unreadable("agent_session", &e))
 }
 

@@ -2,8 +2,8 @@
 //! again from when nothing names it any more until its object is deleted.
 
 use super::sql::{Sql, Value};
-use super::workspaces::{Pack, json};
-use super::{Store, StoreError};
+use super::workspaces::Pack;
+use super::{Store, StoreError, json};
 use crate::domain::Millis;
 
 impl<S: Sql> Store<S> {
@@ -89,6 +89,18 @@ impl<S: Sql> Store<S> {
              and value not in (select object_key from inbox where object_key is not null) \
              and value not in (select object_key from doomed)";
         self.keys(UNKNOWN, keys)
+    }
+
+    /// Those of these keys that nothing names and that are not doomed, or were at `since` or before.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn due_or_unknown(&self, keys: &[String], since: Millis) -> Result<Vec<String>, StoreError> {
+        const DUE: &str = "select value from json_each(?1) where value not in (select object_key from workspace_packs) \
+             and value not in (select object_key from inbox where object_key is not null) \
+             and value not in (select object_key from doomed where since > ?2)";
+        let rows = self.sql.query(DUE, &[Value::Text(&json(&keys)?), Value::Integer(since.get())])?;
+        rows.into_iter().map(|mut row| Ok(row.text(0)?)).collect()
     }
 
     fn keys(&self, statement: &'static str, keys: &[String]) -> Result<Vec<String>, StoreError> {

@@ -2,8 +2,7 @@
 //! order of `seq`, which rises for good within a conversation; the save of that turn takes it in.
 
 use super::sql::{Row, Sql, Value};
-use super::workspaces::integer;
-use super::{Store, StoreError};
+use super::{Store, StoreError, integer};
 use crate::domain::file::{MAX_INBOX, Target};
 use crate::domain::{FilePath, Millis, SessionId, Title};
 
@@ -54,7 +53,7 @@ impl<S: Sql> Store<S> {
     }
 
     /// Stores an upload whose object is in the bucket, in the conversation of that id, which is made where there is none. Returns false where its
-    /// key is not doomed any more, and dooms it again: the object is to be deleted.
+    /// key is not doomed, or was doomed at `expired_at` or before and may be deleted at this moment; its object is then deleted, for good.
     ///
     /// # Errors
     /// SQLite's.
@@ -63,15 +62,19 @@ impl<S: Sql> Store<S> {
         session_id: &SessionId,
         path: &FilePath,
         upload: &Upload,
+        expired_at: Millis,
         now: Millis,
     ) -> Result<bool, StoreError> {
-        const IS_DOOMED: &str = "select 1 from doomed where object_key = +?1";
+        const IS_DOOMED: &str = "select 1 from doomed where object_key = +?1 and since > ?2";
         let key = std::slice::from_ref(&upload.key);
-        if self.sql.first(IS_DOOMED, &[Value::Text(&upload.key)])?.is_none() {
-            if self.named(key)?.is_empty() {
+        let doomed = [Value::Text(&upload.key), Value::Integer(expired_at.get())];
+        if self.sql.first(IS_DOOMED, &doomed)?.is_none() {
+            // Sent twice, it is stored already.
+            let is_stored = !self.named(key)?.is_empty();
+            if !is_stored {
                 self.doom(key, now)?;
             }
-            return Ok(false);
+            return Ok(is_stored);
         }
         self.transaction(|| {
             self.open_for_upload(session_id, path, now)?;

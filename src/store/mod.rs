@@ -214,6 +214,16 @@ impl<S: Sql> Store<S> {
     }
 }
 
+/// A count as it is stored.
+fn integer(n: u64) -> Value<'static> {
+    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// A value as the JSON that is stored or bound.
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| conversations::unreadable("value", &e))
+}
+
 /// Cuts `text` into pieces that fit a row each, at character boundaries. An empty text is one empty piece.
 pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);

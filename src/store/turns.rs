@@ -2,7 +2,7 @@
 
 use super::conversations::{agent_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
-use super::{Store, StoreError};
+use super::{Store, StoreError, json};
 use crate::domain::{
     AgentSession, Failure, IdempotencyKey, Millis, RequestId, SessionId, Turn, TurnFiles, TurnId, TurnOptions,
     TurnStatus, Usage,
@@ -354,10 +354,6 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
         duration_ms: row.opt_integer(11)?.and_then(|n| u64::try_from(n).ok()),
         files: row.opt_text(13)?.map(|t| serde_json::from_str(&t).map_err(|e| unreadable("files", &e))).transpose()?,
     })
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| unreadable("value", &e))
 }
 
 fn request_id(text: String) -> Result<RequestId, StoreError> {

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::conversations::unreadable;
 use super::sql::{Sql, Value};
-use super::{Store, StoreError};
+use super::{Store, StoreError, integer, json};
 use crate::domain::file::{TurnFiles, Unsaved};
 use crate::domain::{Millis, SessionId};
 use crate::workspace::index::Part;
@@ -302,12 +301,4 @@ impl<S: Sql> Store<S> {
 /// The oldest version that is kept when `version` is the current one.
 const fn oldest_kept(version: u64, kept: u64) -> u64 {
     version.saturating_sub(kept.saturating_sub(1))
-}
-
-pub(super) fn integer(n: u64) -> Value<'static> {
-    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
-}
-
-pub(super) fn json(list: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(list).map_err(|e| unreadable("list", &e))
 }

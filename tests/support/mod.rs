@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite that cannot go on stops")]
 
 pub mod account;
+pub mod bucket;
 pub mod container;
 pub mod executor;
 pub mod runtime;
 pub mod script;
 pub mod stage;
+pub mod workspace;
 
 use std::cell::Cell as Shared;
 use std::rc::Rc;

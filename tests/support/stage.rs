@@ -5,6 +5,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::bucket::ScriptedBucket;
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
 use super::{Rusqlite, session};
@@ -84,6 +85,9 @@ pub struct Stage {
     pub sql: Rusqlite,
     pub store: Store<Rusqlite>,
     pub host: StageHost,
+    /// Where files are saved, on a stage that saves them.
+    pub bucket: ScriptedBucket,
+    has_bucket: bool,
     account: Rc<StageAccount>,
     vars: Vec<(&'static str, String)>,
 }
@@ -95,20 +99,33 @@ impl Stage {
 
     /// With variables of the configuration.
     pub fn with(vars: &[(&'static str, &str)]) -> Self {
+        Self::made(vars, false)
+    }
+
+    /// With a bucket, and a container that saves files.
+    pub fn with_files(vars: &[(&'static str, &str)]) -> Self {
+        let stage = Self::made(vars, true);
+        stage.container.state.borrow_mut().workspaces_held.saves = true;
+        stage
+    }
+
+    fn made(vars: &[(&'static str, &str)], has_bucket: bool) -> Self {
         let executor = Executor::default();
         let host =
             StageHost { executor: executor.clone(), uuids: Rc::default(), alarm: Rc::default(), log: Rc::default() };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let account = open(&sql, &container, &host, &vars);
+        let bucket = ScriptedBucket::new(&executor);
         let store = Store::open(sql.clone(), executor.now()).unwrap();
-        Self { executor, container, sql, store, host, account, vars }
+        let account = open(&sql, &container, &host, &vars, Some(&bucket).filter(|_| has_bucket));
+        Self { executor, container, sql, store, host, bucket, has_bucket, account, vars }
     }
 
     /// The object loses its memory, and everything that it was doing.
     pub fn reset(&mut self) {
         self.executor.drop_object();
-        self.account = open(&self.sql, &self.container, &self.host, &self.vars);
+        let bucket = Some(&self.bucket).filter(|_| self.has_bucket);
+        self.account = open(&self.sql, &self.container, &self.host, &self.vars, bucket);
     }
 
     pub fn handle(&self, command: Command) -> Result<Handled<String>, AccountError> {
@@ -230,11 +247,21 @@ impl Stage {
     }
 }
 
-fn open(sql: &Rusqlite, container: &Scripted, host: &StageHost, vars: &[(&'static str, String)]) -> Rc<StageAccount> {
+fn open(
+    sql: &Rusqlite,
+    container: &Scripted,
+    host: &StageHost,
+    vars: &[(&'static str, String)],
+    bucket: Option<&ScriptedBucket>,
+) -> Rc<StageAccount> {
     let config =
         Config::parse(|name| vars.iter().find(|(var, _)| *var == name).map(|(_, value)| value.clone())).unwrap();
-    let store = Store::open(sql.clone(), host.now()).unwrap();
-    Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), host.clone(), config))
+    let store = Store::open_if_made(sql.clone(), host.now()).unwrap();
+    let account = Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), host.clone(), config);
+    Rc::new(match bucket {
+        Some(bucket) => account.with_bucket(Rc::new(bucket.clone())),
+        None => account,
+    })
 }
 
 fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {

@@ -47,7 +47,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         deleted: bool,
     ) {
         // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
-        let at_work = ending.result.is_none() && progress.given;
+        let at_work = (ending.result.is_none() || progress.stuck) && progress.given;
         if !(deleted || at_work) || !self.agent.is_running() {
             return;
         }

@@ -7,14 +7,17 @@ use super::progress::Progress;
 use super::state::{Event, State, Stop, Todo, step};
 use crate::account::Account;
 use crate::account::command::AccountError;
+use crate::account::files::save::Saved;
 use crate::account::host::{Host, Registry};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
+use crate::domain::file::Unsaved;
 use crate::domain::{EventId, Failure, FailureCode, Millis, RequestId, Turn, TurnStatus, Usage};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
 use crate::store::turns::{ActiveTurn, LastEvents, TurnEnd};
+use crate::store::workspaces::FilesEnd;
 
 /// How the work on a turn ended.
 pub struct Ending {
@@ -33,6 +36,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         turn: &ActiveTurn,
         progress: &Progress,
         ending: &Ending,
+        saved: Option<Saved>,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
         let calls = self.running.borrow().get(&turn.turn_id).map(|running| running.calls).unwrap_or_default();
@@ -45,7 +49,22 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let told = answer.and_then(|answer| self.listeners.borrow().get(&turn.turn_id)?.number_of_last(&answer.text));
         // An answer that nobody heard as a `message` takes the number of the result that says it, which no event has.
         let last_events = LastEvents { message: told.unwrap_or(progress.last_n), end: progress.last_n + 1 };
-        let stored = self.store.finish(&Finished {
+        let parts = match &saved {
+            Some(Saved::Pulled(pulled)) => self.believed(turn, pulled),
+            Some(Saved::Same | Saved::Unsaved(_)) | None => Ok(Vec::new()),
+        };
+        let save = match (&saved, &parts) {
+            (Some(Saved::Pulled(pulled)), Ok(parts)) => Some(pulled.save(parts)),
+            _ => None,
+        };
+        let files = match (&saved, &parts, &save) {
+            (None, ..) => None,
+            (_, _, Some(save)) => Some(FilesEnd::Save(save)),
+            (Some(Saved::Same), ..) => Some(FilesEnd::Same),
+            (Some(Saved::Unsaved(reason)), ..) | (_, Err(reason), _) => Some(FilesEnd::Unsaved(*reason)),
+            (Some(Saved::Pulled(_)), Ok(_), None) => None,
+        };
+        let mut finished = Finished {
             turn_id: &turn.turn_id,
             end: TurnEnd {
                 status: ending.status,
@@ -61,8 +80,16 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             transcript: progress.waiting_transcript(),
             agent_session: progress.agent_session.as_ref(),
             frees_key: ending.code.is_some_and(may_be_sent_again),
-            files: None,
-        })?;
+            files: files.map(|files| (&turn.session_id, files)),
+        };
+        let stored = match self.store.finish(&finished) {
+            Err(error) if save.is_some() => {
+                self.log_not_saved(turn, Unsaved::StorageUnavailable, &error);
+                finished.files = Some((&turn.session_id, FilesEnd::Unsaved(Unsaved::StorageUnavailable)));
+                self.store.finish(&finished)?
+            }
+            stored => stored?,
+        };
         self.clean_up_after(turn, progress, ending, stored.is_none());
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
         self.log_end(&ended, progress, Some(calls.begun));

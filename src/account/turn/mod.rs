@@ -9,4 +9,5 @@ pub(super) mod run;
 mod state;
 mod submit;
 
+pub(super) use state::Event;
 pub use state::Stop;

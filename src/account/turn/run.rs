@@ -18,7 +18,7 @@ use crate::account::Account;
 use crate::account::host::{Host, Registry};
 use crate::agent::protocol::Frame;
 use crate::agent::protocol::{FrameBody, TurnResult};
-use crate::agent::{AgentError, Container};
+use crate::agent::{AgentError, Container, Frames};
 use crate::domain::EventId;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
@@ -62,8 +62,13 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         // One that was given to a container before may be at work there.
         progress.given = begin == Begin::Attach;
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
-        let ending = self.work_until_end(&turn, work, begin, &mut progress, &mut stops).await;
-        if let Err(error) = self.finish(&turn, &progress, &ending) {
+        let mut rest = None;
+        let ending = self.work_until_end(&turn, work, begin, &mut progress, &mut rest, &mut stops).await;
+        let saved = match rest {
+            Some(frames) => self.save(&turn, &mut progress, frames).await,
+            None => None,
+        };
+        if let Err(error) = self.finish(&turn, &progress, &ending, saved) {
             self.give_up(&turn, &error);
         }
     }
@@ -74,12 +79,13 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         work: Option<TurnWork>,
         begin: Begin,
         progress: &mut Progress,
+        rest: &mut Option<Frames<C::Body>>,
         stops: &mut mpsc::UnboundedReceiver<Stop>,
     ) -> Ending {
         let started_at = turn.started_at.unwrap_or_else(|| self.host.now());
         let left = started_at.plus(self.config.turn_timeout).since(self.host.now());
         let mut timer = Box::pin(self.host.sleep(left));
-        let mut work = pin!(self.work(turn, work, begin, progress));
+        let mut work = pin!(self.work(turn, work, begin, progress, rest));
         let mut state = State::Running;
         loop {
             let mut result = None;
@@ -117,13 +123,14 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
     }
 
-    /// Reads a turn's frames until something ends it.
+    /// Reads a turn's frames until something ends it. What follows a result is left in `rest` where files are saved.
     async fn work(
         self: &Rc<Self>,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
         begin: Begin,
         progress: &mut Progress,
+        rest: &mut Option<Frames<C::Body>>,
     ) -> (Event, Option<Box<TurnResult>>) {
         let opened = match begin {
             Begin::Submit => self.submit(turn, work, progress).await,
@@ -147,12 +154,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                     Ok(None) => idle_cuts = 0,
                     Ok(Some(result)) => {
                         let code = result.error.as_ref().map(|error| error.code);
-                        // Not yet: whatever the object does now, the end's commit and the answer wait for.
-                        let (account, answered) = (Rc::clone(self), self.host.sleep(Duration::ZERO));
-                        self.host.spawn(async move {
-                            answered.await;
-                            account.agent.read_out(frames).await;
-                        });
+                        if self.files.is_on() {
+                            *rest = Some(frames);
+                        } else {
+                            self.read_out_later(frames);
+                        }
                         return (Event::Result(result.status, code), Some(result));
                     }
                     Err(NotTaken::Store(error)) => {
@@ -184,6 +190,16 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
                 }
             }
         }
+    }
+
+    /// Reads a stream of which nothing more is wanted to its end.
+    pub(in crate::account) fn read_out_later(self: &Rc<Self>, frames: Frames<C::Body>) {
+        // Not yet: whatever the object does now, the end's commit and the answer wait for.
+        let (account, answered) = (Rc::clone(self), self.host.sleep(Duration::ZERO));
+        self.host.spawn(async move {
+            answered.await;
+            account.agent.read_out(frames).await;
+        });
     }
 
     /// Takes one frame; returns the result where it is one.

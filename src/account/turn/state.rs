@@ -43,6 +43,8 @@ pub enum Event {
     Unavailable,
     /// The platform has no room for another container.
     AtCapacity,
+    /// The conversation's files are not to be had, for this reason.
+    NoFiles(FailureCode),
 }
 
 /// What is to be done.
@@ -65,6 +67,9 @@ pub fn step(state: State, event: Event) -> (State, Todo) {
         }
         (State::Queued | State::Running | State::Stopping(_), Event::AtCapacity) => {
             end((TurnStatus::Failed, Some(FailureCode::AtCapacity)))
+        }
+        (State::Queued | State::Running | State::Stopping(_), Event::NoFiles(code)) => {
+            end((TurnStatus::Failed, Some(code)))
         }
         (State::Running, Event::Stop(why)) => (State::Stopping(why), Todo::AskToStop),
         (State::Queued, Event::Stop(why))
@@ -140,6 +145,7 @@ mod tests {
             Just(Event::Broken),
             Just(Event::Unavailable),
             Just(Event::AtCapacity),
+            Just(Event::NoFiles(FailureCode::WorkspaceUnavailable)),
         ]
     }
 
