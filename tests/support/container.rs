@@ -50,6 +50,8 @@ pub struct State {
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
     pub draining: bool,
+    /// Whether the next one that starts saves files.
+    pub saves_after_boot: bool,
     /// What the platform says instead of starting it.
     pub refuses_to_start: Option<&'static str>,
     /// Turns it began, with the session that they were of.
@@ -150,6 +152,13 @@ impl Scripted {
         state.instances += 1;
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
+        state.workspaces_held.saves |= state.saves_after_boot;
+    }
+
+    /// Whoever reads the frames of a turn is cut off.
+    pub fn cut_all(&self) {
+        self.state.borrow_mut().turns.values_mut().for_each(|turn| turn.cuts.push(turn.lines.len()));
+        self.changed();
     }
 
     fn changed(&self) {

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::BUCKET_LIMIT;
 use crate::account::command::AccountError;
 use crate::account::host::{Host, Registry};
 use crate::account::{Account, Later};
@@ -97,7 +98,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         let unnamed: Vec<String> = keys.into_iter().filter(|key| !named.contains(key)).collect();
         if !unnamed.is_empty() {
-            bucket.delete(&unnamed).await?;
+            self.asked(BUCKET_LIMIT, bucket.delete(&unnamed)).await?;
             if self.store.is_made() {
                 self.store.forget_doomed(unnamed.iter().map(String::as_str))?;
             }

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::BUCKET_LIMIT;
 use super::drain::DOOMED_GRACE;
 use crate::account::command::AccountError;
 use crate::account::host::{Host, Registry};
@@ -27,7 +28,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let mut after: Option<String> = None;
         let mut all = true;
         for _ in 0..MAX_PAGES {
-            let found = bucket.list(after.as_deref()).await?;
+            let found = self.asked(BUCKET_LIMIT, bucket.list(after.as_deref())).await?;
             let Some(last) = found.last() else { return Ok(all) };
             after = Some(last.key.clone());
             for keys in found.chunks(MAX_KEYS_PER_DELETE) {
@@ -47,7 +48,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             keys.clone()
         };
         if !deletable.is_empty() {
-            bucket.delete(&deletable).await?;
+            self.asked(BUCKET_LIMIT, bucket.delete(&deletable)).await?;
             if self.store.is_made() {
                 self.store.forget_doomed(deletable.iter().map(String::as_str))?;
             }
@@ -60,7 +61,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let Some(bucket) = self.files.bucket.clone() else { return Ok(()) };
         let mut after: Option<String> = None;
         for _ in 0..MAX_PAGES {
-            let found = bucket.list(after.as_deref()).await?;
+            let found = self.asked(BUCKET_LIMIT, bucket.list(after.as_deref())).await?;
             let Some(last) = found.last() else { return Ok(()) };
             after = Some(last.key.clone());
             if !self.store.is_made() {

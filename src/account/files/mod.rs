@@ -10,16 +10,25 @@ pub(super) mod save;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_channel::oneshot;
+use futures_util::future::{Either, select};
 
 use super::Account;
 use super::host::{Host, Registry};
 use crate::agent::{Container, Stream};
 use crate::domain::Millis;
 use crate::store::sql::Sql;
-use crate::workspace::port::{Bucket, BucketError};
+use crate::workspace::port::{Asked, Bucket, BucketError};
+
+/// How long a put may take; what it leaves after that is found by a listing.
+const PUT_LIMIT: Duration = Duration::from_mins(5);
+
+/// How long the bucket may take to answer anything else.
+pub(super) const BUCKET_LIMIT: Duration = Duration::from_secs(30);
 
 /// What an account knows of its bucket.
 #[derive(Default)]
@@ -61,6 +70,14 @@ impl Drop for InFlight {
 }
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
+    /// What the bucket answers, if it does within `limit`.
+    async fn asked<T>(&self, limit: Duration, ask: Asked<T>) -> Result<T, BucketError> {
+        match select(ask, pin!(self.host.sleep(limit))).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => Err(BucketError(format!("it did not answer within {} s", limit.as_secs()))),
+        }
+    }
+
     /// A fresh key of the bucket: no put of it races with a delete of an earlier one.
     fn new_key(&self, bucket: &dyn Bucket) -> Rc<InFlight> {
         let key = format!("{}{}", bucket.prefix(), self.host.uuid());
@@ -69,13 +86,19 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         Rc::new(InFlight { key, all })
     }
 
-    /// Puts a body under a key that is doomed. The put goes on to its end even where nobody waits for it any more, and its key is in flight as
-    /// long.
-    async fn put(&self, bucket: &Rc<dyn Bucket>, key: &Rc<InFlight>, body: Stream) -> Result<u64, BucketError> {
+    /// Puts a body under a key that is doomed. The put goes on to its end, or to [`PUT_LIMIT`], even where nobody waits for it any more, and its
+    /// key is in flight as long.
+    async fn put(
+        self: &Rc<Self>,
+        bucket: &Rc<dyn Bucket>,
+        key: &Rc<InFlight>,
+        body: Stream,
+    ) -> Result<u64, BucketError> {
         let (sender, receiver) = oneshot::channel();
-        let (bucket, key) = (Rc::clone(bucket), Rc::clone(key));
+        let (account, bucket, key) = (Rc::clone(self), Rc::clone(bucket), Rc::clone(key));
         self.host.spawn(async move {
-            let outcome = bucket.put(&key.key, body).await;
+            let outcome = account.asked(PUT_LIMIT, bucket.put(&key.key, body)).await;
+            drop(key);
             // Whoever asked may have left.
             let _ = sender.send(outcome);
         });

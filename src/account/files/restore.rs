@@ -8,6 +8,7 @@ use futures_util::stream;
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
+use super::BUCKET_LIMIT;
 use crate::account::Account;
 use crate::account::host::{Host, Registry};
 use crate::account::turn::Event;
@@ -165,7 +166,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
         for waiting in self.store.inbox_after(session_id, held.map_or(0, |held| held.inbox))? {
             let file = match &waiting.upload {
-                Some(upload) => Some(get(&bucket, &upload.key).await?),
+                Some(upload) => Some(self.read(&bucket, &upload.key).await?),
                 None => None,
             };
             self.agent.apply_file(session, &waiting.path, waiting.seq, file).await?;
@@ -189,7 +190,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let needed = need.iter().map(|no| packs.get(no).cloned().ok_or(no)).collect::<Result<Vec<_>, _>>();
         let needed = needed.map_err(|no| AgentError::Protocol(format!("pack {no} is not of this version")))?;
         let send = |pack: Pack| async move {
-            let body = get(bucket, &pack.key).await?;
+            let body = self.read(bucket, &pack.key).await?;
             Ok::<_, NotRestored>(self.agent.put_pack(session, pack.no, body).await?)
         };
         stream::iter(needed).map(send).buffer_unordered(PACKS_AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
@@ -206,21 +207,21 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             }))
         })
     }
-}
 
-/// An object's body.
-async fn get(bucket: &Rc<dyn Bucket>, key: &str) -> Result<Stream, NotRestored> {
-    let mut tries = 1;
-    loop {
-        match bucket.get(key).await {
-            Ok(Some(body)) => return Ok(body),
-            Ok(None) => {
-                return Err(NotRestored::Bucket(FailureCode::WorkspaceDamaged, format!("{key} is gone")));
+    /// An object's body.
+    async fn read(&self, bucket: &Rc<dyn Bucket>, key: &str) -> Result<Stream, NotRestored> {
+        let mut tries = 1;
+        loop {
+            match self.asked(BUCKET_LIMIT, bucket.get(key)).await {
+                Ok(Some(body)) => return Ok(body),
+                Ok(None) => {
+                    return Err(NotRestored::Bucket(FailureCode::WorkspaceDamaged, format!("{key} is gone")));
+                }
+                Err(error) if tries == GET_TRIES => {
+                    return Err(NotRestored::Bucket(FailureCode::WorkspaceUnavailable, error.to_string()));
+                }
+                Err(_) => tries += 1,
             }
-            Err(error) if tries == GET_TRIES => {
-                return Err(NotRestored::Bucket(FailureCode::WorkspaceUnavailable, error.to_string()));
-            }
-            Err(_) => tries += 1,
         }
     }
 }
