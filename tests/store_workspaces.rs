@@ -33,9 +33,9 @@ fn parts<'a>(all: &'a [(&str, String)]) -> Vec<Part<'a>> {
     all.iter().map(|(path, entries)| Part { first_path: (*path).to_owned(), entries }).collect()
 }
 
-fn save<'a>(base: u64, keep: &'a [u64], packs: &'a [Pack], parts: &'a [Part<'a>]) -> Save<'a> {
+fn save<'a>(base: u64, keep: &'a [u64], packs: &'a [Pack], parts: Vec<Part<'a>>) -> Box<Save<'a>> {
     let told = TurnFiles::unchanged(base + 1);
-    Save { base, inbox: 0, files: 1, bytes: 10, keep, packs, parts, kept_versions: 1, told }
+    Box::new(Save { base, inbox: 0, files: 1, bytes: 10, keep, packs, parts, kept_versions: 1, told })
 }
 
 /// Ends a turn of the conversation `a` with this end of its files.
@@ -74,7 +74,7 @@ fn saved() -> (Store<Rusqlite>, Rusqlite) {
     let (store, sql) = store();
     store.doom(&["k1".to_owned()], at(1)).unwrap();
     let all = [("b", entries(&["b", "c"])), ("x", entries(&["x"]))];
-    let files = turn_that(&store, 1, FilesEnd::Save(&save(0, &[], &[pack(1, "k1")], &parts(&all))));
+    let files = turn_that(&store, 1, FilesEnd::Save(save(0, &[], &[pack(1, "k1")], parts(&all))));
     assert_eq!(files, Some(TurnFiles::unchanged(1)));
     (store, sql)
 }
@@ -120,7 +120,7 @@ fn a_part_with_the_same_entries_stays_and_a_pack_that_nothing_needs_is_doomed() 
     let admitted = sql.rows_written() - before;
     let packs = [pack(2, "k2")];
     let new_parts = parts(&all);
-    let files = finish(&store, &turn(2), FilesEnd::Save(&save(1, &[], &packs, &new_parts)));
+    let files = finish(&store, &turn(2), FilesEnd::Save(save(1, &[], &packs, new_parts.clone())));
     assert_eq!(files.unwrap().version, 2);
     assert_eq!(sql.texts("select first_path || from_version from workspace_parts"), ["b2", "x1"]);
     assert_eq!(doomed(&sql), [format!("k1 {}", at(9_000).get())]);
@@ -150,7 +150,7 @@ fn a_save_from_another_version_is_given_up_and_its_keys_stay_doomed() {
     store.doom(&["k2".to_owned()], at(1)).unwrap();
     for (n, base) in [(2, 0), (3, 2)] {
         let packs = [pack(2, "k2")];
-        let files = turn_that(&store, n, FilesEnd::Save(&save(base, &[], &packs, &[])));
+        let files = turn_that(&store, n, FilesEnd::Save(save(base, &[], &packs, Vec::new())));
         assert_eq!(files, Some(TurnFiles::unsaved(1, Unsaved::InvalidSave)));
     }
     assert_eq!(doomed(&sql).len(), 1);
@@ -164,7 +164,7 @@ fn a_save_from_another_version_is_given_up_and_its_keys_stay_doomed() {
 fn a_save_whose_key_was_drained_is_given_up() {
     let (store, _) = saved();
     let packs = [pack(2, "k2")];
-    let files = turn_that(&store, 2, FilesEnd::Save(&save(1, &[1], &packs, &[])));
+    let files = turn_that(&store, 2, FilesEnd::Save(save(1, &[1], &packs, Vec::new())));
     assert_eq!(files, Some(TurnFiles::unsaved(1, Unsaved::StorageUnavailable)));
 }
 
@@ -173,9 +173,9 @@ fn a_save_of_a_turn_that_has_ended_or_is_deleted_is_not_committed() {
     let (store, sql) = saved();
     store.doom(&["k2".to_owned()], at(1)).unwrap();
     let packs = [pack(2, "k2")];
-    let again = save(1, &[1], &packs, &[]);
-    finish(&store, &turn(1), FilesEnd::Save(&again));
-    finish(&store, &turn(77), FilesEnd::Save(&again));
+    for ended in [turn(1), turn(77)] {
+        finish(&store, &ended, FilesEnd::Save(save(1, &[1], &packs, Vec::new())));
+    }
     assert_eq!(store.stored_workspace(&session("a")).unwrap().version, 1);
     assert_eq!(doomed(&sql).len(), 1);
 }
@@ -188,8 +188,8 @@ fn versions_are_kept_as_many_as_are_wanted() {
         store.doom(std::slice::from_ref(&key), at(1)).unwrap();
         let all = [("b", entries(&[&format!("b{n}")])), ("x", entries(&["x"]))];
         let (packs, new_parts) = ([pack(n, &key)], parts(&all));
-        let three = Save { kept_versions: 3, ..save(n - 1, &[], &packs, &new_parts) };
-        turn_that(&store, u128::from(n), FilesEnd::Save(&three));
+        let three = Box::new(Save { kept_versions: 3, ..*save(n - 1, &[], &packs, new_parts) });
+        turn_that(&store, u128::from(n), FilesEnd::Save(three));
     }
     let valid = |n: u64, columns: &str, table: &str| {
         sql.texts(&format!(
@@ -274,11 +274,11 @@ fn a_save_takes_in_what_it_holds_of_the_inbox_and_nothing_that_came_later() {
     upload(&store, "e", "k6");
     let all = [("b", entries(&["b", "c", "d"]))];
     let new_parts = parts(&all);
-    turn_that(&store, 2, FilesEnd::Save(&Save { inbox: 1, ..save(1, &[1], &[], &new_parts) }));
+    turn_that(&store, 2, FilesEnd::Save(Box::new(Save { inbox: 1, ..*save(1, &[1], &[], new_parts.clone()) })));
     assert_eq!(store.stored_workspace(&session("a")).unwrap(), Stored { version: 2, inbox: 2 });
     assert_eq!(doomed(&sql), [format!("k5 {}", at(9_000).get())]);
     assert_eq!(listed(&store, ""), ["b", "c", "d", "e"]);
-    turn_that(&store, 3, FilesEnd::Save(&Save { inbox: 2, ..save(2, &[1], &[], &new_parts) }));
+    turn_that(&store, 3, FilesEnd::Save(Box::new(Save { inbox: 2, ..*save(2, &[1], &[], new_parts.clone()) })));
     upload(&store, "f", "k7");
     assert_eq!(store.stored_workspace(&session("a")).unwrap().inbox, 3, "numbers are not used again");
 }
@@ -317,7 +317,7 @@ fn a_listing_has_pages_by_the_bytes_of_paths() {
     let all: Vec<_> = names.chunks(2).map(|names| (names[0], entries(names))).collect();
     let packs = [pack(2, "k2")];
     let new_parts = parts(&all);
-    turn_that(&store, 2, FilesEnd::Save(&save(1, &[1], &packs, &new_parts)));
+    turn_that(&store, 2, FilesEnd::Save(save(1, &[1], &packs, new_parts.clone())));
     upload(&store, "d/15", "k5");
     let (mut after, mut seen) = (String::new(), Vec::new());
     for pages in 1.. {

@@ -104,13 +104,13 @@ fn listed(stage: &Stage, session_id: &str) -> Vec<StoredFile> {
 
 /// A file's bytes, as a Worker reads them.
 fn content(stage: &Stage, file: &StoredFile) -> Option<Vec<u8>> {
-    let state = stage.bucket.state.borrow();
+    let bucket = stage.bucket.state.borrow();
     match file.content.as_ref().unwrap() {
-        Content::Object(key) => state.objects.get(key).map(|(bytes, _)| bytes.clone()),
+        Content::Object(key) => bucket.objects.get(key).map(|(bytes, _)| bytes.clone()),
         Content::Frames(frames) => {
             let mut all = Vec::new();
             for frame in frames {
-                let (bytes, _) = state.objects.get(&frame.key)?;
+                let (bytes, _) = bucket.objects.get(&frame.key)?;
                 let (from, length) = (usize::try_from(frame.offset).unwrap(), usize::try_from(frame.length).unwrap());
                 all.extend_from_slice(bytes.get(from..from + length)?);
             }
@@ -141,9 +141,9 @@ fn check(stage: &Stage) -> Result<(), TestCaseError> {
             .collect();
         let version = stage.store.stored_workspace(&session(id)).unwrap().version;
         let agent = stage.sql.text(&format!("select agent_session from conversations where session_id = '{id}'"));
-        let state = stage.container.state.borrow();
+        let container = stage.container.state.borrow();
         if inbox == 0
-            && let Some(offered) = state.workspaces_held.offered.get(&(agent, version))
+            && let Some(offered) = container.workspaces_held.offered.get(&(agent, version))
             && !files.is_empty()
         {
             prop_assert_eq!(&bytes, offered, "version {} of {}", version, id);

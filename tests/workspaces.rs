@@ -74,8 +74,7 @@ fn a_warm_container_is_given_nothing_and_an_untouched_folder_saves_nothing() {
     let second = writes(&stage, &[]);
     assert_eq!(files(&stage, &second), TurnFiles::unchanged(1));
     writes(&stage, &[("a.txt", "two")]);
-    let state = stage.container.state.borrow();
-    let calls = |beginning: &str| state.calls.iter().filter(|call| call.starts_with(beginning)).count();
+    let calls = |beginning: &str| stage.container.calls(beginning);
     assert_eq!((calls("PUT "), calls("POST /turns"), calls("GET /sessions/")), (0, 3, 4));
     assert_eq!(stage.bucket.calls("put"), 2);
 }
@@ -128,7 +127,7 @@ fn an_old_container_is_replaced_by_one_that_can_hold_the_files() {
     writes(&stage, &[("a.txt", "one")]);
     stage.container.state.borrow_mut().workspaces_held.saves = false;
     stage.reset();
-    stage.container.state.borrow_mut().saves_after_boot = true;
+    stage.container.state.borrow_mut().workspaces_held.saves_after_boot = true;
     let turn = writes(&stage, &[]);
     assert_eq!(stage.end(&turn), "completed");
     assert_eq!(folder(&stage), owned(&[("a.txt", "one")]));

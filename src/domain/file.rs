@@ -221,7 +221,7 @@ pub struct TurnFiles {
     pub reason: Option<Unsaved>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is what serde calls")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "it is what serde calls; on wasm32 it is not trivial")]
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }

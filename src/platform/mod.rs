@@ -11,6 +11,7 @@ mod interned;
 mod object_host;
 mod panic_guard;
 mod purge_cron;
+mod r2;
 mod relay;
 mod sql;
 mod stub;

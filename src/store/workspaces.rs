@@ -44,7 +44,7 @@ pub struct Save<'a> {
     /// Its new packs.
     pub packs: &'a [Pack],
     /// Its whole index.
-    pub parts: &'a [Part<'a>],
+    pub parts: Vec<Part<'a>>,
     /// How many versions are kept, this one included.
     pub kept_versions: u64,
     /// What the turn tells once it is committed.
@@ -58,7 +58,7 @@ pub enum FilesEnd<'a> {
     /// It could not be saved.
     Unsaved(Unsaved),
     /// A new version.
-    Save(&'a Save<'a>),
+    Save(Box<Save<'a>>),
 }
 
 impl<S: Sql> Store<S> {
@@ -190,7 +190,7 @@ impl<S: Sql> Store<S> {
         let rows = self.sql.query(CURRENT, &[id])?;
         let mut gone = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<BTreeSet<String>, _>>()?;
         let mut added = Vec::new();
-        for part in save.parts {
+        for part in &save.parts {
             let values = [id, Value::Text(&part.first_path), Value::Text(part.entries)];
             if gone.contains(&part.first_path) && self.sql.first(SAME, &values)?.is_some() {
                 gone.remove(&part.first_path);
@@ -264,7 +264,7 @@ impl<S: Sql> Store<S> {
                 bytes: 0,
                 keep: &[],
                 packs: &[],
-                parts: &[],
+                parts: Vec::new(),
                 kept_versions,
                 told,
             };

@@ -78,7 +78,7 @@ impl ScriptedBucket {
     fn asked<T: 'static>(
         &self,
         call: &'static str,
-        what: String,
+        what: &str,
         act: impl FnOnce(&mut BucketState, bool, i64) -> Result<T, BucketError> + 'static,
     ) -> Asked<T> {
         let bucket = self.clone();
@@ -118,7 +118,7 @@ impl Bucket for ScriptedBucket {
     fn put(&self, key: &str, body: Stream) -> Asked<u64> {
         let key = key.to_owned();
         let carried: Carried = body.into_body().unwrap();
-        self.asked("put", key.clone(), move |state, half, now| {
+        self.asked("put", &key.clone(), move |state, half, now| {
             if let Some((container, instance)) = carried.from
                 && container.instance().as_ref() != Some(&instance)
             {
@@ -133,7 +133,7 @@ impl Bucket for ScriptedBucket {
 
     fn get(&self, key: &str) -> Asked<Option<Stream>> {
         let key = key.to_owned();
-        self.asked("get", key.clone(), move |state, _, _| {
+        self.asked("get", &key.clone(), move |state, _, _| {
             let bytes = state.objects.get(&key).map(|(bytes, _)| bytes.clone());
             Ok(bytes.map(|bytes| Stream::new(u64::try_from(bytes.len()).ok(), Carried { bytes, from: None })))
         })
@@ -142,7 +142,7 @@ impl Bucket for ScriptedBucket {
     fn delete(&self, keys: &[String]) -> Asked<()> {
         assert!((1..=1_000).contains(&keys.len()));
         let keys = keys.to_vec();
-        self.asked("delete", keys.len().to_string(), move |state, _, _| {
+        self.asked("delete", &keys.len().to_string(), move |state, _, _| {
             for key in keys {
                 state.objects.remove(&key);
             }
@@ -152,7 +152,7 @@ impl Bucket for ScriptedBucket {
 
     fn list(&self, after: Option<&str>) -> Asked<Vec<Found>> {
         let after = after.unwrap_or_default().to_owned();
-        self.asked("list", after.clone(), move |state, _, _| {
+        self.asked("list", &after.clone(), move |state, _, _| {
             let found = state.objects.iter().filter(|(key, _)| key.starts_with(PREFIX) && **key > after);
             // Small pages, so that there are several.
             Ok(found.take(3).map(|(key, (_, at))| Found { key: key.clone(), uploaded_at: *at }).collect())

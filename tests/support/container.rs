@@ -50,8 +50,6 @@ pub struct State {
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
     pub draining: bool,
-    /// Whether the next one that starts saves files.
-    pub saves_after_boot: bool,
     /// What the platform says instead of starting it.
     pub refuses_to_start: Option<&'static str>,
     /// Turns it began, with the session that they were of.
@@ -152,7 +150,7 @@ impl Scripted {
         state.instances += 1;
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
-        state.workspaces_held.saves |= state.saves_after_boot;
+        state.workspaces_held.saves |= state.workspaces_held.saves_after_boot;
     }
 
     /// Whoever reads the frames of a turn is cut off.

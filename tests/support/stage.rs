@@ -180,6 +180,18 @@ impl Stage {
         sent
     }
 
+    /// When the object wakes next.
+    pub fn alarm(&self) -> Option<Millis> {
+        self.host.alarm.get()
+    }
+
+    /// A visit of the directory.
+    pub fn visit(&self) {
+        let Ok(Handled::Later(visit)) = self.handle(Command::Visit) else { return };
+        self.executor.spawn(Owner::World, async move { drop(visit.await.map_err(|error| error.to_string())) });
+        self.executor.run_ready();
+    }
+
     pub fn turn(&self, turn_id: &TurnId) -> Turn {
         self.store.turn(turn_id).unwrap().unwrap()
     }

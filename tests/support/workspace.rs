@@ -46,6 +46,8 @@ struct Restoring {
 pub struct Workspaces {
     /// Whether the agent server has the feature.
     pub saves: bool,
+    /// Whether that of the next container has.
+    pub saves_after_boot: bool,
     pub folders: BTreeMap<String, Folder>,
     /// What each offered version of a session holds.
     pub offered: BTreeMap<(String, u64), Contents>,

@@ -20,7 +20,7 @@ use crate::domain::{AgentSession, SessionId};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
 use crate::store::turns::ActiveTurn;
-use crate::store::workspaces::{Pack, Save};
+use crate::store::workspaces::{FilesEnd, Pack, Save};
 use crate::workspace::index::{self, Part, Said};
 use crate::workspace::port::Bucket;
 
@@ -52,24 +52,6 @@ pub struct Pulled {
     _in_flight: Vec<Rc<InFlight>>,
 }
 
-impl Pulled {
-    /// What is to be committed of it.
-    pub fn save<'a>(&'a self, parts: &'a [Part<'a>]) -> Save<'a> {
-        let offer = &self.offer;
-        Save {
-            base: offer.base,
-            inbox: offer.inbox,
-            files: offer.files,
-            bytes: offer.bytes,
-            keep: &offer.keep,
-            packs: &self.packs,
-            parts,
-            kept_versions: KEPT_VERSIONS,
-            told: offer.files(),
-        }
-    }
-}
-
 /// Why a save was given up; the detail is for the log.
 struct NotSaved(Unsaved, String);
 
@@ -88,7 +70,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     pub(in crate::account) async fn save(
         self: &Rc<Self>,
         turn: &ActiveTurn,
-        progress: &mut Progress,
+        progress: &Progress,
         frames: Frames<C::Body>,
     ) -> Option<Saved> {
         let bucket = self.files.bucket.clone()?;
@@ -104,8 +86,6 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         match outcome {
             Ok(saved) => saved,
             Err(NotSaved(reason, detail)) => {
-                // It may be packing for ever: its process is ended, so that the conversation's next turn need not wait.
-                progress.stuck = reason == Unsaved::SaveTimeout;
                 self.log_not_saved(turn, reason, &detail);
                 Some(Saved::Unsaved(reason))
             }
@@ -240,23 +220,39 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         }
     }
 
-    /// The parts of a pulled version, if its index keeps every rule.
-    pub(in crate::account) fn believed<'a>(
-        &self,
-        turn: &ActiveTurn,
-        pulled: &'a Pulled,
-    ) -> Result<Vec<Part<'a>>, Unsaved> {
+    /// What the end of the turn stores of its files. A pulled version is committed only if its index keeps every rule.
+    pub(in crate::account) fn settle<'a>(&self, turn: &ActiveTurn, saved: &'a Saved) -> FilesEnd<'a> {
+        let pulled = match saved {
+            Saved::Same => return FilesEnd::Same,
+            Saved::Unsaved(reason) => return FilesEnd::Unsaved(*reason),
+            Saved::Pulled(pulled) => pulled,
+        };
+        match self.believed(turn, pulled) {
+            Ok(parts) => FilesEnd::Save(Box::new(Save {
+                base: pulled.offer.base,
+                inbox: pulled.offer.inbox,
+                files: pulled.offer.files,
+                bytes: pulled.offer.bytes,
+                keep: &pulled.offer.keep,
+                packs: &pulled.packs,
+                parts,
+                kept_versions: KEPT_VERSIONS,
+                told: pulled.offer.files(),
+            })),
+            Err(NotSaved(reason, detail)) => {
+                self.log_not_saved(turn, reason, &detail);
+                FilesEnd::Unsaved(reason)
+            }
+        }
+    }
+
+    /// The parts of a pulled version's index.
+    fn believed<'a>(&self, turn: &ActiveTurn, pulled: &'a Pulled) -> Result<Vec<Part<'a>>, NotSaved> {
         let offer = &pulled.offer;
         let new = offer.packs.iter().map(|pack| (pack.no, pack.bytes));
-        let read = || {
-            let packs = self.store.packs_of_save(&turn.session_id, &offer.keep, new)?;
-            let packs = packs.ok_or_else(|| invalid("it keeps a pack that is not stored, or uses a number again"))?;
-            let said = Said { version: offer.version, files: offer.files, bytes: offer.bytes, packs: &packs };
-            index::read(&pulled.index, &said).map_err(invalid)
-        };
-        read().map_err(|NotSaved(reason, detail)| {
-            self.log_not_saved(turn, reason, &detail);
-            reason
-        })
+        let packs = self.store.packs_of_save(&turn.session_id, &offer.keep, new)?;
+        let packs = packs.ok_or_else(|| invalid("it keeps a pack that is not stored, or uses a number again"))?;
+        let said = Said { version: offer.version, files: offer.files, bytes: offer.bytes, packs: &packs };
+        index::read(&pulled.index, &said).map_err(invalid)
     }
 }

@@ -38,16 +38,16 @@ struct Leaving {
 }
 
 impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C, H> {
-    /// Ends in the container what nobody may ask for any more. A turn that ended by itself it forgets with the conversation's next.
+    /// Ends in the container what nobody may ask for any more, because it was `deleted`, or that does not end by itself, because it is `stuck`. A turn that ended by itself it forgets with the conversation's next.
     pub(in crate::account) fn clean_up_after(
         self: &Rc<Self>,
         turn: &ActiveTurn,
         progress: &Progress,
         ending: &Ending,
-        deleted: bool,
+        (deleted, stuck): (bool, bool),
     ) {
         // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
-        let at_work = (ending.result.is_none() || progress.stuck) && progress.given;
+        let at_work = (ending.result.is_none() || stuck) && progress.given;
         if !(deleted || at_work) || !self.agent.is_running() {
             return;
         }

@@ -36,7 +36,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         turn: &ActiveTurn,
         progress: &Progress,
         ending: &Ending,
-        saved: Option<Saved>,
+        saved: Option<&Saved>,
     ) -> Result<(), AccountError> {
         let now = self.host.now();
         let calls = self.running.borrow().get(&turn.turn_id).map(|running| running.calls).unwrap_or_default();
@@ -49,21 +49,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let told = answer.and_then(|answer| self.listeners.borrow().get(&turn.turn_id)?.number_of_last(&answer.text));
         // An answer that nobody heard as a `message` takes the number of the result that says it, which no event has.
         let last_events = LastEvents { message: told.unwrap_or(progress.last_n), end: progress.last_n + 1 };
-        let parts = match &saved {
-            Some(Saved::Pulled(pulled)) => self.believed(turn, pulled),
-            Some(Saved::Same | Saved::Unsaved(_)) | None => Ok(Vec::new()),
-        };
-        let save = match (&saved, &parts) {
-            (Some(Saved::Pulled(pulled)), Ok(parts)) => Some(pulled.save(parts)),
-            _ => None,
-        };
-        let files = match (&saved, &parts, &save) {
-            (None, ..) => None,
-            (_, _, Some(save)) => Some(FilesEnd::Save(save)),
-            (Some(Saved::Same), ..) => Some(FilesEnd::Same),
-            (Some(Saved::Unsaved(reason)), ..) | (_, Err(reason), _) => Some(FilesEnd::Unsaved(*reason)),
-            (Some(Saved::Pulled(_)), Ok(_), None) => None,
-        };
+        let files = saved.map(|saved| self.settle(turn, saved));
+        let is_save = matches!(files, Some(FilesEnd::Save(_)));
         let mut finished = Finished {
             turn_id: &turn.turn_id,
             end: TurnEnd {
@@ -83,14 +70,16 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             files: files.map(|files| (&turn.session_id, files)),
         };
         let stored = match self.store.finish(&finished) {
-            Err(error) if save.is_some() => {
+            Err(error) if is_save => {
                 self.log_not_saved(turn, Unsaved::StorageUnavailable, &error);
                 finished.files = Some((&turn.session_id, FilesEnd::Unsaved(Unsaved::StorageUnavailable)));
                 self.store.finish(&finished)?
             }
             stored => stored?,
         };
-        self.clean_up_after(turn, progress, ending, stored.is_none());
+        // It may be packing its files for ever, and the conversation's next turn would wait for that.
+        let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
+        self.clean_up_after(turn, progress, ending, (stored.is_none(), stuck));
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.host.uuid()));
         self.log_end(&ended, progress, Some(calls.begun));
         self.running.borrow_mut().remove(&turn.turn_id);

@@ -48,8 +48,6 @@ pub struct Progress {
     pub workspace_of: Option<AgentSession>,
     /// The SDK's session that it begins, where files of its conversation are in the container before.
     pub new_session: Option<AgentSession>,
-    /// Whether it may be at work in the container for ever, though it has told its result.
-    pub stuck: bool,
     /// What the container said that it must not say, for the caller.
     pub refused: Option<&'static str>,
     frames_stored: u64,

@@ -65,10 +65,10 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let mut rest = None;
         let ending = self.work_until_end(&turn, work, begin, &mut progress, &mut rest, &mut stops).await;
         let saved = match rest {
-            Some(frames) => self.save(&turn, &mut progress, frames).await,
+            Some(frames) => self.save(&turn, &progress, frames).await,
             None => None,
         };
-        if let Err(error) = self.finish(&turn, &progress, &ending, saved) {
+        if let Err(error) = self.finish(&turn, &progress, &ending, saved.as_ref()) {
             self.give_up(&turn, &error);
         }
     }
