@@ -206,6 +206,7 @@ fn an_upload_that_is_never_committed_or_too_late_leaves_nothing() {
     assert_eq!(refused(commit(&stage, "a.txt", &key, "one")), FilesRefusal::UploadExpired);
     stage.pass(Duration::from_hours(2));
     assert!(is_clean(&stage));
+    assert_eq!(stage.sql.texts("select name from sqlite_schema where type = 'table'"), [""; 0]);
 }
 
 #[test]

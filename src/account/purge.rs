@@ -37,7 +37,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
     ///
     /// # Errors
     /// SQLite's, where not even the rest can be told.
-    pub(super) async fn purge(self: Rc<Self>) -> Result<Visit, AccountError> {
+    pub(in crate::account) async fn purge(self: Rc<Self>) -> Result<Visit, AccountError> {
         let _one_at_a_time = self.purge_lock.lock().await;
         if !self.store.is_made() {
             // The one before has left nothing.
@@ -77,7 +77,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             self.register_soon()?;
         }
         let account = Rc::clone(self);
-        Ok(Some(Box::pin(async move { account.purge().await.map(drop) })))
+        Ok(Some(Box::pin(async move { account.purge_or_retry().await })))
     }
 
     async fn purge_slice(&self, began: Millis) -> Result<Slice, AccountError> {

@@ -30,7 +30,8 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         if self.files.draining.get() {
             return Ok(Some(now.plus(crate::account::wake::WATCH)));
         }
-        let Some(first) = self.store.first_doomed()? else { return Ok(None) };
+        let again = self.files.drain_again.get();
+        let Some(first) = self.store.first_doomed()? else { return Ok(again) };
         let mut at = first.plus(DOOMED_GRACE).max(now);
         if let Some(idle_since) = self.idle_since.get()
             && first > Millis::new(0)
@@ -38,10 +39,11 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             // The alarm that ends the idle container does it.
             at = at.max(idle_since.plus(self.config.container_idle));
         }
-        Ok(Some(self.files.drain_again.get().map_or(at, |again| at.max(again))))
+        Ok(Some(again.map_or(at, |again| at.max(again))))
     }
 
-    /// Deletes what is due, as a task of an alarm, behind `before`; `before` alone where nothing is due or it is being done.
+    /// Deletes what is due, as a task of an alarm, behind `before`; `before` alone where nothing is due or it is being done. An account that is
+    /// left without a conversation is cleared behind that.
     pub(in crate::account) fn drain_behind(
         self: &Rc<Self>,
         before: Option<Later<()>>,
@@ -50,7 +52,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
         let Some(bucket) = self.files.bucket.clone() else { return Ok(before) };
         let again = self.files.drain_again.get();
         let is_due = self.store.first_doomed()?.is_some_and(|first| first.plus(DOOMED_GRACE) <= now);
-        if !is_due || self.files.draining.get() || again.is_some_and(|again| again > now) {
+        if self.files.draining.get() || again.is_some_and(|again| again > now) || !(is_due || self.is_left_empty()?) {
             return Ok(before);
         }
         self.files.draining.set(true);
@@ -61,17 +63,39 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             let all = drained.as_ref().is_ok_and(|all| *all);
             account.files.drain_again.set((!all).then(|| account.host.now().plus(DRAIN_RETRY)));
             if let Err(error) = drained {
-                let why = error.to_string();
-                account.log(Level::Warn, Line { event: "files_not_deleted", error: Some(&why), ..Line::default() });
+                account.log_not_deleted(&error);
             }
-            if account.store.is_made() {
-                account.set_alarm()?;
+            if let Some(before) = before {
+                before.await?;
             }
-            match before {
-                Some(before) => before.await,
-                None => Ok(()),
+            if all && account.store.is_made() && account.is_left_empty()? {
+                account.purge_or_retry().await?;
             }
+            if account.store.is_made() { account.set_alarm() } else { Ok(()) }
         })))
+    }
+
+    /// Whether no conversation is left, nothing waits to be deleted, and no container runs.
+    fn is_left_empty(&self) -> Result<bool, AccountError> {
+        let is_idle = self.running.borrow().is_empty() && !self.agent.is_running() && !self.is_prewarming();
+        Ok(is_idle && self.store.oldest_access()?.is_none() && self.store.first_doomed()?.is_none())
+    }
+
+    /// A purge of an alarm. Where the bucket fails, a later alarm tries again.
+    pub(in crate::account) async fn purge_or_retry(self: &Rc<Self>) -> Result<(), AccountError> {
+        match Rc::clone(self).purge().await {
+            Err(AccountError::Bucket(error)) => {
+                self.log_not_deleted(&error);
+                self.files.drain_again.set(Some(self.host.now().plus(DRAIN_RETRY)));
+                if self.store.is_made() { self.set_alarm() } else { Ok(()) }
+            }
+            outcome => outcome.map(drop),
+        }
+    }
+
+    pub(super) fn log_not_deleted(&self, error: &dyn std::fmt::Display) {
+        let why = error.to_string();
+        self.log(Level::Warn, Line { event: "files_not_deleted", error: Some(&why), ..Line::default() });
     }
 
     /// Deletes what is due; whether that was all.

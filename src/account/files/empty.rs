@@ -11,7 +11,6 @@ use crate::account::host::{Host, Registry};
 use crate::account::{Account, Later};
 use crate::agent::Container;
 use crate::domain::time::DAY;
-use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::workspace::port::{Bucket, Found, MAX_KEYS_PER_DELETE};
 
@@ -89,10 +88,7 @@ impl<S: Sql + 'static, C: Container + 'static, H: Host + Registry> Account<S, C,
             match outcome {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(error) => {
-                    let why = error.to_string();
-                    account.log(Level::Warn, Line { event: "files_not_deleted", error: Some(&why), ..Line::default() });
-                }
+                Err(error) => account.log_not_deleted(&error),
             }
             account.look_later();
             Ok(())
