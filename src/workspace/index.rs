@@ -121,7 +121,8 @@ pub fn read<'a>(text: &'a str, said: &Said<'_>) -> Result<Vec<Part<'a>>, BadInde
 pub fn for_each(entries: &str, each: impl FnMut(Entry) -> Result<(), &'static str>) -> Result<(), BadIndex> {
     let mut reader = serde_json::Deserializer::from_str(entries);
     let read = reader.deserialize_seq(Each(each)).and_then(|()| reader.end());
-    read.map_err(|error| BadIndex(error.to_string()))
+    // What the parser quotes is the user's.
+    read.map_err(|error| bad(error.to_string().split(['"', '`']).next().unwrap_or_default()))
 }
 
 struct Each<F>(F);
@@ -249,5 +250,7 @@ mod tests {
         assert!(check_text(&long, 0, 0).is_err(), "too long");
         let behind = format!("{said}\n[[\"a\",493]] x\n");
         assert!(check_text(&behind, 0, 0).is_err(), "something stands behind a part");
+        let typed = check_text(&format!("{said}\n[[\"a\",\"a secret\"]]\n"), 0, 0).unwrap_err().to_string();
+        assert!(!typed.contains("secret"), "{typed}");
     }
 }
