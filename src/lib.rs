@@ -49,3 +49,4 @@ mod platform;
 mod store;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod store;
+pub mod workspace;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The top-level modules, and those of the crate that each may name.
 const MAY_NAME: &[(&str, &[&str])] = &[
-    ("account", &["agent", "config", "digest", "domain", "log", "store"]),
+    ("account", &["agent", "config", "digest", "domain", "log", "store", "workspace"]),
     ("agent", &["domain"]),
     ("api", &["account", "config", "digest", "directory", "domain"]),
     ("config", &["agent", "domain"]),
@@ -17,8 +17,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("gateway", &["config", "domain"]),
     ("lib", &["account"]),
     ("log", &["domain"]),
-    ("platform", &["account", "agent", "api", "config", "digest", "directory", "domain", "gateway", "log", "store"]),
-    ("store", &["domain"]),
+    (
+        "platform",
+        &["account", "agent", "api", "config", "digest", "directory", "domain", "gateway", "log", "store", "workspace"],
+    ),
+    ("store", &["domain", "workspace"]),
+    ("workspace", &["agent", "domain"]),
 ];
 
 /// The crates of the runtime, and who may name them.

@@ -8,6 +8,7 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
+use claude_agent_service::account::files::command::FilesCommand;
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
@@ -78,7 +79,8 @@ fn commands() -> Vec<(Command, bool)> {
         },
         Command::FollowConversation { session_id: session_id.clone(), last_event_id: Some(event) },
         Command::CancelConversation { session_id: session_id.clone() },
-        Command::DeleteConversation { session_id },
+        Command::DeleteConversation { session_id: session_id.clone() },
+        Command::Files { session_id, ask: FilesCommand::Find { path: "a/b".parse().unwrap() } },
         Command::ReadTurn { turn_id: turn(1) },
         Command::StorageStats,
         Command::Purge,
@@ -109,7 +111,7 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Purge
         | Command::Visit
         | Command::NoteRefusal(_) => true,
-        Command::Prewarm | Command::BeginCall(_) | Command::EndCall(_) => false,
+        Command::Prewarm | Command::Files { .. } | Command::BeginCall(_) | Command::EndCall(_) => false,
     }
 }
 
@@ -232,8 +234,15 @@ fn a_container_of_version_1_understands_every_turn() {
     };
     let (turn_id, sdk_session) = (turn(1), sdk_session(1));
     for (sdk_session, options) in [(Some(&sdk_session), all), (None, RunOptions::default())] {
-        let request =
-            TurnRequest { turn_id: &turn_id, sdk_session, prompt: "hi", resume: true, options, transcript: true };
+        let request = TurnRequest {
+            turn_id: &turn_id,
+            sdk_session,
+            prompt: "hi",
+            resume: true,
+            options,
+            transcript: true,
+            workspace: None,
+        };
         let json = serde_json::to_string(&request).unwrap();
         assert!(serde_json::from_str::<v1::TurnRequest>(&json).is_ok(), "{json}");
     }

@@ -11,14 +11,14 @@ use crate::store::sql::Sql;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory if that is still to do,
-    /// and sets the next alarm. Returns the purge of what is due, if anything is.
+    /// and sets the next alarm. Returns the purge of what is due and the deletion of doomed objects, if there is anything to do.
     ///
     /// # Errors
     /// [`AccountError::Store`] if storage fails; the object's alarm is then set again.
     pub fn alarm(self: &Rc<Self>) -> Result<Option<Deferred<()>>, AccountError> {
         self.alarm.set(None);
         if !self.store.is_made() {
-            return Ok(None);
+            return Ok(self.look_into_bucket_again());
         }
         self.wake_up()?;
         if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
@@ -46,8 +46,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         self.register_soon()?;
         let purge = self.purge_by_alarm(now)?;
+        let work = self.drain_behind(purge, now)?;
         self.set_alarm()?;
-        Ok(purge)
+        Ok(work)
     }
 
     pub(super) fn set_alarm(&self) -> Result<(), AccountError> {
@@ -60,6 +61,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             container_idle_since: self.idle_since.get(),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
+            drain: self.next_drain(now)?,
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);

@@ -4,6 +4,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::turn::events::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
@@ -11,6 +12,7 @@ use crate::domain::{
     SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
+use crate::workspace::port::BucketError;
 
 /// A command with the request that it came from.
 #[derive(Debug, Serialize)]
@@ -105,6 +107,13 @@ pub enum Command {
         /// The conversation.
         session_id: SessionId,
     },
+    /// Read or change the files of a conversation.
+    Files {
+        /// Which.
+        session_id: SessionId,
+        /// What.
+        ask: FilesCommand,
+    },
     /// One turn.
     ReadTurn {
         /// The turn.
@@ -132,7 +141,7 @@ impl Command {
     #[must_use]
     pub const fn has_content(&self) -> bool {
         match self {
-            Self::StartTurn(_) | Self::UpdateConversation { .. } => true,
+            Self::StartTurn(_) | Self::UpdateConversation { .. } | Self::Files { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
@@ -261,6 +270,8 @@ pub enum Reply<J> {
     },
     /// The turn has ended, and the client has its last event already.
     NothingFollows,
+    /// What was asked of a conversation's files.
+    Files(Box<FilesReply>),
     /// The conversation is gone.
     Deleted,
     /// How many turns were ended or asked to end.
@@ -304,6 +315,12 @@ pub enum AccountError {
     /// There would be too much metadata.
     #[error("metadata: {0}")]
     Metadata(#[from] BadMetadata),
+    /// It cannot be done with the conversation's files.
+    #[error(transparent)]
+    Files(#[from] FilesRefusal),
+    /// The bucket failed. The detail is for the log.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// The object lost the turn's end; the turn is not lost.
     #[error("the object did not see the end of the turn")]
     EndUnseen,

@@ -4,6 +4,7 @@
 mod alarm;
 pub mod command;
 mod conversations;
+pub mod files;
 mod nothing;
 mod prewarm;
 mod purge;
@@ -31,6 +32,7 @@ use crate::domain::{AccountId, EventId, Millis, SessionId, Turn, TurnId, TurnSta
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
+use crate::workspace::port::Bucket;
 
 /// A result that comes later: with the end of a turn or of a purge.
 pub type Deferred<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
@@ -67,6 +69,7 @@ pub struct Account<S, C, R> {
     purge: Cell<wake::Purge>,
     purge_lock: Mutex<()>,
     registering: Cell<bool>,
+    files: files::Files,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -92,7 +95,15 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             purge: Cell::default(),
             purge_lock: Mutex::new(()),
             registering: Cell::new(false),
+            files: files::Files::default(),
         }
+    }
+
+    /// The same account, whose conversations' files are saved in `bucket`.
+    #[must_use]
+    pub fn with_bucket(mut self, bucket: Rc<dyn Bucket>) -> Self {
+        self.files = files::Files::on(bucket);
+        self
     }
 
     /// Carries out a command. Changes are stored when it returns; only the end of a turn and a purge are waited for.
@@ -132,6 +143,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 Reply::Cancelled(self.stop_turns_of(&session_id)?)
             }
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
+            Command::Files { session_id, ask } => self.handle_files(&session_id, &ask, now)?,
             Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
             Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,
@@ -214,6 +226,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id)?;
         let sdk_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
+        if self.files.is_on() {
+            self.set_alarm()?;
+        }
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
         let is_running = self.turns.delete_conversation(session_id, sdk_session.as_ref());
         if let Some(sdk_session) = sdk_session.filter(|_| !is_running && self.agent.is_running()) {

@@ -3,6 +3,7 @@
 
 use super::Account;
 use super::command::{AccountError, Command, Reply};
+use super::files::command::FilesRefusal;
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::PurgeOutcome;
@@ -14,6 +15,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let visit = PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None };
         let reply = match command {
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
+            Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
+            Command::Files { ask, .. } if ask.stores() => return Ok(None),
             Command::ListConversations { limit, words, .. } => {
                 Reply::Listing { json: self.store.empty_list(), limit: *limit, words: words.clone(), next: None }
             }
@@ -21,6 +24,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             | Command::UpdateConversation { .. }
             | Command::FollowConversation { .. }
             | Command::CancelConversation { .. }
+            | Command::Files { .. }
             | Command::ReadTurn { .. } => return Err(AccountError::NotFound),
             Command::DeleteConversation { .. } => Reply::Deleted,
             Command::StorageStats => Reply::Document(self.store.storage_stats_of_nothing(self.config.retention)?),

@@ -37,7 +37,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ///
     /// # Errors
     /// [`AccountError::Store`] if what is left cannot be read.
-    pub(super) async fn purge(self: Rc<Self>) -> Result<PurgeOutcome, AccountError> {
+    pub(in crate::account) async fn purge(self: Rc<Self>) -> Result<PurgeOutcome, AccountError> {
         let _one_at_a_time = self.purge_lock.lock().await;
         if !self.store.is_made() {
             // The one before has left nothing.
@@ -45,7 +45,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         let began = self.runtime.now();
         self.purge.set(Purge::Running);
-        let outcome = self.purge_slice(began).await.and_then(|slice| self.end_slice(slice));
+        let outcome = match self.purge_slice(began).await {
+            Ok(slice) => self.end_slice(slice).await,
+            Err(error) => Err(error),
+        };
         let paused = matches!(&outcome, Ok(slice) if slice.more);
         self.purge.set(if paused { Purge::Paused } else { Purge::None });
         let slice = outcome?;
@@ -74,7 +77,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.register_soon()?;
         }
         let account = Rc::clone(self);
-        Ok(Some(Box::pin(async move { account.purge().await.map(drop) })))
+        Ok(Some(Box::pin(async move { account.purge_or_retry().await })))
     }
 
     async fn purge_slice(&self, began: Millis) -> Result<Slice, AccountError> {
@@ -121,9 +124,21 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Looks at what is left after the last await of a slice, and clears the storage if that is nothing.
-    fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
+    async fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
         slice.oldest_access = self.store.oldest_access()?;
         if slice.oldest_access.is_some() {
+            if !slice.more
+                && let Err(error) = self.doom_the_nameless().await
+            {
+                slice.errors += 1;
+                self.log_failure(Level::Warn, "files_not_listed", &error);
+            }
+            return Ok(slice);
+        }
+        let is_bucket_empty = self.empty_bucket().await?;
+        slice.oldest_access = self.store.oldest_access()?;
+        if slice.oldest_access.is_some() || !is_bucket_empty {
+            // What is due later is deleted by the alarm, which then looks whether anything is left.
             return Ok(slice);
         }
         if self.turns.running_count() == 0 {
@@ -132,6 +147,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.idle_since.set(None);
             self.store.clear()?;
             self.alarm.set(None);
+            self.look_later();
             slice.emptied = true;
         } else {
             // A turn of a deleted conversation is about to end. The directory forgets the account all the same.

@@ -14,6 +14,7 @@ use super::error::AgentError;
 use super::frames::Frames;
 use super::options::RunOptions;
 use super::port::{Body, BodyChunks, Call, Container, ContainerError, Method};
+use super::protocol::{BaseHeld, WORKSPACE_FEATURE, WantedWorkspace};
 use crate::domain::{SdkSession, TurnId};
 
 /// Time limit of a health check, and of a call that returns nothing.
@@ -39,6 +40,9 @@ pub struct TurnRequest<'a> {
     pub options: RunOptions<'a>,
     /// Whether the stored transcript follows.
     pub transcript: bool,
+    /// What its files must be; absent where files are not saved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<WantedWorkspace<'a>>,
 }
 
 /// The response of `GET /healthz`.
@@ -51,6 +55,9 @@ pub struct Health {
     /// The ids of the running turns in version 1 of the protocol, later their count.
     #[serde(default)]
     running: Option<Box<RawValue>>,
+    /// What the server can do beyond the protocol's first version.
+    #[serde(default)]
+    features: Vec<String>,
 }
 
 impl Health {
@@ -61,10 +68,12 @@ impl Health {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct AgentProblem {
     #[serde(default)]
     code: String,
+    #[serde(default)]
+    held: Option<BaseHeld>,
 }
 
 /// The agent server in the account's container.
@@ -81,6 +90,8 @@ pub struct Agent<C> {
     pub(super) unanswered: Cell<Duration>,
     /// Whether it has answered one since its start.
     pub(super) answered: Cell<bool>,
+    /// Whether it can save and restore workspaces, as its health said last.
+    saves_workspaces: Cell<bool>,
 }
 
 impl<C: Container> Agent<C> {
@@ -95,6 +106,7 @@ impl<C: Container> Agent<C> {
             token: RefCell::new(None),
             unanswered: Cell::new(Duration::ZERO),
             answered: Cell::new(false),
+            saves_workspaces: Cell::new(false),
         }
     }
 
@@ -125,7 +137,7 @@ impl<C: Container> Agent<C> {
         }
     }
 
-    fn call(&self, method: Method, path: String) -> Call {
+    pub(super) fn call(&self, method: Method, path: String) -> Call {
         Call { bearer: self.token.borrow().clone(), ..Call::new(method, path) }
     }
 
@@ -136,6 +148,7 @@ impl<C: Container> Agent<C> {
         match (status, serde_json::from_str::<Health>(&text)) {
             (200, Ok(health)) => {
                 self.instance.replace(Some(health.instance));
+                self.saves_workspaces.set(health.features.iter().any(|feature| feature == WORKSPACE_FEATURE));
                 self.answered.set(true);
                 self.unanswered.set(Duration::ZERO);
                 Ok(())
@@ -144,6 +157,11 @@ impl<C: Container> Agent<C> {
             (401, _) => Err(AgentError::Unauthorized),
             (status, _) => Err(AgentError::Protocol(format!("GET /healthz answered {status}"))),
         }
+    }
+
+    /// Whether the agent server can save and restore workspaces.
+    pub fn saves_workspaces(&self) -> bool {
+        self.saves_workspaces.get()
     }
 
     /// The running agent server's own id, as far as it is known.
@@ -200,8 +218,9 @@ impl<C: Container> Agent<C> {
         }
         let status = answer.status;
         let text = read_limited(answer.body).await.unwrap_or_default();
-        let problem = serde_json::from_str::<AgentProblem>(&text).unwrap_or(AgentProblem { code: String::new() });
+        let problem = serde_json::from_str::<AgentProblem>(&text).unwrap_or_default();
         Err(match (status, problem.code.as_str()) {
+            (409, "workspace_required") => AgentError::WorkspaceRequired(problem.held),
             (404, _) => AgentError::UnknownTurn,
             (401, _) => {
                 self.ready.set(false);
@@ -269,6 +288,13 @@ impl<C: Container> Agent<C> {
         self.ready.set(false);
     }
 
+    /// Ends the container at once, to be replaced by another.
+    pub async fn destroy(&self) {
+        self.ready.set(false);
+        self.stopped.set(true);
+        self.container.destroy().await;
+    }
+
     /// Lets the container drain and stop (SIGTERM).
     pub fn stop(&self) {
         self.ready.set(false);
@@ -281,10 +307,15 @@ pub(super) fn silent(limit: Duration) -> AgentError {
     AgentError::Silent(ContainerError(format!("the agent server did not answer within {} s", limit.as_secs())))
 }
 
-async fn read_limited(mut body: impl Body) -> Result<String, AgentError> {
+pub(super) async fn read_limited(body: impl Body) -> Result<String, AgentError> {
+    read_at_most(body, MAX_ERROR_BYTES).await
+}
+
+/// A whole body of text.
+pub(super) async fn read_at_most(mut body: impl Body, max_bytes: usize) -> Result<String, AgentError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.chunk().await? {
-        if bytes.len() + chunk.len() > MAX_ERROR_BYTES {
+        if bytes.len() + chunk.len() > max_bytes {
             return Err(AgentError::Protocol("an answer is too long".to_owned()));
         }
         bytes.extend_from_slice(&chunk);

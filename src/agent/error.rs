@@ -1,6 +1,7 @@
 //! What can go wrong between an account and its agent server.
 
 use super::port::ContainerError;
+use super::protocol::BaseHeld;
 
 /// Why the agent did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum AgentError {
     /// The agent server no longer holds this conversation and wants its transcript.
     #[error("transcript required")]
     TranscriptRequired,
+    /// The agent server does not hold the workspace that the turn must stand on.
+    #[error("workspace required")]
+    WorkspaceRequired(Option<BaseHeld>),
     /// The agent server is about to stop and takes no new turn.
     #[error("draining")]
     Draining,

@@ -8,10 +8,11 @@ mod options;
 pub mod port;
 pub mod protocol;
 pub mod start;
+mod workspace;
 
 pub use client::{Agent, TurnRequest};
 pub use error::AgentError;
 pub use frames::Frames;
 pub use options::{RunOptions, SystemPrompt};
-pub use port::{Answer, Body, BodyChunks, Call, Container, ContainerError};
-pub use start::Readiness;
+pub use port::{Answer, Body, BodyChunks, Call, Container, ContainerError, Method, Stream};
+pub use start::{Readiness, START_LIMIT};

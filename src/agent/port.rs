@@ -1,5 +1,6 @@
 //! The port to a container: what the agent's client needs of the platform.
 
+use std::any::Any;
 use std::future::Future;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub enum Method {
     Get,
     /// POST
     Post,
+    /// PUT
+    Put,
     /// DELETE
     Delete,
 }
@@ -26,6 +29,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }
@@ -33,6 +37,28 @@ impl Method {
 
 /// The rest of a body, piece by piece: each is asked for when the one before it has left, so that one at a time is in memory.
 pub type BodyChunks = Box<dyn FnMut() -> Result<Option<String>, ContainerError>>;
+
+/// A body that is passed on as it came, between a container and a bucket: its bytes are never in this program's memory, and only the platform
+/// knows what it is.
+pub struct Stream {
+    /// How many bytes it has, as its sender says.
+    pub length: Option<u64>,
+    body: Box<dyn Any>,
+}
+
+impl Stream {
+    /// A body of the platform's.
+    #[must_use]
+    pub fn new(length: Option<u64>, body: impl Any) -> Self {
+        Self { length, body: Box::new(body) }
+    }
+
+    /// The platform's body again; none if it is of another type.
+    #[must_use]
+    pub fn into_body<T: Any>(self) -> Option<T> {
+        self.body.downcast().ok().map(|body| *body)
+    }
+}
 
 /// One HTTP request to the agent server.
 pub struct Call {
@@ -46,13 +72,15 @@ pub struct Call {
     pub body: Option<String>,
     /// What follows of the body. A failure cuts the request.
     pub more: Option<BodyChunks>,
+    /// Its whole body, if that is passed on and not made here.
+    pub stream: Option<Stream>,
 }
 
 impl Call {
     /// A request without a body.
     #[must_use]
     pub fn new(method: Method, path: String) -> Self {
-        Self { method, path, bearer: None, body: None, more: None }
+        Self { method, path, bearer: None, body: None, more: None, stream: None }
     }
 }
 
@@ -68,6 +96,14 @@ pub struct Answer<B> {
 pub trait Body {
     /// The next piece; none at the end.
     fn chunk(&mut self) -> impl Future<Output = Result<Option<Vec<u8>>, ContainerError>>;
+
+    /// The body of which no piece has been read, to be passed on; none if it cannot be.
+    fn into_stream(self) -> Option<Stream>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// One account's container.

@@ -3,6 +3,7 @@
 //! can be made to say anything: numbers are clamped, names and sentences are cut, and the line's own bound holds for texts.
 
 mod transcript;
+mod workspace;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,6 +11,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, Transcript, TranscriptPart};
+pub use workspace::{BaseHeld, OfferedPack, SaveOffer, WORKSPACE_FEATURE, WantedWorkspace, WorkspaceFrame};
 
 use crate::domain::{FailureCode, SdkSession, Usage};
 
@@ -56,6 +58,8 @@ pub enum FrameBody {
     TranscriptPart(TranscriptPart),
     /// How the turn ended.
     Result(Box<TurnResult>),
+    /// What became of the turn's files.
+    Workspace(WorkspaceFrame),
     /// Nothing follows. A stream without it was cut.
     End,
     /// A type that this version does not know.
@@ -254,6 +258,7 @@ impl Frame {
             "transcript" => FrameBody::Transcript(serde_json::from_str(line)?),
             "transcript_part" => FrameBody::TranscriptPart(serde_json::from_str(line)?),
             "result" => FrameBody::Result(Box::new(serde_json::from_str::<TurnResult>(line)?.bound())),
+            "workspace" => FrameBody::Workspace(WorkspaceFrame::parse(line)?),
             "end" => FrameBody::End,
             _ => FrameBody::Unknown,
         };

@@ -132,6 +132,7 @@ impl<J> Answer<J> {
             }
             // What ends an `EventSource`, which would ask again for ever.
             Reply::NothingFollows => Self::empty(),
+            Reply::Files(reply) => Self::json(200, &reply),
             Reply::Purged(visit) => Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }),
             Reply::Visited(visit) => Self::json(200, &visit),
             Reply::Prewarming { started } => Self::json(202, &PrewarmingJson { prewarming: started }),
@@ -176,7 +177,8 @@ impl From<&AccountError> for ApiError {
                 Code::Internal,
                 "The object lost sight of this turn, which is stored and goes on: its conversation tells how it ends.",
             ),
-            AccountError::Store(_) => Self::internal(),
+            AccountError::Files(refusal) => Self::from(*refusal),
+            AccountError::Store(_) | AccountError::Bucket(_) => Self::internal(),
         }
     }
 }

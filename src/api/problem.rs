@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::account::files::command::FilesRefusal;
 use crate::domain::turn::shortened;
 use crate::domain::{Failure, FailureCode, RequestId};
 
@@ -83,6 +84,12 @@ codes! {
     ObjectReset 503 "object_reset" "The account is being updated";
     TurnInterrupted 503 "turn_interrupted" "The turn was interrupted";
     TurnTimeout 504 "turn_timeout" "The turn took too long";
+    LengthRequired 411 "length_required" "The body has no length";
+    PreconditionFailed 412 "precondition_failed" "The file is another by now";
+    StorageFull 413 "storage_full" "No room for more files";
+    WorkspaceDamaged 500 "workspace_damaged" "The files are damaged";
+    FilesNotConfigured 501 "files_not_configured" "Files are not configured";
+    WorkspaceUnavailable 503 "workspace_unavailable" "The files cannot be read";
 }
 
 /// `Retry-After` of a refusal that sending again can mend, where nothing better is known.
@@ -99,7 +106,9 @@ impl ApiError {
         let retry_after_s = match code {
             Code::AtCapacity => Some(CAPACITY_RETRY_AFTER_S),
             Code::ObjectReset => Some(RESET_RETRY_AFTER_S),
-            Code::QueueFull | Code::ContainerUnavailable | Code::TurnInterrupted => Some(RETRY_AFTER_S),
+            Code::QueueFull | Code::ContainerUnavailable | Code::TurnInterrupted | Code::WorkspaceUnavailable => {
+                Some(RETRY_AFTER_S)
+            }
             _ => None,
         };
         Self { code, detail: shortened(detail.into()), retry_after_s, allow: None }
@@ -176,9 +185,37 @@ impl From<&Failure> for ApiError {
             FailureCode::TurnCancelled => Code::TurnCancelled,
             FailureCode::TurnInterrupted => Code::TurnInterrupted,
             FailureCode::TurnTimeout => Code::TurnTimeout,
+            FailureCode::WorkspaceDamaged => Code::WorkspaceDamaged,
+            FailureCode::WorkspaceUnavailable => Code::WorkspaceUnavailable,
         };
         let error = Self::new(code, failure.detail.clone());
         Self { retry_after_s: failure.retry_after_s.or(error.retry_after_s), ..error }
+    }
+}
+
+impl From<FilesRefusal> for ApiError {
+    fn from(refusal: FilesRefusal) -> Self {
+        let (code, detail) = match refusal {
+            FilesRefusal::NotConfigured => {
+                (Code::FilesNotConfigured, "This deployment has no bucket: files do not outlive their container.")
+            }
+            FilesRefusal::StorageFull => {
+                (Code::StorageFull, "The account's files would take more than ACCOUNT_FILES_BYTES. Delete some first.")
+            }
+            FilesRefusal::InboxFull => (
+                Code::StorageFull,
+                "500 uploads and deletions wait for the conversation's next turn. Send a query first.",
+            ),
+            FilesRefusal::UploadTooLarge => (Code::BodyTooLarge, "The upload is larger than MAX_UPLOAD_BYTES."),
+            FilesRefusal::PreconditionFailed => {
+                (Code::PreconditionFailed, "If-Match or If-None-Match does not hold of the file that is there.")
+            }
+            FilesRefusal::UploadExpired => {
+                (Code::RequestTimeout, "The upload took longer than 10 minutes. Send it again.")
+            }
+            FilesRefusal::BadUpload => (Code::InvalidParameter, "Not an upload of this account."),
+        };
+        Self::new(code, detail)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The operator's vars and secrets, parsed once into a value. It reads no environment itself.
 
 mod auth;
+pub mod files;
 pub mod policy;
 
 use std::rc::Rc;
 use std::time::Duration;
 
 pub use auth::{Auth, Jwt, Origins};
+use files::FilesPolicy;
 use policy::AgentPolicy;
 
 use crate::domain::time::{DAY, parse_duration};
@@ -98,6 +100,8 @@ pub struct Config {
     pub directory_shards: u32,
     /// `MODEL`, `SYSTEM_PROMPT`, `ALLOWED_TOOLS` and the like: what turns run with, and what their callers may ask for.
     pub agent: Rc<AgentPolicy>,
+    /// `WORKSPACE_MAX_BYTES`, `ACCOUNT_FILES_BYTES` and the like: limits of conversations' files.
+    pub files: FilesPolicy,
 }
 
 /// A var that is not what it must be. Names the var, never its value.
@@ -163,6 +167,7 @@ impl Config {
             retention: whole("RETENTION_DAYS", 30, 1..=36_500, "a number of days from 1 to 36500")? * DAY,
             directory_shards: whole("DIRECTORY_SHARDS", 8, 1..=MAX_DIRECTORY_SHARDS, "a number from 1 to 1024")?,
             agent: Rc::new(AgentPolicy::parse(&get)?),
+            files: FilesPolicy::parse(&get)?,
         })
     }
 }

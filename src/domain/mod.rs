@@ -2,6 +2,7 @@
 //! Values and their rules only; it knows no layer above it and no runtime.
 
 pub mod conversation;
+pub mod file;
 pub mod id;
 pub mod metadata;
 pub mod options;
@@ -11,6 +12,7 @@ pub mod time;
 pub mod turn;
 
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
+pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use metadata::MetadataPatch;
 pub use options::TurnOptions;

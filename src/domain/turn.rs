@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Millis, RequestId, SessionId, TurnId};
+use super::{Millis, RequestId, SessionId, TurnFiles, TurnId};
 
 /// The state of a turn. The last four are ends, and a turn has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,10 @@ pub enum FailureCode {
     TurnInterrupted,
     /// It ran longer than `TURN_TIMEOUT`.
     TurnTimeout,
+    /// A part of the conversation's files is not in the bucket any more.
+    WorkspaceDamaged,
+    /// The bucket did not give the conversation's files.
+    WorkspaceUnavailable,
 }
 
 /// How a turn failed, as its caller may know it. Never holds content, a stack or a credential.
@@ -157,6 +161,8 @@ pub struct Turn {
     pub num_turns: Option<u32>,
     /// How long the agent worked on it, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// What became of its files; absent where files are not saved.
+    pub files: Option<TurnFiles>,
 }
 
 /// Where the time of a turn went, in milliseconds.

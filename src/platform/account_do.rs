@@ -9,6 +9,7 @@ use worker::{Env, web_sys, worker_sys};
 use super::bindings::{Js, ObjectContext};
 use super::container::ObjectContainer;
 use super::object_runtime::ObjectRuntime;
+use super::r2::ObjectBucket;
 use super::runtime;
 use super::sql::ObjectSql;
 use super::{http, panic_guard, stub, vars};
@@ -103,13 +104,18 @@ impl Opened {
         let config = Config::clone(&*vars::config(&env).map_err(|e| e.to_string())?);
         let id = AccountId::try_from(context.id().name().unwrap_or_default()).map_err(|e| e.to_string())?;
         let store = Store::open(ObjectSql::new(context.storage()), runtime::now()).map_err(|e| e.to_string())?;
+        let bucket = ObjectBucket::new(&context, &env);
         let runtime = ObjectRuntime::new(context.clone(), env, config.directory_shards);
         let container = ObjectContainer::new(context, &config);
         if let Some(kept) = container.keep() {
             runtime::finish("inactivity_timeout_not_set", kept);
         }
         let agent = Agent::new(container);
-        let account = Rc::new(Account::new(id.clone(), store, agent, runtime, config));
+        let account = Account::new(id.clone(), store, agent, runtime, config);
+        let account = Rc::new(match bucket {
+            Some(bucket) => account.with_bucket(Rc::new(bucket)),
+            None => account,
+        });
         Ok(Self { id, account })
     }
 }

@@ -46,6 +46,35 @@ extern "C" {
     pub type ObjectId;
     #[wasm_bindgen(method, getter)]
     pub fn name(this: &ObjectId) -> Option<String>;
+    #[wasm_bindgen(method, js_name = toString)]
+    pub fn hex(this: &ObjectId) -> String;
+
+    /// An R2 bucket.
+    pub type R2Bucket;
+    #[wasm_bindgen(method, catch)]
+    pub fn put(this: &R2Bucket, key: &str, body: &JsValue) -> Js<Promise>;
+    #[wasm_bindgen(method, catch)]
+    pub fn get(this: &R2Bucket, key: &str) -> Js<Promise>;
+    #[wasm_bindgen(method, catch)]
+    pub fn delete(this: &R2Bucket, keys: &Array) -> Js<Promise>;
+    #[wasm_bindgen(method, catch)]
+    pub fn list(this: &R2Bucket, options: &Object) -> Js<Promise>;
+
+    /// An object of a bucket; one that was asked for has a body.
+    pub type R2Object;
+    #[wasm_bindgen(method, getter)]
+    pub fn key(this: &R2Object) -> String;
+    #[wasm_bindgen(method, getter)]
+    pub fn size(this: &R2Object) -> f64;
+    #[wasm_bindgen(method, getter)]
+    pub fn uploaded(this: &R2Object) -> js_sys::Date;
+    #[wasm_bindgen(method, getter)]
+    pub fn body(this: &R2Object) -> JsValue;
+
+    /// A page of a bucket's list.
+    pub type R2Objects;
+    #[wasm_bindgen(method, getter)]
+    pub fn objects(this: &R2Objects) -> Array;
 
     /// `ctx.exports`.
     pub type Exports;

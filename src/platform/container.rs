@@ -11,7 +11,7 @@ use super::bindings::{Container as JsContainer, Js, ObjectContext, object, throw
 use super::gateway_entrypoint::ACCOUNT_PROP;
 use super::http::BodyReader;
 use super::{http, runtime};
-use crate::agent::{Answer, Body, Call, Container, ContainerError};
+use crate::agent::{Answer, Body, Call, Container, ContainerError, Stream};
 use crate::config::{Config, Credential};
 use crate::gateway::MODEL_HOST;
 
@@ -117,7 +117,7 @@ fn container_error(error: JsValue) -> ContainerError {
 }
 
 impl Container for ObjectContainer {
-    type Body = BodyReader;
+    type Body = ContainerBody;
 
     fn is_running(&self) -> bool {
         self.container.as_ref().is_some_and(JsContainer::running)
@@ -136,7 +136,7 @@ impl Container for ObjectContainer {
         self.launch(self.container()?, token).await.map_err(container_error)
     }
 
-    async fn fetch(&self, call: Call) -> Result<Answer<BodyReader>, ContainerError> {
+    async fn fetch(&self, call: Call) -> Result<Answer<ContainerBody>, ContainerError> {
         let send = async {
             let init = RequestInit::new();
             init.set_method(call.method.as_str());
@@ -144,6 +144,9 @@ impl Container for ObjectContainer {
                 let headers = web_sys::Headers::new()?;
                 headers.set("authorization", &format!("Bearer {token}"))?;
                 init.set_headers(&headers);
+            }
+            if let Some(stream) = call.stream {
+                init.set_body(&stream.into_body::<JsValue>().ok_or(JsValue::UNDEFINED)?);
             }
             match (call.body, call.more) {
                 (Some(body), None) => init.set_body(&JsValue::from_str(&body)),
@@ -153,7 +156,7 @@ impl Container for ObjectContainer {
             let container = self.container.as_ref().ok_or(JsValue::UNDEFINED)?;
             let url = format!("http://container{}", call.path);
             let response = container.tcp_port(PORT)?.fetch(&url, &init).await?;
-            Ok(Answer { status: response.status(), body: BodyReader::new(response.body())? })
+            Ok(Answer { status: response.status(), body: ContainerBody { response, reader: None } })
         };
         send.await.map_err(container_error)
     }
@@ -177,8 +180,38 @@ impl Container for ObjectContainer {
     }
 }
 
-impl Body for BodyReader {
+/// The body of an agent server's answer: read piece by piece, or passed on as it came.
+pub struct ContainerBody {
+    response: web_sys::Response,
+    reader: Option<BodyReader>,
+}
+
+impl Body for ContainerBody {
     async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ContainerError> {
-        BodyReader::chunk(self).await.map_err(container_error)
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            none => none.insert(BodyReader::new(self.response.body()).map_err(container_error)?),
+        };
+        reader.chunk().await.map_err(container_error)
+    }
+
+    fn into_stream(mut self) -> Option<Stream> {
+        if self.reader.is_some() {
+            return None;
+        }
+        let length = self.response.headers().get("content-length").ok().flatten();
+        let body = self.response.body()?;
+        // Nothing is left to be cancelled.
+        self.reader = BodyReader::new(None).ok();
+        Some(Stream::new(length.and_then(|length| length.parse().ok()), JsValue::from(body)))
+    }
+}
+
+impl Drop for ContainerBody {
+    fn drop(&mut self) {
+        if self.reader.is_none() {
+            // What nobody reads is cancelled by its reader.
+            drop(BodyReader::new(self.response.body()));
+        }
     }
 }

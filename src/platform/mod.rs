@@ -10,6 +10,7 @@ mod interned;
 mod object_runtime;
 mod panic_guard;
 mod purge_cron;
+mod r2;
 mod relay;
 mod runtime;
 mod sql;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Value};
-use super::{Store, StoreError};
+use super::{Store, StoreError, json};
 use crate::domain::{Conversation, Millis, SdkSession, SessionId, Title, Usage};
 
 /// A read moves `last_accessed_at` only if it is older than this, so that reading costs a write at most once a minute.
@@ -138,6 +138,7 @@ impl<S: Sql> Store<S> {
             "delete from conversations where session_id = +?1 returning agent_session, message_count";
         let id = [Value::Text(session_id.as_str())];
         self.cache.forget_active();
+        self.doom_files_of(&json(&[session_id])?)?;
         self.sql.execute(TURNS, &id)?;
         let Some(mut row) = self.sql.first(CONVERSATION, &id)? else { return Ok(None) };
         self.count(-1, -row.integer(1)?);
@@ -174,7 +175,7 @@ pub(super) fn session_id(text: String) -> Result<SessionId, StoreError> {
     text.try_into().map_err(|e| unreadable("session_id", &e))
 }
 
-pub(super) fn sdk_session(text: String) -> Result<SdkSession, StoreError> {
+pub(crate) fn sdk_session(text: String) -> Result<SdkSession, StoreError> {
     text.try_into().map_err(|e| unreadable("agent_session", &e))
 }
 

@@ -4,6 +4,9 @@
 mod cache;
 pub mod conversations;
 pub mod directory;
+mod doomed;
+pub mod files;
+pub mod inbox;
 pub mod messages;
 pub mod reads;
 pub mod retention;
@@ -14,6 +17,7 @@ pub mod stats;
 pub mod transactions;
 pub mod transcripts;
 pub mod turns;
+pub mod workspaces;
 
 use std::cell::Cell;
 
@@ -198,6 +202,16 @@ impl<S: Sql> Store<S> {
             "update account set container_idle_since = ?1 where id = 1 and container_idle_since is not ?1";
         Ok(self.sql.execute(WRITE, &[since.map(Millis::get).into()])?)
     }
+}
+
+/// A count as it is stored.
+fn integer(n: u64) -> Value<'static> {
+    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// A value as the JSON that is stored or bound.
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| conversations::unreadable("value", &e))
 }
 
 /// Cuts `text` into pieces that fit a row each, at character boundaries. An empty text is one empty piece.

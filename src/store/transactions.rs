@@ -2,6 +2,7 @@
 
 use super::sql::Sql;
 use super::turns::{NewTurn, TurnEnd};
+use super::workspaces::FilesEnd;
 use super::{Store, StoreError};
 use crate::domain::{
     AccountId, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn, TurnId,
@@ -48,6 +49,8 @@ pub struct Finished<'a> {
     pub sdk_session: Option<&'a SdkSession>,
     /// Whether its idempotency key may make another turn.
     pub frees_key: bool,
+    /// Its conversation, and what becomes of its files; absent where files are not saved.
+    pub files: Option<(&'a SessionId, FilesEnd<'a>)>,
 }
 
 impl<S: Sql> Store<S> {
@@ -82,9 +85,16 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
     pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
-        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key } = finished;
+        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key, files } = finished;
         self.transaction(|| {
-            let Some((mut ended, seq)) = self.end_turn(turn_id, end)? else { return self.turn(turn_id) };
+            let files = match files {
+                Some((session_id, files)) if self.is_active(turn_id)? => {
+                    Some(self.end_files(session_id, files, end.finished_at)?)
+                }
+                _ => None,
+            };
+            let ended = self.end_turn_with(turn_id, end, files.as_ref())?;
+            let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
             if *frees_key {
                 self.free_key(turn_id)?;
             }

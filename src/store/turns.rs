@@ -2,9 +2,10 @@
 
 use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
-use super::{Store, StoreError};
+use super::{Store, StoreError, json};
 use crate::domain::{
-    Failure, IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Turn, TurnId, TurnOptions, TurnStatus, Usage,
+    Failure, IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId, TurnOptions,
+    TurnStatus, Usage,
 };
 
 /// A turn as it is admitted.
@@ -234,10 +235,21 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn end_turn(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, i64)>, StoreError> {
+        self.end_turn_with(turn_id, end, None)
+    }
+
+    /// The same, with what became of its files.
+    pub(super) fn end_turn_with(
+        &self,
+        turn_id: &TurnId,
+        end: &TurnEnd<'_>,
+        files: Option<&TurnFiles>,
+    ) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, \
-             num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10 where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
+             num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10, files = ?11 where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
         let error = end.error.map(json).transpose()?;
         let usage = end.usage.as_ref().map(json).transpose()?;
+        let told = files.map(json).transpose()?;
         let row = self.sql.first(
             END,
             &[
@@ -251,6 +263,7 @@ impl<S: Sql> Store<S> {
                 end.duration_ms.and_then(|ms| i64::try_from(ms).ok()).into(),
                 i64::try_from(end.last_events.message).ok().into(),
                 i64::try_from(end.last_events.end).ok().into(),
+                told.as_deref().into(),
             ],
         )?;
         let Some(mut row) = row else { return Ok(None) };
@@ -269,8 +282,14 @@ impl<S: Sql> Store<S> {
             usage: end.usage,
             num_turns: end.num_turns,
             duration_ms: end.duration_ms,
+            files: files.cloned(),
         };
         Ok(Some((turn, row.integer(1)?)))
+    }
+
+    /// Whether the turn is stored and has not ended.
+    pub(super) fn is_active(&self, turn_id: &TurnId) -> Result<bool, StoreError> {
+        Ok(self.active_turns()?.iter().any(|turn| turn.turn_id == *turn_id))
     }
 
     /// One turn with its answer.
@@ -279,7 +298,7 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn(&self, turn_id: &TurnId) -> Result<Option<Turn>, StoreError> {
         const ONE: &str = "select turn_id, session_id, status, created_at, started_at, finished_at, request_id, error, \
-             model, usage, num_turns, duration_ms, seq from turns where turn_id = +?1";
+             model, usage, num_turns, duration_ms, seq, files from turns where turn_id = +?1";
         let Some(mut row) = self.sql.first(ONE, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
         let mut turn = turn_from(&mut row)?;
         if turn.status == TurnStatus::Completed {
@@ -340,11 +359,8 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
         usage,
         num_turns: row.opt_integer(10)?.and_then(|n| u32::try_from(n).ok()),
         duration_ms: row.opt_integer(11)?.and_then(|n| u64::try_from(n).ok()),
+        files: row.opt_text(13)?.map(|t| serde_json::from_str(&t).map_err(|e| unreadable("files", &e))).transpose()?,
     })
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| unreadable("value", &e))
 }
 
 fn request_id(text: String) -> Result<RequestId, StoreError> {

@@ -31,4 +31,10 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   object_reset: [503, "The account is being updated"],
   turn_interrupted: [503, "The turn was interrupted"],
   turn_timeout: [504, "The turn took too long"],
+  length_required: [411, "The body has no length"],
+  precondition_failed: [412, "The file is another by now"],
+  storage_full: [413, "No room for more files"],
+  workspace_damaged: [500, "The files are damaged"],
+  files_not_configured: [501, "Files are not configured"],
+  workspace_unavailable: [503, "The files cannot be read"],
 };

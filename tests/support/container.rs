@@ -8,14 +8,18 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::bucket::Carried;
 use super::executor::{Executor, Owner};
 pub use super::script::{Fault, Script, Step};
+use super::workspace::Workspaces;
 use claude_agent_service::agent::{Answer, BodyChunks, Call, ContainerError};
 use serde_json::{Value, json};
 
 #[derive(Debug)]
 pub(super) struct ServerTurn {
     session: String,
+    /// Whether it tells of its files behind its result.
+    saves: bool,
     pub(super) lines: Vec<String>,
     pub(super) ended: bool,
     cancelled: bool,
@@ -41,6 +45,8 @@ pub struct State {
     pub latency: Duration,
     /// How long it takes until a turn has a process and says `started`.
     pub start_of_process: Duration,
+    /// How long it takes to pack a turn's files.
+    pub packing: Duration,
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
     pub draining: bool,
@@ -54,6 +60,8 @@ pub struct State {
     /// The most turns of one conversation that were at work at once.
     pub most_of_one: usize,
     workspaces: BTreeSet<String>,
+    /// What is in the conversations' folders, where files are saved.
+    pub workspaces_held: Workspaces,
     pub(super) platform_says_running: bool,
     pub(super) instance: Option<String>,
     /// What the running server was started with; it takes no call without it.
@@ -62,6 +70,12 @@ pub struct State {
     sessions: BTreeMap<String, Session>,
     pub(super) turns: BTreeMap<String, ServerTurn>,
     waiting: Vec<Waker>,
+}
+
+impl State {
+    pub fn instance(&self) -> Option<String> {
+        self.instance.clone()
+    }
 }
 
 /// Clones are the same container.
@@ -74,6 +88,7 @@ pub struct Scripted {
 /// The frames of a turn, or a text.
 pub enum ScriptedBody {
     Text(Option<String>),
+    Pack(Option<Carried>),
     Frames { container: Scripted, instance: String, turn: String, read: usize, cuts: usize },
 }
 
@@ -124,6 +139,7 @@ impl Scripted {
         state.sessions.clear();
         state.turns.clear();
         state.workspaces.clear();
+        state.workspaces_held.folders.clear();
         drop(state);
         self.changed();
     }
@@ -134,6 +150,13 @@ impl Scripted {
         state.instances += 1;
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
+        state.workspaces_held.saves |= state.workspaces_held.saves_after_boot;
+    }
+
+    /// Whoever reads the frames of a turn is cut off.
+    pub fn cut_all(&self) {
+        self.state.borrow_mut().turns.values_mut().for_each(|turn| turn.cuts.push(turn.lines.len()));
+        self.changed();
     }
 
     fn changed(&self) {
@@ -153,18 +176,27 @@ impl Scripted {
         .await;
     }
 
-    pub(super) async fn handle(&self, call: Call) -> Result<Answer<ScriptedBody>, ContainerError> {
+    pub(super) async fn handle(&self, mut call: Call) -> Result<Answer<ScriptedBody>, ContainerError> {
         let Some(instance) = self.instance() else { return Err(ContainerError("nobody listens".to_owned())) };
-        let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
+        let path = call.path.clone();
+        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         if self.state.borrow().token != call.bearer {
             return Ok(problem(401, "unauthorized"));
         }
+        if let Some(answer) = self.workspace_call(&mut call, &parts, query) {
+            return Ok(answer);
+        }
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
-                let draining = self.state.borrow().draining;
-                let body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
+                let (draining, saves) = {
+                    let state = self.state.borrow();
+                    (state.draining, state.workspaces_held.saves)
+                };
+                let features: &[&str] = if saves { &["workspace"] } else { &[] };
+                let mut body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
+                body["features"] = json!(features);
                 Ok(text(if draining { 503 } else { 200 }, &body))
             }
             ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
@@ -187,6 +219,7 @@ impl Scripted {
                 }
                 let mut state = self.state.borrow_mut();
                 state.sessions.remove(*session);
+                state.workspaces_held.folders.remove(*session);
                 if state.workspaces.remove(*session) {
                     state.deleted_workspaces.push((*session).to_owned());
                 }
@@ -222,6 +255,10 @@ impl Scripted {
         if self.state.borrow().draining {
             return Ok(problem(503, "draining"));
         }
+        let saves = self.state.borrow().workspaces_held.saves && wanted.get("workspace").is_some();
+        if saves && let Some(refusal) = self.workspace_refusal(wanted["agent_session"].as_str(), &wanted["workspace"]) {
+            return Ok(refusal);
+        }
         let sent = more.is_some();
         let mut lines = String::new();
         if let Some(mut piece) = more {
@@ -250,6 +287,7 @@ impl Scripted {
         state.turns.retain(|_, turn| turn.session != session || !turn.ended);
         let turn = ServerTurn {
             session: session.clone(),
+            saves,
             lines: Vec::new(),
             ended: false,
             cancelled: false,
@@ -287,6 +325,7 @@ impl Scripted {
                     let is_result = frame["type"] == "result";
                     self.say(&id, &frame);
                     if is_result {
+                        self.tell_of_files(&id).await;
                         self.close(&id);
                     }
                 }
@@ -300,8 +339,27 @@ impl Scripted {
                     }
                     self.changed();
                 }
+                Step::Write(path, bytes) => {
+                    let session = self.state.borrow().turns[&id].session.clone();
+                    self.write(&session, &path, bytes.as_deref());
+                }
                 Step::Die { noticed } => self.die(noticed),
             }
+        }
+    }
+
+    /// Says what becomes of the turn's files, after the time that packing takes.
+    async fn tell_of_files(&self, id: &str) {
+        let session = {
+            let state = self.state.borrow();
+            state.turns.get(id).filter(|turn| turn.saves).map(|turn| turn.session.clone())
+        };
+        let Some(session) = session else { return };
+        let (instance, packing) = (self.instance(), self.state.borrow().packing);
+        self.executor.sleep(packing).await;
+        if self.instance() == instance {
+            let frame = self.workspace_frame(&session);
+            self.say(id, &frame);
         }
     }
 

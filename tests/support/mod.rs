@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite that cannot go on stops")]
 
 pub mod account;
+pub mod bucket;
 pub mod container;
 pub mod executor;
 pub mod port;
@@ -10,6 +11,7 @@ pub mod runtime;
 pub mod script;
 pub mod stage;
 pub mod v1;
+pub mod workspace;
 
 use std::cell::Cell as Shared;
 use std::rc::Rc;
@@ -293,6 +295,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         transcript: "{\"type\":\"user\"}\n",
         sdk_session: Some(&sdk_session(1)),
         frees_key: false,
+        files: None,
     })?;
     Ok(active)
 }

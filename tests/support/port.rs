@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::container::{Scripted, ScriptedBody, problem, text};
 use super::script::Fault;
-use claude_agent_service::agent::{Answer, Body, Call, Container, ContainerError};
+use claude_agent_service::agent::{Answer, Body, Call, Container, ContainerError, Stream};
 
 impl Body for ScriptedBody {
     async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ContainerError> {
         let (container, instance, id, read, cuts) = match self {
             Self::Text(text) => return Ok(text.take().map(String::into_bytes)),
+            Self::Pack(_) => return Err(ContainerError("a pack is not read".to_owned())),
             Self::Frames { container, instance, turn, read, cuts } => (container, instance, turn, read, cuts),
         };
         let mut chunk = Err(ContainerError("the container is gone".to_owned()));
@@ -30,6 +31,11 @@ impl Body for ScriptedBody {
             })
             .await;
         chunk
+    }
+
+    fn into_stream(self) -> Option<Stream> {
+        let Self::Pack(Some(carried)) = self else { return None };
+        Some(Stream::new(u64::try_from(carried.bytes.len()).ok(), carried))
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Step {
     /// A line as it is, without its newline; `N` stands for its number.
     Line(String),
     Wait(Duration),
+    /// A file is written into the turn's folder, or deleted there.
+    Write(String, Option<Vec<u8>>),
     /// Whoever reads the turn's frames is cut off.
     Cut,
     /// The container dies. The platform says so, or goes on saying that it runs.
@@ -36,6 +38,13 @@ impl Script {
     /// `started`, an entry of the transcript, an answer.
     pub fn answer(text: &str) -> Self {
         Self::new([entry("said"), result(text)].map(Step::Frame))
+    }
+
+    /// One that writes files and answers.
+    pub fn writes(files: &[(&str, &str)]) -> Self {
+        let write = |(path, text): &(&str, &str)| Step::Write((*path).to_owned(), Some(text.as_bytes().to_vec()));
+        let answer = [entry("said"), result("done")].map(Step::Frame);
+        Self::new(files.iter().map(write).chain(answer))
     }
 
     /// One that works until it is ended.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::bucket::ScriptedBucket;
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
 use super::{Rusqlite, made_store, session};
@@ -84,6 +85,9 @@ pub struct Stage {
     pub sql: Rusqlite,
     pub store: Store<Rusqlite>,
     pub runtime: StageRuntime,
+    /// Where files are saved, on a stage that saves them.
+    pub bucket: ScriptedBucket,
+    has_bucket: bool,
     account: Rc<StageAccount>,
     vars: Vec<(&'static str, String)>,
 }
@@ -95,20 +99,33 @@ impl Stage {
 
     /// With variables of the configuration.
     pub fn with(vars: &[(&'static str, &str)]) -> Self {
+        Self::made(vars, false)
+    }
+
+    /// With a bucket, and a container that saves files.
+    pub fn with_files(vars: &[(&'static str, &str)]) -> Self {
+        let stage = Self::made(vars, true);
+        stage.container.state.borrow_mut().workspaces_held.saves = true;
+        stage
+    }
+
+    fn made(vars: &[(&'static str, &str)], has_bucket: bool) -> Self {
         let executor = Executor::default();
         let runtime =
             StageRuntime { executor: executor.clone(), uuids: Rc::default(), alarm: Rc::default(), log: Rc::default() };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let account = open(&sql, &container, &runtime, &vars);
+        let bucket = ScriptedBucket::new(&executor);
+        let account = open(&sql, &container, &runtime, &vars, Some(&bucket).filter(|_| has_bucket));
         let store = made_store(sql.clone(), executor.now());
-        Self { executor, container, sql, store, runtime, account, vars }
+        Self { executor, container, sql, store, runtime, bucket, has_bucket, account, vars }
     }
 
     /// The object loses its memory, and everything that it was doing.
     pub fn reset(&mut self) {
         self.executor.drop_object();
-        self.account = open(&self.sql, &self.container, &self.runtime, &self.vars);
+        let bucket = Some(&self.bucket).filter(|_| self.has_bucket);
+        self.account = open(&self.sql, &self.container, &self.runtime, &self.vars, bucket);
     }
 
     pub fn handle(&self, command: Command) -> Result<Response<String>, AccountError> {
@@ -161,6 +178,18 @@ impl Stage {
             answered.replace(Some(turn));
         });
         sent
+    }
+
+    /// When the object wakes next.
+    pub fn alarm(&self) -> Option<Millis> {
+        self.runtime.alarm.get()
+    }
+
+    /// A visit of the directory.
+    pub fn visit(&self) {
+        let Ok(Response::Deferred(visit)) = self.handle(Command::Visit) else { return };
+        self.executor.spawn(Owner::World, async move { drop(visit.await.map_err(|error| error.to_string())) });
+        self.executor.run_ready();
     }
 
     pub fn turn(&self, turn_id: &TurnId) -> Turn {
@@ -235,11 +264,16 @@ fn open(
     container: &Scripted,
     runtime: &StageRuntime,
     vars: &[(&'static str, String)],
+    bucket: Option<&ScriptedBucket>,
 ) -> Rc<StageAccount> {
     let config =
         Config::parse(|name| vars.iter().find(|(var, _)| *var == name).map(|(_, value)| value.clone())).unwrap();
-    let store = made_store(sql.clone(), runtime.now());
-    Rc::new(Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), runtime.clone(), config))
+    let store = Store::open(sql.clone(), runtime.now()).unwrap();
+    let account = Account::new("zoë".parse().unwrap(), store, Agent::new(container.clone()), runtime.clone(), config);
+    Rc::new(match bucket {
+        Some(bucket) => account.with_bucket(Rc::new(bucket.clone())),
+        None => account,
+    })
 }
 
 fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {

@@ -188,6 +188,7 @@ mod tests {
             usage: None,
             num_turns: None,
             duration_ms: None,
+            files: None,
         }
     }
 

@@ -38,16 +38,17 @@ struct Leaving {
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
-    /// Releases the turn's resources in the container. A turn that ended by itself is released with the conversation's next turn.
+    /// Releases the turn's resources in the container: of one that was `deleted`, and of one that does not end by itself because it is
+    /// `stuck`. A turn that ended by itself is released with the conversation's next turn.
     pub(in crate::account) fn clean_up_after(
         self: &Rc<Self>,
         turn: &ActiveTurn,
         progress: &Progress,
         outcome: &Outcome,
-        deleted: bool,
+        (deleted, stuck): (bool, bool),
     ) {
         // Without a result it may still be at work: its process is ended, the next turn resumes from the transcript.
-        let at_work = outcome.result.is_none() && progress.given;
+        let at_work = (outcome.result.is_none() || stuck) && progress.given;
         if !(deleted || at_work) || !self.agent.is_running() {
             return;
         }

@@ -6,14 +6,17 @@ use super::progress::Progress;
 use super::state::{Effect, Signal, State, Stop, step};
 use crate::account::Account;
 use crate::account::command::AccountError;
+use crate::account::files::save::Saved;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
+use crate::domain::file::Unsaved;
 use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnStatus, Usage};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
 use crate::store::turns::{ActiveTurn, LastEvents, TurnEnd};
+use crate::store::workspaces::FilesEnd;
 
 /// How the work on a turn ended.
 pub struct Outcome {
@@ -32,6 +35,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         turn: &ActiveTurn,
         progress: &Progress,
         outcome: &Outcome,
+        saved: Option<&Saved>,
     ) -> Result<(), AccountError> {
         let now = self.runtime.now();
         let calls = self.turns.calls_of(&turn.turn_id);
@@ -44,7 +48,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let told = answer.and_then(|answer| self.turns.number_of_last(&turn.turn_id, &answer.text));
         // An answer that nobody heard as a `message` takes the number of the result that says it, which no event has.
         let last_events = LastEvents { message: told.unwrap_or(progress.last_n), end: progress.last_n + 1 };
-        let stored = self.store.finish(&Finished {
+        let files = saved.map(|saved| self.settle(turn, saved));
+        let is_save = matches!(files, Some(FilesEnd::Save(_)));
+        let mut finished = Finished {
             turn_id: &turn.turn_id,
             end: TurnEnd {
                 status: outcome.status,
@@ -60,8 +66,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             transcript: progress.waiting_transcript(),
             sdk_session: progress.sdk_session.as_ref(),
             frees_key: outcome.code.is_some_and(may_be_sent_again),
-        })?;
-        self.clean_up_after(turn, progress, outcome, stored.is_none());
+            files: files.map(|files| (&turn.session_id, files)),
+        };
+        let stored = match self.store.finish(&finished) {
+            Err(error) if is_save => {
+                self.log_not_saved(turn, Unsaved::StorageUnavailable, &error);
+                finished.files = Some((&turn.session_id, FilesEnd::Unsaved(Unsaved::StorageUnavailable)));
+                self.store.finish(&finished)?
+            }
+            stored => stored?,
+        };
+        // It may be packing its files for ever, and the conversation's next turn would wait for that.
+        let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
+        self.clean_up_after(turn, progress, outcome, (stored.is_none(), stuck));
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.runtime.uuid()));
         self.log_end(&ended, progress, Some(calls.begun));
         self.turns.end(ended, last_events.end);
@@ -148,13 +165,17 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 /// Whether sending the same request again can mend it: its key then makes another turn.
 const fn may_be_sent_again(code: FailureCode) -> bool {
     match code {
-        FailureCode::AtCapacity | FailureCode::ContainerUnavailable | FailureCode::TurnInterrupted => true,
+        FailureCode::AtCapacity
+        | FailureCode::ContainerUnavailable
+        | FailureCode::TurnInterrupted
+        | FailureCode::WorkspaceUnavailable => true,
         FailureCode::AgentFailed
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
         | FailureCode::TurnCancelled
-        | FailureCode::TurnTimeout => false,
+        | FailureCode::TurnTimeout
+        | FailureCode::WorkspaceDamaged => false,
     }
 }
 
@@ -166,6 +187,12 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
         FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
         FailureCode::AtCapacity => "No container is free at the moment. It is safe to send the turn again.",
+        FailureCode::WorkspaceUnavailable => {
+            "The conversation's files cannot be read at the moment. It is safe to send the turn again."
+        }
+        FailureCode::WorkspaceDamaged => {
+            "A part of the conversation's files is gone. DELETE /conversations/{id}/files/ lets the conversation go on without files."
+        }
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
         FailureCode::AgentFailed
         | FailureCode::ModelAuthFailed
@@ -201,5 +228,6 @@ fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
         usage: None,
         num_turns: None,
         duration_ms: None,
+        files: None,
     }
 }

@@ -9,3 +9,5 @@ pub(super) mod progress;
 pub(super) mod run;
 mod state;
 mod submit;
+
+pub(super) use state::Signal;

@@ -44,6 +44,10 @@ pub struct Progress {
     pub given: bool,
     /// The agent server that it was given to last, as it is stored.
     pub instance: Option<String>,
+    /// The SDK's session that it was given to the container with last, if any.
+    pub workspace_of: Option<SdkSession>,
+    /// The SDK's session that it begins, where files of its conversation are in the container before.
+    pub new_session: Option<SdkSession>,
     /// What the container said that it must not say, for the caller.
     pub refused: Option<&'static str>,
     frames_stored: u64,

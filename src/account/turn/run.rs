@@ -18,7 +18,7 @@ use crate::account::Account;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::protocol::Frame;
 use crate::agent::protocol::{FrameBody, TurnResult};
-use crate::agent::{AgentError, Container};
+use crate::agent::{AgentError, Container, Frames};
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
 
@@ -61,8 +61,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         // One that was given to a container before may be at work there.
         progress.given = entry == Entry::Reattach;
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
-        let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut stops).await;
-        if let Err(error) = self.finish(&turn, &progress, &outcome) {
+        let mut rest = None;
+        let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut rest, &mut stops).await;
+        let saved = match rest {
+            Some(frames) => self.save(&turn, &progress, frames).await,
+            None => None,
+        };
+        if let Err(error) = self.finish(&turn, &progress, &outcome, saved.as_ref()) {
             self.give_up(&turn, &error);
         }
     }
@@ -73,12 +78,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         work: Option<TurnWork>,
         entry: Entry,
         progress: &mut Progress,
+        rest: &mut Option<Frames<C::Body>>,
         stops: &mut mpsc::UnboundedReceiver<Stop>,
     ) -> Outcome {
         let started_at = turn.started_at.unwrap_or_else(|| self.runtime.now());
         let left = started_at.plus(self.config.turn_timeout).since(self.runtime.now());
         let mut timer = Box::pin(self.runtime.sleep(left));
-        let mut work = pin!(self.work(turn, work, entry, progress));
+        let mut work = pin!(self.work(turn, work, entry, progress, rest));
         let mut state = State::Running;
         loop {
             let mut result = None;
@@ -116,13 +122,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
     }
 
-    /// Reads a turn's frames until something ends it.
+    /// Reads a turn's frames until something ends it. What follows a result is left in `rest` where files are saved.
     async fn work(
         self: &Rc<Self>,
         turn: &ActiveTurn,
         work: Option<TurnWork>,
         entry: Entry,
         progress: &mut Progress,
+        rest: &mut Option<Frames<C::Body>>,
     ) -> (Signal, Option<Box<TurnResult>>) {
         let opened = match entry {
             Entry::Submit => self.submit(turn, work, progress).await,
@@ -146,12 +153,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     Ok(None) => idle_cuts = 0,
                     Ok(Some(result)) => {
                         let code = result.error.as_ref().map(|error| error.code);
-                        // Deferred: work done now would delay the commit of the end and the response.
-                        let (account, answered) = (Rc::clone(self), self.runtime.sleep(Duration::ZERO));
-                        self.runtime.spawn(async move {
-                            answered.await;
-                            account.agent.read_out(frames).await;
-                        });
+                        if self.files.is_on() {
+                            *rest = Some(frames);
+                        } else {
+                            self.read_out_later(frames);
+                        }
                         return (Signal::Result(result.status, code), Some(result));
                     }
                     Err(NotTaken::Store(error)) => {
@@ -185,6 +191,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
     }
 
+    /// Reads a stream of which nothing more is wanted to its end.
+    pub(in crate::account) fn read_out_later(self: &Rc<Self>, frames: Frames<C::Body>) {
+        // Deferred: work done now would delay the commit of the end and the response.
+        let (account, answered) = (Rc::clone(self), self.runtime.sleep(Duration::ZERO));
+        self.runtime.spawn(async move {
+            answered.await;
+            account.agent.read_out(frames).await;
+        });
+    }
+
     /// Takes one frame; returns the result if it is one.
     fn take(
         &self,
@@ -209,7 +225,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 return Ok(None);
             }
             FrameBody::Result(result) => return Ok(Some(result)),
-            FrameBody::End | FrameBody::Unknown => return Ok(None),
+            FrameBody::Workspace(_) | FrameBody::End | FrameBody::Unknown => return Ok(None),
             FrameBody::Delta(delta) => EventKind::Delta(delta.text),
             FrameBody::Message(message) => EventKind::Message(message.text),
             FrameBody::Tool(tool) => EventKind::Tool(tool),

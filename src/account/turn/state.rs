@@ -43,6 +43,8 @@ pub enum Signal {
     Unavailable,
     /// The platform has no room for another container.
     AtCapacity,
+    /// The conversation's files are not to be had, for this reason.
+    NoFiles(FailureCode),
 }
 
 /// What the caller of [`step`] has to do.
@@ -65,6 +67,9 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
         }
         (State::Queued | State::Running | State::Stopping(_), Signal::AtCapacity) => {
             end((TurnStatus::Failed, Some(FailureCode::AtCapacity)))
+        }
+        (State::Queued | State::Running | State::Stopping(_), Signal::NoFiles(code)) => {
+            end((TurnStatus::Failed, Some(code)))
         }
         (State::Running, Signal::Stop(why)) => (State::Stopping(why), Effect::AskToStop),
         (State::Queued, Signal::Stop(why))
@@ -93,7 +98,9 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 | FailureCode::ModelAuthFailed
                 | FailureCode::ModelFailed
                 | FailureCode::ModelRateLimited
-                | FailureCode::TurnTimeout => TurnStatus::Failed,
+                | FailureCode::TurnTimeout
+                | FailureCode::WorkspaceDamaged
+                | FailureCode::WorkspaceUnavailable => TurnStatus::Failed,
             };
             end((status, Some(code)))
         }
@@ -138,6 +145,7 @@ mod tests {
             Just(Signal::Broken),
             Just(Signal::Unavailable),
             Just(Signal::AtCapacity),
+            Just(Signal::NoFiles(FailureCode::WorkspaceUnavailable)),
         ]
     }
 

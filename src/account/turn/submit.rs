@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::progress::Progress;
 use super::state::Signal;
 use crate::account::Account;
+use crate::account::files::restore::NotRestored;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::{AgentError, BodyChunks, Container, ContainerError, Frames, Readiness, TurnRequest};
 use crate::domain::SessionId;
@@ -13,6 +14,7 @@ use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
+use crate::store::workspaces::Stored;
 
 /// Tries to give a turn to a container that did not take it.
 const SUBMIT_TRIES: u32 = 3;
@@ -22,6 +24,8 @@ pub(in crate::account) const FIRST_ATTACH_PAUSE: Duration = Duration::from_milli
 /// it is full, or a turn of the conversation has not ended there.
 const ROOM_PAUSE: Duration = Duration::from_millis(250);
 const ROOM_TRIES: u32 = 100;
+/// Times that one turn puts its conversation's files into a container: the container may die as often as it is given the turn.
+const RESTORES: u32 = SUBMIT_TRIES + 1;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Gives the turn to the container, starting it and replaying the transcript if that is needed.
@@ -33,7 +37,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<Frames<C::Body>, Signal> {
         let Some(work) = work else { return Err(Signal::Lost) };
         let (mut tries, mut waits) = (0, 0);
-        let mut replay = false;
+        let (mut replay, mut restores) = (false, 0);
         loop {
             let error = match self.try_submit(turn, &work, replay, progress).await {
                 Ok(frames) => return Ok(frames),
@@ -41,6 +45,20 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             };
             match error {
                 SubmitError::Agent(AgentError::TranscriptRequired) if !replay => replay = true,
+                SubmitError::Agent(AgentError::WorkspaceRequired(held)) if restores < RESTORES => {
+                    restores += 1;
+                    if let Err(error) = self.restore_for(turn, progress, held).await {
+                        match error {
+                            NotRestored::Agent(error) if tries < SUBMIT_TRIES => {
+                                tries += 1;
+                                self.agent.suspect();
+                                self.log_turn_problem(turn, "restore_failed", &error);
+                            }
+                            error => return Err(self.no_files(turn, error)),
+                        }
+                    }
+                }
+                SubmitError::Files(error) => return Err(self.no_files(turn, error)),
                 SubmitError::Start(AgentError::Draining)
                 | SubmitError::Agent(AgentError::Draining | AgentError::SessionBusy | AgentError::NoProcess)
                     if waits < ROOM_TRIES =>
@@ -107,6 +125,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         // Deleted while the container started, it is gone.
         let mut sdk_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.sdk_session;
         progress.sdk_session.clone_from(&sdk_session);
+        let stored = self.files_for(turn, busy).await?;
         // What the container holds of a turn that was cut short is not what is stored.
         let forgotten = replay || progress.cold_container || self.cut_short.borrow().contains(&turn.session_id);
         let send_transcript = forgotten && sdk_session.is_some() && self.store.has_transcript(&turn.session_id)?;
@@ -114,14 +133,21 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // A conversation whose first turn left no transcript begins anew.
             sdk_session = None;
         }
+        if sdk_session.is_none() && stored.is_some_and(|stored| stored != Stored::default()) {
+            // Its folder is filled before its session begins.
+            sdk_session = Some(self.session_to_begin(progress)?);
+        }
+        let resume = sdk_session.is_some() && sdk_session != progress.new_session;
+        progress.workspace_of.clone_from(&sdk_session);
         let transcript = send_transcript.then(|| self.transcript(&turn.session_id));
         let request = TurnRequest {
             turn_id: &turn.turn_id,
             sdk_session: sdk_session.as_ref(),
             prompt: &work.prompt,
-            resume: sdk_session.is_some(),
+            resume,
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,
+            workspace: stored.map(|stored| self.wanted_workspace(stored)),
         };
         let instance = self.agent.instance();
         if progress.instance != instance {
@@ -208,6 +234,8 @@ enum SubmitError {
     Agent(AgentError),
     /// The turn or its conversation was deleted.
     Gone,
+    /// The conversation's files are not to be had.
+    Files(NotRestored),
     /// Storage failed.
     Store(StoreError),
 }
@@ -215,6 +243,16 @@ enum SubmitError {
 impl From<AgentError> for SubmitError {
     fn from(error: AgentError) -> Self {
         Self::Agent(error)
+    }
+}
+
+impl From<NotRestored> for SubmitError {
+    fn from(error: NotRestored) -> Self {
+        match error {
+            NotRestored::Agent(error) => Self::Start(error),
+            NotRestored::Store(error) => Self::Store(error),
+            error @ NotRestored::Bucket(..) => Self::Files(error),
+        }
     }
 }
 

@@ -1,0 +1,232 @@
+//! What users see of a workspace: the files of its current version, overlaid with the inbox. A path that waits in the inbox is as it waits
+//! there; one beneath a folder whose deletion waits is gone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::conversations::unreadable;
+use super::inbox::Waiting;
+use super::sql::{Sql, Value};
+use super::{Store, StoreError};
+use crate::domain::{Millis, SessionId};
+use crate::workspace::entry::{Entry, File, Kind};
+use crate::workspace::index::for_each;
+
+/// A file as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// Its path.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was changed last.
+    pub modified_at: Millis,
+    /// Its entity tag, without quotes.
+    pub etag: String,
+    /// Its CRC-32; unknown of an upload that no version holds yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub crc32: Option<u32>,
+    /// Where its bytes are; absent in a listing that does not ask for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content: Option<Content>,
+}
+
+/// Where a file's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// They are the object of this key.
+    Object(String),
+    /// They are in zstd frames of packs, in order: in each from `raw_offset` on, up to 1 MiB.
+    Frames(Vec<FrameRange>),
+}
+
+/// A frame of a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameRange {
+    /// The pack's key.
+    pub key: String,
+    /// Where the frame begins.
+    pub offset: u64,
+    /// Its length.
+    pub length: u64,
+    /// Where the file's bytes begin in what it decompresses to.
+    pub raw_offset: u64,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesPage {
+    /// The current version; 0 if nothing was saved.
+    pub version: u64,
+    /// When it was saved.
+    pub saved_at: Option<Millis>,
+    /// Why the last turn's files are not in it.
+    pub unsaved: Option<String>,
+    /// The files, by their paths' bytes.
+    pub files: Vec<StoredFile>,
+    /// The path behind which the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
+/// Which files a page holds.
+#[derive(Debug, Clone, Copy)]
+pub struct PageOf<'a> {
+    /// What their paths begin with.
+    pub prefix: &'a str,
+    /// They come behind this path; the empty string is before all.
+    pub after: &'a str,
+    /// At most so many.
+    pub limit: usize,
+    /// Whether it tells where their bytes are.
+    pub content: bool,
+}
+
+/// The inbox as it lies over the index.
+struct Overlay(BTreeMap<String, Waiting>);
+
+impl Overlay {
+    fn hides(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+            || path.match_indices('/').any(|(at, _)| path.get(..=at).is_some_and(|folder| self.0.contains_key(folder)))
+    }
+}
+
+impl<S: Sql> Store<S> {
+    /// One page of a conversation's files; none where there is no such conversation.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable part.
+    pub fn files(&self, session_id: &SessionId, page: PageOf<'_>) -> Result<Option<FilesPage>, StoreError> {
+        const HEAD: &str = "select coalesce(version, 0), saved_at, unsaved from conversations left join workspaces using (session_id) \
+             where session_id = +?1";
+        let Some(mut head) = self.sql.first(HEAD, &[Value::Text(session_id.as_str())])? else { return Ok(None) };
+        let overlay = self.overlay(session_id)?;
+        let keys = self.pack_keys(session_id)?;
+        let wanted = |path: &str| path > page.after && path.starts_with(page.prefix);
+        let uploads = overlay.0.values().filter(|waiting| wanted(&waiting.path));
+        let mut files: Vec<StoredFile> = uploads.filter_map(|waiting| uploaded(waiting, page.content)).collect();
+        let mut from_index = 0;
+        let begin = page.after.max(page.prefix);
+        let mut part = match self.part_of(session_id, begin)? {
+            None => self.part_after(session_id, "")?,
+            part => part,
+        };
+        while let Some((first_path, entries)) = part {
+            if from_index > page.limit || (first_path.as_str() > begin && !first_path.starts_with(page.prefix)) {
+                break;
+            }
+            for_each(&entries, |entry| {
+                let Entry { path, kind: Kind::File(file) } = entry else { return Ok(()) };
+                if from_index <= page.limit && wanted(&path) && !overlay.hides(&path) {
+                    from_index += 1;
+                    files.push(packed(path, &file, &keys, page.content)?);
+                }
+                Ok(())
+            })
+            .map_err(|error| unreadable("part", &error))?;
+            part = self.part_after(session_id, &first_path)?;
+        }
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let more = files.len() > page.limit;
+        files.truncate(page.limit);
+        Ok(Some(FilesPage {
+            version: head.count(0)?,
+            saved_at: head.opt_integer(1)?.map(Millis::new),
+            unsaved: head.opt_text(2)?,
+            next: files.last().filter(|_| more).map(|file| file.path.clone()),
+            files,
+        }))
+    }
+
+    /// One file; none where there is none.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable part.
+    pub fn file(&self, session_id: &SessionId, path: &str) -> Result<Option<StoredFile>, StoreError> {
+        let overlay = self.overlay(session_id)?;
+        if let Some(waiting) = overlay.0.get(path) {
+            return Ok(uploaded(waiting, true));
+        }
+        if overlay.hides(path) {
+            return Ok(None);
+        }
+        let Some((_, entries)) = self.part_of(session_id, path)? else { return Ok(None) };
+        let keys = self.pack_keys(session_id)?;
+        let mut found = None;
+        for_each(&entries, |entry| {
+            if let Entry { path: at, kind: Kind::File(file) } = entry
+                && at == path
+            {
+                found = Some(packed(at, &file, &keys, true)?);
+            }
+            Ok(())
+        })
+        .map_err(|error| unreadable("part", &error))?;
+        Ok(found)
+    }
+
+    /// Whether the folder has anything in it.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable part.
+    pub fn has_folder(&self, session_id: &SessionId, folder: &str) -> Result<bool, StoreError> {
+        let page = PageOf { prefix: folder, after: "", limit: 1, content: false };
+        if self.files(session_id, page)?.is_some_and(|page| !page.files.is_empty()) {
+            return Ok(true);
+        }
+        // A folder without files is in the index alone.
+        let overlay = self.overlay(session_id)?;
+        let Some(name) = folder.strip_suffix('/') else { return Ok(false) };
+        if overlay.0.contains_key(folder) || overlay.hides(name) {
+            return Ok(false);
+        }
+        let Some((_, entries)) = self.part_of(session_id, name)? else { return Ok(false) };
+        let mut found = false;
+        for_each(&entries, |entry| {
+            found |= entry.path == name && entry.kind == Kind::Folder;
+            Ok(())
+        })
+        .map_err(|error| unreadable("part", &error))?;
+        Ok(found)
+    }
+
+    fn overlay(&self, session_id: &SessionId) -> Result<Overlay, StoreError> {
+        let waiting = self.inbox_after(session_id, 0)?;
+        Ok(Overlay(waiting.into_iter().map(|waiting| (waiting.path.clone(), waiting)).collect()))
+    }
+
+    fn pack_keys(&self, session_id: &SessionId) -> Result<BTreeMap<u64, String>, StoreError> {
+        Ok(self.current_packs(session_id)?.into_iter().map(|pack| (pack.no, pack.key)).collect())
+    }
+}
+
+fn uploaded(waiting: &Waiting, content: bool) -> Option<StoredFile> {
+    let upload = waiting.upload.as_ref()?;
+    Some(StoredFile {
+        path: waiting.path.clone(),
+        size: upload.size,
+        modified_at: waiting.modified_at,
+        etag: upload.etag.clone(),
+        crc32: None,
+        content: content.then(|| Content::Object(upload.key.clone())),
+    })
+}
+
+fn packed(path: String, file: &File, keys: &BTreeMap<u64, String>, content: bool) -> Result<StoredFile, &'static str> {
+    let frame = |segment: &crate::workspace::entry::Segment| {
+        let key = keys.get(&segment.pack_no).ok_or("a segment lies in a pack that is not stored")?.clone();
+        Ok(FrameRange { key, offset: segment.offset, length: segment.length, raw_offset: segment.raw_offset })
+    };
+    let frames =
+        if content { Some(file.segments.iter().map(frame).collect::<Result<_, &'static str>>()?) } else { None };
+    Ok(StoredFile {
+        path,
+        size: file.size,
+        modified_at: Millis::new(i64::try_from(file.modified_at).unwrap_or(i64::MAX)),
+        etag: file.hash.clone(),
+        crc32: Some(file.crc32),
+        content: frames.map(Content::Frames),
+    })
+}

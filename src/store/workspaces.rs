@@ -1,0 +1,304 @@
+//! Versions of workspaces: what a turn must stand on, what a save writes, and what of it is deleted. Version n is the rows with
+//! `from_version <= n` that have no `to_version` or one above n.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::sql::{Sql, Value};
+use super::{Store, StoreError, integer, json};
+use crate::domain::file::{TurnFiles, Unsaved};
+use crate::domain::{Millis, SessionId};
+use crate::workspace::index::Part;
+
+/// What is stored of a conversation's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stored {
+    /// The current version; 0 if nothing was saved.
+    pub version: u64,
+    /// The last upload or deletion that waits for a turn; 0 if none does.
+    pub inbox: u64,
+}
+
+/// A pack of the current version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pack {
+    /// Its number.
+    pub no: u64,
+    /// Its key in the bucket.
+    pub key: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// A version of a workspace whose packs are in the bucket.
+pub struct Save<'a> {
+    /// The version that it was made from.
+    pub base: u64,
+    /// The last upload or deletion of the inbox that it holds.
+    pub inbox: u64,
+    /// How many files it has.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// The numbers of the stored packs that it goes on using.
+    pub keep: &'a [u64],
+    /// Its new packs.
+    pub packs: &'a [Pack],
+    /// Its whole index.
+    pub parts: Vec<Part<'a>>,
+    /// How many versions are kept, this one included.
+    pub kept_versions: u64,
+    /// What the turn tells once it is committed.
+    pub told: TurnFiles,
+}
+
+/// What the end of a turn stores of its files.
+pub enum FilesEnd<'a> {
+    /// The workspace stays as it is stored.
+    Same,
+    /// It could not be saved.
+    Unsaved(Unsaved),
+    /// A new version.
+    Save(Box<Save<'a>>),
+}
+
+impl<S: Sql> Store<S> {
+    /// What is stored of a conversation's files.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn stored_workspace(&self, session_id: &SessionId) -> Result<Stored, StoreError> {
+        const STORED: &str = "select version, coalesce((select max(seq) from inbox where session_id = +?1), 0) \
+             from workspaces where session_id = +?1";
+        let row = self.sql.first(STORED, &[Value::Text(session_id.as_str())])?;
+        row.map_or(Ok(Stored::default()), |row| Ok(Stored { version: row.count(0)?, inbox: row.count(1)? }))
+    }
+
+    /// The packs of the current version.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn current_packs(&self, session_id: &SessionId) -> Result<Vec<Pack>, StoreError> {
+        const PACKS: &str = "select pack_no, object_key, bytes from workspace_packs \
+             where session_id = +?1 and to_version is null order by pack_no";
+        let rows = self.sql.query(PACKS, &[Value::Text(session_id.as_str())])?;
+        rows.into_iter()
+            .map(|mut row| Ok(Pack { no: row.count(0)?, key: row.text(1)?, bytes: row.count(2)? }))
+            .collect()
+    }
+
+    /// The part of the current index behind the one that begins with `after`, with the path that it begins with; the first where `after` is
+    /// empty, none at the end.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn part_after(&self, session_id: &SessionId, after: &str) -> Result<Option<(String, String)>, StoreError> {
+        const NEXT: &str = "select first_path, entries from workspace_parts \
+             where session_id = +?1 and first_path > ?2 and to_version is null order by first_path limit 1";
+        let row = self.sql.first(NEXT, &[Value::Text(session_id.as_str()), Value::Text(after)])?;
+        row.map(|mut row| Ok((row.text(0)?, row.text(1)?))).transpose()
+    }
+
+    /// The part of the current index in which `path` is, if it is in any.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn part_of(&self, session_id: &SessionId, path: &str) -> Result<Option<(String, String)>, StoreError> {
+        const OF: &str = "select first_path, entries from workspace_parts \
+             where session_id = +?1 and first_path <= ?2 and to_version is null order by first_path desc limit 1";
+        let row = self.sql.first(OF, &[Value::Text(session_id.as_str()), Value::Text(path)])?;
+        row.map(|mut row| Ok((row.text(0)?, row.text(1)?))).transpose()
+    }
+
+    /// Bytes of the account in the bucket that something names: packs, and uploads that no version holds yet.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn files_bytes(&self) -> Result<u64, StoreError> {
+        const BYTES: &str = "select (select coalesce(sum(bytes), 0) from workspace_packs) \
+             + (select coalesce(sum(size), 0) from inbox)";
+        self.sql.first(BYTES, &[])?.map_or(Ok(0), |row| Ok(row.count(0)?))
+    }
+
+    /// Stores what a turn's end says of the files, and returns what the turn tells of them. Belongs into the transaction that ends the turn.
+    pub(super) fn end_files(
+        &self,
+        session_id: &SessionId,
+        end: &FilesEnd<'_>,
+        now: Millis,
+    ) -> Result<TurnFiles, StoreError> {
+        let version = self.stored_workspace(session_id)?.version;
+        let reason = match end {
+            FilesEnd::Same => {
+                self.set_unsaved(session_id, None)?;
+                return Ok(TurnFiles::unchanged(version));
+            }
+            FilesEnd::Unsaved(reason) => *reason,
+            FilesEnd::Save(save) if save.base != version => Unsaved::InvalidSave,
+            FilesEnd::Save(save) if !self.are_doomed(save.packs)? => Unsaved::StorageUnavailable,
+            FilesEnd::Save(save) => {
+                self.commit_save(session_id, save, now)?;
+                return Ok(save.told.clone());
+            }
+        };
+        self.set_unsaved(session_id, Some(reason))?;
+        Ok(TurnFiles::unsaved(version, reason))
+    }
+
+    /// Why the last turn's files are not in the current version; nothing is written where that is known.
+    fn set_unsaved(&self, session_id: &SessionId, reason: Option<Unsaved>) -> Result<(), StoreError> {
+        const CLEAR: &str = "update workspaces set unsaved = null where session_id = +?1 and unsaved is not null";
+        const SET: &str = "insert into workspaces (session_id, unsaved) values (?1, ?2) \
+             on conflict (session_id) do update set unsaved = excluded.unsaved where unsaved is not excluded.unsaved";
+        let id = Value::Text(session_id.as_str());
+        match reason {
+            None => Ok(self.sql.execute(CLEAR, &[id])?),
+            Some(reason) => Ok(self.sql.execute(SET, &[id, Value::Text(reason.as_str())])?),
+        }
+    }
+
+    fn commit_save(&self, session_id: &SessionId, save: &Save<'_>, now: Millis) -> Result<(), StoreError> {
+        const COMMIT: &str = "insert into workspaces (session_id, version, files, bytes, saved_at) values (?1, ?2, ?3, ?4, ?5) \
+             on conflict (session_id) do update set version = excluded.version, files = excluded.files, \
+             bytes = excluded.bytes, saved_at = excluded.saved_at, unsaved = null";
+        let version = save.base + 1;
+        self.replace_parts(session_id, save, version)?;
+        self.replace_packs(session_id, save, version, now)?;
+        self.forget_applied(session_id, save.inbox, now)?;
+        let values = [
+            Value::Text(session_id.as_str()),
+            integer(version),
+            integer(save.files),
+            integer(save.bytes),
+            Value::Integer(now.get()),
+        ];
+        Ok(self.sql.execute(COMMIT, &values)?)
+    }
+
+    /// A part that begins with the same path and has the same entries stays.
+    fn replace_parts(&self, session_id: &SessionId, save: &Save<'_>, version: u64) -> Result<(), StoreError> {
+        const CURRENT: &str = "select first_path from workspace_parts where session_id = +?1 and to_version is null";
+        const SAME: &str = "select 1 from workspace_parts \
+             where session_id = +?1 and first_path = +?2 and to_version is null and entries = +?3";
+        const CLOSE: &str = "update workspace_parts set to_version = ?3 where session_id = +?1 and to_version is null \
+             and first_path in (select value from json_each(?2))";
+        const DELETE: &str = "delete from workspace_parts where session_id = +?1 and to_version is null \
+             and first_path in (select value from json_each(?2))";
+        const ADD: &str = "insert into workspace_parts (session_id, first_path, from_version, entries) \
+             values (?1, ?2, ?3, ?4)";
+        const PRUNE: &str = "delete from workspace_parts where session_id = +?1 and to_version <= ?2";
+        let id = Value::Text(session_id.as_str());
+        let rows = self.sql.query(CURRENT, &[id])?;
+        let mut gone = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<BTreeSet<String>, _>>()?;
+        let mut added = Vec::new();
+        for part in &save.parts {
+            let values = [id, Value::Text(&part.first_path), Value::Text(part.entries)];
+            if gone.contains(&part.first_path) && self.sql.first(SAME, &values)?.is_some() {
+                gone.remove(&part.first_path);
+            } else {
+                added.push(part);
+            }
+        }
+        let oldest = oldest_kept(version, save.kept_versions);
+        if !gone.is_empty() {
+            let paths = json(&gone)?;
+            if oldest == version {
+                self.sql.execute(DELETE, &[id, Value::Text(&paths)])?;
+            } else {
+                self.sql.execute(CLOSE, &[id, Value::Text(&paths), integer(version)])?;
+            }
+        }
+        for part in added {
+            let values = [id, Value::Text(&part.first_path), integer(version), Value::Text(part.entries)];
+            self.sql.execute(ADD, &values)?;
+        }
+        Ok(self.sql.execute(PRUNE, &[id, integer(oldest)])?)
+    }
+
+    fn replace_packs(
+        &self,
+        session_id: &SessionId,
+        save: &Save<'_>,
+        version: u64,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        const CLOSE: &str = "update workspace_packs set to_version = ?3 where session_id = +?1 and to_version is null \
+             and pack_no not in (select value from json_each(?2))";
+        const ADD: &str = "insert into workspace_packs (session_id, pack_no, from_version, object_key, bytes) \
+             values (?1, ?2, ?3, ?4, ?5)";
+        let id = Value::Text(session_id.as_str());
+        self.sql.execute(CLOSE, &[id, Value::Text(&json(&save.keep)?), integer(version)])?;
+        for pack in save.packs {
+            let values = [id, integer(pack.no), integer(version), Value::Text(&pack.key), integer(pack.bytes)];
+            self.sql.execute(ADD, &values)?;
+        }
+        self.forget_doomed(save.packs.iter().map(|pack| pack.key.as_str()))?;
+        self.prune_packs(session_id, oldest_kept(version, save.kept_versions), now)
+    }
+
+    /// Dooms the packs that no version from `oldest` on needs.
+    fn prune_packs(&self, session_id: &SessionId, oldest: u64, now: Millis) -> Result<(), StoreError> {
+        const DOOM: &str = "insert into doomed (object_key, since) select object_key, ?3 from workspace_packs \
+             where session_id = +?1 and to_version <= ?2 on conflict (object_key) do nothing";
+        const PRUNE: &str = "delete from workspace_packs where session_id = +?1 and to_version <= ?2";
+        let values = [Value::Text(session_id.as_str()), integer(oldest), Value::Integer(now.get())];
+        self.sql.execute(DOOM, &values)?;
+        let [id, oldest, _] = values;
+        Ok(self.sql.execute(PRUNE, &[id, oldest])?)
+    }
+
+    /// Empties a workspace and its inbox under a new version, so that every container's copy is stale. Returns whether there was anything.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn empty_workspace(&self, session_id: &SessionId, kept_versions: u64, now: Millis) -> Result<bool, StoreError> {
+        self.transaction(|| {
+            let stored = self.stored_workspace(session_id)?;
+            if stored == Stored::default() {
+                return Ok(false);
+            }
+            let told = TurnFiles::unchanged(stored.version + 1);
+            let nothing = Save {
+                base: stored.version,
+                inbox: stored.inbox,
+                files: 0,
+                bytes: 0,
+                keep: &[],
+                packs: &[],
+                parts: Vec::new(),
+                kept_versions,
+                told,
+            };
+            self.commit_save(session_id, &nothing, now)?;
+            Ok(true)
+        })
+    }
+
+    /// The sizes of a save's packs by their numbers, those that it keeps and its new ones; none where it keeps one that is not stored, or a new
+    /// one has the number of a stored one.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn packs_of_save(
+        &self,
+        session_id: &SessionId,
+        keep: &[u64],
+        new: impl Iterator<Item = (u64, u64)>,
+    ) -> Result<Option<BTreeMap<u64, u64>>, StoreError> {
+        const USED: &str = "select pack_no, bytes, to_version is null from workspace_packs where session_id = +?1";
+        let (mut used, mut current) = (BTreeSet::new(), BTreeMap::new());
+        for row in self.sql.query(USED, &[Value::Text(session_id.as_str())])? {
+            used.insert(row.count(0)?);
+            if row.integer(2)? == 1 {
+                current.insert(row.count(0)?, row.count(1)?);
+            }
+        }
+        let kept = keep.iter().map(|no| Some((*no, *current.get(no)?)));
+        let new = new.map(|(no, bytes)| (!used.contains(&no)).then_some((no, bytes)));
+        Ok(kept.chain(new).collect())
+    }
+}
+
+/// The oldest version that is kept when `version` is the current one.
+const fn oldest_kept(version: u64, kept: u64) -> u64 {
+    version.saturating_sub(kept.saturating_sub(1))
+}
