@@ -17,7 +17,7 @@ const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json"
 const SHELL = join(ROOT, "src/platform/worker.js");
 /** dev/bindgen's output for the compiled Worker: `index.js` and `index_bg.wasm`. */
 const BOUND = join(CARGO_TARGET, "worker");
-const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", "--external:cloudflare:*", `--alias:rust=${join(BOUND, "index.js")}`];
+const BUNDLE_OPTIONS = ["--bundle", "--minify", "--format=esm", "--log-level=warning", "--external:./index_bg.wasm", "--external:cloudflare:*", "--external:node:zlib", `--alias:rust=${join(BOUND, "index.js")}`];
 /**
  * Chosen for the gzipped size: without the functions' names (a panic reports its file and line without them), and without inlining
  * functions that have one caller, which makes the code shorter but 6 % longer when gzipped. The features are those that rustc and

@@ -12,7 +12,7 @@ import { ROOT } from "./tools.mjs";
 
 /** As wrangler counts: what is uploaded, gzipped. A paid plan's limit is 10 MB; what grows beyond this loads more slowly. */
 const MAX_GZIPPED_KIB = 300;
-const BINDINGS = ["env.ACCOUNTS (Account)", "env.DIRECTORY (Directory)"];
+const BINDINGS = ["env.ACCOUNTS (Account)", "env.DIRECTORY (Directory)", "env.FILES"];
 const CONTAINER = `(${join(ROOT, "container/Dockerfile")})`;
 
 export async function dryRun(): Promise<Outcome> {

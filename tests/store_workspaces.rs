@@ -5,9 +5,10 @@
 mod support;
 
 use claude_agent_service::domain::file::{Target, TurnFiles, Unsaved};
+use claude_agent_service::domain::{Content, FrameRange};
 use claude_agent_service::domain::{TurnId, TurnStatus};
 use claude_agent_service::store::Store;
-use claude_agent_service::store::files::{Content, FrameRange, PageOf};
+use claude_agent_service::store::files::PageOf;
 use claude_agent_service::store::inbox::Upload;
 use claude_agent_service::store::sql::Sql;
 use claude_agent_service::store::transactions::Finished;

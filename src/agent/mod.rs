@@ -14,5 +14,5 @@ pub use client::{Agent, TurnRequest};
 pub use error::AgentError;
 pub use frames::Frames;
 pub use options::{RunOptions, SystemPrompt};
-pub use port::{Answer, Body, BodyChunks, Call, Container, ContainerError, Method, Stream};
-pub use start::{Readiness, START_LIMIT};
+pub use port::{Answer, Body, BodyChunks, Call, Container, ContainerError, Stream};
+pub use start::Readiness;

@@ -8,6 +8,7 @@ use super::document::{
 use super::problem::{ApiError, Code};
 use super::{cursor, links};
 use crate::account::command::{AccountError, Reply};
+use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
 use crate::domain::{AccountId, Messages, RequestId, RunId, Turn};
 
@@ -42,7 +43,7 @@ pub const TURN_HEADER: &str = "x-turn-id";
 pub const CACHE_CONTROL: &str = "no-store";
 
 impl<J> Answer<J> {
-    fn new(status: u16, content_type: &'static str, body: Body<J>) -> Self {
+    pub(super) fn new(status: u16, content_type: &'static str, body: Body<J>) -> Self {
         Self { status, content_type, headers: Vec::new(), body }
     }
 
@@ -132,6 +133,10 @@ impl<J> Answer<J> {
             }
             // What ends an `EventSource`, which would ask again for ever.
             Reply::NothingFollows => Self::empty(),
+            // The others are for the Worker, which makes the response of them.
+            Reply::Files(reply) if *reply == FilesReply::Deleted => {
+                Self::json(200, &SuccessJson { success: true, cancelled: None })
+            }
             Reply::Files(reply) => Self::json(200, &reply),
             Reply::Purged(visit) => Self::json(200, &PurgedJson { deleted: visit.deleted, errors: visit.errors }),
             Reply::Visited(visit) => Self::json(200, &visit),

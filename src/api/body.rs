@@ -26,13 +26,20 @@ pub struct Head<'a> {
     pub now: Millis,
 }
 
+/// Refuses a body under a coding.
+pub(super) fn need_no_coding(head: &Head<'_>) -> Result<(), ApiError> {
+    let coding = (head.header)("content-encoding").unwrap_or_default();
+    if coding.is_empty() || coding.eq_ignore_ascii_case("identity") {
+        return Ok(());
+    }
+    let detail = "Send the body as it is, without `Content-Encoding`.";
+    Err(ApiError::new(Code::UnsupportedMediaType, detail))
+}
+
 /// Refuses a body that does not say that it is JSON, or that it is JSON under a coding.
 pub(super) fn need_json(head: &Head<'_>) -> Result<(), ApiError> {
+    need_no_coding(head)?;
     let refused = |detail| Err(ApiError::new(Code::UnsupportedMediaType, detail));
-    let coding = (head.header)("content-encoding").unwrap_or_default();
-    if !(coding.is_empty() || coding.eq_ignore_ascii_case("identity")) {
-        return refused("Send the body as it is, without `Content-Encoding`.");
-    }
     let content_type = (head.header)("content-type").unwrap_or_default();
     let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {

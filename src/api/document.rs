@@ -8,7 +8,8 @@ use super::problem::ApiError;
 use super::problem::Problem;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
-    AccountId, Conversation, Message, Millis, RequestId, Role, RunId, SessionId, Turn, TurnId, TurnStatus, Usage,
+    AccountId, Conversation, Message, Millis, RequestId, Role, RunId, SessionId, Turn, TurnFiles, TurnId, TurnStatus,
+    Usage,
 };
 
 /// The answer to a query whose turn completed, or the refusal that its failure is.
@@ -31,6 +32,7 @@ pub fn outcome(turn: &Turn) -> Result<DoneJson<'_>, ApiError> {
         usage: turn.usage.unwrap_or_default(),
         num_turns: turn.num_turns,
         duration_ms: turn.duration_ms,
+        files: turn.files.as_ref(),
     })
 }
 
@@ -80,6 +82,10 @@ pub struct DoneJson<'a> {
     num_turns: Option<u32>,
     /// How long the agent worked, in milliseconds.
     duration_ms: Option<u64>,
+    /// What became of its files; absent if the deployment saves none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "TurnFiles"))]
+    files: Option<&'a TurnFiles>,
 }
 
 /// A turn in its current state.
@@ -110,6 +116,10 @@ pub(super) struct TurnJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Usage"))]
     usage: Option<Usage>,
+    /// What became of its files; absent if the deployment saves none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "TurnFiles"))]
+    files: Option<&'a TurnFiles>,
 }
 
 impl<'a> TurnJson<'a> {
@@ -127,6 +137,7 @@ impl<'a> TurnJson<'a> {
                 .as_ref()
                 .map(|failure| OwnedProblem { error: failure.into(), request_id: &turn.request_id }),
             usage: turn.usage,
+            files: turn.files.as_ref(),
         }
     }
 }

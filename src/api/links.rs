@@ -22,6 +22,22 @@ pub fn prev(account_id: &AccountId, session_id: &SessionId, first: i64) -> Strin
     format!("</conversations/{id}?accountId={account}&before=msg_{first}>; rel=\"prev\"")
 }
 
+/// The files of a conversation behind the path `after`.
+#[must_use]
+pub fn next_files(account_id: &AccountId, session_id: &SessionId, prefix: &str, limit: u32, after: &str) -> String {
+    let (account, id) = (encoded(account_id.as_str()), encoded(session_id.as_str()));
+    let (prefix, cursor) = (encoded(prefix), encoded(after));
+    format!(
+        "</conversations/{id}/files?accountId={account}&prefix={prefix}&limit={limit}&cursor={cursor}>; rel=\"next\""
+    )
+}
+
+/// `Content-Disposition` (RFC 6266) of a download that gets this name.
+#[must_use]
+pub fn attachment(name: &str) -> String {
+    format!("attachment; filename*=UTF-8''{}", encoded(name))
+}
+
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }

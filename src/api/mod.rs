@@ -7,6 +7,7 @@ pub mod body;
 pub mod cors;
 pub mod cursor;
 pub mod document;
+pub mod files;
 pub mod health;
 pub mod links;
 #[cfg(test)]

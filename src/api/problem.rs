@@ -84,6 +84,7 @@ codes! {
     ObjectReset 503 "object_reset" "The account is being updated";
     TurnInterrupted 503 "turn_interrupted" "The turn was interrupted";
     TurnTimeout 504 "turn_timeout" "The turn took too long";
+    RangeNotSatisfiable 416 "range_not_satisfiable" "The file has no such bytes";
     LengthRequired 411 "length_required" "The body has no length";
     PreconditionFailed 412 "precondition_failed" "The file is another by now";
     StorageFull 413 "storage_full" "No room for more files";

@@ -6,14 +6,16 @@ use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
 use super::cursor;
+use super::files::{self, Conditions, FilesRequest};
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
 use super::start_turn::QueryHead;
 use super::update::UpdateHead;
 use crate::account::command::Command;
+use crate::account::files::command::FilesCommand;
 use crate::config::Config;
-use crate::domain::{AccountId, Page, SearchTerms};
+use crate::domain::{AccountId, Page, SearchTerms, SessionId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;
@@ -27,6 +29,8 @@ pub enum Asked {
     Options(&'static str),
     /// A command to an account's object.
     Command(AccountId, Command),
+    /// The files of a conversation, whose bytes the Worker reads or writes itself.
+    Files(AccountId, SessionId, FilesRequest),
     /// What is known when its body is read.
     WithBody(Pending),
     /// `POST /purge-runs`, by the operator.
@@ -76,6 +80,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     let named = named.map_err(|e| ApiError::new(Code::InvalidAccount, format!("accountId: {}", e.rule())))?;
     let named = named.map(account).transpose()?;
     let about = |command| Ok(Asked::Command(principal.account(named.clone())?, command));
+    let about_files = |session_id, request| Ok(Asked::Files(principal.account(named.clone())?, session_id, request));
     let bodiless = |command| {
         let head = BodilessHead::parse(head, principal.clone(), named.clone(), command);
         Ok(Asked::WithBody(Pending::Bodiless(head)))
@@ -101,6 +106,15 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
                 .map(|id| id.parse().map_err(|e| ApiError::parameter("Last-Event-ID", &format!("{e}"))))
                 .transpose()?;
             about(Command::FollowConversation { session_id, last_event_id })
+        }
+        Route::ListFiles(session_id) => about_files(session_id, FilesRequest::list(head, &target)?),
+        Route::ReadFile(session_id, path) => {
+            about_files(session_id, FilesRequest::Read { path, conditions: Conditions::parse(head) })
+        }
+        Route::UploadFile(session_id, path) => about_files(session_id, FilesRequest::upload(head, path)?),
+        Route::DeleteFiles(session_id, target) => {
+            let ask = FilesCommand::Delete { target, precondition: files::precondition(head)? };
+            bodiless(Command::Files { session_id, ask })
         }
         Route::ReadTurn(turn_id) => about(Command::ReadTurn { turn_id }),
         Route::Prewarm => bodiless(Command::Prewarm),

@@ -3,8 +3,10 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::files::target;
 use super::problem::{ApiError, Code};
-use crate::domain::{SessionId, TurnId};
+use crate::domain::file::Target;
+use crate::domain::{FilePath, SessionId, TurnId};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,22 @@ macro_rules! segment {
     ($name:ident) => {
         concat!("{", stringify!($name), "}")
     };
+    (($name:ident ..)) => {
+        concat!("{", stringify!($name), "}")
+    };
+}
+
+/// A segment of a path as a pattern: a text, the name of one, or the name of all that follow.
+macro_rules! pattern {
+    ($text:literal) => {
+        $text
+    };
+    ($name:ident) => {
+        $name
+    };
+    (($name:ident ..)) => {
+        $name @ ..
+    };
 }
 
 /// What `Allow` says of a method: `HEAD` comes with `GET`.
@@ -63,13 +81,13 @@ macro_rules! allowed {
 macro_rules! routes {
     ($([$($segment:tt),+] {$(
         $(#[doc = $doc:literal])+
-        $method:ident $name:ident $(($arg:ident: $kind:ty = $read:ident))?, $access:ident,
+        $method:ident $name:ident $(($($arg:ident: $kind:ty = $read:ident),+))?, $access:ident,
         refuses [$($code:ident)*], described by $described:ident;
     )+})+) => {
         /// A route with the ids that its path names.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Route {
-            $($($(#[doc = $doc])+ $name $(($kind))?,)+)+
+            $($($(#[doc = $doc])+ $name $(($($kind),+))?,)+)+
         }
 
         /// The table: each path as OpenAPI writes it, and its rows.
@@ -92,10 +110,10 @@ macro_rules! routes {
             pub fn find(method: &str, path: &str) -> Result<Found, ApiError> {
                 let method = if method == "HEAD" { "GET" } else { method };
                 match segments(path)?.as_slice() {
-                    $([$($segment),+] => match method {
+                    $([$(pattern!($segment)),+] => match method {
                         $(stringify!($method) => Ok(Found {
                             access: Access::$access,
-                            route: routes!(@read $name $(($read($arg)))?),
+                            route: routes!(@read $name $(($($read($arg)),+))?),
                         }),)+
                         _ => Err(method_not_allowed(concat!($(allowed!($method),)+ "OPTIONS"))),
                     },)+
@@ -110,7 +128,7 @@ macro_rules! routes {
             #[expect(unused_variables, reason = "the names of ids stand in the patterns")]
             pub fn allow(path: &str) -> Result<&'static str, ApiError> {
                 match segments(path)?.as_slice() {
-                    $([$($segment),+] => Ok(concat!($(allowed!($method),)+ "OPTIONS")),)+
+                    $([$(pattern!($segment)),+] => Ok(concat!($(allowed!($method),)+ "OPTIONS")),)+
                     _ => Err(ApiError::not_found()),
                 }
             }
@@ -118,6 +136,7 @@ macro_rules! routes {
     };
     (@read $name:ident) => { Ok(Route::$name) };
     (@read $name:ident ($read:expr)) => { $read.map(Route::$name) };
+    (@read $name:ident ($first:expr, $second:expr)) => { $first.and_then(|first| Ok(Route::$name(first, $second?))) };
 }
 
 routes! {
@@ -132,7 +151,7 @@ routes! {
         /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space.
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
-            TurnInterrupted TurnTimeout], described by query;
+            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable], described by query;
     }
     ["conversations"] {
         /// List conversations, most recently accessed first.
@@ -167,6 +186,32 @@ routes! {
         GET FollowConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound],
             described by follow_conversation;
     }
+    ["conversations", session_id, "files"] {
+        /// List a conversation's files, or fetch all of them as a ZIP archive (`Accept: application/zip`).
+        ///
+        /// They are those of the last turn that saved some, with what was uploaded and deleted since. No container is needed.
+        GET ListFiles(session_id: SessionId = session), Account,
+            refuses [InvalidSessionId InvalidParameter NotFound FilesNotConfigured WorkspaceDamaged WorkspaceUnavailable],
+            described by list_files;
+    }
+    ["conversations", session_id, "files", (path ..)] {
+        /// Read a file, or a range of it.
+        GET ReadFile(session_id: SessionId = session, path: FilePath = file), Account,
+            refuses [InvalidSessionId InvalidParameter NotFound PreconditionFailed RangeNotSatisfiable FilesNotConfigured
+            WorkspaceDamaged WorkspaceUnavailable], described by read_file;
+        /// Upload a file. The agent finds it at its next turn.
+        ///
+        /// A conversation that does not exist is created. What a running turn writes to the same path is replaced.
+        PUT UploadFile(session_id: SessionId = session, path: FilePath = file), Account,
+            refuses [InvalidSessionId InvalidParameter RequestTimeout LengthRequired PreconditionFailed BodyTooLarge StorageFull
+            UnsupportedMediaType FilesNotConfigured WorkspaceUnavailable], described by upload_file;
+        /// Delete a file; with a `/` at the end of the path, a folder with everything in it; without a path, all files.
+        ///
+        /// The agent misses it at its next turn.
+        DELETE DeleteFiles(session_id: SessionId = session, path: Target = target), Account,
+            refuses [InvalidSessionId InvalidParameter NotFound PreconditionFailed StorageFull FilesNotConfigured],
+            described by delete_files;
+    }
     ["turns", turn_id] {
         /// Read a turn in its current state.
         GET ReadTurn(turn_id: TurnId = turn), Account, refuses [NotFound], described by read_turn;
@@ -191,10 +236,15 @@ routes! {
     }
 }
 
-/// The segments of a path. No route has an empty one.
+/// The segments of a path. Only behind these is one allowed to be empty: a file's path begins there, which has its own rules.
+const FIXED_SEGMENTS: usize = 3;
+
 fn segments(path: &str) -> Result<Vec<&str>, ApiError> {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    if segments.contains(&"") { Err(ApiError::not_found()) } else { Ok(segments) }
+    if segments.iter().take(FIXED_SEGMENTS).any(|segment| segment.is_empty()) {
+        return Err(ApiError::not_found());
+    }
+    Ok(segments)
 }
 
 fn method_not_allowed(allow: &'static str) -> ApiError {
@@ -206,6 +256,13 @@ fn session(segment: &str) -> Result<SessionId, ApiError> {
     decoded(segment)
         .try_into()
         .map_err(|e: crate::domain::id::BadId| ApiError::new(Code::InvalidSessionId, e.to_string()))
+}
+
+fn file(segments: &[&str]) -> Result<FilePath, ApiError> {
+    match target(segments)? {
+        Target::File(path) => Ok(path),
+        Target::Folder(_) | Target::Everything => Err(ApiError::parameter("path", "a file's, without `/` at its end")),
+    }
 }
 
 /// A turn id that is none names no turn.
@@ -290,9 +347,12 @@ mod tests {
 
     #[test]
     fn every_path_says_its_methods_and_answers_these_and_no_others() {
-        const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT"];
+        const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
         for (path, _) in TABLE {
-            let path = path.replace("{session_id}", "a").replace("{turn_id}", "turn_0123456789abcdef0123456789abcdef");
+            let path = path
+                .replace("{session_id}", "a")
+                .replace("{path}", "a/b")
+                .replace("{turn_id}", "turn_0123456789abcdef0123456789abcdef");
             let path = path.as_str();
             let allow = Route::allow(path).unwrap();
             let answered = METHODS.iter().filter(|method| parse(method, path).is_ok());

@@ -55,6 +55,18 @@ pub fn is_path(path: &str) -> bool {
 #[serde(try_from = "String", into = "String")]
 pub struct FilePath(String);
 
+#[cfg(test)]
+impl schemars::JsonSchema for FilePath {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "FilePath".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        // No segment is empty, `.` or `..`, or has a control character.
+        let pattern = "^(?!\\.{1,2}(/|$))[^/\\u0000-\\u001f\\u007f]{1,255}(/(?!\\.{1,2}(/|$))[^/\\u0000-\\u001f\\u007f]{1,255})*$";
+        schemars::json_schema!({"type": "string", "pattern": pattern, "maxLength": MAX_PATH_BYTES, "description": BadPath.to_string()})
+    }
+}
+
 impl FilePath {
     /// The path as a string.
     #[must_use]
@@ -140,6 +152,7 @@ pub fn is_etag(text: &str) -> bool {
 /// What a turn did to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Change {
     /// It is new.
     Added,
@@ -151,6 +164,7 @@ pub enum Change {
 
 /// A file that a turn changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct ChangedFile {
     /// Its path.
     pub path: FilePath,
@@ -158,12 +172,14 @@ pub struct ChangedFile {
     pub change: Change,
     /// Its size in bytes; absent for one that is gone.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "u64"))]
     pub size: Option<u64>,
 }
 
 /// Why the files of a turn were not saved. Its names are stored and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Unsaved {
     /// The bucket did not take a pack.
     StorageUnavailable,
@@ -202,6 +218,7 @@ impl Unsaved {
 
 /// What a turn tells of its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct TurnFiles {
     /// The version of the workspace that is stored at the turn's end; 0 if none is.
     pub version: u64,
@@ -212,12 +229,14 @@ pub struct TurnFiles {
     pub changed: Vec<ChangedFile>,
     /// How many it changed, if that is more than are listed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "u64"))]
     pub changed_total: Option<u64>,
     /// How many entries of the folder cannot be saved: sockets, devices, unreadable files, names that break the rules.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub skipped: u64,
     /// Why it was not saved.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "Unsaved"))]
     pub reason: Option<Unsaved>,
 }
 

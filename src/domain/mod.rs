@@ -8,6 +8,7 @@ pub mod metadata;
 pub mod options;
 pub mod purge;
 pub mod search;
+pub mod stored_file;
 pub mod time;
 pub mod turn;
 
@@ -18,5 +19,6 @@ pub use metadata::MetadataPatch;
 pub use options::TurnOptions;
 pub use purge::{PurgeOutcome, PurgeRun, Trigger};
 pub use search::SearchTerms;
+pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};

@@ -70,6 +70,8 @@ extern "C" {
     pub fn uploaded(this: &R2Object) -> js_sys::Date;
     #[wasm_bindgen(method, getter)]
     pub fn body(this: &R2Object) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    pub fn etag(this: &R2Object) -> String;
 
     /// A page of a bucket's list.
     pub type R2Objects;
@@ -325,6 +327,25 @@ extern "C" {
     pub fn query(sql: &Sql, statement: &JsString, values: &Array) -> Js<Array>;
     /// A function that makes such a response, and is nothing of Rust's.
     pub fn responder(body: &JsValue, status: u16, content_type: &JsString, cache: &JsString, id: &str) -> Function;
+}
+
+#[wasm_bindgen(module = "/src/platform/files.js", wasm_bindgen_futures = worker::wasm_bindgen_futures)]
+extern "C" {
+    /// The bytes of a stored file (as JSON) from the first number to before the second one, as a stream. It rejects if the bucket does not give
+    /// the beginning.
+    #[wasm_bindgen(catch, js_name = read)]
+    pub async fn read_file(bucket: &R2Bucket, file: &str, start: f64, end: f64) -> Result<JsValue, JsValue>;
+    /// All files of a listing as a ZIP archive: a stream, and a promise that resolves when it has ended. Until then `next_page` is asked for the
+    /// page behind a path.
+    #[wasm_bindgen(catch, js_name = archive)]
+    pub async fn write_archive(
+        bucket: &R2Bucket,
+        first_page: &str,
+        next_page: &Closure<dyn FnMut(String) -> Js>,
+    ) -> Result<JsValue, JsValue>;
+    /// Whether bytes are not what the index says, and will not be at another try.
+    #[wasm_bindgen(js_name = isDamaged)]
+    pub fn is_damaged(error: &JsValue) -> bool;
 }
 
 /// A plain JavaScript object.

@@ -91,14 +91,11 @@ async function writeParts(writer, reader, parts) {
   }
 }
 
-/** Lets `work` write a stream, and cuts it where that fails: a response that has begun has no other way to tell. */
-function written(stream, work) {
+/** Lets `work` write a stream, and cuts it if that fails: a response that has begun has no other way to tell. Resolves when it is over. */
+function write(stream, work) {
   const writer = stream.writable.getWriter();
-  work(writer).then(
-    () => writer.close(),
-    (error) => writer.abort(error),
-  ).catch(() => {});
-  return stream.readable;
+  const ended = work(writer).then(() => writer.close(), (error) => writer.abort(error));
+  return ended.catch(() => {});
 }
 
 /**
@@ -112,7 +109,9 @@ export async function read(bucket, json, start, end) {
   const parts = wanted(file, start, end);
   const reader = new Frames(bucket, parts.map(({ frame }) => frame));
   await reader.fetch();
-  return written(new FixedLengthStream(end - start), (writer) => writeParts(writer, reader, parts));
+  const stream = new FixedLengthStream(end - start);
+  write(stream, (writer) => writeParts(writer, reader, parts));
+  return stream.readable;
 }
 
 const ZIP_VERSION = 45;
@@ -195,15 +194,17 @@ class Zip {
 }
 
 /**
- * All files as one archive. `firstPage` is a page of the listing with the places of the bytes, as the account's object sends it; `nextPage`
- * asks for the one behind a path. Pages of different versions do not go together: the archive is cut.
+ * All files as one archive. `firstPage` is a page of the listing with the places of the bytes, as the account's
+ * object replies with it; `nextPage` asks for the one behind a path. Pages of different versions do not go together: the archive is cut.
+ * Returns the stream and a promise that resolves when it has ended.
  */
 export async function archive(bucket, firstPage, nextPage) {
-  let page = JSON.parse(firstPage);
+  let page = JSON.parse(firstPage).page;
   let reader = new Frames(bucket, page.files.flatMap(({ content }) => content.frames ?? []));
   await reader.fetch();
   const { version } = page;
-  return written(new IdentityTransformStream(), async (writer) => {
+  const stream = new IdentityTransformStream();
+  const ended = write(stream, async (writer) => {
     const zip = new Zip(writer);
     for (;;) {
       for (const file of page.files) {
@@ -214,9 +215,10 @@ export async function archive(bucket, firstPage, nextPage) {
         });
       }
       if (page.next === null) return zip.end();
-      page = JSON.parse(await nextPage(page.next));
+      page = JSON.parse(await nextPage(page.next)).page;
       if (page.version !== version) throw new Error("the files changed while the archive was written");
       reader = new Frames(bucket, page.files.flatMap(({ content }) => content.frames ?? []));
     }
   });
+  return [stream.readable, ended];
 }

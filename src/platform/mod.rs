@@ -4,6 +4,7 @@ mod account_do;
 mod bindings;
 mod container;
 mod directory_do;
+mod files;
 mod gateway_entrypoint;
 mod http;
 mod interned;

@@ -13,7 +13,7 @@ use crate::agent::Stream;
 use crate::workspace::port::{Asked, Bucket, BucketError, Found};
 
 /// The binding's name.
-const BINDING: &str = "FILES";
+pub const BINDING: &str = "FILES";
 
 /// The bucket, as one object uses it.
 pub struct ObjectBucket {

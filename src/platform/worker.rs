@@ -9,6 +9,7 @@ use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
+use super::files::FilesCall;
 use super::{http, panic_guard, purge_cron, runtime, stub, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::problem::ApiError;
@@ -87,6 +88,11 @@ fn answer(
                 Err(error) => http::refusal(&error, &request_id),
             }
         }),
+        Ok(Asked::Files(account_id, session_id, asked)) => {
+            let is_head = request.method() == "HEAD";
+            let call = FilesCall::new(env, account_id, session_id, request_id.clone());
+            http::later(&request_id, call.respond(asked, request, is_head))
+        }
         Ok(Asked::StartPurgeRun) => {
             http::later(&request_id.clone(), async move { purge_cron::start_run(&env, &config, &request_id).await })
         }
@@ -101,7 +107,12 @@ fn answer(
 fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Command) -> Js<Promise> {
     let envelope = Envelope::new(request_id, command);
     let answer = stub::send(env, account_id, &envelope)?;
-    Ok(UNREACHABLE.with(|unreachable| or_answer(&answer, unreachable, envelope.request_id.as_str())))
+    Ok(or_unreachable(&answer, &envelope.request_id))
+}
+
+/// The object's response, or the refusal that there is none.
+pub fn or_unreachable(answer: &Promise, request_id: &RequestId) -> Promise {
+    UNREACHABLE.with(|unreachable| or_answer(answer, unreachable, request_id.as_str()))
 }
 
 /// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.

@@ -31,6 +31,7 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   object_reset: [503, "The account is being updated"],
   turn_interrupted: [503, "The turn was interrupted"],
   turn_timeout: [504, "The turn took too long"],
+  range_not_satisfiable: [416, "The file has no such bytes"],
   length_required: [411, "The body has no length"],
   precondition_failed: [412, "The file is another by now"],
   storage_full: [413, "No room for more files"],

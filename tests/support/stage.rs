@@ -116,8 +116,8 @@ impl Stage {
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let bucket = ScriptedBucket::new(&executor);
-        let account = open(&sql, &container, &runtime, &vars, Some(&bucket).filter(|_| has_bucket));
         let store = made_store(sql.clone(), executor.now());
+        let account = open(&sql, &container, &runtime, &vars, Some(&bucket).filter(|_| has_bucket));
         Self { executor, container, sql, store, runtime, bucket, has_bucket, account, vars }
     }
 

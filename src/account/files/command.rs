@@ -3,9 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::FilePath;
 use crate::domain::file::Target;
-use crate::store::files::{FilesPage, StoredFile};
+use crate::domain::{FilePath, FilesPage, StoredFile};
 
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Code, Problem};
 use super::route::{Access, Row, TABLE};
-use crate::domain::{AccountId, SessionId, TurnId};
+use crate::domain::{AccountId, FilePath, SessionId, TurnId};
 
 /// The schemas that the document names, in two contracts: what is sent has all its fields, what is taken may leave some out.
 pub(super) struct Schemas {
@@ -59,10 +59,9 @@ pub(super) struct Described {
 }
 
 /// A request's body.
-struct Body {
-    schema: Schema,
-    example: Value,
-    required: bool,
+enum Body {
+    Json { schema: Schema, example: Value, required: bool },
+    Bytes,
 }
 
 /// A response that is no refusal.
@@ -88,6 +87,8 @@ const ENDS_OF_TURNS: &[Code] = &[
     Code::ContainerUnavailable,
     Code::TurnInterrupted,
     Code::TurnTimeout,
+    Code::WorkspaceDamaged,
+    Code::WorkspaceUnavailable,
 ];
 
 impl Access {
@@ -121,6 +122,11 @@ const HEADERS: &[(&str, &str)] = &[
         "Server-Timing",
         "How long the turn waited (`queue`), ran (`agent`) and took in total (`total`), in milliseconds.",
     ),
+    ("ETag", "The file's entity tag."),
+    ("Accept-Ranges", "`bytes`."),
+    ("Content-Range", "Which bytes of the file follow, if a range was asked for."),
+    ("Content-Disposition", "`attachment`, with the file's name."),
+    ("Content-Security-Policy", "`sandbox`: a browser that opens the file runs nothing of it."),
     ("Retry-After", "Seconds after which it makes sense to send the request again."),
     ("WWW-Authenticate", "`Bearer`."),
 ];
@@ -170,6 +176,7 @@ fn parameters(path: &str, access: Access, schemas: &mut Schemas) -> Vec<Value> {
         let schema = match name {
             "session_id" => schemas.taken::<SessionId>(),
             "turn_id" => schemas.taken::<TurnId>(),
+            "path" => schemas.taken::<FilePath>(),
             other => panic!("what is {{{other}}}?"),
         };
         parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
@@ -199,7 +206,7 @@ fn operation_id(name: &str) -> String {
 
 fn operation(path: &str, row: &Row, schemas: &mut Schemas) -> Value {
     let Described { parameters: own, body, responses } = (row.described)(schemas);
-    let mut all = refusals(row, body.is_some(), schemas);
+    let mut all = refusals(row, matches!(body, Some(Body::Json { .. })), schemas);
     for Response { status, description, content, headers: names, links } in responses {
         let mut response = json!({"description": description, "headers": headers(names)});
         for (name, value) in [("content", content), ("links", links)] {
@@ -223,9 +230,13 @@ fn operation(path: &str, row: &Row, schemas: &mut Schemas) -> Value {
     if !description.is_empty() {
         operation["description"] = description.join(" ").into();
     }
-    if let Some(Body { schema, example, required }) = body {
-        let content = json!({"schema": schema, "examples": {"one": {"value": example}}});
-        operation["requestBody"] = json!({"required": required, "content": {"application/json": content}});
+    match body {
+        None => {}
+        Some(Body::Json { schema, example, required }) => {
+            let content = json!({"schema": schema, "examples": {"one": {"value": example}}});
+            operation["requestBody"] = json!({"required": required, "content": {"application/json": content}});
+        }
+        Some(Body::Bytes) => operation["requestBody"] = json!({"required": true, "content": {"*/*": {}}}),
     }
     operation
 }

@@ -5,14 +5,16 @@ use serde_json::{Value, json};
 use super::super::document::{
     AcceptedJson, ConversationJson, DoneJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
 };
+use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::schemas::{
     AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, server_sent_event,
 };
 use super::{Body, Described, Response, Schemas};
+use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;
-use crate::domain::{IdempotencyKey, PurgeRun};
+use crate::domain::{FilePath, IdempotencyKey, PurgeRun};
 use schemars::{JsonSchema, Schema};
 
 const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
@@ -49,8 +51,11 @@ fn only(response: Response) -> Described {
 
 /// An operation that changes something and needs no body; one that is there may name the account.
 fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
-    let body =
-        Body { schema: schemas.taken::<AccountSelection>(), example: json!({"accountId": "acme"}), required: false };
+    let body = Body::Json {
+        schema: schemas.taken::<AccountSelection>(),
+        example: json!({"accountId": "acme"}),
+        required: false,
+    };
     Described { body: Some(body), ..only(response) }
 }
 
@@ -101,7 +106,7 @@ pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
             parameter("header", "Idempotency-Key", &key, "The same request sent twice with the same key runs once."),
             parameter("header", "Prefer", &json!({"type": "string"}), "`respond-async`: respond at once with 202."),
         ],
-        body: Some(Body {
+        body: Some(Body::Json {
             schema: schemas.taken::<QueryRequest>(),
             example: json!({"query": "What is 2+2?", "session_id": "sums"}),
             required: true,
@@ -156,7 +161,7 @@ pub(in crate::api) fn update_conversation(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<ConversationJson<'static>>();
     let example = json!({"title": "Sums", "metadata": {"team": "blue"}});
     Described {
-        body: Some(Body { schema: schemas.taken::<ConversationChange>(), example, required: true }),
+        body: Some(Body::Json { schema: schemas.taken::<ConversationChange>(), example, required: true }),
         ..only(responds(200, "The changed conversation, without its messages.", &schema, conversation()))
     }
 }
@@ -184,6 +189,71 @@ pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {
         body: None,
         responses: vec![events, nothing("The client has seen the turn's last event.")],
     }
+}
+
+fn header(name: &str, description: &str) -> Value {
+    parameter("header", name, &json!({"type": "string"}), description)
+}
+
+pub(in crate::api) fn list_files(schemas: &mut Schemas) -> Described {
+    let example = json!({"version": 3, "saved_at": 1_795_346_575_610_i64, "unsaved": null, "files": [
+        {"path": "report/sums.md", "size": 1_204, "modified_at": 1_795_346_575_601_i64, "etag": "ungWv48Bz-pBQUDeXa4iIg"}]});
+    let mut page = responds(200, "A page of files; or all of them.", &schemas.sent::<FilesJson<'static>>(), example);
+    page.content["application/zip"] = json!({});
+    let limit =
+        json!({"type": "integer", "minimum": 1, "maximum": MAX_FILES_PER_PAGE, "default": files::DEFAULT_LIMIT});
+    let prefix = json!({"type": "string", "maxLength": MAX_PATH_BYTES});
+    let cursor = schemas.taken::<FilePath>().to_value();
+    Described {
+        parameters: vec![
+            parameter("query", "prefix", &prefix, "Only files whose path begins with it."),
+            parameter("query", "limit", &limit, "Most files of a page."),
+            parameter("query", "cursor", &cursor, "Where the page starts; from a `Link` header."),
+        ],
+        body: None,
+        responses: vec![page.with_headers(&["Link", "Content-Disposition"])],
+    }
+}
+
+pub(in crate::api) fn read_file(_: &mut Schemas) -> Described {
+    let bytes = |status, description| Response {
+        status,
+        description,
+        content: json!({"*/*": {}}),
+        headers: &["ETag", "Accept-Ranges", "Content-Range", "Content-Disposition", "Content-Security-Policy"],
+        links: Value::Null,
+    };
+    let unchanged =
+        Response { status: 304, headers: &["ETag", "Accept-Ranges"], ..nothing("The client has the file.") };
+    Described {
+        parameters: vec![
+            header("Range", "`bytes=<first>-<last>`, `bytes=<first>-` or `bytes=-<count>`."),
+            header("If-Range", "Send the range only of the file with this entity tag."),
+            header("If-Match", "Entity tags of which the file must have one."),
+            header("If-None-Match", "Entity tags of files that the client has."),
+        ],
+        body: None,
+        responses: vec![bytes(200, "The file."), bytes(206, "The range of the file."), unchanged],
+    }
+}
+
+pub(in crate::api) fn upload_file(schemas: &mut Schemas) -> Described {
+    let example = json!({"path": "data/table.csv", "size": 52_114, "etag": "0f343b0931126a20f133d67c2b018a3b"});
+    let uploaded = responds(200, "The file is stored.", &schemas.sent::<UploadedJson<'static>>(), example);
+    Described {
+        parameters: vec![
+            header("If-Match", "Entity tags of which the file that is there must have one."),
+            header("If-None-Match", "`*`: there must be no file."),
+        ],
+        body: Some(Body::Bytes),
+        responses: vec![uploaded.with_headers(&["ETag"])],
+    }
+}
+
+pub(in crate::api) fn delete_files(schemas: &mut Schemas) -> Described {
+    let schema = schemas.sent::<SuccessJson>();
+    let described = bodiless(schemas, responds(200, "They are gone.", &schema, json!({"success": true})));
+    Described { parameters: vec![header("If-Match", "Entity tags of which the file must have one.")], ..described }
 }
 
 pub(in crate::api) fn read_turn(schemas: &mut Schemas) -> Described {

@@ -1,0 +1,197 @@
+//! Files between clients and the bucket. The account's object says where bytes are and what may be stored; the Worker moves them, so that they
+//! pass neither the object nor this program's memory (`files.js`).
+
+use std::rc::Rc;
+
+use worker::Env;
+use worker::js_sys::{Array, Promise, Reflect};
+use worker::wasm_bindgen::closure::Closure;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys;
+
+use super::bindings::{self, Js, R2Bucket, R2Object, thrown};
+use super::{http, r2, runtime, stub};
+use crate::account::command::{Command, Envelope};
+use crate::account::files::command::{FilesCommand, FilesReply};
+use crate::api::answer::{Answer, Body};
+use crate::api::files::{self, FilesRequest, Selection};
+use crate::api::problem::{ApiError, Code};
+use crate::domain::file::MAX_FILES_PER_PAGE;
+use crate::domain::{AccountId, FilePath, RequestId, SessionId, StoredFile};
+use crate::log::{Level, Line};
+
+/// One request about the files of a conversation.
+pub struct FilesCall {
+    env: Env,
+    account_id: AccountId,
+    session_id: SessionId,
+    request_id: RequestId,
+}
+
+/// Why there is no response yet: the object's own refusal, or ours.
+enum Refused {
+    ByObject(web_sys::Response),
+    ByUs(ApiError),
+    Broken(JsValue),
+}
+
+impl From<JsValue> for Refused {
+    fn from(error: JsValue) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        Self::ByUs(error)
+    }
+}
+
+type Replied<T> = Result<T, Refused>;
+
+impl FilesCall {
+    /// A request about the files of this conversation.
+    pub fn new(env: Env, account_id: AccountId, session_id: SessionId, request_id: RequestId) -> Self {
+        Self { env, account_id, session_id, request_id }
+    }
+
+    /// Responds to it. `is_head` says that the body is not wanted.
+    pub async fn respond(self, asked: FilesRequest, request: web_sys::Request, is_head: bool) -> Js {
+        let call = Rc::new(self);
+        let answered = match asked {
+            FilesRequest::List(list) => call.list(&list).await,
+            FilesRequest::Archive => Rc::clone(&call).archive(is_head).await,
+            FilesRequest::Read { path, conditions } => call.read(path, &conditions, is_head).await,
+            FilesRequest::Upload { path, size, precondition } => {
+                let begin = FilesCommand::BeginUpload { path: path.clone(), size, precondition: precondition.clone() };
+                let commit = |key, etag| FilesCommand::CommitUpload { path, key, size, etag, precondition };
+                call.upload(begin, commit, &request).await
+            }
+        };
+        match answered {
+            Ok(answer) => http::response(answer, &call.request_id),
+            Err(Refused::ByObject(response)) => Ok(response.into()),
+            Err(Refused::ByUs(error)) => http::refusal(&error, &call.request_id),
+            Err(Refused::Broken(error)) => Err(error),
+        }
+    }
+
+    async fn list(&self, asked: &files::ListFiles) -> Replied<Answer<JsValue>> {
+        let files::ListFiles { prefix, after, limit } = asked;
+        let list = FilesCommand::List { prefix: prefix.clone(), after: after.clone(), limit: *limit, content: false };
+        match self.ask(list).await?.1 {
+            FilesReply::Page(page) => Ok(files::listing(&page, asked, &self.account_id, &self.session_id)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn read(&self, path: FilePath, conditions: &files::Conditions, is_head: bool) -> Replied<Answer<JsValue>> {
+        let file = match self.ask(FilesCommand::Find { path }).await?.1 {
+            FilesReply::File(file) => file,
+            other => return Err(unexpected(&other)),
+        };
+        let selection = conditions.select(&file.etag, file.size)?;
+        let (start, end) = match selection {
+            Selection::Whole => (0, file.size),
+            Selection::Part(start, end) => (start, end),
+            Selection::NotModified => (0, 0),
+        };
+        let body = if is_head || start == end { Body::Nothing } else { self.bytes(&file, start, end).await? };
+        Ok(files::file(&file, selection, body))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a file has fewer than 2^53 bytes")]
+    async fn bytes(&self, file: &StoredFile, start: u64, end: u64) -> Replied<Body<JsValue>> {
+        let json = serde_json::to_string(file).map_err(|e| JsValue::from_str(&e.to_string()))?;
+        let bucket = self.bucket()?;
+        let read = bindings::read_file(&bucket, &json, start as f64, end as f64).await;
+        Ok(Body::Document(read.map_err(|error| self.unread(&error))?))
+    }
+
+    async fn archive(self: Rc<Self>, is_head: bool) -> Replied<Answer<JsValue>> {
+        let (page, reply) = self.page(None).await?;
+        let FilesReply::Page(_) = reply else { return Err(unexpected(&reply)) };
+        if is_head {
+            return Ok(files::archive(&self.session_id, Body::Nothing));
+        }
+        let call = Rc::clone(&self);
+        let next: Closure<dyn FnMut(String) -> Js> = Closure::new(move |after| {
+            let call = Rc::clone(&call);
+            http::later(&call.request_id.clone(), async move {
+                let page = call.page(Some(after)).await.map_err(|_| JsValue::from_str("the next page was refused"))?;
+                Ok(JsValue::from_str(&page.0))
+            })
+        });
+        let bucket = self.bucket()?;
+        let written = bindings::write_archive(&bucket, &page, &next).await.map_err(|error| self.unread(&error))?;
+        let written: Array = written.unchecked_into();
+        let (stream, done) = (written.get(0), written.get(1).unchecked_into::<Promise>());
+        runtime::spawn(async move {
+            // It does not reject: what goes wrong cuts the body.
+            drop(JsFuture::from(done).await);
+            drop(next);
+        });
+        Ok(files::archive(&self.session_id, Body::Document(stream)))
+    }
+
+    async fn page(&self, after: Option<String>) -> Replied<(String, FilesReply)> {
+        let (prefix, limit) = (String::new(), MAX_FILES_PER_PAGE);
+        self.ask(FilesCommand::List { prefix, after, limit, content: true }).await
+    }
+
+    async fn upload(
+        &self,
+        begin: FilesCommand,
+        commit: impl FnOnce(String, String) -> FilesCommand,
+        request: &web_sys::Request,
+    ) -> Replied<Answer<JsValue>> {
+        let key = match self.ask(begin).await?.1 {
+            FilesReply::Upload { key } => key,
+            other => return Err(unexpected(&other)),
+        };
+        let put = self.bucket()?.put(&key, &request.body().map_or_else(|| JsValue::from_str(""), JsValue::from));
+        let stored = JsFuture::from(put?).await.map_err(|error| self.unread(&error))?;
+        let etag = stored.unchecked_ref::<R2Object>().etag();
+        match self.ask(commit(key, etag)).await?.1 {
+            FilesReply::Uploaded { path, size, etag } => Ok(files::uploaded(&path, size, &etag)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn bucket(&self) -> Replied<R2Bucket> {
+        let bucket = Reflect::get(&self.env, &r2::BINDING.into())?;
+        Ok(bucket.unchecked_into())
+    }
+
+    /// The refusal of bytes that the bucket did not take or give; the log says why.
+    fn unread(&self, error: &JsValue) -> Refused {
+        let why = thrown(error);
+        let (event, request_id) = ("bytes_not_moved", Some(&self.request_id));
+        runtime::log(Level::Error, &Line { event, request_id, error: Some(&why), ..Line::default() });
+        Refused::ByUs(if bindings::is_damaged(error) {
+            ApiError::new(Code::WorkspaceDamaged, "Bytes of the file are missing from the bucket. Delete or upload it.")
+        } else {
+            ApiError::new(Code::WorkspaceUnavailable, "The bucket did not answer. Send the request again.")
+        })
+    }
+
+    /// Asks the account's object, and returns the reply also as it was sent: a page's inner JSON is what `files.js` reads.
+    async fn ask(&self, ask: FilesCommand) -> Replied<(String, FilesReply)> {
+        let command = Command::Files { session_id: self.session_id.clone(), ask };
+        let envelope = Envelope::new(self.request_id.clone(), command);
+        let sent = stub::send(&self.env, &self.account_id, &envelope)?;
+        let answer = JsFuture::from(super::worker::or_unreachable(&sent, &self.request_id)).await?;
+        let response: web_sys::Response = answer.unchecked_into();
+        if response.status() != 200 {
+            return Err(Refused::ByObject(response));
+        }
+        let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+        let reply = serde_json::from_str(&text).map_err(|e| JsValue::from_str(&e.to_string()))?;
+        Ok((text, reply))
+    }
+}
+
+fn unexpected(reply: &FilesReply) -> Refused {
+    Refused::Broken(JsValue::from_str(&format!("an object of another version replied {reply:?}")))
+}
