@@ -216,7 +216,7 @@ fn run(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_stored_version_is_whole_and_nothing_is_left_over_one_turn_at_a_time(ops in prop::collection::vec(op(), 1..30)) {
