@@ -117,8 +117,8 @@ fn a_conversation_may_begin_with_uploads() {
     assert_eq!(writes(&stage, &[("out.txt", "done")]), "completed");
     assert_eq!(folder(&stage), owned(&[("out.txt", "done"), ("plan.md", "do it")]));
     assert_eq!(writes(&stage, &[]), "completed");
-    let inside = stage.container.state.borrow();
-    assert!(inside.begun[0].1 == inside.begun[1].1, "it goes on in the session that was filled");
+    let seen = stage.container.state.borrow();
+    assert!(seen.begun[0].1 == seen.begun[1].1, "it goes on in the session that was filled");
 }
 
 #[test]

@@ -242,6 +242,10 @@ impl Stage {
 
     /// Turns that are stored as queued or running.
     pub fn active(&self) -> Vec<String> {
+        // An account that is left empty has no table.
+        if self.sql.texts("select 1 from sqlite_schema where name = 'turns'").is_empty() {
+            return Vec::new();
+        }
         self.sql.texts("select turn_id from turns where finished_at is null")
     }
 

@@ -52,6 +52,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let upload = Upload { key: key.clone(), size: *size, etag: etag.clone() };
                 let expired_at = now.minus(DOOMED_GRACE);
                 let committed = self.store.commit_upload(session_id, path, &upload, expired_at, now)?;
+                self.store.touch(session_id, now)?;
                 self.register_soon()?;
                 self.set_alarm()?;
                 if !committed {
@@ -61,6 +62,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             FilesCommand::Delete { target, precondition } => {
                 self.delete_files(session_id, target, precondition, now)?;
+                self.store.touch(session_id, now)?;
                 self.set_alarm()?;
                 FilesReply::Deleted
             }
