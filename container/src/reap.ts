@@ -38,7 +38,8 @@ export async function killMarked(mark: string, uid?: number): Promise<number> {
   return killed.size;
 }
 
-async function marked(mark: string, uid: number | undefined): Promise<number[]> {
+/** The processes that carry the mark or are the user's. */
+export async function marked(mark: string, uid: number | undefined): Promise<number[]> {
   const names = await readdir("/proc").catch(() => []);
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number);
   const hits = await Promise.all(pids.map(async (pid) => (uid !== undefined && (await belongsTo(pid, uid))) || carries(pid, `${MARK}=${mark}`)));

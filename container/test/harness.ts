@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Model } from "../../dev/model/server.ts";
 import type { Entry, Frame, ResultFrame } from "../src/frames.ts";
+import type { WorkspaceWanted } from "../src/workspace/terms.ts";
 
 export type Numbered = Frame & { n: number };
 export type LogLine = { event: string; [field: string]: unknown };
@@ -24,6 +25,7 @@ export type Body = {
   resume?: boolean;
   options?: Record<string, unknown>;
   transcript?: TranscriptLine[];
+  workspace?: Partial<WorkspaceWanted>;
 };
 export type TranscriptLine = { subpath: string | null; entry: Entry };
 
@@ -71,7 +73,7 @@ export class Agent {
     return fetch(`${this.url}${path}`, { method });
   }
 
-  async health(): Promise<{ status: string; instance: string; protocol: number; sdk_version: string; running: number; turns: string[]; warm: number }> {
+  async health(): Promise<{ status: string; instance: string; protocol: number; features: string[]; sdk_version: string; running: number; turns: string[]; warm: number }> {
     return (await (await this.call("GET", "/healthz")).json()) as Awaited<ReturnType<Agent["health"]>>;
   }
 

@@ -3,7 +3,7 @@
  */
 import { closeSync, fchmodSync, openSync, readSync, writeSync } from "node:fs";
 import { SEGMENT_BYTES } from "./limits.ts";
-import { NotThere } from "./tree.ts";
+import { NotThere } from "./folder.ts";
 import type { Tree } from "./tree.ts";
 
 const FILE_MODE = 0o644;

@@ -10,6 +10,7 @@ const MAX_QUEUED_JOBS = 256;
 /** 50,000 files take about a third of it. */
 const MAX_OLD_SPACE_MB = 192;
 const MAX_YOUNG_SPACE_MB = 32;
+const OUT_OF_TIME = "out_of_time";
 
 /** The job was not done. `code` is an error's of the file system, or one of our own. */
 export class JobFailed extends Error {
@@ -21,39 +22,42 @@ export class JobFailed extends Error {
   }
 }
 
-type Queued = { job: Job; limitMs: number; resolve: (answer: Answers[Job["kind"]]) => void; reject: (error: JobFailed) => void };
+type Queued = { job: Job; timer: NodeJS.Timeout; resolve: (answer: Answers[Job["kind"]]) => void; reject: (error: JobFailed) => void };
 
 export class Jobs {
   readonly #queue: Queued[] = [];
   #worker: Worker | undefined;
   #running: Queued | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
-  /** The time counts from when it begins. Jobs are done in the order in which they are asked for. */
+  /** Jobs are done in the order in which they are asked for. The time counts from now on. */
   run<K extends Job["kind"]>(job: Extract<Job, { kind: K }>, limitMs: number): Promise<Answers[K]> {
     return new Promise((resolve, reject) => {
       if (this.#queue.length >= MAX_QUEUED_JOBS) return reject(new JobFailed("busy"));
-      this.#queue.push({ job, limitMs, resolve: resolve as Queued["resolve"], reject });
+      const timer = setTimeout(() => this.#expire(queued), limitMs).unref();
+      const queued: Queued = { job, timer, resolve: resolve as Queued["resolve"], reject };
+      this.#queue.push(queued);
       this.#next();
     });
   }
 
   #next(): void {
     if (this.#running !== undefined) return;
-    const running = this.#queue.shift();
-    if (running === undefined) return;
-    this.#running = running;
-    const worker = (this.#worker ??= this.#started());
-    this.#timer = setTimeout(() => this.#end(worker, "out_of_time"), running.limitMs).unref();
-    worker.postMessage(running.job);
+    this.#running = this.#queue.shift();
+    if (this.#running !== undefined) (this.#worker ??= this.#started()).postMessage(this.#running.job);
   }
 
   #settle(settle: (queued: Queued) => void): void {
-    clearTimeout(this.#timer);
     const running = this.#running;
     this.#running = undefined;
+    clearTimeout(running?.timer);
     if (running !== undefined) settle(running);
     this.#next();
+  }
+
+  #expire(queued: Queued): void {
+    if (queued === this.#running) return this.#end(this.#worker, OUT_OF_TIME);
+    this.#queue.splice(this.#queue.indexOf(queued), 1);
+    queued.reject(new JobFailed(OUT_OF_TIME));
   }
 
   #started(): Worker {
@@ -73,8 +77,8 @@ export class Jobs {
   }
 
   /** The next job begins when nothing of this one runs any more. */
-  #end(worker: Worker, cause: string): void {
-    if (worker !== this.#worker) return;
+  #end(worker: Worker | undefined, cause: string): void {
+    if (worker === undefined || worker !== this.#worker) return;
     this.#worker = undefined;
     void worker.terminate().then(() => this.#settle(({ reject }) => reject(new JobFailed(cause))));
   }

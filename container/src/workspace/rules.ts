@@ -5,7 +5,7 @@
 import { closeSync, readSync } from "node:fs";
 import ignore from "ignore";
 import { MAX_IGNORE_BYTES } from "./limits.ts";
-import { NotThere } from "./tree.ts";
+import { NotThere } from "./folder.ts";
 import type { Tree } from "./tree.ts";
 
 const IGNORE_FILE = ".agentignore";

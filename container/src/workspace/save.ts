@@ -12,7 +12,7 @@ import { RunningHash, shortHash } from "./packs.ts";
 import { comparePaths } from "./paths.ts";
 import { sameSignature, signatureOf } from "./scan.ts";
 import type { Found, FoundFile } from "./scan.ts";
-import { hasCode, NotThere } from "./tree.ts";
+import { hasCode, NotThere } from "./folder.ts";
 import type { Tree } from "./tree.ts";
 
 /** Something that was found, beside what the base has under its path. */

@@ -8,7 +8,7 @@ import { MAX_LINK_BYTES } from "./limits.ts";
 import { comparePaths, isName, isPath } from "./paths.ts";
 import { rulesOf } from "./rules.ts";
 import type { Rules } from "./rules.ts";
-import { hasCode, NotThere } from "./tree.ts";
+import { hasCode, NotThere } from "./folder.ts";
 import type { Tree } from "./tree.ts";
 
 export type FoundFile = { kind: "file"; path: string; mode: number; size: number; signature: Signature };

@@ -4,7 +4,6 @@
  * All calls are synchronous: this is for the worker thread.
  */
 import {
-  chmodSync,
   chownSync,
   closeSync,
   constants,
@@ -18,60 +17,21 @@ import {
   readdirSync,
   readlinkSync,
   renameSync,
-  rmdirSync,
   symlinkSync,
-  unlinkSync,
 } from "node:fs";
 import type { Stats } from "node:fs";
 import { isUtf8 } from "node:buffer";
 import type { User } from "../users.ts";
+import { Folder, hasCode, NotThere, O_PATH, orNotThere, PRIVATE_FOLDER } from "./folder.ts";
+import { Removal } from "./removal.ts";
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
-/** Linux: names a file and opens nothing. Node has no name for it. */
-const O_PATH = 0o10000000;
-const IS_LINUX = process.platform === "linux";
-/** Of a folder or file that is being made. */
-const PRIVATE_FOLDER = 0o700;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
+/** Of a file that is being made. */
 const PRIVATE_FILE = 0o600;
 const NAMES_AT_ONCE = 256;
 /** What the agent puts in the way again as soon as it is removed stays. */
 const MAX_ATTEMPTS = 8;
-/** Folders that are open at once while something is removed. */
-const MAX_REMOVAL_DEPTH = 256;
 const REPLACEMENT_CHARACTER = "\ufffd";
-
-/** There is no such file or folder, or it is something else than was asked for. */
-export class NotThere extends Error {
-  readonly code = "not_there";
-}
-
-/** An open folder. Where there is no /proc, names are resolved anew each time: there, no conversation has a user of its own. */
-class Folder {
-  readonly fd: number;
-  readonly #path: string;
-
-  constructor(path: string) {
-    try {
-      this.fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK);
-    } catch (error) {
-      throw notThere(error);
-    }
-    this.#path = IS_LINUX ? `/proc/self/fd/${this.fd}` : path;
-  }
-
-  /** A name in it, for calls that don't follow a link at its end. */
-  to(name: string): string {
-    return `${this.#path}/${name}`;
-  }
-
-  get path(): string {
-    return `${this.#path}/`;
-  }
-
-  close(): void {
-    closeSync(this.fd);
-  }
-}
 
 export class Tree {
   readonly #root: Folder;
@@ -274,127 +234,10 @@ export class Tree {
   }
 }
 
-/** Removes without following a link, however deep a folder goes: what is too deep is moved up first. */
-class Removal {
-  readonly #root: Folder;
-  readonly #movedUp: string[] = [];
-
-  constructor(root: Folder) {
-    this.#root = root;
-  }
-
-  remove(folder: Folder, name: string): void {
-    this.#entry(folder, name, 0);
-    this.#rest();
-  }
-
-  empty(): void {
-    this.#contents(this.#root, 0);
-    this.#rest();
-  }
-
-  #rest(): void {
-    for (let name = this.#movedUp.pop(); name !== undefined; name = this.#movedUp.pop()) this.#entry(this.#root, name, 0);
-  }
-
-  #entry(folder: Folder, name: string, depth: number): void {
-    if (unlinked(folder.to(name))) return;
-    if (depth > MAX_REMOVAL_DEPTH) return this.#moveUp(folder.to(name));
-    let inner: Folder;
-    try {
-      inner = openedForRemoval(folder, name);
-    } catch (error) {
-      // Something else has taken the folder's place meanwhile; the caller tries again or says that it is there.
-      if (error instanceof NotThere) return;
-      throw error;
-    }
-    try {
-      this.#contents(inner, depth + 1);
-    } finally {
-      inner.close();
-    }
-    try {
-      rmdirSync(folder.to(name));
-    } catch (error) {
-      if (!hasCode(error, "ENOENT", "ENOTDIR")) throw error;
-    }
-  }
-
-  #contents(folder: Folder, depth: number): void {
-    for (const name of readdirSync(folder.path, { encoding: "buffer" })) {
-      if (isUtf8(name)) this.#entry(folder, name.toString(), depth);
-      else this.#unnamed(Buffer.concat([Buffer.from(folder.path), name]));
-    }
-  }
-
-  /** Only calls that take bytes can name it. */
-  #unnamed(path: Buffer): void {
-    if (!unlinked(path)) this.#moveUp(path);
-  }
-
-  #moveUp(path: string | Buffer): void {
-    const name = `.removed-${process.hrtime.bigint()}`;
-    renameSync(path, this.#root.to(name));
-    this.#movedUp.push(name);
-  }
-}
-
-/** False: it is a folder. */
-function unlinked(path: string | Buffer): boolean {
-  try {
-    unlinkSync(path);
-    return true;
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return true;
-    if (hasCode(error, "EISDIR", "EPERM")) return false;
-    throw error;
-  }
-}
-
-/** A folder that its owner may not enter is opened up first; that it is the same one is sure, as it is named by its descriptor. */
-function openedForRemoval(parent: Folder, name: string): Folder {
-  try {
-    const folder = new Folder(parent.to(name));
-    const stats = fstatSync(folder.fd);
-    if ((stats.mode & PRIVATE_FOLDER) !== PRIVATE_FOLDER && isOwn(stats)) fchmodSync(folder.fd, PRIVATE_FOLDER);
-    return folder;
-  } catch (error) {
-    if (!IS_LINUX || !hasCode(error, "EACCES")) throw error;
-  }
-  const closed = openSync(parent.to(name), O_PATH | O_NOFOLLOW | O_DIRECTORY);
-  try {
-    chmodSync(`/proc/self/fd/${closed}`, PRIVATE_FOLDER);
-  } finally {
-    closeSync(closed);
-  }
-  return new Folder(parent.to(name));
-}
-
-/** Root needs no leave. */
-function isOwn(stats: Stats): boolean {
-  return stats.uid === process.getuid?.();
-}
-
 function openedFile(path: string, flags: number, accept: (stats: Stats) => boolean): { fd: number; stats: Stats } {
   const fd = orNotThere(() => openSync(path, flags | O_NOFOLLOW | O_NONBLOCK));
   const stats = fstatSync(fd);
   if (stats.isFile() && accept(stats)) return { fd, stats };
   closeSync(fd);
   throw new NotThere();
-}
-
-function orNotThere<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw notThere(error);
-  }
-}
-
-function notThere(error: unknown): unknown {
-  return hasCode(error, "ENOENT", "ENOTDIR", "ELOOP", "ENXIO") ? new NotThere() : error;
-}
-
-export function hasCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? "");
 }

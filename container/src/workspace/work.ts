@@ -16,19 +16,23 @@ import type { Pair } from "./save.ts";
 import { Refused, sameSignature, scan } from "./scan.ts";
 import type { Refusal } from "./scan.ts";
 import { Store } from "./store.ts";
-import { NotThere, Tree } from "./tree.ts";
+import { NotThere } from "./folder.ts";
+import { Tree } from "./tree.ts";
 
 /** A conversation's workspace, whose it is, and the server's own folder about it. */
 export type Where = { root: string; user: User | undefined; store: string };
 
-export type SaveJob = Where & { kind: "save"; base: number; exclude: readonly string[]; maxFiles: number; maxBytes: number; limitMs: number };
+export type SaveJob = Where & { kind: "save"; base: number; exclude: readonly string[]; maxFiles: number; maxBytes: number; deadline: number };
 export type Job =
   | SaveJob
   | (Where & { kind: "begin"; index: string })
   | (Where & { kind: "extract"; no: number; pack: string })
   | (Where & { kind: "upload"; path: string; file: string })
   | (Where & { kind: "remove"; path: string })
-  | { kind: "promote" | "drop-save" | "drop-files" | "drop"; store: string };
+  | { kind: "promote"; store: string }
+  | { kind: "drop-save"; store: string }
+  | { kind: "drop-files"; store: string }
+  | { kind: "drop"; store: string };
 
 export type Saved = {
   version: number;
@@ -87,9 +91,8 @@ export function work(job: Job): Answers[Job["kind"]] {
 }
 
 function save(job: SaveJob, store: Store): SaveOutcome {
-  const deadline = performance.now() + job.limitMs;
   const checkTime = (): void => {
-    if (performance.now() > deadline) throw new OutOfTime();
+    if (Date.now() > job.deadline) throw new OutOfTime();
   };
   try {
     return withTree(job, (tree) => saved(tree, store, job, checkTime));
