@@ -116,11 +116,12 @@ export class Agent {
   }
 }
 
-export async function startAgent(model: Model, env: Record<string, string> = {}): Promise<Agent> {
+/** `through`: a program that becomes the server when it is called with these arguments and the server's. */
+export async function startAgent(model: Model, env: Record<string, string> = {}, through: { program: string; leading: string[] } = { program: process.execPath, leading: [] }): Promise<Agent> {
   const root = mkdtempSync(join(tmpdir(), "agent-test-"));
   // The users of conversations go through it to their own folders.
   if (env["AGENT_UID_BASE"] !== undefined) chmodSync(root, 0o711);
-  const child = spawn(process.execPath, ["--disable-sigusr1", join(import.meta.dirname, "../src/main.ts")], {
+  const child = spawn(through.program, [...through.leading, "--disable-sigusr1", join(import.meta.dirname, "../src/main.ts")], {
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: root,

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { hash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -140,20 +140,17 @@ export class Place {
   }
 }
 
-export function contentsOf(root: string): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    const { mode, size, mtimeMs } = lstatSync(path);
-    const permissions = (mode & 0o777).toString(8);
-    let what = `folder ${permissions}`;
-    if (entry.isSymbolicLink()) what = `link ${readlinkSync(path)}`;
-    if (entry.isFile()) what = `file ${permissions} ${size} ${Math.floor(mtimeMs)} ${hash("sha256", readFileSync(path))}`;
-    found.set(path.slice(root.length + 1), what);
+export function contentsOf(root: string, folder = "", found = new Map<string, string>()): Map<string, string> {
+  for (const name of readdirSync(join(root, folder))) {
+    const path = `${folder}${name}`;
+    const stats = lstatSync(join(root, path));
+    const { size, mtimeMs } = stats;
+    const permissions = (stats.mode & 0o777).toString(8);
+    if (stats.isSymbolicLink()) found.set(path, `link ${readlinkSync(join(root, path))}`);
+    if (stats.isFile()) found.set(path, `file ${permissions} ${size} ${Math.floor(mtimeMs)} ${hash("sha256", readFileSync(join(root, path)))}`);
+    if (!stats.isDirectory()) continue;
+    found.set(path, `folder ${permissions}`);
+    contentsOf(root, `${path}/`, found);
   }
   return found;
-}
-
-export function removeAll(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
 }
