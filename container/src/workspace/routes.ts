@@ -2,11 +2,10 @@
  * The calls about a workspace: `/sessions/{id}/workspace…`. What comes in goes to a file of the server's own before anything is done with it.
  */
 import { randomUUID } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
-import { rm } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { open, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
-import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { HttpError, notFound, send } from "../answers.ts";
 import { log } from "../log.ts";
@@ -18,6 +17,7 @@ import type { Workspaces } from "./workspaces.ts";
 
 /** Pieces in which files of a save are read. */
 const READ_BYTES = 256 * 1024;
+const PRIVATE_FILE = 0o600;
 const NUMBER = /^\d{1,15}$/;
 
 /** What the calls need of the conversations. */
@@ -97,24 +97,37 @@ async function received<T>(
 ): Promise<T> {
   const length = request.headers["content-length"];
   if (length === undefined && needsLength) throw new HttpError(411, "length_required", "the call needs a Content-Length");
-  const tooLarge = new HttpError(413, "too_large", `the body is over ${most} bytes`);
-  if (length !== undefined && Number(length) > most) throw tooLarge;
+  if (length !== undefined && Number(length) > most) throw tooLarge(most);
   return failing(session, async () => {
     const file = join(await workspaces.incoming(session), randomUUID());
-    let bytes = 0;
-    const bound = new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        bytes += chunk.length;
-        done(bytes > most ? tooLarge : null, chunk);
-      },
-    });
     try {
-      await pipeline(request, bound, createWriteStream(file, { flags: "wx", mode: 0o600 }));
+      await written(request, file, most);
       return await use(file);
     } finally {
       await rm(file, { force: true });
     }
   });
+}
+
+/** Where it ends early, the request stays open for the answer. */
+async function written(request: IncomingMessage, file: string, most: number): Promise<void> {
+  const handle = await open(file, "wx", PRIVATE_FILE);
+  try {
+    let bytes = 0;
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > most) throw tooLarge(most);
+      await handle.writeFile(chunk);
+    }
+  } finally {
+    await handle.close();
+    // The rest is read and dropped: what comes next on the connection is another call.
+    request.resume();
+  }
+}
+
+function tooLarge(most: number): HttpError {
+  return new HttpError(413, "too_large", `the body is over ${most} bytes`);
 }
 
 const FULL = ["ENOSPC", "EDQUOT", "EFBIG"];
