@@ -7,9 +7,12 @@ import type { Reply } from "./thread.ts";
 import type { Answers, Job } from "./work.ts";
 
 const MAX_QUEUED_JOBS = 256;
-/** 50,000 files take about a third of it. */
-const MAX_OLD_SPACE_MB = 192;
-const MAX_YOUNG_SPACE_MB = 32;
+/** 50,000 files take less than the half of it. */
+const MAX_OLD_SPACE_MB = 128;
+const MAX_YOUNG_SPACE_MB = 16;
+/** A thread that holds more than this ends when it has had nothing to do for so long: a process gives no memory back otherwise. */
+const IDLE_BYTES = 64 * 1024 * 1024;
+export const IDLE_MS = 5_000;
 const OUT_OF_TIME = "out_of_time";
 
 /** The job was not done. `code` is an error's of the file system, or one of our own. */
@@ -28,6 +31,7 @@ export class Jobs {
   readonly #queue: Queued[] = [];
   #worker: Worker | undefined;
   #running: Queued | undefined;
+  #idle: NodeJS.Timeout | undefined;
 
   /** Jobs are done in the order in which they are asked for. The time counts from now on. */
   run<K extends Job["kind"]>(job: Extract<Job, { kind: K }>, limitMs: number): Promise<Answers[K]> {
@@ -42,6 +46,7 @@ export class Jobs {
 
   #next(): void {
     if (this.#running !== undefined) return;
+    clearTimeout(this.#idle);
     this.#running = this.#queue.shift();
     if (this.#running !== undefined) (this.#worker ??= this.#started()).postMessage(this.#running.job);
   }
@@ -69,6 +74,7 @@ export class Jobs {
       // What a job still says that has been given up is not another's answer.
       if (worker !== this.#worker) return;
       this.#settle(({ resolve, reject }) => ("answer" in reply ? resolve(reply.answer) : reject(new JobFailed(reply.failed, reply.message))));
+      if (this.#running === undefined && reply.bytes > IDLE_BYTES) this.#idle = setTimeout(() => this.#end(worker, OUT_OF_TIME), IDLE_MS).unref();
     });
     worker.on("error", (error: NodeJS.ErrnoException) => this.#end(worker, error.code ?? error.name));
     worker.on("exit", () => this.#end(worker, "worker_ended"));

@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { test } from "node:test";
-import { Jobs } from "../../src/workspace/jobs.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { IDLE_MS, Jobs } from "../../src/workspace/jobs.ts";
 import type { SaveJob } from "../../src/workspace/work.ts";
 import { Place } from "./place.ts";
 
@@ -74,4 +75,15 @@ test("a failure is told by its code, and names no file", async () => {
     assert.doesNotMatch(error.message, /\//);
     return "code" in error && error.code === "ENOENT";
   });
+});
+
+test("a conversation's next job goes on with a new thread where the last one ended with what it held", async () => {
+  const jobs = new Jobs();
+  const place = ordinary();
+  for (let n = 0; n < 20_000; n++) place.write(`f${n}`, "");
+  assert.ok("save" in (await awaited(jobs.run<"save">(saveOf(place, { maxFiles: 50_000 }), 60_000))));
+  await awaited(jobs.run<"promote">({ kind: "promote", store: place.store }, 60_000));
+  await sleep(IDLE_MS + 1000);
+  place.settle();
+  assert.ok("unchanged" in (await awaited(jobs.run<"save">(saveOf(place, { base: 1, maxFiles: 50_000 }), 60_000))));
 });
