@@ -2,6 +2,7 @@
  * The frames of a turn and the log that keeps them: numbered from 1, read by any number of readers at their own pace.
  * Owns the bound on what a turn holds in memory. Knows nothing of the SDK or of HTTP.
  */
+import type { WorkspaceFrame } from "./workspace/terms.ts";
 
 export type Usage = {
   input_tokens: number;
@@ -55,6 +56,8 @@ export type Frame =
   /** A piece of the JSON of one entry that is too large for a frame. Up to the one that is `last`, no other frame comes between. */
   | { type: "transcript_part"; subpath?: string; text: string; last: boolean }
   | ResultFrame
+  /** Where the turn asked for its workspace: what its end has saved of it, to be fetched before the conversation's next turn. */
+  | ({ type: "workspace" } & WorkspaceFrame)
   | { type: "end" };
 
 /** A frame's line, at most. Whatever can be large is cut or divided before it is emitted. */

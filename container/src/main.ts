@@ -50,7 +50,8 @@ async function drain(): Promise<void> {
   draining = true;
   log("draining", { running: turns.running.length });
   sessions.drain();
-  await Promise.race([turnsEnded(), sleep(config.drainMs)]);
+  // What the last turns saved is fetched from here.
+  await Promise.race([turnsEnded().then(() => sessions.workspaces.fetched()), sleep(config.drainMs)]);
   await stop(0);
 }
 

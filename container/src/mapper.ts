@@ -22,6 +22,8 @@ const MAX_DELTA_CHARS = 512 * 1024;
 const MAX_ERROR_CHARS = 500;
 /** Names and ids that come of the model or the SDK. */
 const MAX_NAME_CHARS = 256;
+/** They change no file. */
+const READING_TOOLS = ["Read", "Glob", "Grep"];
 const BLOCK_SEPARATOR = "\n\n";
 
 /** Where a mapper's frames go, and how it ends a turn that goes beyond a bound. */
@@ -44,6 +46,7 @@ export class TurnMapper {
   #retryAfterMs = 0;
   /** Answers of the model that began, subagents' too. */
   #modelCalls = 0;
+  #onlyRead = true;
 
   constructor(port: TurnPort) {
     this.#port = port;
@@ -54,6 +57,11 @@ export class TurnMapper {
     let text = cutToBytes(this.#blocks.map((block) => block.text).join(BLOCK_SEPARATOR), MAX_ANSWER_BYTES);
     while (jsonBytes(text) > MAX_ANSWER_JSON_BYTES) text = cutToBytes(text, Math.floor(Buffer.byteLength(text) / 2));
     return text;
+  }
+
+  /** No tool was called but those that only read. */
+  get onlyRead(): boolean {
+    return this.#onlyRead;
   }
 
   /** Every message of the turn but its result. Unknown ones are no error. */
@@ -184,6 +192,7 @@ export class TurnMapper {
   #toolStarted(use: ToolUse, parent: string | null): void {
     const name = cutToChars(use.name, MAX_NAME_CHARS);
     this.#tools.set(use.id, name);
+    this.#onlyRead &&= READING_TOOLS.includes(name);
     const input = smallInput(use.input);
     this.#port.emit({ type: "tool", ...callOf(use.id, name, parent), status: "started", ...(input === undefined ? {} : { input }) });
   }

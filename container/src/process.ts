@@ -9,7 +9,11 @@ import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Query, SDKMessage, SDKResultMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
 import { removeFolders } from "./folders.ts";
 import { log, reason } from "./log.ts";
+<<<<<<< HEAD
 import { killGroup, killProcesses, MARK } from "./reap.ts";
+=======
+import { killGroup, killMarked, marked } from "./reap.ts";
+>>>>>>> ws
 import { sdkOptions } from "./sdk.ts";
 import type { Setup } from "./sdk.ts";
 import type { User } from "./users.ts";
@@ -102,6 +106,11 @@ export class AgentProcess {
     const interrupt = (): void => this.#interrupt();
     how.signal.addEventListener("abort", interrupt, { once: true });
     return promise.finally(() => how.signal.removeEventListener("abort", interrupt));
+  }
+
+  /** Something that it started, or that its user runs otherwise, is there beside it. */
+  async hasCompany(): Promise<boolean> {
+    return (await marked(this.#mark, this.#user?.uid)).some((pid) => pid !== this.pid);
   }
 
   /** Lets it end by itself, for a while. Resolves when nothing of it is left. */

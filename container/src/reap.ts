@@ -43,6 +43,7 @@ export async function killProcesses({ leader, mark, uid }: Belonging): Promise<n
   return known.size;
 }
 
+<<<<<<< HEAD
 /** Kills the group that a process leads, and returns whether there was one. Synchronous, so that exit handlers can call it. */
 export function killGroup(leader: number | undefined): boolean {
   // Group 0 would be this process's own.
@@ -72,6 +73,10 @@ function kill(pid: number): boolean {
 }
 
 async function processesOf(mark: string, uid?: number): Promise<number[]> {
+=======
+/** The processes that carry the mark or are the user's. */
+export async function marked(mark: string, uid: number | undefined): Promise<number[]> {
+>>>>>>> ws
   const names = await readdir("/proc").catch(() => []);
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => pid !== process.pid);
   const hits = await Promise.all(pids.map(async (pid) => (uid !== undefined && (await belongsTo(pid, uid))) || carries(pid, mark)));

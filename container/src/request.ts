@@ -9,6 +9,7 @@ import { InvalidOptions, readOptions } from "./options.ts";
 import { cutToChars } from "./pieces.ts";
 import type { TranscriptLine } from "./transcript.ts";
 import type { TurnRequest } from "./turns.ts";
+import { InvalidWorkspace, parseWorkspace } from "./workspace/terms.ts";
 
 /** A prompt of 1 MiB takes up to six times that as JSON. A transcript's line holds a tool's whole output. */
 const MAX_LINE_BYTES = 32 * 1024 * 1024;
@@ -37,7 +38,7 @@ export async function readTurnRequest(request: IncomingMessage): Promise<TurnReq
 }
 
 function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string, void>): TurnRequest {
-  const { turn_id, agent_session, prompt, resume, options, transcript } = body;
+  const { turn_id, agent_session, prompt, resume, options, transcript, workspace } = body;
   if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
   const session = agent_session ?? null;
   if (session !== null && (typeof session !== "string" || !SDK_SESSION.test(session))) {
@@ -49,6 +50,8 @@ function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string
   }
   if (resume === true && session === null) throw new InvalidRequest("resume needs an agent_session");
   const turn: TurnRequest = { turn_id, session, prompt, resume: resume === true, options: checkedOptions(options) };
+  if (workspace !== undefined && workspace !== null) turn.workspace = checkedWorkspace(workspace);
+  if (session === null && (turn.workspace?.version || turn.workspace?.inbox)) throw new InvalidRequest("a workspace that is stored needs an agent_session");
   if (transcript === true) turn.transcript = transcriptLines(lines);
   return turn;
 }
@@ -91,6 +94,14 @@ function checkedOptions(value: unknown): TurnRequest["options"] {
     return options;
   } catch (error) {
     throw error instanceof InvalidOptions ? new InvalidRequest(error.message) : error;
+  }
+}
+
+function checkedWorkspace(value: unknown): NonNullable<TurnRequest["workspace"]> {
+  try {
+    return parseWorkspace(value);
+  } catch (error) {
+    throw error instanceof InvalidWorkspace ? new InvalidRequest(error.message) : error;
   }
 }
 

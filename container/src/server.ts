@@ -6,11 +6,18 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { accessRule } from "./access.ts";
 import type { Denial } from "./access.ts";
+import { HttpError, notFound, send } from "./answers.ts";
 import type { Frame } from "./frames.ts";
 import { log, reason } from "./log.ts";
+<<<<<<< HEAD
 import { SDK_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
 import type { Refusal, Sessions } from "./sessions.ts";
+=======
+import { AGENT_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
+import type { Refusal, Sessions, Wanted } from "./sessions.ts";
+>>>>>>> ws
 import type { Turn, Turns } from "./turns.ts";
+import { workspaceCall } from "./workspace/routes.ts";
 
 /** Longer than its caller keeps an idle connection: the caller closes first, and no request meets a closing one. */
 const KEEP_ALIVE_MS = 10 * 60_000;
@@ -23,6 +30,8 @@ const MAX_PIECE_CHARS = 64 * 1024;
 
 /** Of the calls and frames: counted up where a caller has to know. Whoever lacks one knows neither `stop` nor `transcript_part`. */
 export const PROTOCOL = 2;
+/** What this server can do beyond its protocol's number. */
+export const FEATURES = ["workspace"];
 
 export type Facts = {
   instance: string;
@@ -33,18 +42,7 @@ export type Facts = {
 };
 type App = { sessions: Sessions; turns: Turns; facts: Facts };
 
-class HttpError extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
-}
-
-const REFUSALS: Record<Refusal, HttpError> = {
+const REFUSALS: Record<Exclude<Refusal, "workspace_required">, HttpError> = {
   session_busy: new HttpError(409, "session_busy", "the conversation has a turn running"),
   transcript_required: new HttpError(409, "transcript_required", "the conversation is not held here: send it with its transcript"),
   at_capacity: new HttpError(503, "at_capacity", "every process is taken by a running turn"),
@@ -63,6 +61,9 @@ export function createAgentServer(sessions: Sessions, turns: Turns, facts: Facts
 async function route(app: App, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? "/", "http://agent");
   const [collection, id, action, ...rest] = pathname.slice(1).split("/");
+  if (collection === "sessions" && action === "workspace") {
+    return workspaceCall(app.sessions.workspaces, app.sessions, { session: sessionId(id), rest, query: searchParams, request, response });
+  }
   const path = rest.length > 0 ? "" : [collection, id === undefined ? "" : "/:id", action === undefined ? "" : `/${action}`].join("");
   switch (`${request.method} ${path}`) {
     case "GET healthz":
@@ -83,7 +84,7 @@ async function route(app: App, request: IncomingMessage, response: ServerRespons
     case "DELETE sessions/:id":
       return deleteSession(app, sessionId(id), response);
     default:
-      throw new HttpError(404, "not_found", `${request.method} ${pathname} is not a call of this server`);
+      throw notFound(request.method, pathname);
   }
 }
 
@@ -92,6 +93,7 @@ function health({ turns, sessions, facts }: App): object {
     status: facts.draining() ? "draining" : "ok",
     instance: facts.instance,
     protocol: PROTOCOL,
+    features: FEATURES,
     sdk_version: facts.sdkVersion,
     running: turns.running.length,
     turns: turns.running.map((turn) => turn.id),
@@ -108,8 +110,14 @@ async function startTurn({ sessions, turns, facts }: App, request: IncomingMessa
   }
   if (facts.draining()) throw new HttpError(503, "draining", "the server is about to stop and takes no new turns");
   const refusal = sessions.refusal(wanted);
+  if (refusal === "workspace_required") throw workspaceRequired(sessions, wanted);
   if (refusal !== undefined) throw REFUSALS[refusal];
   streamFrames(response, turns.start(wanted), 0);
+}
+
+function workspaceRequired({ workspaces }: Sessions, { session, workspace }: Wanted): HttpError {
+  const held = session === null ? null : workspaces.standing(session, workspace?.version ?? 0);
+  return new HttpError(409, "workspace_required", "the workspace is not held here as the turn needs it: restore it, or send what is missing", { held });
 }
 
 /** The process is gone, and its turn has ended; what the conversation has and had said stays. */
@@ -195,11 +203,6 @@ function frameNumber(text: string | null): number {
   return Number(text);
 }
 
-function send(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
-  response.end(JSON.stringify(body));
-}
-
 /** The body is not read, so that the connection ends with the answer. */
 function deny(response: ServerResponse, { status, code, message }: Denial): void {
   response.setHeader("connection", "close");
@@ -210,6 +213,6 @@ function sendError(response: ServerResponse, error: unknown): void {
   const known = error instanceof InvalidRequest ? new HttpError(400, "invalid_request", error.message) : error;
   if (!(known instanceof HttpError)) log("request_failed", { reason: reason(error) });
   if (response.headersSent || response.destroyed) return void response.destroy();
-  if (known instanceof HttpError) return send(response, known.status, { code: known.code, message: known.message });
+  if (known instanceof HttpError) return send(response, known.status, { code: known.code, message: known.message, ...known.details });
   send(response, 500, { code: "internal", message: "the agent server failed" });
 }

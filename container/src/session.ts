@@ -11,13 +11,14 @@ import { processKey } from "./options.ts";
 import { AgentProcess } from "./process.ts";
 import { sessionStore } from "./sdk.ts";
 import type { Transcripts } from "./transcript.ts";
-import type { Users } from "./users.ts";
+import type { User, Users } from "./users.ts";
+import type { Workspaces } from "./workspace/workspaces.ts";
 
 /** Entries that come between turns wait for the next one; more than this are not kept for it. */
 const MAX_WAITING_BATCHES = 64;
 
 export type EntrySink = (subpath: string | null, entries: Entry[]) => void;
-export type SessionContext = { config: Config; transcripts: Transcripts; users: Users; coldStarts: Gate; reclaimUser(): Promise<void> };
+export type SessionContext = { config: Config; transcripts: Transcripts; workspaces: Workspaces; users: Users; coldStarts: Gate; reclaimUser(): Promise<void> };
 
 export class Session {
   readonly id: string;
@@ -53,12 +54,10 @@ export class Session {
   /** Ends what runs and starts a process anew: resumed from the held transcript where that has anything to resume. */
   async start(options: TurnOptions, signal?: AbortSignal): Promise<AgentProcess> {
     await this.close();
-    const { config, transcripts, users, coldStarts, reclaimUser } = this.#context;
+    const { config, transcripts, coldStarts } = this.#context;
     return coldStarts.run(async () => {
       const paths = pathsOf(config, this.id);
-      if (users.lacks(this.id)) await reclaimUser();
-      const user = users.of(this.id);
-      await makeFolders(paths, user);
+      const user = await this.open();
       await transcripts.open(this.id);
       signal?.throwIfAborted();
       const process: AgentProcess = new AgentProcess({
@@ -79,6 +78,16 @@ export class Session {
       await process.ready;
       return process;
     }, signal);
+  }
+
+  /** Its folders are there; answers whose they are. Those of a live process are left as they are. */
+  async open(): Promise<User | undefined> {
+    const { config, users, reclaimUser } = this.#context;
+    if (this.live) return users.known(this.id);
+    if (users.lacks(this.id)) await reclaimUser();
+    const user = users.of(this.id);
+    await makeFolders(pathsOf(config, this.id), user);
+    return user;
   }
 
   /** Entries go to the turn from here on, those that waited first. */
@@ -105,9 +114,9 @@ export class Session {
     await this.#context.transcripts.drop(this.id);
   }
 
-  /** The process, its folders, its workspace and its transcript are gone; as if the conversation had never been. */
-  async clear(): Promise<void> {
-    const { config, transcripts, users } = this.#context;
+  /** The process, its folders, its workspace and its transcript are gone; as if the conversation had never been, but for the workspace where that is kept. */
+  async clear({ keepsWorkspace = false } = {}): Promise<void> {
+    const { config, transcripts, workspaces, users } = this.#context;
     await this.kill();
     this.#process = undefined;
     this.#waiting = [];
@@ -115,6 +124,8 @@ export class Session {
     const { state, workspace, ...inState } = pathsOf(config, this.id);
     const user = users.known(this.id);
     await removeTraces(user);
+    if (keepsWorkspace) return removeFolders(Object.values(inState), user);
+    await workspaces.drop(this.id);
     await removeFolders([workspace, ...Object.values(inState)], user);
     await removeFolders([state], undefined);
     users.free(this.id);

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Config } from "./config.ts";
+import { pathsOf } from "./folders.ts";
 import { Gate } from "./gate.ts";
 import { log, reason } from "./log.ts";
 import { processKey, servesOneTurn } from "./options.ts";
@@ -16,7 +17,9 @@ import { Session } from "./session.ts";
 import type { SessionContext } from "./session.ts";
 import { Transcripts } from "./transcript.ts";
 import type { TranscriptLine } from "./transcript.ts";
-import type { Users } from "./users.ts";
+import type { User, Users } from "./users.ts";
+import type { WorkspaceWanted } from "./workspace/terms.ts";
+import { Workspaces } from "./workspace/workspaces.ts";
 
 export type Wanted = {
   /** Null: a new conversation under an id of the server's choosing. */
@@ -26,11 +29,13 @@ export type Wanted = {
   options: TurnOptions;
   /** The stored transcript, where the caller sent it along. A live process needs none. */
   transcript?: AsyncIterable<TranscriptLine>;
+  /** The stored workspace that the turn must stand on, where workspaces are stored. */
+  workspace?: WorkspaceWanted;
 };
 
 /** `warm`: the process was up when the turn came. */
 export type Lease = { session: Session; warm: boolean };
-export type Refusal = "session_busy" | "transcript_required" | "at_capacity";
+export type Refusal = "session_busy" | "workspace_required" | "transcript_required" | "at_capacity";
 
 type Spare = { session: Session; key: string; started: Promise<AgentProcess>; cancel: AbortController; ready: boolean };
 
@@ -47,12 +52,20 @@ export class Sessions {
 
   constructor(config: Config, users: Users) {
     const transcripts = new Transcripts((session) => join(config.stateRoot, session, "transcript.jsonl"));
+    const workspaces = new Workspaces((session) => {
+      const paths = pathsOf(config, session);
+      return { root: paths.workspace, store: join(paths.state, "workspace") };
+    });
     // A cold start is bound by the processor: more at once make each of them slower.
-    this.#context = { config, transcripts, users, coldStarts: new Gate(availableParallelism()), reclaimUser: () => this.#reclaimUser() };
+    this.#context = { config, transcripts, workspaces, users, coldStarts: new Gate(availableParallelism()), reclaimUser: () => this.#reclaimUser() };
   }
 
   get transcripts(): Transcripts {
     return this.#context.transcripts;
+  }
+
+  get workspaces(): Workspaces {
+    return this.#context.workspaces;
   }
 
   /** How many conversations have a live process, the spare not counted. */
@@ -64,6 +77,8 @@ export class Sessions {
   refusal(wanted: Wanted): Refusal | undefined {
     const session = wanted.session === null ? undefined : this.#sessions.get(wanted.session);
     if (session?.busy) return "session_busy";
+    const withoutWorkspace = this.workspaces.refusal(wanted.session, wanted.workspace);
+    if (withoutWorkspace !== undefined) return withoutWorkspace;
     const sent = wanted.transcript !== undefined;
     if (wanted.resume && wanted.session !== null && !sent && !this.#knows(wanted.session, wanted.options)) return "transcript_required";
     const hasRoom = session?.live === true || this.#liveCount() < this.#capacity || this.#leastRecentIdle() !== undefined;
@@ -95,6 +110,23 @@ export class Sessions {
     else this.#touch(session);
     while (this.#liveCount() > this.#context.config.warmSessions && this.#evict());
     this.ensureSpare();
+  }
+
+  /** A turn has it, or it is being removed. */
+  isBusy(id: string): boolean {
+    return this.#sessions.get(id)?.busy === true;
+  }
+
+  /** Whom its files belong to. */
+  userOf(id: string): User | undefined {
+    return this.#context.users.known(id);
+  }
+
+  /** Its folders are there, for the server to put something into; answers whose they are. */
+  async open(id: string, { stop }: { stop: boolean }): Promise<User | undefined> {
+    const session = this.#sessions.get(id) ?? new Session(id, this.#context);
+    if (stop) await session.kill();
+    return session.open();
   }
 
   /** Its process is gone, whatever it was doing; its files and its transcript stay. */
@@ -172,7 +204,7 @@ export class Sessions {
 
   async #prepare(session: Session, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
     this.#makeRoom();
-    if (!wanted.resume) await session.clear();
+    if (!wanted.resume) await session.clear({ keepsWorkspace: isStored(wanted.workspace) });
     if (session.fits(wanted.options)) return { session, warm: true };
     const held = session.live && this.transcripts.has(session.id);
     if (wanted.transcript !== undefined && !held) await this.transcripts.replace(session.id, wanted.transcript);
@@ -277,6 +309,11 @@ export class Sessions {
     for (const session of this.#sessions.values()) if (session.live && !session.busy) return session;
     return undefined;
   }
+}
+
+/** The folder was filled for this turn. */
+function isStored(workspace: WorkspaceWanted | undefined): boolean {
+  return workspace !== undefined && (workspace.version > 0 || workspace.inbox > 0);
 }
 
 /** Wherever its start has got to. */

@@ -12,6 +12,7 @@ import { ProcessGone } from "./process.ts";
 import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
 import type { Lease, Sessions, Wanted } from "./sessions.ts";
 import { NoUserLeft } from "./users.ts";
+import type { WorkspaceFrame, WorkspaceWanted } from "./workspace/terms.ts";
 
 /** Finished turns whose frames are kept until they are deleted or their conversation has its next turn, at most; the oldest go first. */
 export const MAX_FINISHED_TURNS = 64;
@@ -103,11 +104,17 @@ export class Turns {
 
   /** The caller has made sure, in this tick, that the conversation can be had. */
   start(request: TurnRequest): Turn {
-    if (request.session !== null) this.#forgetEndedOf(request.session);
+    if (request.session !== null) this.#begin(request.session, request.workspace);
     const turn = new Turn(request.turn_id, request.session);
     this.#turns.set(turn.id, turn);
     this.#run(turn, request).catch((error: unknown) => log("turn_broken", { turn: turn.id, reason: reason(error) }));
     return turn;
+  }
+
+  #begin(session: string, workspace: WorkspaceWanted | undefined): void {
+    this.#forgetEndedOf(session);
+    if (workspace === undefined) this.#sessions.workspaces.unwatched(session);
+    else this.#sessions.workspaces.begin(session, workspace);
   }
 
   /** Its frames are forgotten; a running turn is cancelled first. */
@@ -139,6 +146,7 @@ export class Turns {
       lease = await this.#sessions.lease(request, turn.signal);
       discard(request.transcript);
       turn.session = lease.session.id;
+      if (request.session === null && request.workspace !== undefined) this.#sessions.workspaces.begin(turn.session, request.workspace);
       turn.emit({ type: "started", agent_session: turn.session, instance: this.#instance, warm: lease.warm });
       try {
         result = await this.#runOn(lease, turn, request, mapper);
@@ -157,8 +165,14 @@ export class Turns {
     lease?.session.detach();
     // The next turn begins with what the caller has.
     if (turn.cutShort) await lease?.session.forget();
-    if (lease !== undefined) this.#sessions.release(lease.session, request.options);
-    turn.emit(result);
+    if (request.workspace === undefined) {
+      if (lease !== undefined) this.#sessions.release(lease.session, request.options);
+      turn.emit(result);
+    } else {
+      turn.emit(result);
+      turn.emit({ type: "workspace", ...(await this.#saved(turn, request.workspace, lease, result, mapper)) });
+      if (lease !== undefined) this.#sessions.release(lease.session, request.options);
+    }
     turn.emit({ type: "end" });
     this.#forgetOldest();
     log("turn_finished", {
@@ -174,6 +188,22 @@ export class Turns {
       model_calls: result.model_calls,
       frame_bytes: turn.frames.bytes,
     });
+  }
+
+  /** The conversation is still the turn's, and its process alive: nothing else changes the files but what the turn has left running. */
+  async #saved(turn: Turn, wanted: WorkspaceWanted, lease: Lease | undefined, result: ResultFrame, mapper: TurnMapper): Promise<WorkspaceFrame> {
+    const { workspaces } = this.#sessions;
+    const { session } = turn;
+    // Nothing has begun.
+    if (session === null) return { unchanged: true };
+    try {
+      const process = lease?.session.process;
+      // Of a turn that was cut off nobody knows what its last tool did, and what it had begun may still run.
+      const running = result.status !== "completed" || process === undefined || (await process.hasCompany());
+      return await workspaces.save(session, this.#sessions.userOf(session), wanted, { calm: !running && mapper.onlyRead, running });
+    } finally {
+      workspaces.end(session);
+    }
   }
 
   async #runOn({ session }: Lease, turn: Turn, request: TurnRequest, mapper: TurnMapper): Promise<ResultFrame> {

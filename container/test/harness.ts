@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Model } from "../../dev/model/server.ts";
 import type { Entry, Frame, ResultFrame } from "../src/frames.ts";
+import type { WorkspaceWanted } from "../src/workspace/terms.ts";
 
 export type Numbered = Frame & { n: number };
 export type LogLine = { event: string; [field: string]: unknown };
@@ -24,6 +25,7 @@ export type Body = {
   resume?: boolean;
   options?: Record<string, unknown>;
   transcript?: TranscriptLine[];
+  workspace?: Partial<WorkspaceWanted>;
 };
 export type TranscriptLine = { subpath: string | null; entry: Entry };
 
@@ -71,7 +73,7 @@ export class Agent {
     return fetch(`${this.url}${path}`, { method });
   }
 
-  async health(): Promise<{ status: string; instance: string; protocol: number; sdk_version: string; running: number; turns: string[]; warm: number }> {
+  async health(): Promise<{ status: string; instance: string; protocol: number; features: string[]; sdk_version: string; running: number; turns: string[]; warm: number }> {
     return (await (await this.call("GET", "/healthz")).json()) as Awaited<ReturnType<Agent["health"]>>;
   }
 
@@ -114,11 +116,12 @@ export class Agent {
   }
 }
 
-export async function startAgent(model: Model, env: Record<string, string> = {}): Promise<Agent> {
+/** `through`: a program that becomes the server when it is called with these arguments and the server's. */
+export async function startAgent(model: Model, env: Record<string, string> = {}, through: { program: string; leading: string[] } = { program: process.execPath, leading: [] }): Promise<Agent> {
   const root = mkdtempSync(join(tmpdir(), "agent-test-"));
   // The users of conversations go through it to their own folders.
   if (env["AGENT_UID_BASE"] !== undefined) chmodSync(root, 0o711);
-  const child = spawn(process.execPath, ["--disable-sigusr1", join(import.meta.dirname, "../src/main.ts")], {
+  const child = spawn(through.program, [...through.leading, "--disable-sigusr1", join(import.meta.dirname, "../src/main.ts")], {
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: root,
