@@ -290,3 +290,46 @@ fn an_object_without_a_name_is_found_by_a_visit() {
     stage.pass(Duration::from_mins(30));
     assert_eq!((stage.bucket.keys().len(), stage.sql.count("doomed")), (1, 0));
 }
+
+#[test]
+fn a_doomed_key_that_another_conversation_names_keeps_its_object() {
+    let stage = Stage::with_files(&[]);
+    writes(&stage, &[("a.txt", "one")]);
+    stage.query_that("b", Script::writes(&[]));
+    stage.settle();
+    stage.sql.run("insert into workspace_packs select 'b', pack_no, 1, null, object_key, bytes from workspace_packs");
+    stage.delete("a");
+    stage.pass(DAY);
+    assert_eq!((stage.bucket.keys().len(), stage.sql.count("doomed")), (1, 0));
+    stage.delete("b");
+    stage.pass(DAY);
+    assert!(is_clean(&stage));
+}
+
+#[test]
+fn an_upload_is_refused_once_its_object_may_be_deleted() {
+    let stage = Stage::with_files(&[]);
+    writes(&stage, &[]);
+    let key = begin(&stage, "a.txt", 3, Precondition::default()).unwrap();
+    stage.bucket.state.borrow_mut().is_down = true;
+    stage.pass(Duration::from_mins(11));
+    assert_eq!(stage.sql.count("doomed"), 1);
+    assert_eq!(refused(commit(&stage, "a.txt", &key, "one")), FilesRefusal::UploadExpired);
+    stage.bucket.state.borrow_mut().is_down = false;
+    stage.pass(DAY);
+    assert!(is_clean(&stage));
+}
+
+#[test]
+fn what_comes_late_into_the_bucket_of_a_cleared_account_is_deleted_by_a_second_look() {
+    let stage = Stage::with_files(&[]);
+    writes(&stage, &[("a.txt", "one")]);
+    stage.delete("a");
+    stage.pass(Duration::from_mins(50));
+    assert_eq!(stage.sql.texts("select name from sqlite_schema where type = 'table'"), [""; 0]);
+    stage.bucket.put_directly(&format!("{PREFIX}late"), b"x");
+    stage.bucket.fault("list", BucketFault::Fail);
+    stage.pass(Duration::from_hours(3));
+    assert!(is_clean(&stage));
+    assert_eq!(stage.alarm(), None);
+}
