@@ -9,11 +9,7 @@ import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Query, SDKMessage, SDKResultMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
 import { removeFolders } from "./folders.ts";
 import { log, reason } from "./log.ts";
-<<<<<<< HEAD
-import { killGroup, killProcesses, MARK } from "./reap.ts";
-=======
-import { killGroup, killMarked, marked } from "./reap.ts";
->>>>>>> ws
+import { killGroup, killProcesses, MARK, marked } from "./reap.ts";
 import { sdkOptions } from "./sdk.ts";
 import type { Setup } from "./sdk.ts";
 import type { User } from "./users.ts";
@@ -110,7 +106,7 @@ export class AgentProcess {
 
   /** Something that it started, or that its user runs otherwise, is there beside it. */
   async hasCompany(): Promise<boolean> {
-    return (await marked(this.#mark, this.#user?.uid)).some((pid) => pid !== this.pid);
+    return (await marked(`${MARK}=${this.#mark}`, this.#user?.uid)).some((pid) => pid !== this.pid);
   }
 
   /** Lets it end by itself, for a while. Resolves when nothing of it is left. */

@@ -30,7 +30,7 @@ export async function killProcesses({ leader, mark, uid }: Belonging): Promise<n
   const known = new Set<number>();
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const groupLives = killGroup(leader);
-    for (const pid of await processesOf(mark, uid)) {
+    for (const pid of await marked(mark, uid)) {
       known.add(pid);
       kill(pid);
     }
@@ -43,7 +43,6 @@ export async function killProcesses({ leader, mark, uid }: Belonging): Promise<n
   return known.size;
 }
 
-<<<<<<< HEAD
 /** Kills the group that a process leads, and returns whether there was one. Synchronous, so that exit handlers can call it. */
 export function killGroup(leader: number | undefined): boolean {
   // Group 0 would be this process's own.
@@ -53,7 +52,7 @@ export function killGroup(leader: number | undefined): boolean {
 /** Resolves when the marked processes have ended by themselves or the time is over. Without /proc, resolves at once. */
 export async function processesEnd(mark: string, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  while ((await processesOf(mark)).length > 0 && performance.now() < deadline) await sleep(LOOK_MS);
+  while ((await marked(mark)).length > 0 && performance.now() < deadline) await sleep(LOOK_MS);
 }
 
 /** A zombie doesn't run. The state follows the command's name, which is in parentheses and may contain anything. */
@@ -72,11 +71,8 @@ function kill(pid: number): boolean {
   }
 }
 
-async function processesOf(mark: string, uid?: number): Promise<number[]> {
-=======
 /** The processes that carry the mark or are the user's. */
-export async function marked(mark: string, uid: number | undefined): Promise<number[]> {
->>>>>>> ws
+export async function marked(mark: string, uid?: number): Promise<number[]> {
   const names = await readdir("/proc").catch(() => []);
   const pids = names.filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => pid !== process.pid);
   const hits = await Promise.all(pids.map(async (pid) => (uid !== undefined && (await belongsTo(pid, uid))) || carries(pid, mark)));

@@ -9,13 +9,8 @@ import type { Denial } from "./access.ts";
 import { HttpError, notFound, send } from "./answers.ts";
 import type { Frame } from "./frames.ts";
 import { log, reason } from "./log.ts";
-<<<<<<< HEAD
 import { SDK_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
-import type { Refusal, Sessions } from "./sessions.ts";
-=======
-import { AGENT_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
 import type { Refusal, Sessions, Wanted } from "./sessions.ts";
->>>>>>> ws
 import type { Turn, Turns } from "./turns.ts";
 import { workspaceCall } from "./workspace/routes.ts";
 
