@@ -82,7 +82,7 @@ pub struct DoneJson<'a> {
     num_turns: Option<u32>,
     /// How long the agent worked, in milliseconds.
     duration_ms: Option<u64>,
-    /// What became of its files; absent if the deployment saves none.
+    /// What became of its conversation's files; absent if there are none, or the deployment saves none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "TurnFiles"))]
     files: Option<&'a TurnFiles>,
@@ -116,7 +116,7 @@ pub(super) struct TurnJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Usage"))]
     usage: Option<Usage>,
-    /// What became of its files; absent if the deployment saves none.
+    /// What became of its conversation's files; absent if there are none, or the deployment saves none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "TurnFiles"))]
     files: Option<&'a TurnFiles>,

@@ -89,7 +89,7 @@ impl<S: Sql> Store<S> {
         self.transaction(|| {
             let files = match files {
                 Some((session_id, files)) if self.is_active(turn_id)? => {
-                    Some(self.end_files(session_id, files, end.finished_at)?)
+                    self.end_files(session_id, files, end.finished_at)?
                 }
                 _ => None,
             };

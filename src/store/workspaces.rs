@@ -125,23 +125,24 @@ impl<S: Sql> Store<S> {
         session_id: &SessionId,
         end: &FilesEnd<'_>,
         now: Millis,
-    ) -> Result<TurnFiles, StoreError> {
+    ) -> Result<Option<TurnFiles>, StoreError> {
         let version = self.stored_workspace(session_id)?.version;
         let reason = match end {
             FilesEnd::Same => {
                 self.set_unsaved(session_id, None)?;
-                return Ok(TurnFiles::unchanged(version));
+                // A conversation without files has nothing to tell of them.
+                return Ok((version > 0).then(|| TurnFiles::unchanged(version)));
             }
             FilesEnd::Unsaved(reason) => *reason,
             FilesEnd::Save(save) if save.base != version => Unsaved::InvalidSave,
             FilesEnd::Save(save) if !self.are_doomed(save.packs)? => Unsaved::StorageUnavailable,
             FilesEnd::Save(save) => {
                 self.commit_save(session_id, save, now)?;
-                return Ok(save.told.clone());
+                return Ok(Some(save.told.clone()));
             }
         };
         self.set_unsaved(session_id, Some(reason))?;
-        Ok(TurnFiles::unsaved(version, reason))
+        Ok(Some(TurnFiles::unsaved(version, reason)))
     }
 
     /// Why the last turn's files are not in the current version; nothing is written where that is known.
