@@ -82,15 +82,12 @@ impl FilesCall {
         let list = FilesCommand::List { prefix: prefix.clone(), after: after.clone(), limit: *limit, content: false };
         match self.ask(list).await?.1 {
             FilesReply::Page(page) => Ok(files::listing(&page, asked, &self.account_id, &self.session_id)),
-            other => Err(unexpected(&other)),
+            _ => Err(unexpected()),
         }
     }
 
     async fn read(&self, path: FilePath, conditions: &files::Conditions, is_head: bool) -> Replied<Answer<JsValue>> {
-        let file = match self.ask(FilesCommand::Find { path }).await?.1 {
-            FilesReply::File(file) => file,
-            other => return Err(unexpected(&other)),
-        };
+        let FilesReply::File(file) = self.ask(FilesCommand::Find { path }).await?.1 else { return Err(unexpected()) };
         let selection = conditions.select(&file.etag, file.size)?;
         let (start, end) = match selection {
             Selection::Whole => (0, file.size),
@@ -111,7 +108,7 @@ impl FilesCall {
 
     async fn archive(self: Rc<Self>, is_head: bool) -> Replied<Answer<JsValue>> {
         let (page, reply) = self.page(None).await?;
-        let FilesReply::Page(_) = reply else { return Err(unexpected(&reply)) };
+        let FilesReply::Page(_) = reply else { return Err(unexpected()) };
         if is_head {
             return Ok(files::archive(&self.session_id, Body::Nothing));
         }
@@ -146,16 +143,13 @@ impl FilesCall {
         commit: impl FnOnce(String, String) -> FilesCommand,
         request: &web_sys::Request,
     ) -> Replied<Answer<JsValue>> {
-        let key = match self.ask(begin).await?.1 {
-            FilesReply::Upload { key } => key,
-            other => return Err(unexpected(&other)),
-        };
+        let FilesReply::Upload { key } = self.ask(begin).await?.1 else { return Err(unexpected()) };
         let put = self.bucket()?.put(&key, &request.body().map_or_else(|| JsValue::from_str(""), JsValue::from));
         let stored = JsFuture::from(put?).await.map_err(|error| self.unread(&error))?;
         let etag = stored.unchecked_ref::<R2Object>().etag();
         match self.ask(commit(key, etag)).await?.1 {
             FilesReply::Uploaded { path, size, etag } => Ok(files::uploaded(&path, size, &etag)),
-            other => Err(unexpected(&other)),
+            _ => Err(unexpected()),
         }
     }
 
@@ -192,6 +186,7 @@ impl FilesCall {
     }
 }
 
-fn unexpected(reply: &FilesReply) -> Refused {
-    Refused::Broken(JsValue::from_str(&format!("an object of another version replied {reply:?}")))
+/// The failure of an object that replied to something else.
+fn unexpected() -> Refused {
+    Refused::Broken(JsValue::from_str("the object replied to another command"))
 }

@@ -1,8 +1,6 @@
 //! What users see of a workspace: the files of its current version, overlaid with the inbox. A path that waits in the inbox is as it waits
 //! there; one beneath a folder whose deletion waits is gone.
 
-use std::collections::BTreeMap;
-
 use super::conversations::unreadable;
 use super::inbox::Waiting;
 use super::sql::{Sql, Value};
@@ -24,13 +22,18 @@ pub struct PageOf<'a> {
     pub content: bool,
 }
 
-/// The inbox as it lies over the index.
-struct Overlay(BTreeMap<String, Waiting>);
+/// The inbox as it lies over the index, by its paths.
+struct Overlay(Vec<Waiting>);
 
 impl Overlay {
+    fn get(&self, path: &str) -> Option<&Waiting> {
+        let at = self.0.binary_search_by(|waiting| waiting.path.as_str().cmp(path)).ok()?;
+        self.0.get(at)
+    }
+
     fn hides(&self, path: &str) -> bool {
-        self.0.contains_key(path)
-            || path.match_indices('/').any(|(at, _)| path.get(..=at).is_some_and(|folder| self.0.contains_key(folder)))
+        let is_there = |path| self.get(path).is_some();
+        is_there(path) || path.match_indices('/').any(|(at, _)| path.get(..=at).is_some_and(is_there))
     }
 }
 
@@ -46,7 +49,7 @@ impl<S: Sql> Store<S> {
         let overlay = self.overlay(session_id)?;
         let keys = self.pack_keys(session_id)?;
         let wanted = |path: &str| path > page.after && path.starts_with(page.prefix);
-        let uploads = overlay.0.values().filter(|waiting| wanted(&waiting.path));
+        let uploads = overlay.0.iter().filter(|waiting| wanted(&waiting.path));
         let mut files: Vec<StoredFile> = uploads.filter_map(|waiting| uploaded(waiting, page.content)).collect();
         let mut from_index = 0;
         let begin = page.after.max(page.prefix);
@@ -87,7 +90,7 @@ impl<S: Sql> Store<S> {
     /// SQLite's, or an unreadable part.
     pub fn file(&self, session_id: &SessionId, path: &str) -> Result<Option<StoredFile>, StoreError> {
         let overlay = self.overlay(session_id)?;
-        if let Some(waiting) = overlay.0.get(path) {
+        if let Some(waiting) = overlay.get(path) {
             return Ok(uploaded(waiting, true));
         }
         if overlay.hides(path) {
@@ -120,7 +123,7 @@ impl<S: Sql> Store<S> {
         // A folder without files is in the index alone.
         let overlay = self.overlay(session_id)?;
         let Some(name) = folder.strip_suffix('/') else { return Ok(false) };
-        if overlay.0.contains_key(folder) || overlay.hides(name) {
+        if overlay.get(folder).is_some() || overlay.hides(name) {
             return Ok(false);
         }
         let Some((_, entries)) = self.part_of(session_id, name)? else { return Ok(false) };
@@ -134,11 +137,12 @@ impl<S: Sql> Store<S> {
     }
 
     fn overlay(&self, session_id: &SessionId) -> Result<Overlay, StoreError> {
-        let waiting = self.inbox_after(session_id, 0)?;
-        Ok(Overlay(waiting.into_iter().map(|waiting| (waiting.path.clone(), waiting)).collect()))
+        let mut waiting = self.inbox_after(session_id, 0)?;
+        waiting.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(Overlay(waiting))
     }
 
-    fn pack_keys(&self, session_id: &SessionId) -> Result<BTreeMap<u64, String>, StoreError> {
+    fn pack_keys(&self, session_id: &SessionId) -> Result<Vec<(u64, String)>, StoreError> {
         Ok(self.current_packs(session_id)?.into_iter().map(|pack| (pack.no, pack.key)).collect())
     }
 }
@@ -155,9 +159,10 @@ fn uploaded(waiting: &Waiting, content: bool) -> Option<StoredFile> {
     })
 }
 
-fn packed(path: String, file: &File, keys: &BTreeMap<u64, String>, content: bool) -> Result<StoredFile, &'static str> {
+fn packed(path: String, file: &File, keys: &[(u64, String)], content: bool) -> Result<StoredFile, &'static str> {
     let frame = |segment: &crate::workspace::entry::Segment| {
-        let key = keys.get(&segment.pack_no).ok_or("a segment lies in a pack that is not stored")?.clone();
+        let key = keys.iter().find(|(no, _)| *no == segment.pack_no);
+        let key = key.ok_or("a segment lies in a pack that is not stored")?.1.clone();
         Ok(FrameRange { key, offset: segment.offset, length: segment.length, raw_offset: segment.raw_offset })
     };
     let frames =

@@ -1,8 +1,6 @@
 //! Versions of workspaces: what a turn must stand on, what a save writes, and what of it is deleted. Version n is the rows with
 //! `from_version <= n` that have no `to_version` or one above n.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::sql::{Sql, Value};
 use super::{Store, StoreError, integer, json};
 use crate::domain::file::{TurnFiles, Unsaved};
@@ -189,12 +187,12 @@ impl<S: Sql> Store<S> {
         const PRUNE: &str = "delete from workspace_parts where session_id = +?1 and to_version <= ?2";
         let id = Value::Text(session_id.as_str());
         let rows = self.sql.query(CURRENT, &[id])?;
-        let mut gone = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<BTreeSet<String>, _>>()?;
+        let mut gone = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<Vec<String>, _>>()?;
         let mut added = Vec::new();
         for part in &save.parts {
             let values = [id, Value::Text(&part.first_path), Value::Text(part.entries)];
             if gone.contains(&part.first_path) && self.sql.first(SAME, &values)?.is_some() {
-                gone.remove(&part.first_path);
+                gone.retain(|path| *path != part.first_path);
             } else {
                 added.push(part);
             }
@@ -284,16 +282,16 @@ impl<S: Sql> Store<S> {
         session_id: &SessionId,
         keep: &[u64],
         new: impl Iterator<Item = (u64, u64)>,
-    ) -> Result<Option<BTreeMap<u64, u64>>, StoreError> {
+    ) -> Result<Option<Vec<(u64, u64)>>, StoreError> {
         const USED: &str = "select pack_no, bytes, to_version is null from workspace_packs where session_id = +?1";
-        let (mut used, mut current) = (BTreeSet::new(), BTreeMap::new());
+        let (mut used, mut current) = (Vec::new(), Vec::new());
         for row in self.sql.query(USED, &[Value::Text(session_id.as_str())])? {
-            used.insert(row.count(0)?);
+            used.push(row.count(0)?);
             if row.integer(2)? == 1 {
-                current.insert(row.count(0)?, row.count(1)?);
+                current.push((row.count(0)?, row.count(1)?));
             }
         }
-        let kept = keep.iter().map(|no| Some((*no, *current.get(no)?)));
+        let kept = keep.iter().map(|no| current.iter().find(|(known, _)| known == no).copied());
         let new = new.map(|(no, bytes)| (!used.contains(&no)).then_some((no, bytes)));
         Ok(kept.chain(new).collect())
     }

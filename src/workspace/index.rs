@@ -1,8 +1,6 @@
 //! The index of a save, as the container sends it: a line that heads it, then its parts, a line each. It is believed only where it keeps every
 //! rule, and the sums that the container's frame said.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 
@@ -41,7 +39,7 @@ pub struct Said<'a> {
     /// Their size.
     pub bytes: u64,
     /// The sizes of its packs by their numbers: those that are kept, and the new ones.
-    pub packs: &'a BTreeMap<u64, u64>,
+    pub packs: &'a [(u64, u64)],
 }
 
 #[derive(Deserialize)]
@@ -59,7 +57,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, entry: Entry, packs: &BTreeMap<u64, u64>) -> Result<(), &'static str> {
+    fn add(&mut self, entry: Entry, packs: &[(u64, u64)]) -> Result<(), &'static str> {
         if !self.last_path.is_empty() && entry.path.as_bytes() <= self.last_path.as_bytes() {
             return Err("its paths do not ascend");
         }
@@ -67,8 +65,11 @@ impl Sums {
             self.files += 1;
             self.bytes = self.bytes.saturating_add(file.size);
             for segment in &file.segments {
-                let pack = packs.get(&segment.pack_no).ok_or("a segment lies in a pack that the save does not have")?;
-                if segment.offset + segment.length > *pack {
+                let pack = packs
+                    .iter()
+                    .find(|(no, _)| *no == segment.pack_no)
+                    .ok_or("a segment lies in a pack that the save does not have")?;
+                if segment.offset + segment.length > pack.1 {
                     return Err("a segment lies outside of its pack");
                 }
             }
@@ -170,7 +171,7 @@ mod tests {
     }
 
     fn check_text(text: &str, files: u64, bytes: u64) -> Result<Vec<String>, BadIndex> {
-        let packs = BTreeMap::from([(1, 20), (2, 100)]);
+        let packs = [(1, 20), (2, 100)];
         let parts = read(text, &Said { version: 4, files, bytes, packs: &packs })?;
         Ok(parts.into_iter().map(|part| part.first_path).collect())
     }

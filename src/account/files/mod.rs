@@ -9,13 +9,13 @@ pub(super) mod restore;
 pub(super) mod save;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, select, try_join};
 
 use super::Account;
 use super::runtime::{Directory, Runtime};
@@ -35,7 +35,7 @@ pub(super) const BUCKET_LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Files {
     bucket: Option<Rc<dyn Bucket>>,
     /// Keys whose objects are being put, or were put and are not yet named.
-    in_flight: Rc<RefCell<BTreeSet<String>>>,
+    in_flight: Rc<RefCell<Vec<String>>>,
     /// Whether doomed keys are being deleted.
     draining: Cell<bool>,
     /// When that is tried again after it failed.
@@ -53,20 +53,38 @@ impl Files {
     }
 
     fn is_in_flight(&self, key: &str) -> bool {
-        self.in_flight.borrow().contains(key)
+        self.in_flight.borrow().iter().any(|known| known == key)
     }
 }
 
 /// A key that is not deleted as long as this is kept.
 pub(super) struct InFlight {
     key: String,
-    all: Rc<RefCell<BTreeSet<String>>>,
+    all: Rc<RefCell<Vec<String>>>,
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.all.borrow_mut().remove(&self.key);
+        self.all.borrow_mut().retain(|key| *key != self.key);
     }
+}
+
+/// Moves packs two at a time, in their order: one more would only wait for the same line. It ends with the first that fails.
+async fn two_at_once<I, T, E, F: Future<Output = Result<T, E>>>(
+    items: impl IntoIterator<Item = I>,
+    mut work: impl FnMut(I) -> F,
+) -> Result<Vec<T>, E> {
+    let (mut items, mut done) = (items.into_iter(), Vec::new());
+    while let Some(first) = items.next() {
+        match items.next() {
+            Some(second) => {
+                let (first, second) = try_join(work(first), work(second)).await?;
+                done.extend([first, second]);
+            }
+            None => done.push(work(first).await?),
+        }
+    }
+    Ok(done)
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -82,7 +100,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     fn new_key(&self, bucket: &dyn Bucket) -> Rc<InFlight> {
         let key = format!("{}{}", bucket.prefix(), self.runtime.uuid());
         let all = Rc::clone(&self.files.in_flight);
-        all.borrow_mut().insert(key.clone());
+        all.borrow_mut().push(key.clone());
         Rc::new(InFlight { key, all })
     }
 

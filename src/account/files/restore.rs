@@ -1,14 +1,12 @@
 //! What a turn's files are before it begins: the stored version and the inbox, put into a container that does not hold them. No turn begins on a
 //! part of them.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use futures_util::stream;
-use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::BUCKET_LIMIT;
+use super::two_at_once;
 use crate::account::Account;
 use crate::account::runtime::{Directory, Runtime};
 use crate::account::turn::Signal;
@@ -24,8 +22,6 @@ use crate::store::workspaces::{Pack, Stored};
 use crate::workspace::index::CODEC;
 use crate::workspace::port::Bucket;
 
-/// Packs that are sent at once.
-const PACKS_AT_ONCE: usize = 2;
 /// Tries to read an object of the bucket.
 const GET_TRIES: u32 = 2;
 
@@ -186,14 +182,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let head = serde_json::to_string(&HeadJson { version, codec: CODEC, packs: listed });
         let head = head.map_err(|e| AgentError::Protocol(e.to_string()))? + "\n";
         let need = self.agent.begin_restore(session, head, self.parts(session_id)).await?;
-        let packs: BTreeMap<u64, Pack> = packs.into_iter().map(|pack| (pack.no, pack)).collect();
-        let needed = need.iter().map(|no| packs.get(no).cloned().ok_or(no)).collect::<Result<Vec<_>, _>>();
+        let stored = |no: &u64| packs.iter().find(|pack| pack.no == *no);
+        let needed = need.iter().map(|no| stored(no).cloned().ok_or(no)).collect::<Result<Vec<_>, _>>();
         let needed = needed.map_err(|no| AgentError::Protocol(format!("pack {no} is not of this version")))?;
         let send = |pack: Pack| async move {
             let body = self.read(bucket, &pack.key).await?;
             Ok::<_, NotRestored>(self.agent.put_pack(session, pack.no, body).await?)
         };
-        stream::iter(needed).map(send).buffer_unordered(PACKS_AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
+        two_at_once(needed, send).await.map(drop)
     }
 
     /// The stored index, a part at a time.

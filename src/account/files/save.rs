@@ -6,10 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use futures_util::stream;
-use futures_util::{StreamExt, TryStreamExt};
 
 use super::InFlight;
+use super::two_at_once;
 use crate::account::Account;
 use crate::account::runtime::{Directory, Runtime};
 use crate::account::turn::progress::Progress;
@@ -26,8 +25,6 @@ use crate::workspace::port::Bucket;
 
 /// How long a save may take, from the turn's result on: so long its end waits.
 pub const SAVE_LIMIT: Duration = Duration::from_mins(1);
-/// Packs that are pulled at once.
-const PULLS_AT_ONCE: usize = 2;
 /// Tries to pull a pack, each under a key of its own.
 const PULL_TRIES: u32 = 2;
 /// Tries to attach again to a stream that was cut before it told of the files.
@@ -146,8 +143,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             let (offered, version) = (*offered, offer.version);
             async move { self.pull_pack(bucket, session, version, offered, key).await }
         };
-        let pulls = stream::iter(offer.packs.iter().zip(keys)).map(pull).buffered(PULLS_AT_ONCE);
-        let pulled: Vec<(Pack, Rc<InFlight>)> = pulls.try_collect().await?;
+        let pulled: Vec<(Pack, Rc<InFlight>)> = two_at_once(offer.packs.iter().zip(keys), pull).await?;
         let index = self.agent.pull_index(session, offer.version).await.map_err(|error| match error {
             AgentError::Protocol(_) => invalid(error),
             error => NotSaved(Unsaved::ContainerLost, error.to_string()),
