@@ -3,11 +3,11 @@
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { closeSync, linkSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, symlinkSync, utimesSync, writeSync } from "node:fs";
-import { chmodSync } from "node:fs";
+import { chmodSync, closeSync, linkSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeSync } from "node:fs";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Table } from "../../src/workspace/entries.ts";
 import { compare, pack, packsToKeep } from "../../src/workspace/save.ts";
@@ -17,6 +17,9 @@ import { Tree } from "../../src/workspace/tree.ts";
 import { Place, scratchFolder } from "./place.ts";
 
 const MIB = 1024 * 1024;
+/** RFC 8878: how a frame begins, and a bit of the byte behind it. */
+const ZSTD_MAGIC = 0xfd2fb528;
+const ZSTD_HAS_CHECKSUM = 0b100;
 const noClock = (): void => {};
 
 /** Bytes that don't compress. */
@@ -241,6 +244,21 @@ describe("packs", () => {
     rmSync(place.path("a"));
     const save = place.save();
     assert.deepEqual([save.keep, save.packs, save.files], [[], [], 0]);
+  });
+
+  test("are of frames with a checksum", () => {
+    const place = new Place();
+    place.write("small", "x");
+    place.write("large", random(2 * MIB));
+    const save = place.save();
+    assert.equal(save.packs.length, 1);
+    const bytes = readFileSync(join(place.packFolder, "1024"));
+    const offsets = place.entries().flatMap((entry) => (entry[6] as number[][]).map(([, offset]) => offset ?? 0));
+    assert.equal(offsets.length, 3);
+    for (const offset of offsets) {
+      assert.equal(bytes.readUInt32LE(offset), ZSTD_MAGIC);
+      assert.ok((bytes.readUInt8(offset + 4) & ZSTD_HAS_CHECKSUM) !== 0);
+    }
   });
 
   test("are at most 16 MiB", () => {
