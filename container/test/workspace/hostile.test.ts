@@ -187,7 +187,7 @@ describe("a deletion", () => {
 
   test("removes what is deeper than anything has a name for, and what has no name", () => {
     const place = owned();
-    const deep = 700;
+    const deep = 20_000;
     let at = place.path("top");
     mkdirSync(at);
     // Longer than a path may be: built from the inside out.

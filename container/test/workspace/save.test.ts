@@ -3,11 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { closeSync, linkSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, symlinkSync, utimesSync, writeSync } from "node:fs";
-import { chmodSync } from "node:fs";
-import { createServer } from "node:net";
-import { once } from "node:events";
-import { execFileSync } from "node:child_process";
+import { chmodSync, closeSync, linkSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, symlinkSync, utimesSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Table } from "../../src/workspace/entries.ts";
 import { compare, pack, packsToKeep } from "../../src/workspace/save.ts";
@@ -17,6 +14,9 @@ import { Tree } from "../../src/workspace/tree.ts";
 import { Place, scratchFolder } from "./place.ts";
 
 const MIB = 1024 * 1024;
+/** RFC 8878: how a frame begins, and a bit of the byte behind it. */
+const ZSTD_MAGIC = 0xfd2fb528;
+const ZSTD_HAS_CHECKSUM = 0b100;
 const noClock = (): void => {};
 
 /** Bytes that don't compress. */
@@ -243,6 +243,21 @@ describe("packs", () => {
     assert.deepEqual([save.keep, save.packs, save.files], [[], [], 0]);
   });
 
+  test("are of frames with a checksum", () => {
+    const place = new Place();
+    place.write("small", "x");
+    place.write("large", random(2 * MIB));
+    const save = place.save();
+    assert.equal(save.packs.length, 1);
+    const bytes = readFileSync(join(place.packFolder, "1024"));
+    const offsets = place.entries().flatMap((entry) => (entry[6] as number[][]).map(([, offset]) => offset ?? 0));
+    assert.equal(offsets.length, 3);
+    for (const offset of offsets) {
+      assert.equal(bytes.readUInt32LE(offset), ZSTD_MAGIC);
+      assert.ok((bytes.readUInt8(offset + 4) & ZSTD_HAS_CHECKSUM) !== 0);
+    }
+  });
+
   test("are at most 16 MiB", () => {
     const place = new Place();
     place.write("a", random(40 * MIB));
@@ -275,95 +290,6 @@ describe("packs", () => {
     ];
     assert.equal(packsToKeep(pairs, packs).size, 200);
   });
-});
-
-describe("a workspace over a bound is refused, and never saved in part", () => {
-  const place = new Place();
-  for (let n = 0; n < 5; n++) place.write(`f${n}`, "12345");
-  for (const name of ["l1", "l2"]) symlinkSync("x", place.path(name));
-
-  test("too many files", () => {
-    assert.deepEqual(place.outcome({ maxFiles: 4 }), { refused: "too_many_files", files: 5, bytes: 25 });
-    assert.ok("save" in place.outcome({ maxFiles: 5 }));
-  });
-
-  test("too many bytes", () => {
-    assert.deepEqual(place.outcome({ maxBytes: 24 }), { refused: "too_large", files: 5, bytes: 25 });
-    assert.ok("save" in place.outcome({ maxBytes: 25 }));
-  });
-
-  test("too many links, folders and other names", () => {
-    const links = new Place();
-    for (const name of ["a", "b", "c"]) symlinkSync("x", links.path(name));
-    assert.deepEqual(links.outcome({ maxFiles: 2 }), { refused: "too_many_links", files: 0, bytes: 0 });
-    const folders = new Place();
-    for (const name of ["a", "b", "c"]) mkdirSync(folders.path(name));
-    assert.deepEqual(folders.outcome({ maxFiles: 2 }), { refused: "too_many_folders", files: 0, bytes: 0 });
-    const left = new Place();
-    for (let n = 0; n < 9; n++) left.write(`f${n}`, "");
-    assert.deepEqual(left.outcome({ maxFiles: 2, exclude: ["*"] }), { refused: "too_many_files", files: 0, bytes: 0 });
-  });
-
-  test("an index that is too large", () => {
-    const wide = new Place();
-    const folder = `${"d".repeat(250)}/`.repeat(3);
-    mkdirSync(wide.path(folder), { recursive: true });
-    for (let n = 0; n < 23_000; n++) symlinkSync(`${n}`, wide.path(`${folder}${n}`));
-    const outcome = wide.outcome();
-    assert.equal("refused" in outcome && outcome.refused, "index_too_large");
-  });
-});
-
-describe("what is left out", () => {
-  test("is what .agentignore and the operator say, and nothing else", () => {
-    const place = new Place();
-    place.write(".agentignore", "*.log\n!keep.log\nbuild/\n/top\n# comment\nCase\n");
-    for (const folder of ["build", "src/build", ".git", "node_modules", "src/top"]) mkdirSync(place.path(folder), { recursive: true });
-    for (const name of ["a.log", "keep.log", "build/x", "src/build/x", ".git/HEAD", "node_modules/x", "top", "src/top/x", "secret.pem", "case"]) place.write(name, "x");
-    place.save({ exclude: ["*.pem"] });
-    assert.deepEqual(place.paths, [".agentignore", ".git", ".git/HEAD", "case", "keep.log", "node_modules", "node_modules/x", "src", "src/top", "src/top/x"]);
-  });
-
-  test("by the operator is not taken back by a user's file", () => {
-    const place = new Place();
-    place.write(".agentignore", "!secret.pem");
-    place.write("secret.pem", "x");
-    place.save({ exclude: ["*.pem"] });
-    assert.deepEqual(place.paths, [".agentignore"]);
-  });
-
-  test("is not counted as skipped", () => {
-    const place = new Place();
-    place.write("a.log", "x");
-    assert.deepEqual(place.outcome({ exclude: ["*.log"] }), { unchanged: true, skipped: 0, unsettled: false });
-  });
-
-  test("can be said by a link no more than by a folder", () => {
-    const place = new Place();
-    mkdirSync(place.path("real"));
-    place.write("real/rules", "*");
-    symlinkSync("real/rules", place.path(".agentignore"));
-    place.save();
-    assert.deepEqual(place.paths, [".agentignore", "real", "real/rules"]);
-  });
-});
-
-test("what cannot be stored is counted: sockets, FIFOs, names with control characters, no UTF-8, or too long", async (context) => {
-  const place = new Place();
-  const server = createServer().listen(place.path("socket"));
-  context.after(() => server.close());
-  await once(server, "listening");
-  execFileSync("/bin/sh", ["-c", 'cd "$1"; mkfifo fifo; : > "$(printf "a\\nb")"; : > "$(printf "\\377\\376")"; : > "$(printf "\\357\\277\\275")"; : > "$(printf "del\\177")"', "sh", place.root]);
-  let folder = "";
-  while (folder.length < 1100) {
-    folder += `${"n".repeat(120)}/`;
-    // The last of them is over 1,024 bytes.
-    mkdirSync(place.path(folder));
-  }
-  const save = place.save();
-  assert.equal(save.skipped, 6);
-  assert.ok(place.paths.includes("\ufffd") && !place.paths.includes("fifo"));
-  assert.equal(save.files, 1);
 });
 
 test("one changed file among many changes one part of the index, and parts stay where they were", () => {

@@ -2,7 +2,10 @@
  * The whole path on the real server, SDK and CLI: a turn's files are saved, fetched, brought to another server, and there for the next turn.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
+import { get } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startModel } from "../../../dev/model/server.ts";
@@ -37,6 +40,12 @@ function fileOf(session: string, name: string): string {
 }
 function isUnchanged(turn: TurnFrames): boolean {
   return "unchanged" in turn.one("workspace");
+}
+/** A server that has stopped listening still answers on the connections it has. */
+async function statusOnNewConnection(url: string): Promise<number | undefined> {
+  const [response] = (await once(get(url, { agent: false }), "response")) as [IncomingMessage];
+  response.resume();
+  return response.statusCode;
 }
 function scans(session: string): number {
   return agent.logs.filter((line) => line.event.startsWith("workspace_") && line["session"] === session).length;
@@ -220,6 +229,8 @@ test("a server that ends waits for its running turns' saves to be fetched", asyn
     model.control.release();
     const turn = await open.rest();
     assert.equal(turn.result.status, "completed");
+    await server.logged((line) => line.event === "process_ended" && line["session"] === turn.session);
+    for (let n = 0; n < 20; n++) assert.equal(await statusOnNewConnection(`${server.url}/healthz`), 503);
     const stored = new Stored();
     await stored.take(server, turn);
     assert.deepEqual(stored.paths, ["pear.txt"]);
