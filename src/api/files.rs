@@ -193,7 +193,9 @@ pub fn precondition(head: &Head<'_>) -> Result<Precondition, ApiError> {
             Ok(Precondition::Matches(tags.split(',').filter_map(entity_tag).map(str::to_owned).collect()))
         }
         (None, Some("*")) => Ok(Precondition::Absent),
-        (_, Some(_)) => Err(ApiError::parameter("If-None-Match", "`*`, and without If-Match")),
+        // A file that is there and is not: no tag is that of any.
+        (Some(_), Some("*")) => Ok(Precondition::Matches(Vec::new())),
+        (_, Some(_)) => Err(ApiError::parameter("If-None-Match", "`*`")),
     }
 }
 
@@ -337,3 +339,6 @@ fn media_type(path: &str) -> &'static str {
     let known = TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension));
     known.map_or("application/octet-stream", |(_, media_type)| media_type)
 }
+
+#[cfg(test)]
+mod tests;

@@ -236,7 +236,7 @@ fn operation(path: &str, row: &Row, schemas: &mut Schemas) -> Value {
             let content = json!({"schema": schema, "examples": {"one": {"value": example}}});
             operation["requestBody"] = json!({"required": required, "content": {"application/json": content}});
         }
-        Some(Body::Bytes) => operation["requestBody"] = json!({"required": true, "content": {"*/*": {}}}),
+        Some(Body::Bytes) => operation["requestBody"] = json!({"required": false, "content": {"*/*": {}}}),
     }
     operation
 }

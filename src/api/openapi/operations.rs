@@ -243,7 +243,7 @@ pub(in crate::api) fn upload_file(schemas: &mut Schemas) -> Described {
     Described {
         parameters: vec![
             header("If-Match", "Entity tags of which the file that is there must have one."),
-            header("If-None-Match", "`*`: there must be no file."),
+            parameter("header", "If-None-Match", &json!({"const": "*"}), "`*`: there must be no file."),
         ],
         body: Some(Body::Bytes),
         responses: vec![uploaded.with_headers(&["ETag"])],
