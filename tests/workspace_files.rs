@@ -333,3 +333,18 @@ fn what_comes_late_into_the_bucket_of_a_cleared_account_is_deleted_by_a_second_l
     assert!(is_clean(&stage));
     assert_eq!(stage.alarm(), None);
 }
+
+#[test]
+fn a_commit_that_is_sent_again_has_stored_the_upload_whatever_it_asked_of_the_file_before() {
+    let stage = Stage::with_files(&[]);
+    let key = begin(&stage, "a.txt", 3, Precondition::Absent).unwrap();
+    stage.bucket.put_directly(&key, b"one");
+    let commit = || {
+        let (etag, precondition) = ("e-one".to_owned(), Precondition::Absent);
+        let commit = FilesCommand::CommitUpload { path: path("a.txt"), key: key.clone(), size: 3, etag, precondition };
+        ask(&stage, "a", commit).unwrap()
+    };
+    assert_eq!(commit(), commit());
+    assert_eq!(listed(&stage), ["a.txt"]);
+    assert!(begin(&stage, "a.txt", 3, Precondition::Absent).is_err(), "there is one by now");
+}

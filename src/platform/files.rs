@@ -2,7 +2,9 @@
 //! pass neither the object nor this program's memory (`files.js`).
 
 use std::rc::Rc;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use worker::Env;
 use worker::js_sys::{Array, Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
@@ -20,6 +22,9 @@ use crate::api::problem::{ApiError, Code};
 use crate::domain::file::MAX_FILES_PER_PAGE;
 use crate::domain::{AccountId, FilePath, RequestId, SessionId, StoredFile};
 use crate::log::{Level, Line};
+
+/// How long an upload may take: shorter than its key, which is doomed until it is stored, is left alone.
+const UPLOAD_LIMIT: Duration = Duration::from_mins(5);
 
 /// One request about the files of a conversation.
 pub struct FilesCall {
@@ -145,7 +150,12 @@ impl FilesCall {
     ) -> Replied<Answer<JsValue>> {
         let FilesReply::Upload { key } = self.ask(begin).await?.1 else { return Err(unexpected()) };
         let put = self.bucket()?.put(&key, &request.body().map_or_else(|| JsValue::from_str(""), JsValue::from));
-        let stored = JsFuture::from(put?).await.map_err(|error| self.unread(&error))?;
+        let stored = match select(JsFuture::from(put?), Box::pin(runtime::sleep(UPLOAD_LIMIT))).await {
+            Either::Left((stored, _)) => stored.map_err(|error| self.unread(&error))?,
+            Either::Right(_) => {
+                return Err(ApiError::new(Code::RequestTimeout, "The file did not come whole within 5 minutes.").into());
+            }
+        };
         let etag = stored.unchecked_ref::<R2Object>().etag();
         match self.ask(commit(key, etag)).await?.1 {
             FilesReply::Uploaded { path, size, etag } => Ok(files::uploaded(&path, size, &etag)),
