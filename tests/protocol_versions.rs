@@ -80,6 +80,7 @@ fn commands() -> Vec<(Command, bool)> {
         Command::FollowConversation { session_id: session_id.clone(), last_event_id: Some(event) },
         Command::CancelConversation { session_id: session_id.clone() },
         Command::DeleteConversation { session_id: session_id.clone() },
+        Command::ListTurns { session_id: session_id.clone(), before: Some(turn(1)), limit: 20 },
         Command::Files { session_id, ask: FilesCommand::Find { path: "a/b".parse().unwrap() } },
         Command::ReadTurn { turn_id: turn(1) },
         Command::StorageStats,
@@ -111,7 +112,11 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Purge
         | Command::Visit
         | Command::NoteRefusal(_) => true,
-        Command::Prewarm | Command::Files { .. } | Command::BeginCall(_) | Command::EndCall(_) => false,
+        Command::Prewarm
+        | Command::ListTurns { .. }
+        | Command::Files { .. }
+        | Command::BeginCall(_)
+        | Command::EndCall(_) => false,
     }
 }
 

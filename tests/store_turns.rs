@@ -268,3 +268,37 @@ fn the_work_of_a_turn_is_its_query_until_it_ends() {
     finish(&store, &turn(1), "4", at(0)).unwrap();
     assert!(store.turn_work(&turn(1)).unwrap().is_none());
 }
+
+#[test]
+fn a_conversations_turns_are_listed_newest_first_in_pages() {
+    let (store, _) = store();
+    for n in 1..=5 {
+        exchange(&store, n, "a", &format!("question {n}"), &format!("answer {n}"));
+        exchange(&store, n + 100, "b", "of another conversation", "no");
+    }
+    let page = |before: Option<u128>, limit| {
+        let seq = before.map_or(i64::MAX, |n| store.seq_of(&session("a"), &turn(n)).unwrap().unwrap());
+        let page = store.turns_before(&session("a"), seq, limit).unwrap();
+        let answers = page.turns.into_iter().map(|turn| turn.response.unwrap());
+        (answers.collect::<Vec<_>>(), page.older)
+    };
+    assert_eq!(page(None, 2), (vec!["answer 5".to_owned(), "answer 4".to_owned()], true));
+    assert_eq!(page(Some(4), 2), (vec!["answer 3".to_owned(), "answer 2".to_owned()], true));
+    assert_eq!(page(Some(2), 2), (vec!["answer 1".to_owned()], false));
+    assert!(!page(None, 5).1, "there are no older ones");
+    assert_eq!(store.seq_of(&session("a"), &turn(101)).unwrap(), None, "it is of another conversation");
+}
+
+#[test]
+fn a_page_of_turns_with_long_answers_is_shorter() {
+    let (store, _) = store();
+    let long = "x".repeat(700 * 1024);
+    for n in 1..=3 {
+        exchange(&store, n, "a", "question", &long);
+    }
+    let page = store.turns_before(&session("a"), i64::MAX, 100).unwrap();
+    assert_eq!((page.turns.len(), page.older), (1, true));
+    exchange(&store, 4, "a", "question", &"x".repeat(2 * 1024 * 1024));
+    let page = store.turns_before(&session("a"), i64::MAX, 100).unwrap();
+    assert_eq!((page.turns.len(), page.older), (1, true), "one that is larger than a page comes alone");
+}

@@ -114,6 +114,15 @@ pub enum Command {
         /// What.
         ask: FilesCommand,
     },
+    /// A conversation's turns, newest first.
+    ListTurns {
+        /// The conversation.
+        session_id: SessionId,
+        /// Only those before this one; from the newest on if absent.
+        before: Option<TurnId>,
+        /// At most so many.
+        limit: u32,
+    },
     /// One turn.
     ReadTurn {
         /// The turn.
@@ -147,6 +156,7 @@ impl Command {
             | Self::FollowConversation { .. }
             | Self::CancelConversation { .. }
             | Self::DeleteConversation { .. }
+            | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
             | Self::StorageStats
             | Self::Prewarm
@@ -267,6 +277,17 @@ pub enum Reply<J> {
         subscription: Subscription,
         /// Whether an earlier request with the same key had made the turn.
         replayed: bool,
+    },
+    /// Some of a conversation's turns.
+    Turns {
+        /// Newest first.
+        turns: Vec<Turn>,
+        /// The conversation.
+        session_id: SessionId,
+        /// How many were asked for.
+        limit: u32,
+        /// Whether there are older ones.
+        older: bool,
     },
     /// The turn has ended, and the client has its last event already.
     NothingFollows,

@@ -4,7 +4,7 @@ use super::Account;
 use super::command::{AccountError, Reply};
 use super::runtime::Runtime;
 use crate::agent::Container;
-use crate::domain::{MetadataPatch, Millis, Page, SearchTerms, SessionId, Title};
+use crate::domain::{MetadataPatch, Millis, Page, SearchTerms, SessionId, Title, TurnId};
 use crate::store::conversations::ACCESS_RESOLUTION;
 use crate::store::sql::Sql;
 
@@ -43,6 +43,20 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime> Account<S, C, R> {
         let conversation = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
         let messages = self.store.messages_before(session_id, before.unwrap_or(i64::MAX))?;
         Ok(Reply::Conversation { conversation: Box::new(conversation), messages })
+    }
+
+    pub(super) fn list_turns(
+        &self,
+        session_id: SessionId,
+        before: Option<&TurnId>,
+        limit: u32,
+        now: Millis,
+    ) -> Result<Reply<S::Json>, AccountError> {
+        self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
+        let before = before.map(|turn_id| self.store.seq_of(&session_id, turn_id)?.ok_or(AccountError::NotFound));
+        let page = self.store.turns_before(&session_id, before.transpose()?.unwrap_or(i64::MAX), limit)?;
+        self.store.touch(&session_id, now)?;
+        Ok(Reply::Turns { turns: page.turns, session_id, limit, older: page.older })
     }
 
     /// No await lies between the read and the write that depends on it.

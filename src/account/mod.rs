@@ -144,6 +144,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::Files { session_id, ask } => self.handle_files(&session_id, &ask, now)?,
+            Command::ListTurns { session_id, before, limit } => {
+                self.list_turns(session_id, before.as_ref(), limit, now)?
+            }
             Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
             Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,

@@ -25,6 +25,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             | Command::FollowConversation { .. }
             | Command::CancelConversation { .. }
             | Command::Files { .. }
+            | Command::ListTurns { .. }
             | Command::ReadTurn { .. } => return Err(AccountError::NotFound),
             Command::DeleteConversation { .. } => Reply::Deleted,
             Command::StorageStats => Reply::Document(self.store.storage_stats_of_nothing(self.config.retention)?),

@@ -112,6 +112,15 @@ impl<J> Answer<J> {
             }
             Reply::Updated(conversation) => Self::json(200, &ConversationJson::of(account_id, &conversation, None)),
             Reply::Turn(turn) => Self::json(200, &TurnJson::of(&turn)),
+            Reply::Turns { turns, session_id, limit, older } => {
+                let answer = Self::json(200, &turns.iter().map(TurnJson::of).collect::<Vec<_>>());
+                match turns.last().filter(|_| older) {
+                    Some(last) => {
+                        answer.with("link", links::older_turns(account_id, &session_id, limit, &last.turn_id))
+                    }
+                    None => answer,
+                }
+            }
             Reply::Answer { turn, replayed } => {
                 let answer = match outcome(&turn) {
                     Ok(done) => Self::json(200, &done),

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::domain::{AccountId, SearchTerms, SessionId};
+use crate::domain::{AccountId, SearchTerms, SessionId, TurnId};
 
 /// All but the URL's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -20,6 +20,13 @@ pub fn next(account_id: &AccountId, limit: u32, words: Option<&SearchTerms>, cur
 pub fn prev(account_id: &AccountId, session_id: &SessionId, first: i64) -> String {
     let (account, id) = (encoded(account_id.as_str()), encoded(session_id.as_str()));
     format!("</conversations/{id}?accountId={account}&before=msg_{first}>; rel=\"prev\"")
+}
+
+/// The turns of a conversation before one.
+#[must_use]
+pub fn older_turns(account_id: &AccountId, session_id: &SessionId, limit: u32, before: &TurnId) -> String {
+    let (account, id) = (encoded(account_id.as_str()), encoded(session_id.as_str()));
+    format!("</conversations/{id}/turns?accountId={account}&limit={limit}&before={before}>; rel=\"next\"")
 }
 
 /// The files of a conversation behind the path `after`.

@@ -1,6 +1,8 @@
 //! A request, parsed once: whom it speaks for, which account it is about, and the command that it is.
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
+use std::ops::RangeInclusive;
+
 use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
@@ -15,10 +17,12 @@ use super::update::UpdateHead;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::config::Config;
-use crate::domain::{AccountId, Page, SearchTerms, SessionId};
+use crate::domain::{AccountId, Page, SearchTerms, SessionId, TurnId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;
+pub(super) const DEFAULT_TURNS: u32 = 20;
+pub(super) const MAX_TURNS: u32 = 100;
 
 /// What a request asks for.
 #[derive(Debug)]
@@ -107,6 +111,12 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
                 .transpose()?;
             about(Command::FollowConversation { session_id, last_event_id })
         }
+        Route::ListTurns(session_id) => {
+            let before = parameter(&target, "before")?.map(TurnId::try_from).transpose();
+            let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
+            let limit = number(&target, "limit", DEFAULT_TURNS, 1..=MAX_TURNS, "a number from 1 to 100")?;
+            about(Command::ListTurns { session_id, before, limit })
+        }
         Route::ListFiles(session_id) => about_files(session_id, FilesRequest::list(head, &target)?),
         Route::ReadFile(session_id, path) => {
             about_files(session_id, FilesRequest::Read { path, conditions: Conditions::parse(head) })
@@ -130,17 +140,25 @@ fn parameter(target: &Target<'_>, name: &str) -> Result<Option<String>, ApiError
     target.parameter(name).map_err(|e| ApiError::parameter(name, e.rule()))
 }
 
+/// A parameter of the URL that is a number.
+fn number(
+    target: &Target<'_>,
+    name: &str,
+    default: u32,
+    range: RangeInclusive<u32>,
+    rule: &str,
+) -> Result<u32, ApiError> {
+    parameter(target, name)?.map_or(Ok(default), |text| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let parsed = text.parse().ok().filter(|number| digits && range.contains(number));
+        parsed.ok_or_else(|| ApiError::parameter(name, rule))
+    })
+}
+
 fn list(target: &Target<'_>) -> Result<Command, ApiError> {
-    let number = |name: &str, default: u32, range: std::ops::RangeInclusive<u32>, rule: &str| {
-        parameter(target, name)?.map_or(Ok(default), |text| {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            let parsed = text.parse().ok().filter(|number| digits && range.contains(number));
-            parsed.ok_or_else(|| ApiError::parameter(name, rule))
-        })
-    };
-    let limit = number("limit", DEFAULT_LIMIT, 1..=MAX_LIMIT, "a number from 1 to 200")?;
+    let limit = number(target, "limit", DEFAULT_LIMIT, 1..=MAX_LIMIT, "a number from 1 to 200")?;
     // Clients that are made from a description send the defaults as well.
-    let skip = number("offset", 0, 0..=u32::MAX, "a number from 0")?;
+    let skip = number(target, "offset", 0, 0..=u32::MAX, "a number from 0")?;
     let page = match parameter(target, "cursor")? {
         Some(_) if skip > 0 => {
             return Err(ApiError::parameter("cursor", "not together with offset"));

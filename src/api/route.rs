@@ -186,6 +186,13 @@ routes! {
         GET FollowConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound],
             described by follow_conversation;
     }
+    ["conversations", session_id, "turns"] {
+        /// List a conversation's turns, newest first.
+        ///
+        /// A page may hold fewer than `limit` turns, if their answers are long.
+        GET ListTurns(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound],
+            described by list_turns;
+    }
     ["conversations", session_id, "files"] {
         /// List a conversation's files, or fetch all of them as a ZIP archive (`Accept: application/zip`).
         ///

@@ -7,14 +7,14 @@ use super::super::document::{
 };
 use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
-use super::super::request::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
 use super::schemas::{
     AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, server_sent_event,
 };
 use super::{Body, Described, Response, Schemas};
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;
-use crate::domain::{FilePath, IdempotencyKey, PurgeRun};
+use crate::domain::{FilePath, IdempotencyKey, PurgeRun, TurnId};
 use schemars::{JsonSchema, Schema};
 
 const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
@@ -188,6 +188,22 @@ pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {
         parameters: vec![parameter("header", "Last-Event-ID", &id, "The id of the last event that the client has.")],
         body: None,
         responses: vec![events, nothing("The client has seen the turn's last event.")],
+    }
+}
+
+pub(in crate::api) fn list_turns(schemas: &mut Schemas) -> Described {
+    let example = json!([{"turn_id": TURN_ID, "session_id": "sums", "status": "completed",
+        "created_at": 1_795_346_575_482_i64, "started_at": 1_795_346_575_490_i64, "finished_at": 1_795_346_575_610_i64,
+        "response": "4", "usage": usage()}]);
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_TURNS, "default": DEFAULT_TURNS});
+    let before = schemas.taken::<TurnId>().to_value();
+    let list = list_of::<TurnJson<'static>>(schemas);
+    Described {
+        parameters: vec![
+            parameter("query", "limit", &limit, "Most turns of a page."),
+            parameter("query", "before", &before, "Only turns before this one."),
+        ],
+        ..only(responds(200, "A page of turns.", &list, example).with_headers(&["Link"]))
     }
 }
 

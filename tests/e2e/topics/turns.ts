@@ -3,8 +3,8 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { json, problem } from "../client.ts";
-import type { Client } from "../client.ts";
+import { json, link, problem } from "../client.ts";
+import type { Client, Turn } from "../client.ts";
 import type { Service } from "../support.ts";
 
 /** A row written costs a thousand that are read. */
@@ -135,6 +135,27 @@ export function turns(service: Service): void {
     );
     for (const name of ["queue_ms", "agent_ms", "total_ms", "input_tokens", "output_tokens"]) assert.equal(typeof fields[name], "number", name);
     assert.ok(!line.includes("secret-mark") && !line.includes(client.accountId), line);
+  });
+
+  test("a conversation's turns are listed newest first, a page at a time", async () => {
+    const reader = service.newClient();
+    const asked: string[] = [];
+    for (const answer of ["one", "two", "three"]) asked.unshift((await reader.query(`[[say ${answer}]]`, { session_id: "listed" })).turn_id);
+    const first = await reader.request("GET", "/conversations/listed/turns?limit=2");
+    const page = await json<Turn[]>(first, 200);
+    assert.deepEqual(page.map((turn) => [turn.turn_id, turn.status, turn.response]), [
+      [asked[0], "completed", "three"],
+      [asked[1], "completed", "two"],
+    ]);
+    const next = link(first, "next");
+    assert.ok(next);
+    const last = await reader.request("GET", next);
+    assert.deepEqual((await json<Turn[]>(last, 200)).map((turn) => turn.turn_id), [asked[2]]);
+    assert.equal(link(last, "next"), undefined);
+    await problem(reader.request("GET", "/conversations/listed/turns?limit=0"), 400, "invalid_parameter");
+    await problem(reader.request("GET", "/conversations/listed/turns?before=turn_1"), 400, "invalid_parameter");
+    await problem(reader.request("GET", `/conversations/listed/turns?before=turn_${"0".repeat(32)}`), 404, "not_found");
+    await problem(reader.request("GET", "/conversations/nowhere/turns"), 404, "not_found");
   });
 
   test("a turn writes at most ten rows, those of indexes included", async () => {
