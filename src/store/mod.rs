@@ -16,6 +16,7 @@ pub mod sql;
 pub mod stats;
 pub mod transactions;
 pub mod transcripts;
+pub mod turn_list;
 pub mod turns;
 pub mod workspaces;
 

@@ -10,6 +10,7 @@ pub mod port;
 pub mod runtime;
 pub mod script;
 pub mod stage;
+mod turn_stream;
 pub mod v1;
 pub mod workspace;
 
