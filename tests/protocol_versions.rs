@@ -47,7 +47,12 @@ fn commands() -> Vec<(Command, bool)> {
             prompt: "What is 2+2?".to_owned(),
             title: Title::from_prompt("What is 2+2?"),
             options: if full {
-                TurnOptions { model: Some("m".into()), system_prompt: Some("s".into()), max_turns: Some(3) }
+                TurnOptions {
+                    model: Some("m".into()),
+                    effort: None,
+                    system_prompt: Some("s".into()),
+                    max_turns: Some(3),
+                }
             } else {
                 TurnOptions::default()
             },
@@ -229,6 +234,7 @@ fn a_container_of_version_1_understands_every_turn() {
     let list = ["Bash".to_owned()];
     let all = RunOptions {
         model: Some("m"),
+        effort: None,
         system_prompt: Some(SystemPrompt::Append("a")),
         max_turns: Some(2),
         allowed_tools: &list,

@@ -6,6 +6,8 @@
 
 export type TurnOptions = {
   model?: string;
+  /** How much work the model puts into its answers; its own default if absent. */
+  effort?: Effort;
   /** A whole prompt, or words appended to Claude Code's own. */
   system_prompt?: string | { append: string };
   max_turns?: number;
@@ -18,6 +20,9 @@ export type TurnOptions = {
   mcp_servers?: Record<string, McpServer>;
 };
 
+/** The SDK's levels. */
+export type Effort = "low" | "medium" | "high" | "xhigh" | "max";
+
 /** The SDK's modes. One that it does not know fails the turn. */
 export type PermissionMode = "default" | "acceptEdits" | "bypassPermissions" | "plan" | "dontAsk";
 export type McpServer =
@@ -27,9 +32,17 @@ export type McpServer =
 /** An option of another type than the protocol's; `message` names it. */
 export class InvalidOptions extends Error {}
 
-/** Two turns with the same key can share a process. The model is not in it: it is changed live. */
+/** What a live process takes on from turn to turn. */
+export type LiveOptions = Pick<TurnOptions, "model" | "effort">;
+
+export const liveOptions = ({ model, effort }: TurnOptions): LiveOptions => ({
+  ...(model !== undefined && { model }),
+  ...(effort !== undefined && { effort }),
+});
+
+/** Two turns with the same key can share a process. What is changed live is not in it. */
 export function processKey(options: TurnOptions): string {
-  const { model: _live, ...rest } = options;
+  const { model: _model, effort: _effort, ...rest } = options;
   return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
@@ -46,6 +59,7 @@ const isList: Is = (value) => Array.isArray(value) && value.every(isString);
 
 const TYPES: Record<keyof TurnOptions, Is> = {
   model: isString,
+  effort: isString,
   system_prompt: (value) => isString(value) || (isObject(value) && isString(value["append"])),
   max_turns: isNumber,
   allowed_tools: isList,

@@ -9,13 +9,14 @@ import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Query, SDKMessage, SDKResultMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
 import { removeFolders } from "./folders.ts";
 import { log, reason } from "./log.ts";
+import type { LiveOptions } from "./options.ts";
 import { killGroup, killProcesses, MARK, marked } from "./reap.ts";
 import { sdkOptions } from "./sdk.ts";
 import type { Setup } from "./sdk.ts";
 import type { User } from "./users.ts";
 
 const START_LIMIT_MS = 30_000;
-const SET_MODEL_LIMIT_MS = 5_000;
+const TAKE_ON_LIMIT_MS = 5_000;
 /** An interrupt that comes too early is lost: it is repeated until the result. */
 const INTERRUPT_EVERY_MS = 250;
 /** After this long without a result the process is killed. A cancelled turn ends within 1.4 s: the object waits 1.5 s for that. */
@@ -29,7 +30,7 @@ const DRAIN_LIMIT_MS = 250;
 export class ProcessGone extends Error {}
 
 export type Run = {
-  model: string | undefined;
+  live: LiveOptions;
   signal: AbortSignal;
   /** Every message of the turn but its result. */
   onMessage: (message: SDKMessage) => void;
@@ -52,7 +53,8 @@ export class AgentProcess {
   readonly #begun = performance.now();
   #child: ChildProcess | undefined;
   #config: string | undefined;
-  #model: string | undefined;
+  /** What it was last told of the options that change live. */
+  #live: LiveOptions;
   #turn: Turn | undefined;
   #interrupting: Promise<void> | undefined;
   #gone = false;
@@ -68,7 +70,8 @@ export class AgentProcess {
     this.#mark = randomUUID();
     this.#session = setup.session;
     this.#user = setup.user;
-    this.#model = setup.options.model;
+    const { model } = setup.options;
+    this.#live = model === undefined ? {} : { model };
     const options = sdkOptions({ ...setup, mark: this.#mark, onSpawn: (child, config) => this.#spawned(child, config) });
     this.#query = query({ prompt: this.#input, options });
     this.ready = this.#start();
@@ -93,7 +96,7 @@ export class AgentProcess {
   async run(prompt: string, how: Run): Promise<SDKResultMessage> {
     await this.#interrupting;
     if (!this.alive) throw new ProcessGone("the process had ended");
-    if (how.model !== this.#model) await this.#setModel(how.model, how.signal);
+    await this.#takeOn(how.live, how.signal);
     how.signal.throwIfAborted();
     const uuid = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<SDKResultMessage>();
@@ -139,12 +142,18 @@ export class AgentProcess {
     }
   }
 
-  async #setModel(model: string | undefined, signal: AbortSignal): Promise<void> {
-    const limit = this.#limit(SET_MODEL_LIMIT_MS, "it did not take the model in time");
+  /** Tells the process what differs from what it was told last. */
+  async #takeOn(live: LiveOptions, signal: AbortSignal): Promise<void> {
+    const { model, effort } = live;
+    const changes: (() => Promise<unknown>)[] = [];
+    if (model !== this.#live.model) changes.push(() => this.#query.setModel(model));
+    if (effort !== this.#live.effort) changes.push(() => this.#query.applyFlagSettings({ effortLevel: effort ?? null }));
+    if (changes.length === 0) return;
+    const limit = this.#limit(TAKE_ON_LIMIT_MS, "it did not take the turn's options in time");
     signal.addEventListener("abort", limit.expire, { once: true });
     try {
-      await Promise.race([this.#query.setModel(model), limit.expired]);
-      this.#model = model;
+      for (const change of changes) await Promise.race([change(), limit.expired]);
+      this.#live = live;
     } catch (error) {
       void this.kill();
       throw new ProcessGone(reason(error));

@@ -7,6 +7,7 @@ import { FrameLog, MAX_FRAME_BYTES, MAX_TURN_FRAME_BYTES } from "./frames.ts";
 import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
 import { log, reason } from "./log.ts";
 import { TurnMapper } from "./mapper.ts";
+import { liveOptions } from "./options.ts";
 import { EntryTooLarge, transcriptFrames } from "./pieces.ts";
 import { ProcessGone } from "./process.ts";
 import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
@@ -228,7 +229,7 @@ export class Turns {
       this.#sessions.ensureSpare();
     };
     try {
-      const result = mapper.result(await process.run(request.prompt, { model: request.options.model, signal: turn.signal, onMessage }));
+      const result = mapper.result(await process.run(request.prompt, { live: liveOptions(request.options), signal: turn.signal, onMessage }));
       return turn.stopped === undefined ? result : { ...result, status: "failed", error: turn.stopped };
     } catch (error) {
       throw error instanceof ProcessGone && !reached ? new NotReached(error.message) : error;

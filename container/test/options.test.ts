@@ -17,7 +17,7 @@ import type { Agent } from "./harness.ts";
 /** Far below the 40 s that the CLI waits of its own accord. */
 const SILENT_SERVER_LIMIT_MS = 15_000;
 
-type Recorded = { system?: { text: string }[]; tools?: { name: string }[] };
+type Recorded = { output_config?: { effort?: string }; system?: { text: string }[]; tools?: { name: string }[] };
 
 /** Passes requests on to the model and keeps their bodies. */
 async function startRecorder(model: Model): Promise<{ model: Model; last(): Recorded; close(): Promise<void> }> {
@@ -104,6 +104,20 @@ describe("options", () => {
     assert.ok(system().length > 2_000, `${system().length} characters`);
   });
 
+  test("effort is what this turn says, in the same process", async () => {
+    const first = await agent.turn({ prompt: "one" });
+    const usual = recorder.last().output_config?.effort;
+    const asked = async (options: Record<string, unknown>): Promise<string | undefined> => {
+      const turn = await agent.turn({ agent_session: first.session, resume: true, prompt: "again", options });
+      assert.deepEqual([turn.one("started").warm, turn.result.status], [true, "completed"]);
+      return recorder.last().output_config?.effort;
+    };
+    for (const effort of ["low", "medium", "high", "xhigh", "max"]) assert.equal(await asked({ effort }), effort);
+    assert.equal(await asked({}), usual);
+    assert.equal((await agent.turn({ prompt: "a new one", options: { effort: "low" } })).result.status, "completed");
+    assert.equal(recorder.last().output_config?.effort, "low");
+  });
+
   test("allowed_tools are the only ones offered, and run", async () => {
     const turn = await agent.turn({ prompt: '[[tool Bash {"command":"echo ran"}]]', options: { allowed_tools: ["Bash"] } });
     assert.deepEqual(tools(), ["Bash"]);
@@ -187,8 +201,8 @@ describe("what a Worker sends", () => {
 
   test("holds options that this server does not know: they are named and left out, and null is no option", () => {
     const unknown: string[] = [];
-    assert.deepEqual(readOptions({ effort: "high", constructor: 1, model: "m", max_turns: null }, unknown), { model: "m" });
-    assert.deepEqual(unknown, ["effort", "constructor"]);
+    assert.deepEqual(readOptions({ verbosity: "high", constructor: 1, model: "m", max_turns: null }, unknown), { model: "m" });
+    assert.deepEqual(unknown, ["verbosity", "constructor"]);
     assert.deepEqual([readOptions(undefined), readOptions(null)], [{}, {}]);
   });
 

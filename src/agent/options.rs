@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::domain::Effort;
+
 /// The system prompt of a turn, as the agent server takes it: a string, or `{append}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum SystemPrompt<'a> {
@@ -20,6 +22,9 @@ pub struct RunOptions<'a> {
     /// The model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<&'a str>,
+    /// How much work the model puts into its answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
     /// The system prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<SystemPrompt<'a>>,

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::policy::{AgentPolicy, MAX_MODEL_BYTES, is_model};
 use crate::digest;
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Effort, IdempotencyKey, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -20,7 +20,7 @@ pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
 pub const MAX_SYSTEM_PROMPT_BYTES: usize = 64 * 1024;
 /// The fields of a query.
 const FIELDS: &[&str] =
-    &["accountId", "session_id", "query", "prompt", "model", "system_prompt", "max_turns", "stream"];
+    &["accountId", "session_id", "query", "prompt", "model", "effort", "system_prompt", "max_turns", "stream"];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
 
@@ -138,6 +138,10 @@ fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, Api
             return Err(ApiError::parameter("model", &format!("one of {}", policy.allowed_models().join(", "))));
         }
     }
+    let effort = text("effort", MAX_MODEL_BYTES)?.map(|word| {
+        Effort::parse(&word).ok_or_else(|| ApiError::parameter("effort", "one of low, medium, high, xhigh, max"))
+    });
+    let effort = effort.transpose()?;
     let system_prompt = text("system_prompt", MAX_SYSTEM_PROMPT_BYTES)?;
     if let Some(prompt) = &system_prompt {
         if !policy.allows_system_prompt() {
@@ -156,7 +160,7 @@ fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, Api
         turns.filter(|turns| (1..=most).contains(turns)).ok_or_else(most_turns)
     };
     let max_turns = fields.raw("max_turns").map(whole).transpose()?;
-    Ok(TurnOptions { model, system_prompt, max_turns })
+    Ok(TurnOptions { model, effort, system_prompt, max_turns })
 }
 
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
@@ -198,9 +202,11 @@ mod tests {
 
     #[test]
     fn what_a_caller_may_ask_for_is_taken_as_it_is() {
-        let options = asked(&[], r#""model":"m","system_prompt":"Be brief.","max_turns":1000"#).unwrap();
+        let options =
+            asked(&[], r#""model":"m","effort":"xhigh","system_prompt":"Be brief.","max_turns":1000"#).unwrap();
         let expected = TurnOptions {
             model: Some("m".to_owned()),
+            effort: Some(Effort::XHigh),
             system_prompt: Some("Be brief.".to_owned()),
             max_turns: Some(1_000),
         };
@@ -239,6 +245,18 @@ mod tests {
         for name in ["SYSTEM_PROMPT", "SYSTEM_PROMPT_APPEND"] {
             assert_eq!(refusal(&[(name, "a")], fields), "system_prompt: none; this service has its own");
             assert!(asked(&[(name, "a"), ("ALLOW_SYSTEM_PROMPT", "on")], fields).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_effort_is_one_of_five_words() {
+        for word in ["low", "medium", "high", "xhigh", "max"] {
+            let effort = asked(&[], &format!("\"effort\":\"{word}\"")).unwrap().effort;
+            assert_eq!(serde_json::to_string(&effort).unwrap(), format!("\"{word}\""));
+        }
+        for other in ["Low", "", "x-high", "maximal"] {
+            let rule = "effort: one of low, medium, high, xhigh, max";
+            assert_eq!(refusal(&[], &format!("\"effort\":\"{other}\"")), rule);
         }
     }
 

@@ -125,6 +125,7 @@ impl AgentPolicy {
         };
         RunOptions {
             model: asked.model.as_deref().or(self.model.as_deref()),
+            effort: asked.effort,
             system_prompt: asked.system_prompt.as_deref().map(SystemPrompt::Replace).or_else(operators),
             max_turns: asked.max_turns.or(self.max_turns),
             allowed_tools: &self.allowed_tools,

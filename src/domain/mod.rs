@@ -16,7 +16,7 @@ pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Ti
 pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use metadata::MetadataPatch;
-pub use options::TurnOptions;
+pub use options::{Effort, TurnOptions};
 pub use purge::{PurgeOutcome, PurgeRun, Trigger};
 pub use search::SearchTerms;
 pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};

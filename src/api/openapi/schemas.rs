@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
 use super::Schemas;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
-use crate::domain::{AccountId, Millis, SessionId};
+use crate::domain::{AccountId, Effort, Millis, SessionId};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -79,6 +79,8 @@ pub(super) struct QueryRequest {
     /// The model of this turn, if the operator allows it.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[!-~]+$"))]
     model: Option<String>,
+    /// How much work the model puts into this turn. Default: the model's own.
+    effort: Option<Effort>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
     system_prompt: Option<String>,
     /// How many times the agent may call the model in this turn; the operator can lower the maximum.

@@ -43,8 +43,12 @@ fn what_the_agent_server_is_told_is_pinned() {
 #[test]
 fn what_the_caller_asked_for_takes_the_place_of_the_operators_value() {
     let vars = [("MODEL", "m1"), ("SYSTEM_PROMPT_APPEND", "Like tea."), ("MAX_TURNS", "7"), ("ALLOWED_TOOLS", "Read")];
-    let asked =
-        TurnOptions { model: Some("m2".to_owned()), system_prompt: Some("Be brief.".to_owned()), max_turns: Some(3) };
+    let asked = TurnOptions {
+        model: Some("m2".to_owned()),
+        effort: None,
+        system_prompt: Some("Be brief.".to_owned()),
+        max_turns: Some(3),
+    };
     assert_eq!(
         told(&vars, &asked),
         r#"{"model":"m2","system_prompt":"Be brief.","max_turns":3,"allowed_tools":["Read"]}"#
