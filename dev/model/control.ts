@@ -18,6 +18,7 @@ export type LoggedRequest = {
   at: number;
   path: string;
   model: string;
+  effort: string | null;
   stream: boolean;
   x_api_key: string | null;
   authorization: string | null;
@@ -92,6 +93,7 @@ export class Control {
       at: Date.now(),
       path,
       model: request.model,
+      effort: request.effort,
       stream: request.stream,
       x_api_key: headers.xApiKey,
       authorization: headers.authorization,

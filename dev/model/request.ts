@@ -11,6 +11,8 @@ export type ToolResult = { toolUseId: string; text: string; isError: boolean };
 
 export type MessagesRequest = {
   model: string;
+  /** `output_config.effort`; null where the request says nothing of it. */
+  effort: string | null;
   stream: boolean;
   /** The system prompt's text. */
   system: string;
@@ -57,7 +59,7 @@ function saidIn(text: string): string {
 /** Reads a request's body. Throws InvalidRequest with the API's kind of sentence. */
 export function readMessagesRequest(body: unknown): MessagesRequest {
   if (!isFields(body)) throw new InvalidRequest("The body must be a JSON object.");
-  const { model, messages, system, tools, stream } = body;
+  const { model, messages, system, tools, stream, output_config: output } = body;
   if (typeof model !== "string" || model === "") throw new InvalidRequest("model: Field required");
   if (!Array.isArray(messages)) throw new InvalidRequest("messages: Field required");
   if (messages.length === 0) throw new InvalidRequest("messages: at least one message is required");
@@ -97,6 +99,7 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
   const wholeText = JSON.stringify({ system, tools, messages });
   return {
     model,
+    effort: isFields(output) && typeof output["effort"] === "string" ? output["effort"] : null,
     stream: stream === true,
     system: textOf(system),
     toolNames: Array.isArray(tools)

@@ -76,6 +76,7 @@ export type QueryFields = {
   session_id?: string;
   stream?: boolean;
   model?: string;
+  effort?: string;
   system_prompt?: string;
   max_turns?: number;
 };

@@ -26,6 +26,7 @@ test("the log shows a request's credential, model, messages and what the user sa
       stream: false,
       x_api_key: "placeholder",
       authorization: null,
+      effort: null,
       message_count: 3,
       system: "",
       user_texts: ["one", "two"],

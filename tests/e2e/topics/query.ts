@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { json } from "../client.ts";
+import { json, problem } from "../client.ts";
 import type { Answer, Client } from "../client.ts";
 import type { Service } from "../support.ts";
 
@@ -103,5 +103,18 @@ export function query(service: Service): void {
     const answer = await client.query(`[[say ${text}]]`);
     assert.equal(answer.response, text);
     assert.deepEqual((await client.conversation(answer.session_id)).messages.map((message) => message.content), [`[[say ${text}]]`, text]);
+  });
+
+  test("a query says how much work the model puts into it, for its turn alone", async () => {
+    const client = service.newClient();
+    const asked = async (prompt: string, effort?: string): Promise<string | null | undefined> => {
+      await client.query(prompt, { session_id: "effort", ...(effort !== undefined && { effort }) });
+      return service.asked(prompt).at(-1)?.effort;
+    };
+    const usual = await asked("[[say ok]] effort as usual");
+    assert.equal(await asked("[[say ok]] effort low", "low"), "low");
+    assert.equal(await asked("[[say ok]] effort as before"), usual);
+    assert.notEqual(usual, "low");
+    await problem(client.post("hello", { effort: "most" }), 400, "invalid_parameter");
   });
 }
