@@ -176,6 +176,9 @@ describe("what nobody needs any more", () => {
     assert.ok(key);
     await running.stack.restartWorker(() => Bucket.ofStack(state()).copy(key, `${prefixOf(client)}left`, Date.now()));
     assert.equal(keysOf(client).length, 4);
+    const { server } = await serverAndCli(client, running, "one");
+    process.kill(server, "SIGKILL");
+    await gone(server, EXIT_MS);
     for (const session of ["one", "two", "three"]) await json(await client.request("DELETE", `/conversations/${session}`), 200);
     await bucketHas(client, () => []);
     await problem(client.request("GET", "/conversations/one/files"), 404, "not_found");
