@@ -26,7 +26,7 @@ export class Objects {
 
   /** Opens an object's database and closes it when `use` has returned. The object must exist. */
   open<T>(name: string, use: (database: DatabaseSync) => T): T {
-    const file = join(this.#directory, `${this.#id(name)}.sqlite`);
+    const file = join(this.#directory, `${this.id(name)}.sqlite`);
     if (!existsSync(file)) throw new Error(`the object ${name} has no database at ${file}`);
     return withDatabase(file, use);
   }
@@ -34,20 +34,20 @@ export class Objects {
   /** Takes an object's alarm away: it wakes when it is asked something, and not before. */
   forgetAlarm(name: string): void {
     withDatabase(join(this.#directory, "metadata.sqlite"), (database) => {
-      database.prepare("delete from _cf_ALARM where actor_id = ?").run(this.#id(name));
+      database.prepare("delete from _cf_ALARM where actor_id = ?").run(this.id(name));
     });
   }
 
   /** When an object's alarm is due, in milliseconds since the epoch. */
   alarm(name: string): number | undefined {
     return withDatabase(join(this.#directory, "metadata.sqlite"), (database) => {
-      const row = database.prepare("select scheduled_time / 1000000 as ms from _cf_ALARM where actor_id = ?").get(this.#id(name));
+      const row = database.prepare("select scheduled_time / 1000000 as ms from _cf_ALARM where actor_id = ?").get(this.id(name));
       return row === undefined ? undefined : Number(row["ms"]);
     });
   }
 
-  /** workerd's idFromName. */
-  #id(name: string): string {
+  /** workerd's idFromName, in hexadecimal digits. */
+  id(name: string): string {
     const key = createHash("sha256").update(basename(this.#directory)).digest();
     const mac = (data: string | Buffer): Buffer => createHmac("sha256", key).update(data).digest().subarray(0, NAME_BYTES);
     const base = mac(name);

@@ -37,6 +37,7 @@ export type Facts = {
 };
 type App = { sessions: Sessions; turns: Turns; facts: Facts };
 
+const DRAINING = new HttpError(503, "draining", "the server is about to stop and takes no new turns");
 const REFUSALS: Record<Exclude<Refusal, "workspace_required">, HttpError> = {
   session_busy: new HttpError(409, "session_busy", "the conversation has a turn running"),
   transcript_required: new HttpError(409, "transcript_required", "the conversation is not held here: send it with its transcript"),
@@ -103,11 +104,19 @@ async function startTurn({ sessions, turns, facts }: App, request: IncomingMessa
     discard(wanted.transcript);
     return streamFrames(response, known, 0);
   }
-  if (facts.draining()) throw new HttpError(503, "draining", "the server is about to stop and takes no new turns");
-  const refusal = sessions.refusal(wanted);
-  if (refusal === "workspace_required") throw workspaceRequired(sessions, wanted);
-  if (refusal !== undefined) throw REFUSALS[refusal];
+  const refused = facts.draining() ? DRAINING : refusedBy(sessions, wanted);
+  if (refused !== undefined) {
+    // Unread, it would hold up the next call on the connection.
+    discard(wanted.transcript);
+    throw refused;
+  }
   streamFrames(response, turns.start(wanted), 0);
+}
+
+function refusedBy(sessions: Sessions, wanted: Wanted): HttpError | undefined {
+  const refusal = sessions.refusal(wanted);
+  if (refusal === undefined) return undefined;
+  return refusal === "workspace_required" ? workspaceRequired(sessions, wanted) : REFUSALS[refusal];
 }
 
 function workspaceRequired({ workspaces }: Sessions, { session, workspace }: Wanted): HttpError {

@@ -20,7 +20,7 @@ pub enum Body<J> {
     Document(J),
     /// Server-sent events.
     Events(Subscription),
-    /// None, and no media type.
+    /// None.
     Nothing,
 }
 
@@ -28,7 +28,7 @@ pub enum Body<J> {
 pub struct Answer<J> {
     /// Its status.
     pub status: u16,
-    /// Its media type, where it has a body.
+    /// Its media type; empty if it has none.
     pub content_type: &'static str,
     /// Its headers besides `content-type`, and besides `cache-control`, `x-content-type-options` and `x-request-id`, which every answer has.
     pub headers: Vec<(&'static str, String)>,

@@ -30,7 +30,7 @@ pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
     };
     let response =
         respond(&body, answer.status, &interned(answer.content_type), &interned(CACHE_CONTROL), request_id.as_str())?;
-    if body.is_null() {
+    if answer.content_type.is_empty() {
         response.headers().delete("content-type")?;
     }
     if !answer.headers.is_empty() {

@@ -15,6 +15,16 @@ export type Usage = {
   cost_usd: number;
 };
 
+/** What a turn tells of its files. */
+export type TurnFiles = {
+  version: number;
+  saved: boolean;
+  changed: { path: string; change: "added" | "modified" | "deleted"; size?: number }[];
+  changed_total?: number;
+  skipped?: number;
+  reason?: string;
+};
+
 /** The 200 answer of POST /query. */
 export type Answer = {
   success: true;
@@ -25,6 +35,7 @@ export type Answer = {
   usage: Usage;
   num_turns: number;
   duration_ms: number;
+  files?: TurnFiles;
 };
 
 export type Problem = {
@@ -48,7 +59,13 @@ export type Turn = {
   response?: string;
   error?: { code: string; detail: string };
   usage?: Usage;
+  files?: TurnFiles;
 };
+
+export type StoredFile = { path: string; size: number; modified_at: number; etag: string };
+
+/** The JSON answer of GET /conversations/{id}/files. */
+export type FileList = { version: number; saved_at: number | null; unsaved: string | null; files: StoredFile[] };
 
 export type StoredMessage = { id: string; turn_id: string; role: "user" | "assistant"; content: string; timestamp: number };
 
@@ -104,6 +121,38 @@ export class Client {
   /** Sends a request with the account in the query string. */
   request(method: string, path: string, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
     return this.#fetch(this.#named(path), { method, headers, ...(signal === undefined ? {} : { signal }) });
+  }
+
+  /** GET, HEAD or DELETE of a file, whatever it answers. With a `/` at its end the path is a folder's; the empty one is everything. */
+  file(method: string, sessionId: string, path: string, headers: Headers = {}): Promise<Response> {
+    return this.request(method, filePath(sessionId, path), headers);
+  }
+
+  /** PUT of a file, whatever it answers. */
+  upload(sessionId: string, path: string, content: string | Uint8Array<ArrayBuffer>, headers: Headers = {}): Promise<Response> {
+    return this.#fetch(this.#named(filePath(sessionId, path)), { method: "PUT", headers, body: content });
+  }
+
+  /** PUT of a file that must be taken. */
+  async uploaded(sessionId: string, path: string, content: string | Uint8Array<ArrayBuffer>, headers: Headers = {}): Promise<Omit<StoredFile, "modified_at">> {
+    return json(await this.upload(sessionId, path, content, headers), 200);
+  }
+
+  /** The bytes of a file that must be there. */
+  async bytes(sessionId: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
+    const response = await this.file("GET", sessionId, path);
+    assert.equal(response.status, 200, `${path}: ${response.status}`);
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** One page of a conversation's files. */
+  async files(sessionId: string, parameters: Record<string, string> = {}): Promise<FileList> {
+    return json(await this.request("GET", `/conversations/${sessionId}/files?${new URLSearchParams(parameters)}`), 200);
+  }
+
+  /** The paths of a conversation's files. */
+  async paths(sessionId: string, parameters: Record<string, string> = {}): Promise<string[]> {
+    return (await this.files(sessionId, parameters)).files.map(({ path }) => path);
   }
 
   async #fetch(url: string | URL, { headers, ...init }: RequestInit & { method: string; headers: Headers }): Promise<Response> {
@@ -192,6 +241,13 @@ export class Client {
     return (await json<{ cancelled: number }>(response, 200)).cancelled;
   }
 }
+
+function filePath(sessionId: string, path: string): string {
+  return `/conversations/${sessionId}/files/${path.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+/** A prompt by which the agent runs a command and answers with what it prints. */
+export const bash = (command: string): string => `[[tool Bash ${JSON.stringify({ command })}]]`;
 
 /** Where an answer's `Link` header with that relation leads. */
 export function link(response: Response, rel: "next" | "prev"): string | undefined {

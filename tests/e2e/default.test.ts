@@ -5,11 +5,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { service } from "./support.ts";
+import { archives } from "./topics/archives.ts";
 import { cancelling } from "./topics/cancelling.ts";
 import { changes } from "./topics/changes.ts";
 import { conversations } from "./topics/conversations.ts";
 import { credential } from "./topics/credential.ts";
 import { deaths } from "./topics/deaths.ts";
+import { files } from "./topics/files.ts";
 import { health } from "./topics/health.ts";
 import { input } from "./topics/input.ts";
 import { methods } from "./topics/methods.ts";
@@ -23,12 +25,14 @@ import { smoke } from "./topics/smoke.ts";
 import { streaming } from "./topics/streaming.ts";
 import { traces } from "./topics/traces.ts";
 import { turns } from "./topics/turns.ts";
+import { uploads } from "./topics/uploads.ts";
+import { workspaces } from "./topics/workspaces.ts";
 
 const running = service();
 
 const topics = {
   health, smoke, query, conversations, pages, changes, input, methods, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
-  restarts, traces, readme,
+  restarts, traces, readme, files, uploads, archives, workspaces,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;

@@ -5,7 +5,8 @@ import type { Entry, Table } from "./entries.ts";
 import { CHANGED_LISTED } from "./limits.ts";
 import { comparePaths } from "./paths.ts";
 
-export type Change = { path: string; change: "added" | "modified" | "deleted"; size: number };
+/** What is gone has no size; a link's is 0. */
+export type Change = { path: string; change: "added" | "modified" | "deleted"; size?: number };
 /** The first of them, and how many there are. */
 export type Changes = { changed: Change[]; changed_total: number };
 
@@ -14,8 +15,9 @@ export function changesOf(before: Table, after: Table): Changes {
   const add = (entry: Entry, change: Change["change"]): void => {
     if (entry.kind === "folder") return;
     changes.changed_total += 1;
-    const size = entry.kind === "file" && change !== "deleted" ? entry.size : 0;
-    if (changes.changed.length < CHANGED_LISTED) changes.changed.push({ path: entry.path, change, size });
+    if (changes.changed.length === CHANGED_LISTED) return;
+    const size = entry.kind === "file" ? entry.size : 0;
+    changes.changed.push({ path: entry.path, change, ...(change !== "deleted" && { size }) });
   };
   let at = 0;
   for (const entry of after.entries()) {

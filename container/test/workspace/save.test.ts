@@ -44,7 +44,7 @@ describe("a save", () => {
     place.write("d", "");
     const second = place.save();
     assert.deepEqual([second.version, second.packs.map(({ no }) => no), second.keep], [2, [2048], []]);
-    assert.deepEqual(second.changed.map(({ path, change, size }) => [path, change, size]), [["a", "modified", 14], ["b", "deleted", 0], ["d", "added", 0]]);
+    assert.deepEqual(second.changed.map(({ path, change, size }) => [path, change, size]), [["a", "modified", 14], ["b", "deleted", undefined], ["d", "added", 0]]);
     assert.deepEqual(place.restored().contents(), place.contents());
   });
 

@@ -4,13 +4,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
-import { get } from "node:http";
+import { Agent as HttpAgent, get, request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startModel } from "../../../dev/model/server.ts";
 import type { Model } from "../../../dev/model/server.ts";
-import { startAgent, until } from "../harness.ts";
+import { nextTurnId, startAgent, until } from "../harness.ts";
 import type { Agent, Body, TurnFrames } from "../harness.ts";
 import { errorOf, saveOf, Stored } from "./stored.ts";
 
@@ -199,6 +199,23 @@ describe("a workspace that is not held as a turn needs it", () => {
     const session = "00000000-0000-4000-8000-000000000001";
     assert.deepEqual(await refusal(onward(session, "hello", { version: 5 })), { status: 409, code: "workspace_required", held: null });
     assert.deepEqual(await refusal(onward(session, "hello", { version: 0 })), { status: 409, code: "transcript_required" });
+  });
+
+  test("is asked for without holding up the connection, however long the transcript is that came with the turn", { timeout: 30_000 }, async () => {
+    const connection = new HttpAgent({ keepAlive: true, maxSockets: 1 });
+    const answered = (method: string, path: string, body = ""): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const sending = request(agent.url + path, { method, agent: connection }, (message) => message.resume().once("end", () => resolve(message.statusCode)));
+        sending.once("error", reject).end(body);
+      });
+    const body = { turn_id: nextTurnId(), ...onward("00000000-0000-4000-8000-000000000002", "hello", { version: 5 }), transcript: true };
+    const line = JSON.stringify({ subpath: null, entry: { type: "user", filler: "x".repeat(100_000) } });
+    try {
+      assert.equal(await answered("POST", "/turns", [JSON.stringify(body), ...Array<string>(40).fill(line)].join("\n")), 409);
+      assert.equal(await answered("GET", "/healthz"), 200);
+    } finally {
+      connection.destroy();
+    }
   });
 
   test("is no matter of a new conversation", async () => {
