@@ -2,7 +2,7 @@
  * A deployment without the bucket binding: files are not configured, and everything else runs as it did before there were any.
  */
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { bash, json, problem } from "./client.ts";
 import type { Client } from "./client.ts";
 import { gone, serverAndCli } from "./processes.ts";
@@ -11,47 +11,49 @@ import { service } from "./support.ts";
 const EXIT_MS = 10_000;
 
 const running = service({ configuration: { without: ["r2_buckets"] } });
-let client: Client;
-before(() => {
-  client = running.newClient();
-});
+describe("without a bucket", () => {
+  let client: Client;
+  before(() => {
+    client = running.newClient();
+  });
 
-test("a turn that writes files says nothing of them, in no form of its answer", async () => {
-  const answer = await client.query(bash("echo kept > a.txt; cat a.txt"), { session_id: "s" });
-  assert.equal(answer.response, "kept");
-  const events = await client.stream(bash("echo more >> a.txt; cat a.txt"), { session_id: "s" });
-  const done = await events.toEnd();
-  assert.equal(done.data["response"], "kept\nmore");
-  const turn = await client.turn(answer.turn_id);
-  for (const said of [answer, done.data, turn]) assert.ok(!("files" in said), JSON.stringify(said));
-  assert.deepEqual(Object.keys(turn).sort(), ["created_at", "finished_at", "response", "session_id", "started_at", "status", "turn_id", "usage"]);
-});
+  test("a turn that writes files says nothing of them, in no form of its answer", async () => {
+    const answer = await client.query(bash("echo kept > a.txt; cat a.txt"), { session_id: "s" });
+    assert.equal(answer.response, "kept");
+    const events = await client.stream(bash("echo more >> a.txt; cat a.txt"), { session_id: "s" });
+    const done = await events.toEnd();
+    assert.equal(done.data["response"], "kept\nmore");
+    const turn = await client.turn(answer.turn_id);
+    for (const said of [answer, done.data, turn]) assert.ok(!("files" in said), JSON.stringify(said));
+    assert.deepEqual(Object.keys(turn).sort(), ["created_at", "finished_at", "response", "session_id", "started_at", "status", "turn_id", "usage"]);
+  });
 
-test("the container saves nothing", () => {
-  assert.deepEqual(running.stack.logs.filter((line) => /workspace_(saved|restored)|files_not/.test(line)), []);
-});
+  test("the container saves nothing", () => {
+    assert.deepEqual(running.stack.logs.filter((line) => /workspace_(saved|restored)|files_not/.test(line)), []);
+  });
 
-test("every request about files is files_not_configured, whether there is such a conversation or not", async () => {
-  for (const [account, session] of [[client, "s"], [client, "absent"], [running.newClient(), "s"]] as const) {
-    const { detail } = await problem(account.request("GET", `/conversations/${session}/files`), 501, "files_not_configured");
-    assert.match(detail, /no bucket/);
-    await problem(account.request("GET", `/conversations/${session}/files`, { accept: "application/zip" }), 501, "files_not_configured");
-    for (const method of ["GET", "DELETE"]) await problem(account.file(method, session, "a.txt"), 501, "files_not_configured");
-    await problem(account.upload(session, "a.txt", "x"), 501, "files_not_configured");
-  }
-});
+  test("every request about files is files_not_configured, whether there is such a conversation or not", async () => {
+    for (const [account, session] of [[client, "s"], [client, "absent"], [running.newClient(), "s"]] as const) {
+      const { detail } = await problem(account.request("GET", `/conversations/${session}/files`), 501, "files_not_configured");
+      assert.match(detail, /no bucket/);
+      await problem(account.request("GET", `/conversations/${session}/files`, { accept: "application/zip" }), 501, "files_not_configured");
+      for (const method of ["GET", "DELETE"]) await problem(account.file(method, session, "a.txt"), 501, "files_not_configured");
+      await problem(account.upload(session, "a.txt", "x"), 501, "files_not_configured");
+    }
+  });
 
-test("a conversation goes on when its container has died, in an empty folder", async () => {
-  const { server } = await serverAndCli(client, running, "s");
-  process.kill(server, "SIGKILL");
-  await gone(server, EXIT_MS);
-  assert.equal((await client.query(bash("ls -A | wc -l"), { session_id: "s" })).response, "0");
-  assert.match((await client.query("repeat everything I said", { session_id: "s" })).response, /echo kept/);
-});
+  test("a conversation goes on when its container has died, in an empty folder", async () => {
+    const { server } = await serverAndCli(client, running, "s");
+    process.kill(server, "SIGKILL");
+    await gone(server, EXIT_MS);
+    assert.equal((await client.query(bash("ls -A | wc -l"), { session_id: "s" })).response, "0");
+    assert.match((await client.query("repeat everything I said", { session_id: "s" })).response, /echo kept/);
+  });
 
-test("a conversation is deleted, and an account left empty", async () => {
-  await json(await client.request("DELETE", "/conversations/s"), 200);
-  await json(await client.request("POST", "/purge"), 200);
-  assert.equal((await client.stats()).total_conversations, 0);
-  assert.equal((await client.query("[[say back]]", { session_id: "s" })).response, "back");
+  test("a conversation is deleted, and an account left empty", async () => {
+    await json(await client.request("DELETE", "/conversations/s"), 200);
+    await json(await client.request("POST", "/purge"), 200);
+    assert.equal((await client.stats()).total_conversations, 0);
+    assert.equal((await client.query("[[say back]]", { session_id: "s" })).response, "back");
+  });
 });
