@@ -15,6 +15,8 @@ export type SnapshotOptions = {
   schedulingPolicy?: "default" | "durable_object";
   /** Added to those of wrangler.toml. Any JSON value, whereas wrangler's command line takes strings alone. */
   vars?: Record<string, unknown>;
+  /** Settings of wrangler.toml that are left out. */
+  without?: readonly (keyof Configuration)[];
 };
 
 /** The built Worker, of which the snapshot has a copy at the same path. */
@@ -28,8 +30,10 @@ export async function readConfiguration(): Promise<Configuration> {
  * The configuration of a Worker that is built already and stands outside the checkout. It has no build step. A string that starts
  * with `./` is a path: it goes on naming what it names in the checkout, except in `vars`, which are the Worker's to understand.
  */
-export function snapshotConfiguration(configuration: Configuration, { schedulingPolicy = "default", vars = {} }: SnapshotOptions = {}): Configuration {
-  const { build: _build, vars: ownVars, containers = [], ...others } = configuration;
+export function snapshotConfiguration(configuration: Configuration, options: SnapshotOptions = {}): Configuration {
+  const { schedulingPolicy = "default", vars = {}, without = [] } = options;
+  const kept = Object.fromEntries(Object.entries(configuration).filter(([name]) => !without.some((left) => left === name))) as Configuration;
+  const { build: _build, vars: ownVars, containers = [], ...others } = kept;
   const scheduled = schedulingPolicy === "default" ? containers : containers.map(scheduledByObject);
   return { ...(inCheckout({ ...others, containers: scheduled }) as Configuration), vars: { ...ownVars, ...vars } as NonNullable<Configuration["vars"]> };
 }

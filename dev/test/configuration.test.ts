@@ -68,3 +68,9 @@ test("the image that wrangler.toml names is a file of this checkout", async () =
   const [container] = snapshotConfiguration(await readConfiguration()).containers ?? [];
   assert.ok(existsSync(String(container?.image)));
 });
+
+test("settings that are left out are not in it, and all others are", () => {
+  const { r2_buckets, ...others } = snapshotConfiguration(configuration);
+  assert.ok(r2_buckets);
+  assert.deepEqual(snapshotConfiguration(configuration, { without: ["r2_buckets"] }), others);
+});
