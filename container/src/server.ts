@@ -42,6 +42,7 @@ const REFUSALS: Record<Exclude<Refusal, "workspace_required">, HttpError> = {
   transcript_required: new HttpError(409, "transcript_required", "the conversation is not held here: send it with its transcript"),
   at_capacity: new HttpError(503, "at_capacity", "every process is taken by a running turn"),
 };
+const DRAINING = new HttpError(503, "draining", "the server is about to stop and takes no new turns");
 
 export function createAgentServer(sessions: Sessions, turns: Turns, facts: Facts): Server {
   const app = { sessions, turns, facts };
@@ -103,11 +104,18 @@ async function startTurn({ sessions, turns, facts }: App, request: IncomingMessa
     discard(wanted.transcript);
     return streamFrames(response, known, 0);
   }
-  if (facts.draining()) throw new HttpError(503, "draining", "the server is about to stop and takes no new turns");
-  const refusal = sessions.refusal(wanted);
-  if (refusal === "workspace_required") throw workspaceRequired(sessions, wanted);
-  if (refusal !== undefined) throw REFUSALS[refusal];
+  const refused = facts.draining() ? DRAINING : refusalOf(sessions, wanted);
+  if (refused !== undefined) {
+    discard(wanted.transcript);
+    throw refused;
+  }
   streamFrames(response, turns.start(wanted), 0);
+}
+
+function refusalOf(sessions: Sessions, wanted: Wanted): HttpError | undefined {
+  const refusal = sessions.refusal(wanted);
+  if (refusal === "workspace_required") return workspaceRequired(sessions, wanted);
+  return refusal === undefined ? undefined : REFUSALS[refusal];
 }
 
 function workspaceRequired({ workspaces }: Sessions, { session, workspace }: Wanted): HttpError {

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
+import { Agent as HttpAgent, request } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startModel } from "../../../dev/model/server.ts";
@@ -10,6 +11,8 @@ import type { Model } from "../../../dev/model/server.ts";
 import { startAgent, until } from "../harness.ts";
 import type { Agent, Body, TurnFrames } from "../harness.ts";
 import { errorOf, saveOf, Stored } from "./stored.ts";
+
+const ANSWER_LIMIT_MS = 20_000;
 
 let model: Model;
 let agent: Agent;
@@ -169,6 +172,17 @@ describe("a save", () => {
   });
 });
 
+/** Once the answer has come whole. The next call of this agent waits until the connection is free. */
+function statusThrough(through: HttpAgent, method: string, path: string, body = ""): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const call = request(`${agent.url}${path}`, { method, agent: through }, (response) => {
+      response.once("end", () => resolve(response.statusCode)).resume();
+    });
+    call.once("error", reject);
+    call.end(body);
+  });
+}
+
 describe("a workspace that is not held as a turn needs it", () => {
   async function refusal(body: Body): Promise<object> {
     const response = await agent.post(body);
@@ -190,6 +204,20 @@ describe("a workspace that is not held as a turn needs it", () => {
     const session = "00000000-0000-4000-8000-000000000001";
     assert.deepEqual(await refusal(onward(session, "hello", { version: 5 })), { status: 409, code: "workspace_required", held: null });
     assert.deepEqual(await refusal(onward(session, "hello", { version: 0 })), { status: 409, code: "transcript_required" });
+  });
+
+  test("is asked for while the transcript still comes, and the connection takes the next call", { timeout: ANSWER_LIMIT_MS }, async () => {
+    const one = new HttpAgent({ keepAlive: true, maxSockets: 1 });
+    const turn = { turn_id: "refused", agent_session: "00000000-0000-4000-8000-000000000002", prompt: "hello", resume: true, options: {}, transcript: true, workspace: { version: 5 } };
+    const line = JSON.stringify({ subpath: null, entry: { type: "user", text: "x".repeat(100_000) } });
+    const body = [JSON.stringify(turn), ...Array.from({ length: 100 }, () => line)].join("\n");
+    try {
+      assert.equal(await statusThrough(one, "POST", "/turns", body), 409);
+      assert.equal(await statusThrough(one, "POST", "/turns", `${body.replace('"prompt":"hello"', '"prompt":""')}`), 400);
+      assert.equal(await statusThrough(one, "GET", "/healthz"), 200);
+    } finally {
+      one.destroy();
+    }
   });
 
   test("is no matter of a new conversation", async () => {
