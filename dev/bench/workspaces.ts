@@ -8,6 +8,8 @@ import { lstatSync, readdirSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { IDLE_MS as THREAD_IDLE_MS } from "../../container/src/workspace/jobs.ts";
 import { startModel } from "../model/server.ts";
 import type { Model } from "../model/server.ts";
 import { ROOT } from "../tools.mjs";
@@ -28,6 +30,7 @@ const SMALL_ROUNDS = 7;
 const LARGE_ROUNDS = 5;
 const SMALL_RESTORES = 5;
 const LARGE_RESTORES = 1;
+const PROMPT = "What is 2+2?";
 const WARM_UP = 40;
 const WARM_ROUNDS = 200;
 
@@ -45,9 +48,11 @@ export async function run(): Promise<void> {
     const model = await startModel();
     closing.push(() => model.close());
     const agent = await AgentFiles.start(model);
-    closing.push(() => agent.stack.stop());
+    const stop = (): Promise<void> => agent.stack.stop();
+    closing.push(stop);
     await measure(agent, scratch);
-    await warmTurns(model, agent, closing);
+    await stop();
+    await warmTurns(model, closing);
   } finally {
     for (const close of closing.reverse()) await close();
   }
@@ -93,9 +98,9 @@ workspaces: medians; a save is from a turn's last text to its end; targets are $
 
 ${table(["", "measured", "target"], rows.map(({ name, figure, target = "" }) => [name, figure, target]))}
 
-workspaces: resident memory of workerd with miniflare's R2 in it, the most in each part, in MiB above what it was before (${memory.before.toFixed(0)})
+workspaces: resident memory of workerd in MiB, one part after the other; miniflare's R2 and what V8 has not collected yet are in it
 
-${table(["", "more", "target"], memory.rows())}
+${table(["", "before", "at its peak", "more", "target"], memory.rows())}
 
 ${held}`);
 }
@@ -236,34 +241,39 @@ async function serverMemory(agent: AgentFiles, { sessionId }: Turned, scratch: s
   forgetPeak(pid);
   const { turnId, savingMs: saving, build } = await agent.run(copy, sessionId);
   same(await agent.serverPid(turnId), pid, "the agent server");
-  const { now, peak } = residentMib(pid) ?? { now: NaN, peak: NaN };
-  const goal = (mib: number): string => verdict({ text: `< ${MAX_SERVER_MIB} MiB`, met: mib < MAX_SERVER_MIB });
+  const peak = residentMib(pid)?.peak ?? NaN;
+  // The thread of the save ends, and with it the memory that only its work took.
+  await sleep(2 * THREAD_IDLE_MS);
+  const held = residentMib(pid)?.now ?? NaN;
   return `workspaces: resident memory of the agent server with ${String(build?.["files"])} files, MiB; their save took ${seconds(saving)}
 
 ${table(["", "MiB", "target"], [
-  ["at its peak, in the save", peak.toFixed(0), goal(peak)],
-  ["after it", now.toFixed(0), goal(now)],
+  ["at its peak, in the save", peak.toFixed(0), ""],
+  ["held, when it has nothing to do", held.toFixed(0), verdict({ text: `< ${MAX_SERVER_MIB} MiB`, met: held < MAX_SERVER_MIB })],
 ])}`;
 }
 
 /** A turn without file tools on the Worker as it is and on one without the bucket: they take turns. */
-async function warmTurns(model: Model, agent: AgentFiles, closing: (() => Promise<void>)[]): Promise<void> {
+async function warmTurns(model: Model, closing: (() => Promise<void>)[]): Promise<void> {
   say("warm turns with and without a bucket");
+  const agent = await AgentFiles.start(model);
+  closing.push(() => agent.stack.stop());
   const bare = await AgentFiles.start(model, { without: ["r2_buckets"] });
   closing.push(() => bare.stack.stop());
   const pair: Pair = { name: "warm turn without tools", product: [], floor: [] };
   const sides = [{ of: agent, times: pair.product }, { of: bare, times: pair.floor }];
   const sessions = await Promise.all(sides.map(async ({ of }) => (await of.client.query("[[say hello]]")).sessionId));
   let scans = 0;
+  // Only after the first turn is it known that the folder is what is stored.
+  for (let n = 0; n < WARM_UP; n++) for (const [side, { of }] of sides.entries()) await of.client.query(PROMPT, sessions[side]);
   agent.events.onEach((line) => {
     if (line.event.startsWith("workspace_")) scans += 1;
   });
-  for (let round = -WARM_UP; round < WARM_ROUNDS; round++) {
+  for (let round = 0; round < WARM_ROUNDS; round++) {
     // Each goes first as often as the other.
     for (const n of round % 2 === 0 ? [0, 1] : [1, 0]) {
       const { of, times } = sides[n] as (typeof sides)[number];
-      const turned = await of.client.query("What is 2+2?", sessions[n]);
-      if (round >= 0) times.push(turned.ms);
+      times.push((await of.client.query(PROMPT, sessions[n])).ms);
     }
   }
   const { product, floor, more, ratio, ratioInterval } = compare(pair);
@@ -279,24 +289,24 @@ ${table(["", "with", "without", "more", "ratio", "with 95 %", "scans", "target"]
 /** Of all of a stack's workerds together. */
 class WorkerdMemory {
   readonly #pids = descendantsOf(process.pid, "workerd");
-  readonly #phases: { name: string; peak: number }[] = [];
-  before = NaN;
+  readonly #phases: { name: string; before: number; peak: number }[] = [];
+  #before = NaN;
 
   begin(): void {
-    this.before = this.#sum("now");
+    this.#before = this.#sum("now");
     this.#forget();
   }
 
   /** Since the last one. */
   phase(name: string): void {
-    this.#phases.push({ name, peak: this.#sum("peak") });
-    this.#forget();
+    this.#phases.push({ name, before: this.#before, peak: this.#sum("peak") });
+    this.begin();
   }
 
   rows(): string[][] {
-    return this.#phases.map(({ name, peak }) => {
-      const more = peak - this.before;
-      return [name, more.toFixed(0), verdict({ text: `< ${MAX_WORKERD_MIB} MiB`, met: more < MAX_WORKERD_MIB })];
+    return this.#phases.map(({ name, before, peak }) => {
+      const more = peak - before;
+      return [name, before.toFixed(0), peak.toFixed(0), more.toFixed(0), verdict({ text: `< ${MAX_WORKERD_MIB} MiB`, met: more < MAX_WORKERD_MIB })];
     });
   }
 
