@@ -6,7 +6,7 @@ import { run as build } from "./process.ts";
 import { ROOT } from "./tools.mjs";
 import { join } from "node:path";
 
-const PARTS = ["turns", "reads", "memory", "purge"] as const;
+const PARTS = ["turns", "reads", "memory", "purge", "workspaces"] as const;
 
 const named = process.argv.slice(2);
 const unknown = named.filter((name) => !PARTS.some((part) => part === name));

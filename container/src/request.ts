@@ -34,7 +34,12 @@ export async function readTurnRequest(request: IncomingMessage): Promise<TurnReq
     throw error instanceof LineTooLong ? new InvalidRequest(`a line is over ${MAX_LINE_BYTES} bytes`) : error;
   });
   if (first.done === true) throw new InvalidRequest("the body is empty");
-  return turnRequest(parsed(first.value), lines);
+  try {
+    return turnRequest(parsed(first.value), lines);
+  } catch (error) {
+    discard(lines);
+    throw error;
+  }
 }
 
 function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string, void>): TurnRequest {
@@ -56,7 +61,10 @@ function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string
   return turn;
 }
 
-/** Reads on to the end of a transcript that nobody needs, so that its sender is not left waiting. */
+/**
+ * Reads on to the end of a transcript that nobody needs: its sender is not left waiting, and the connection takes the next call. Node reads
+ * the rest of a body by itself only where nothing of it was read.
+ */
 export function discard(transcript: AsyncIterable<unknown> | undefined): void {
   if (transcript === undefined) return;
   (async () => {

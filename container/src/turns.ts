@@ -200,8 +200,9 @@ export class Turns {
     try {
       const process = lease?.session.process;
       // Of a turn that was cut off nobody knows what its last tool did, and what it had begun may still run.
-      const running = result.status !== "completed" || process === undefined || (await process.hasCompany());
-      return await workspaces.save(session, this.#sessions.userOf(session), wanted, { calm: !running && mapper.onlyRead, running });
+      const cutOff = result.status !== "completed" || process === undefined;
+      const running = async (): Promise<boolean> => cutOff || process.hasCompany();
+      return await workspaces.save(session, this.#sessions.userOf(session), wanted, { calm: !cutOff && mapper.onlyRead, running });
     } finally {
       workspaces.end(session);
     }

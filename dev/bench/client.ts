@@ -5,9 +5,11 @@
 import type { Socket } from "node:net";
 import { isWhole, open } from "./load.ts";
 
-export type Turned = { ms: number; firstTextMs: number; sessionId: string; turnId: string };
+/** `lastTextMs` is when a streamed answer's last text came; `files`, what became of the workspace, is absent where none is saved. */
+export type Turned = { ms: number; firstTextMs: number; lastTextMs: number; sessionId: string; turnId: string; response: string; files: TurnFiles | undefined };
+export type TurnFiles = { version: number; saved: boolean; changed: { path: string; change: string }[]; reason?: string };
 
-type Done = { session_id: string; turn_id: string };
+type Done = { session_id: string; turn_id: string; response: string; files?: TurnFiles };
 
 export class Client {
   readonly #host: string;
@@ -52,31 +54,34 @@ export class Client {
   }
 }
 
-type Answer = { text: string; ms: number; firstTextMs: number };
+type Answer = { text: string; ms: number; firstTextMs: number; lastTextMs: number };
 
 function exchange(socket: Socket, request: Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const begun = performance.now();
     let text = "";
     let firstTextMs = NaN;
+    let lastTextMs = NaN;
     const settle = (settled: () => void): void => {
       socket.off("data", hear).off("error", reject).off("close", closed);
       settled();
     };
     const closed = (): void => settle(() => reject(new Error("the connection was closed under a query")));
     const hear = (chunk: Buffer): void => {
-      text += chunk.toString("latin1");
+      const more = chunk.toString("latin1");
+      text += more;
       if (Number.isNaN(firstTextMs) && text.includes("event: delta\n")) firstTextMs = performance.now() - begun;
-      if (isWhole(text)) settle(() => resolve({ text, ms: performance.now() - begun, firstTextMs }));
+      if (more.includes("event: delta\n")) lastTextMs = performance.now() - begun;
+      if (isWhole(text)) settle(() => resolve({ text, ms: performance.now() - begun, firstTextMs, lastTextMs }));
     };
     socket.on("data", hear).once("error", reject).once("close", closed);
     socket.write(request);
   });
 }
 
-function turned({ text, ms, firstTextMs }: Answer, document: RegExp): Turned {
+function turned({ text, ms, firstTextMs, lastTextMs }: Answer, document: RegExp): Turned {
   const done = document.exec(text)?.[1];
   if (done === undefined) throw new Error(`a turn did not complete: ${text.slice(-500)}`);
-  const { session_id: sessionId, turn_id: turnId } = JSON.parse(done) as Done;
-  return { ms, firstTextMs, sessionId, turnId };
+  const { session_id: sessionId, turn_id: turnId, response, files } = JSON.parse(done) as Done;
+  return { ms, firstTextMs, lastTextMs, sessionId, turnId, response, files };
 }

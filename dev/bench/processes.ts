@@ -43,6 +43,11 @@ export function childrenOf(pid: number): number[] {
   return pids.map(Number).filter((child) => Number(statFields(child)?.[1]) === pid);
 }
 
+/** All below this one that run a program of that name. */
+export function descendantsOf(pid: number, name: string): number[] {
+  return childrenOf(pid).flatMap((child) => [...(read(`/proc/${child}/comm`).trim() === name ? [child] : []), ...descendantsOf(child, name)]);
+}
+
 /** From the state on: the name before it stands in parentheses and may hold anything. */
 function statFields(pid: number): string[] | undefined {
   const stat = read(`/proc/${pid}/stat`);

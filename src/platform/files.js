@@ -147,6 +147,36 @@ function dosTime(ms) {
   return [time, ((date.getUTCFullYear() - 1980) << 9) | ((date.getUTCMonth() + 1) << 5) | date.getUTCDate()];
 }
 
+/** An archive's small pieces go on together, at about so many bytes: each write that a reader waits for costs more than its bytes. */
+const PIECE_BYTES = 256 * 1024;
+
+/** Puts small writes together; large ones go on as they are. A piece is copied: what it is part of need not stay in memory. */
+class Pieces {
+  #writer;
+  #buffer = new Uint8Array(PIECE_BYTES);
+  #length = 0;
+
+  constructor(writer) {
+    this.#writer = writer;
+  }
+
+  async write(bytes) {
+    if (this.#length + bytes.length > PIECE_BYTES) await this.flush();
+    if (bytes.length >= PIECE_BYTES) return this.#writer.write(bytes);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  async flush() {
+    if (this.#length === 0) return;
+    const bytes = this.#buffer.subarray(0, this.#length);
+    // A written buffer is its reader's.
+    this.#buffer = new Uint8Array(PIECE_BYTES);
+    this.#length = 0;
+    await this.#writer.write(bytes);
+  }
+}
+
 /** Writes an archive (PKWARE's APPNOTE, 4.3) of stored files, one after the other, with the fields of ZIP64 throughout. */
 class Zip {
   #writer;
@@ -154,7 +184,7 @@ class Zip {
   #directory = [];
 
   constructor(writer) {
-    this.#writer = writer;
+    this.#writer = new Pieces(writer);
   }
 
   async #write(bytes) {
@@ -190,6 +220,7 @@ class Zip {
     await this.#write(record([[4, 0x07064b50], [4, 0], [8, end], [4, 1]]));
     const counts = [[2, IN_ZIP64_16], [2, IN_ZIP64_16]];
     await this.#write(record([[4, 0x06054b50], [2, 0], [2, 0], ...counts, [4, IN_ZIP64_32], [4, IN_ZIP64_32], [2, 0]]));
+    await this.#writer.flush();
   }
 }
 

@@ -112,14 +112,15 @@ export class Workspaces {
   }
 
   /**
-   * What the turn's end has to tell. `calm`: the turn can have changed nothing, and nothing else of the conversation runs.
-   * `running`: something may still run that changes files. It never rejects.
+   * What the turn's end has to tell. `calm`: the turn itself has neither changed nor started anything. `running`: something may still run
+   * that changes files; not asked after a calm turn on a settled folder, as what an earlier turn had left running has unsettled it.
    */
-  async save(session: string, user: User | undefined, wanted: WorkspaceWanted, { calm, running }: { calm: boolean; running: boolean }): Promise<WorkspaceFrame> {
+  async save(session: string, user: User | undefined, wanted: WorkspaceWanted, { calm, running }: { calm: boolean; running: () => Promise<boolean> }): Promise<WorkspaceFrame> {
     const begun = performance.now();
     const held = this.#held.get(session) ?? newlyHeld(true);
     if (calm && !held.unsettled) return { unchanged: true };
     held.unsettled = true;
+    const mayChange = await running();
     let outcome: SaveOutcome;
     try {
       outcome = await this.#saved(session, user, held, wanted);
@@ -131,7 +132,7 @@ export class Workspaces {
       log("workspace_refused", { session, refused: outcome.refused, files: outcome.files, bytes: outcome.bytes, ms: since(begun) });
       return outcome;
     }
-    const unsettled = outcome.unsettled || running;
+    const unsettled = outcome.unsettled || mayChange;
     if ("unchanged" in outcome) {
       held.unsettled = unsettled;
       const { skipped } = outcome;

@@ -23,6 +23,12 @@ test("the image holds the agent server and what it runs on, and nothing else of 
   assert.deepEqual((await inImage("ls", "-A", "/app")).split("\n").sort(), ["node_modules", "package-lock.json", "package.json", "src"]);
 });
 
+test("the image holds what saves and restores files", async () => {
+  assert.match(await inImage("ls", "/app/src/workspace"), /^restore\.ts$/m);
+  const used = "import('/app/src/workspace/rules.ts').then((rules) => console.log(Object.keys(rules).length > 0))";
+  assert.equal(await inImage("node", "--eval", used), "true");
+});
+
 test("the image holds one CLI, its own platform's", async () => {
   const packages = (await inImage("ls", "/app/node_modules/@anthropic-ai")).split("\n");
   assert.deepEqual(packages.filter((name) => name.startsWith("claude-agent-sdk-")), ["claude-agent-sdk-linux-x64"]);

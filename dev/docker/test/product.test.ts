@@ -28,6 +28,29 @@ async function shell(client: Client, command: string, session_id = "shell"): Pro
   return (await client.query(`[[tool Bash ${JSON.stringify({ command })}]]`, { session_id })).response;
 }
 
+const MANY = 5_000;
+const MANY_BYTES = 4_096;
+/** Says how many milliseconds it took. */
+const MAKE_MANY = `
+import os, time
+os.mkdir("many")
+begun = time.monotonic()
+for n in range(${MANY}):
+  with open(f"many/{n}", "w") as file: file.write("x" * ${MANY_BYTES - 1} + "\\n")
+print(round((time.monotonic() - begun) * 1000))
+`;
+
+/** For a shell. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await work();
+  return performance.now() - begun;
+}
+
 /** Leaves a file in the workspace of the account's agent, by which its container is known. */
 async function containerOf(client: Client): Promise<string> {
   const file = `mark-${client.accountId}`;
@@ -42,9 +65,10 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
     assert.match((await client.query("repeat everything I said", { session_id: "sums" })).response, /What is 2\+2\?/);
   });
 
-  test("a conversation goes on in a new container when its own is killed, and what the agent wrote is gone", { timeout: TEST_MS }, async () => {
+  test("a conversation goes on in a new container when its own is killed, with its workspace and nothing else that the agent wrote", { timeout: TEST_MS }, async () => {
     const client = running.newClient();
-    const files = "left.txt ~/left.txt /tmp/left.txt $TMPDIR/left.txt";
+    const others = "~/left.txt /tmp/left.txt $TMPDIR/left.txt";
+    const files = `left.txt ${others}`;
     await client.query("The word is pear.", { session_id: "mortal" });
     assert.equal(await shell(client, `for file in ${files}; do echo left > $file; done; cat ${files} | wc -l`), "4");
     const first = await containerOf(client);
@@ -53,7 +77,30 @@ describe("the product on real containers", { timeout: 8 * TEST_MS }, () => {
     assert.match((await client.query("repeat everything I said", { session_id: "mortal" })).response, /The word is pear\./);
     const after = await idOf(await containerOf(client));
     assert.notEqual(after, before);
-    assert.equal(await shell(client, `cat ${files} 2>/dev/null | wc -l`), "0");
+    assert.equal(await shell(client, `cat left.txt; cat ${others} 2>/dev/null | wc -l`), "left\n0");
+  });
+
+  test("files are in the next container as they were, and belong to the conversation's user there", { timeout: TEST_MS }, async (context) => {
+    const client = running.newClient();
+    const make = [
+      "mkdir -p src/deep private && printf '#!/bin/sh\\necho ran\\n' > run.sh && chmod 750 run.sh",
+      "echo pear > src/deep/pear.txt && chmod 600 src/deep/pear.txt && ln -s src/deep/pear.txt link && chmod 700 private",
+      "touch -d 2020-02-02T02:02:02Z src/deep/pear.txt",
+    ].join(" && ");
+    const look = "stat -c '%n %a %F %Y' run.sh src src/deep/pear.txt link private | grep -v '^src [0-9]* directory' ; ./run.sh; cat link; find . ! -user $(id -un) | wc -l";
+    const before = await shell(client, `${make} && sleep 0.1 && { ${look}; }`, "kept");
+    assert.match(before, /^run\.sh 750 regular file \d+\nsrc\/deep\/pear\.txt 600 regular file 1580608922\nlink 777 symbolic link \d+\nprivate 700 directory \d+\nran\npear\n0$/);
+    const created = Number(await shell(client, `python3 -c ${quoted(MAKE_MANY)}`, "many"));
+    const first = await containerOf(client);
+    await docker("rm", "--force", first);
+    const without = await timed(() => client.query("[[say hello]]", { session_id: "empty" }));
+    await docker("rm", "--force", await containerOf(client));
+    const restored = await timed(() => client.query("[[say hello]]", { session_id: "many" }));
+    assert.equal(await shell(client, "cat many/* | sort -u | wc -c; ls many | wc -l", "many"), `${MANY_BYTES}\n${MANY}`);
+    // Links and folders have their own times.
+    const withoutTimes = (seen: string): string => seen.replace(/((?:symbolic link|directory)) \d+/g, "$1");
+    assert.equal(withoutTimes(await shell(client, look, "kept")), withoutTimes(before));
+    context.diagnostic(`${MANY} files of ${MANY_BYTES} bytes: made in ${created} ms; an answer in a new container ${Math.round(restored)} ms with them, ${Math.round(without)} ms without`);
   });
 
   test("a conversation that looks around finds neither the files nor the words of another of its account", { timeout: TEST_MS }, async () => {
