@@ -43,7 +43,6 @@ const REFUSALS: Record<Exclude<Refusal, "workspace_required">, HttpError> = {
   transcript_required: new HttpError(409, "transcript_required", "the conversation is not held here: send it with its transcript"),
   at_capacity: new HttpError(503, "at_capacity", "every process is taken by a running turn"),
 };
-const DRAINING = new HttpError(503, "draining", "the server is about to stop and takes no new turns");
 
 export function createAgentServer(sessions: Sessions, turns: Turns, facts: Facts): Server {
   const app = { sessions, turns, facts };

@@ -1,5 +1,7 @@
 //! The calls of the agent server that move a workspace: into the container before a turn, and out of it at the turn's end.
 
+use std::time::Duration;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -17,6 +19,9 @@ struct Need {
     need: Vec<u64>,
 }
 
+/// How long one call of a restore may take: a pack of small files is some thousand new files on a slow disk.
+const RESTORE_CALL_LIMIT: Duration = Duration::from_mins(2);
+
 impl<C: Container> Agent<C> {
     /// Begins to restore a workspace: sends its version, its packs and its index, and returns the packs that must follow.
     ///
@@ -28,11 +33,14 @@ impl<C: Container> Agent<C> {
         head: String,
         parts: BodyChunks,
     ) -> Result<Vec<u64>, AgentError> {
-        let call = self.call(Method::Put, format!("/sessions/{session}/workspace"));
-        let answer = self.asked(Call { body: Some(head), more: Some(parts), ..call }).await?;
-        let text = read_limited(answer.body).await?;
-        let need: Need = serde_json::from_str(&text).map_err(|e| AgentError::Protocol(e.to_string()))?;
-        Ok(need.need)
+        let call = async {
+            let call = self.call(Method::Put, format!("/sessions/{session}/workspace"));
+            let answer = self.asked(Call { body: Some(head), more: Some(parts), ..call }).await?;
+            let text = read_limited(answer.body).await?;
+            let need: Need = serde_json::from_str(&text).map_err(|e| AgentError::Protocol(e.to_string()))?;
+            Ok(need.need)
+        };
+        self.limited(RESTORE_CALL_LIMIT, call).await
     }
 
     /// Sends a pack of the workspace that is being restored.
@@ -40,9 +48,12 @@ impl<C: Container> Agent<C> {
     /// # Errors
     /// [`AgentError::Unreachable`] or [`AgentError::Protocol`].
     pub async fn put_pack(&self, session: &SdkSession, no: u64, pack: Stream) -> Result<(), AgentError> {
-        let call = self.call(Method::Put, format!("/sessions/{session}/workspace/packs/{no}"));
-        let answer = self.asked(Call { stream: Some(pack), ..call }).await?;
-        read_limited(answer.body).await.map(drop)
+        let call = async {
+            let call = self.call(Method::Put, format!("/sessions/{session}/workspace/packs/{no}"));
+            let answer = self.asked(Call { stream: Some(pack), ..call }).await?;
+            read_limited(answer.body).await.map(drop)
+        };
+        self.limited(RESTORE_CALL_LIMIT, call).await
     }
 
     /// Applies one upload, or one deletion where there is no file, to the folder of a conversation.
@@ -56,11 +67,14 @@ impl<C: Container> Agent<C> {
         seq: u64,
         file: Option<Stream>,
     ) -> Result<(), AgentError> {
-        let method = if file.is_some() { Method::Put } else { Method::Delete };
-        let path = utf8_percent_encode(path, KEPT_IN_QUERY);
-        let call = self.call(method, format!("/sessions/{session}/workspace/files?path={path}&seq={seq}"));
-        let answer = self.asked(Call { stream: file, ..call }).await?;
-        read_limited(answer.body).await.map(drop)
+        let call = async {
+            let method = if file.is_some() { Method::Put } else { Method::Delete };
+            let path = utf8_percent_encode(path, KEPT_IN_QUERY);
+            let call = self.call(method, format!("/sessions/{session}/workspace/files?path={path}&seq={seq}"));
+            let answer = self.asked(Call { stream: file, ..call }).await?;
+            read_limited(answer.body).await.map(drop)
+        };
+        self.limited(RESTORE_CALL_LIMIT, call).await
     }
 
     /// A pack of a save, to be passed on.

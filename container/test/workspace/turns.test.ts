@@ -14,8 +14,6 @@ import { nextTurnId, startAgent, until } from "../harness.ts";
 import type { Agent, Body, TurnFrames } from "../harness.ts";
 import { errorOf, saveOf, Stored } from "./stored.ts";
 
-const ANSWER_LIMIT_MS = 20_000;
-
 let model: Model;
 let agent: Agent;
 before(async () => {
@@ -179,17 +177,6 @@ describe("a save", () => {
     assert.deepEqual(stored.paths, ["b"]);
   });
 });
-
-/** Once the answer has come whole. The next call of this agent waits until the connection is free. */
-function statusThrough(through: HttpAgent, method: string, path: string, body = ""): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    const call = request(`${agent.url}${path}`, { method, agent: through }, (response) => {
-      response.once("end", () => resolve(response.statusCode)).resume();
-    });
-    call.once("error", reject);
-    call.end(body);
-  });
-}
 
 describe("a workspace that is not held as a turn needs it", () => {
   async function refusal(body: Body): Promise<object> {
