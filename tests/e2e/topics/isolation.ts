@@ -84,11 +84,12 @@ export function isolation(service: Service, upstream: Upstream): void {
     }
   });
 
-  test("what the agent wrote, inside its workspace and outside, is gone with the container", async () => {
-    const files = "$HOME/left.txt $TMPDIR/left.txt $CLAUDE_CONFIG_DIR/left.txt left.txt ../left.txt";
+  test("what the agent wrote outside of its workspace is gone with the container, and nothing else", async () => {
+    const outside = "$HOME/left.txt $TMPDIR/left.txt $CLAUDE_CONFIG_DIR/left.txt ../left.txt";
+    const files = `left.txt ${outside}`;
     assert.equal(await shell(`for file in ${files}; do echo left > $file; done; cat ${files} | wc -l`, "second"), "5");
     await killContainerOf("second");
-    assert.equal(await shell(`cat ${files} 2>/dev/null | wc -l`, "second"), "0");
+    assert.equal(await shell(`cat left.txt; cat ${outside} 2>/dev/null | wc -l`, "second"), "left\n0");
   });
 
   async function killContainerOf(session_id: string): Promise<void> {
