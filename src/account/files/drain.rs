@@ -52,7 +52,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let Some(bucket) = self.files.bucket.clone() else { return Ok(before) };
         let again = self.files.drain_again.get();
         let is_due = self.store.first_doomed()?.is_some_and(|first| first.plus(DOOMED_GRACE) <= now);
-        if self.files.draining.get() || again.is_some_and(|again| again > now) || !(is_due || self.is_left_empty()?) {
+        if self.files.draining.get() || again.is_some_and(|again| again > now) {
+            return Ok(before);
+        }
+        if !(is_due || self.is_left_empty()?) {
+            // What was to be tried again is done: an alarm for it would ring for ever.
+            self.files.drain_again.set(None);
             return Ok(before);
         }
         self.files.draining.set(true);
