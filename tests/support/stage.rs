@@ -78,6 +78,9 @@ impl Directory for StageRuntime {
 type StageAccount = Account<Rusqlite, Scripted, StageRuntime>;
 type Sent<T> = Rc<RefCell<Option<T>>>;
 
+/// Steps at one moment: beyond them, an alarm rings for ever.
+const MAX_STEPS_AT_ONCE: u32 = 10_000;
+
 /// An account, its database, its container and its time.
 pub struct Stage {
     pub executor: Executor,
@@ -88,6 +91,8 @@ pub struct Stage {
     /// Where files are saved, on a stage that saves them.
     pub bucket: ScriptedBucket,
     has_bucket: bool,
+    /// The moment of the last step, and how many steps there were at it.
+    standstill: Cell<(Millis, u32)>,
     account: Rc<StageAccount>,
     vars: Vec<(&'static str, String)>,
 }
@@ -118,7 +123,18 @@ impl Stage {
         let bucket = ScriptedBucket::new(&executor);
         let store = made_store(sql.clone(), executor.now());
         let account = open(&sql, &container, &runtime, &vars, Some(&bucket).filter(|_| has_bucket));
-        Self { executor, container, sql, store, runtime, bucket, has_bucket, account, vars }
+        Self {
+            executor,
+            container,
+            sql,
+            store,
+            runtime,
+            bucket,
+            has_bucket,
+            standstill: Cell::new((Millis::new(0), 0)),
+            account,
+            vars,
+        }
     }
 
     /// The object loses its memory, and everything that it was doing.
@@ -229,6 +245,9 @@ impl Stage {
         else {
             return false;
         };
+        let (since, steps) = self.standstill.get();
+        self.standstill.set(if next == since { (since, steps + 1) } else { (next, 0) });
+        assert!(steps < MAX_STEPS_AT_ONCE, "time stands still: {:?}", self.runtime.log_lines());
         self.executor.advance_to(next);
         if alarm.is_some_and(|at| at <= self.executor.now()) {
             self.runtime.alarm.set(None);
