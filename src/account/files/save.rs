@@ -23,6 +23,9 @@ use crate::store::workspaces::{FilesEnd, Pack, Save};
 use crate::workspace::index::{self, Part, Said};
 use crate::workspace::port::Bucket;
 
+/// Cuts of the stream that a save survives: one that is cut at once each time would be attached to without a pause.
+const MAX_CUTS: u32 = 5;
+
 /// How long a save may take, from the turn's result on: so long its end waits.
 pub const SAVE_LIMIT: Duration = Duration::from_mins(1);
 /// Tries to pull a pack, each under a key of its own.
@@ -100,16 +103,30 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         progress: &Progress,
         mut frames: Frames<C::Body>,
     ) -> Result<Option<Saved>, NotSaved> {
+        let mut cuts = 0;
         let frame = loop {
             match frames.next().await {
                 Ok(frame) => match frame.body {
                     FrameBody::Workspace(frame) => break Some(frame),
                     FrameBody::End => break None,
-                    _ => {}
+                    // The turn has its result: what else is said of it comes too late.
+                    FrameBody::Started(_)
+                    | FrameBody::Delta(_)
+                    | FrameBody::Message(_)
+                    | FrameBody::Tool(_)
+                    | FrameBody::Retry(_)
+                    | FrameBody::Transcript(_)
+                    | FrameBody::TranscriptPart(_)
+                    | FrameBody::Result(_)
+                    | FrameBody::Unknown => {}
                 },
                 Err(error @ AgentError::Protocol(_)) => return Err(invalid(error)),
                 Err(error) => {
                     self.log_turn_problem(turn, "frames_cut", &error);
+                    cuts += 1;
+                    if cuts > MAX_CUTS {
+                        return Err(NotSaved(Unsaved::ContainerLost, error.to_string()));
+                    }
                     let again = self.attach(turn, progress.last_n, ATTACH_TRIES).await;
                     frames = again.map_err(|_| NotSaved(Unsaved::ContainerLost, error.to_string()))?;
                 }
