@@ -52,6 +52,7 @@ fn commands() -> Vec<(Command, bool)> {
                     effort: None,
                     system_prompt: Some("s".into()),
                     max_turns: Some(3),
+                    ..TurnOptions::default()
                 }
             } else {
                 TurnOptions::default()

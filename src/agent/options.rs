@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::domain::Effort;
+use crate::domain::{Effort, RawJson, Thinking};
 
 /// The system prompt of a turn, as the agent server takes it: a string, or `{append}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,6 +25,12 @@ pub struct RunOptions<'a> {
     /// How much work the model puts into its answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effort: Option<Effort>,
+    /// Whether the model thinks before it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
+    /// The JSON Schema that the answer has to match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<&'a RawJson>,
     /// The system prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<SystemPrompt<'a>>,
@@ -46,4 +52,7 @@ pub struct RunOptions<'a> {
     /// MCP servers by name, as one line of JSON; may hold secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_servers: Option<&'a RawValue>,
+    /// Whether the prompt is the CLI's own command to compact the conversation.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub compact: bool,
 }

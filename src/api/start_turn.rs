@@ -160,7 +160,7 @@ fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, Api
         turns.filter(|turns| (1..=most).contains(turns)).ok_or_else(most_turns)
     };
     let max_turns = fields.raw("max_turns").map(whole).transpose()?;
-    Ok(TurnOptions { model, effort, system_prompt, max_turns })
+    Ok(TurnOptions { model, effort, system_prompt, max_turns, ..TurnOptions::default() })
 }
 
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
@@ -209,6 +209,7 @@ mod tests {
             effort: Some(Effort::XHigh),
             system_prompt: Some("Be brief.".to_owned()),
             max_turns: Some(1_000),
+            ..TurnOptions::default()
         };
         assert_eq!(options, expected);
     }

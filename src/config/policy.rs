@@ -5,7 +5,7 @@ mod mcp;
 
 use super::BadConfig;
 use crate::agent::{RunOptions, SystemPrompt};
-use crate::domain::TurnOptions;
+use crate::domain::{TurnKind, TurnOptions};
 use mcp::McpServers;
 
 /// Most model calls that a turn may be given.
@@ -126,6 +126,8 @@ impl AgentPolicy {
         RunOptions {
             model: asked.model.as_deref().or(self.model.as_deref()),
             effort: asked.effort,
+            thinking: asked.thinking,
+            output_schema: asked.output_schema.as_ref(),
             system_prompt: asked.system_prompt.as_deref().map(SystemPrompt::Replace).or_else(operators),
             max_turns: asked.max_turns.or(self.max_turns),
             allowed_tools: &self.allowed_tools,
@@ -133,6 +135,7 @@ impl AgentPolicy {
             permission_mode: self.permission_mode,
             max_budget_usd: self.max_budget_usd,
             mcp_servers: self.mcp_servers.as_ref().map(McpServers::json),
+            compact: asked.kind == TurnKind::Compact,
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod conversation;
 pub mod file;
 pub mod id;
+pub mod json;
 pub mod metadata;
 pub mod options;
 pub mod purge;
@@ -15,8 +16,9 @@ pub mod turn;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
+pub use json::RawJson;
 pub use metadata::MetadataPatch;
-pub use options::{Effort, TurnOptions};
+pub use options::{Effort, Thinking, TurnKind, TurnOptions, WhenBusy};
 pub use purge::{PurgeOutcome, PurgeRun, Trigger};
 pub use search::SearchTerms;
 pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};

@@ -1,6 +1,9 @@
 //! What a turn's caller asks of the agent. It is stored with the turn.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::RawJson;
 
 /// How much work the model puts into its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,57 @@ impl Effort {
     }
 }
 
+/// Whether the model thinks before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Thinking {
+    /// It does.
+    On,
+    /// It does not.
+    Off,
+}
+
+/// What happens to a query whose conversation has a turn running.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum WhenBusy {
+    /// It waits for the turns before it.
+    #[default]
+    Queue,
+    /// The running turn takes it in between two steps; if it cannot any more, it waits.
+    Steer,
+    /// The running turn is cancelled, and it runs next.
+    Interrupt,
+    /// It is refused.
+    Reject,
+}
+
+impl WhenBusy {
+    const fn is_queue(&self) -> bool {
+        matches!(self, Self::Queue)
+    }
+}
+
+/// What a turn does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum TurnKind {
+    /// It answers a query.
+    #[default]
+    Query,
+    /// It compacts the conversation's history.
+    Compact,
+}
+
+impl TurnKind {
+    const fn is_query(&self) -> bool {
+        matches!(self, Self::Query)
+    }
+}
+
 /// What the caller asked of the agent for one turn, and was allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnOptions {
@@ -49,4 +103,19 @@ pub struct TurnOptions {
     /// Most model calls of the turn.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_turns: Option<u32>,
+    /// Whether the model thinks before it answers; the model's own default if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub thinking: Option<Thinking>,
+    /// The JSON Schema that the answer has to match.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub output_schema: Option<RawJson>,
+    /// The caller's own notes about the turn.
+    #[serde(skip_serializing_if = "Map::is_empty", default)]
+    pub metadata: Map<String, Value>,
+    /// What happens if the conversation has a turn running.
+    #[serde(skip_serializing_if = "WhenBusy::is_queue", default)]
+    pub when_busy: WhenBusy,
+    /// What the turn does.
+    #[serde(skip_serializing_if = "TurnKind::is_query", default)]
+    pub kind: TurnKind,
 }

@@ -19,6 +19,7 @@ pub const ACCOUNT: &[Migration] = &[
     Migration { version: 4, sql: include_str!("migrations/0004_turn_events.sql") },
     Migration { version: 5, sql: include_str!("migrations/0005_list_item.sql") },
     Migration { version: 6, sql: include_str!("migrations/0006_workspaces.sql") },
+    Migration { version: 7, sql: include_str!("migrations/0007_turns.sql") },
 ];
 
 /// The schema of a directory shard's database.

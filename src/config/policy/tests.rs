@@ -48,6 +48,7 @@ fn what_the_caller_asked_for_takes_the_place_of_the_operators_value() {
         effort: None,
         system_prompt: Some("Be brief.".to_owned()),
         max_turns: Some(3),
+        ..TurnOptions::default()
     };
     assert_eq!(
         told(&vars, &asked),

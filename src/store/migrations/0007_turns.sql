@@ -1,0 +1,34 @@
+-- What a turn did and not only what it said: its events, as they were told, in pieces that fit a row. A turn whose only event is the `message`
+-- that its answer is has none here.
+create table turn_items (
+  session_id text not null references conversations on delete cascade,
+  turn_id text not null,
+  part integer not null,
+  items text not null,
+  primary key (session_id, turn_id, part)
+) strict, without rowid;
+
+-- The content blocks of a query that is more than a string, as JSON in pieces that fit a row.
+create table turn_content (
+  session_id text not null references conversations on delete cascade,
+  turn_id text not null,
+  part integer not null,
+  content text not null,
+  primary key (session_id, turn_id, part)
+) strict, without rowid;
+
+alter table turns add column stop_reason text;
+
+alter table turns add column by_model text;
+
+-- The running turn that took this one's message in.
+alter table turns add column steered_into text;
+
+-- The last row of the conversation's transcript when the turn ended: a branch from this turn has the rows up to it.
+alter table turns add column transcript_seq integer;
+
+-- How full the model's context was at the end of the last turn.
+alter table conversations add column context text;
+
+-- Attachments in the conversation's history, in bytes of base64.
+alter table conversations add column attachment_bytes integer not null default 0;
