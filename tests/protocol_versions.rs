@@ -243,6 +243,7 @@ fn a_container_of_version_1_understands_every_turn() {
         permission_mode: Some("plan"),
         max_budget_usd: Some(0.5),
         mcp_servers: Some(&servers),
+        ..RunOptions::default()
     };
     let (turn_id, sdk_session) = (turn(1), sdk_session(1));
     for (sdk_session, options) in [(Some(&sdk_session), all), (None, RunOptions::default())] {

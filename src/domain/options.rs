@@ -65,6 +65,7 @@ pub enum WhenBusy {
 }
 
 impl WhenBusy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     const fn is_queue(&self) -> bool {
         matches!(self, Self::Queue)
     }
@@ -83,6 +84,7 @@ pub enum TurnKind {
 }
 
 impl TurnKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     const fn is_query(&self) -> bool {
         matches!(self, Self::Query)
     }
