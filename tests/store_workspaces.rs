@@ -59,6 +59,7 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         transcript: "",
         sdk_session: None,
         frees_key: false,
+        steered: &[],
         files: Some((&id, files)),
     };
     store.finish(&finished).unwrap().and_then(|turn| turn.files)

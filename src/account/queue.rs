@@ -7,7 +7,7 @@ use super::runtime::{Directory, Runtime};
 use super::turn::run;
 use super::{Account, Response};
 use crate::agent::Container;
-use crate::domain::{Millis, RequestId, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{Millis, RequestId, SessionId, Turn, TurnId, TurnStatus, WhenBusy};
 use crate::store::sql::Sql;
 use crate::store::transactions::Admission;
 use crate::store::turns::{ActiveTurn, TurnWork};
@@ -63,7 +63,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Stores a turn, or finds the one that its key made; nothing comes between the two.
-    fn admit(&self, start: &StartTurn, request_id: &RequestId, now: Millis) -> Result<(TurnId, bool), AccountError> {
+    fn admit(self: &Rc<Self>, start: &StartTurn, request_id: &RequestId, now: Millis) -> Result<(TurnId, bool), AccountError> {
         if let Some((key, hash)) = &start.idempotency
             && let Some((turn_id, stored_hash)) = self.store.turn_by_key(key)?
         {
@@ -71,12 +71,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.runtime.uuid()));
         let active = self.store.active_turns()?;
+        let when_busy = start.options.when_busy;
+        if when_busy == WhenBusy::Reject && active.iter().any(|turn| turn.session_id == session_id) {
+            return Err(AccountError::ConversationBusy);
+        }
         let queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
         if queued >= self.config.max_queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
         }
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
         let turn_id = TurnId::new(self.runtime.uuid());
+        let queue_position =
+            if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };
         self.store.admit(&Admission {
             account_id: &self.id,
             turn_id: &turn_id,
@@ -87,9 +93,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             request_id,
             idempotency: start.idempotency.as_ref().map(|(key, hash)| (key, hash.as_str())),
             now,
+            queue_position,
             starts: starts_now,
             instance: self.agent.ready_instance().as_deref(),
         })?;
+        let running = self.turns.turn_of(&session_id);
+        match (when_busy, running) {
+            (WhenBusy::Interrupt, Some(running)) => self.turns.cancel(&running),
+            (WhenBusy::Steer, Some(running)) if self.turns.sdk_session_of(&running).is_some() => {
+                self.offer(&running, vec![turn_id.clone()]);
+            }
+            _ => {}
+        }
         Ok((turn_id, false))
     }
 
@@ -153,4 +168,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         Ok(stopped)
     }
+}
+
+/// Where a query that interrupts its conversation's turn goes in the queue: before every turn that waits, since it takes the place of one
+/// that runs; if none of its conversation runs, before those of its conversation. None if it has nobody to pass.
+fn place_of_interruption(session_id: &SessionId, active: &[ActiveTurn]) -> Option<i64> {
+    let of_conversation = |turn: &&ActiveTurn| turn.session_id == *session_id;
+    let interrupts = active.iter().filter(of_conversation).any(|turn| turn.status == TurnStatus::Running);
+    let mut queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued);
+    queued.find(|turn| interrupts || of_conversation(turn)).map(|turn| turn.queue_position)
 }

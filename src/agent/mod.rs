@@ -10,7 +10,7 @@ pub mod protocol;
 pub mod start;
 mod workspace;
 
-pub use client::{Agent, TurnRequest};
+pub use client::{Agent, Offer, TurnRequest};
 pub use error::AgentError;
 pub use frames::Frames;
 pub use options::{RunOptions, SystemPrompt};

@@ -18,4 +18,5 @@ pub mod request;
 pub mod route;
 pub mod sse;
 pub mod start_turn;
+mod turn_options;
 pub mod update;

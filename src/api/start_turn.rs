@@ -5,22 +5,34 @@ use std::rc::Rc;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::problem::{ApiError, Code};
+use super::turn_options::options;
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
-use crate::config::policy::{AgentPolicy, MAX_MODEL_BYTES, is_model};
+use crate::config::policy::AgentPolicy;
 use crate::digest;
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, Effort, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
 /// Longest body that is read: a prompt of [`MAX_PROMPT_BYTES`] of which every byte is escaped to six, and the other fields.
 pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
-/// Longest system prompt of a request, in bytes.
-pub const MAX_SYSTEM_PROMPT_BYTES: usize = 64 * 1024;
 /// The fields of a query.
-const FIELDS: &[&str] =
-    &["accountId", "session_id", "query", "prompt", "model", "effort", "system_prompt", "max_turns", "stream"];
+const FIELDS: &[&str] = &[
+    "accountId",
+    "session_id",
+    "query",
+    "prompt",
+    "stream",
+    "model",
+    "effort",
+    "thinking",
+    "system_prompt",
+    "max_turns",
+    "output_schema",
+    "metadata",
+    "when_busy",
+];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
 
@@ -126,43 +138,6 @@ fn prompt_too_large() -> ApiError {
     ApiError::new(Code::PromptTooLarge, "A prompt has at most 1 MiB (1048576 bytes of UTF-8).")
 }
 
-/// What the caller asks of the agent, where it is well formed and the operator allows it.
-fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, ApiError> {
-    let text = |name, most| fields.text(name, most, Code::InvalidParameter);
-    let model = text("model", MAX_MODEL_BYTES)?;
-    if let Some(model) = &model {
-        if !is_model(model) {
-            return Err(ApiError::parameter("model", "the name of a model, at most 128 ASCII characters"));
-        }
-        if !policy.allows_model(model) {
-            return Err(ApiError::parameter("model", &format!("one of {}", policy.allowed_models().join(", "))));
-        }
-    }
-    let effort = text("effort", MAX_MODEL_BYTES)?.map(|word| {
-        Effort::parse(&word).ok_or_else(|| ApiError::parameter("effort", "one of low, medium, high, xhigh, max"))
-    });
-    let effort = effort.transpose()?;
-    let system_prompt = text("system_prompt", MAX_SYSTEM_PROMPT_BYTES)?;
-    if let Some(prompt) = &system_prompt {
-        if !policy.allows_system_prompt() {
-            return Err(ApiError::parameter("system_prompt", "none; this service has its own"));
-        }
-        if prompt.len() > MAX_SYSTEM_PROMPT_BYTES {
-            return Err(ApiError::parameter("system_prompt", "at most 65536 bytes"));
-        }
-    }
-    let most = policy.most_turns();
-    let most_turns = || ApiError::parameter("max_turns", &format!("a whole number from 1 to {most}"));
-    let whole = |raw: &str| {
-        // A JSON number says nothing of its type: 7.0 is as whole as 7.
-        let digits = raw.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
-        let turns = digits.map_or(raw, |(digits, _)| digits).parse().ok();
-        turns.filter(|turns| (1..=most).contains(turns)).ok_or_else(most_turns)
-    };
-    let max_turns = fields.raw("max_turns").map(whole).transpose()?;
-    Ok(TurnOptions { model, effort, system_prompt, max_turns, ..TurnOptions::default() })
-}
-
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
 fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
     let what = serde_json::to_string(&(session_id, prompt, options)).unwrap_or_default();
@@ -173,7 +148,7 @@ fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOpti
 mod tests {
     use super::super::request::{Asked, parse};
     use super::*;
-    use crate::domain::Millis;
+    use crate::domain::{Effort, Millis, Thinking, WhenBusy};
 
     /// What a query with these fields asks of the agent, where the operator has set these vars.
     fn asked(vars: &[(&str, &str)], fields: &str) -> Result<TurnOptions, ApiError> {
@@ -259,6 +234,36 @@ mod tests {
             let rule = "effort: one of low, medium, high, xhigh, max";
             assert_eq!(refusal(&[], &format!("\"effort\":\"{other}\"")), rule);
         }
+    }
+
+    #[test]
+    fn the_other_options_are_read_by_their_rules() {
+        let options = asked(
+            &[],
+            r#""thinking":"off","when_busy":"steer","metadata":{"ticket":"7"},"output_schema":{"type":"object","b":1}"#,
+        );
+        let options = options.unwrap();
+        assert_eq!((options.thinking, options.when_busy), (Some(Thinking::Off), WhenBusy::Steer));
+        assert_eq!(options.output_schema.unwrap().get(), r#"{"type":"object","b":1}"#);
+        assert_eq!(options.metadata["ticket"], "7");
+        assert_eq!(refusal(&[], r#""thinking":"adaptive""#), "thinking: one of on, off");
+        assert_eq!(refusal(&[], r#""when_busy":"now""#), "when_busy: one of queue, steer, interrupt, reject");
+        assert!(refusal(&[], r#""metadata":{"a":1}"#).starts_with("metadata: a value is a string"));
+        assert!(refusal(&[], r#""metadata":[]"#).starts_with("metadata: an object"));
+    }
+
+    #[test]
+    fn a_schema_is_a_bounded_object() {
+        let refused = |schema: &str| {
+            let error = asked(&[], &format!("\"output_schema\":{schema}")).unwrap_err();
+            assert_eq!(error.code, Code::InvalidOutputSchema, "{schema}");
+        };
+        for schema in ["[]", "true", "\"object\""] {
+            refused(schema);
+        }
+        refused(&format!("{{\"title\":\"{}\"}}", "x".repeat(32 * 1024)));
+        refused(&format!("{}{}", "{\"items\":".repeat(65), "{}".to_owned() + &"}".repeat(65)));
+        assert!(asked(&[], r#""output_schema":null"#).unwrap().output_schema.is_none());
     }
 
     #[test]

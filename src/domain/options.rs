@@ -48,6 +48,18 @@ pub enum Thinking {
     Off,
 }
 
+impl Thinking {
+    /// Reads the word of a request.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "on" => Some(Self::On),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+
 /// What happens to a query whose conversation has a turn running.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +77,18 @@ pub enum WhenBusy {
 }
 
 impl WhenBusy {
+    /// Reads the word of a request.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "queue" => Self::Queue,
+            "steer" => Self::Steer,
+            "interrupt" => Self::Interrupt,
+            "reject" => Self::Reject,
+            _ => return None,
+        })
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     const fn is_queue(&self) -> bool {
         matches!(self, Self::Queue)

@@ -163,6 +163,8 @@ pub struct Turn {
     pub duration_ms: Option<u64>,
     /// What became of its files; absent where files are not saved.
     pub files: Option<TurnFiles>,
+    /// The running turn that took its query in, whose answer and usage are there.
+    pub steered_into: Option<TurnId>,
 }
 
 /// Where the time of a turn went, in milliseconds.

@@ -14,6 +14,7 @@ pub mod schema;
 pub mod search;
 pub mod sql;
 pub mod stats;
+mod steering;
 pub mod transactions;
 pub mod transcripts;
 pub mod turn_list;

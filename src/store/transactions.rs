@@ -29,6 +29,8 @@ pub struct Admission<'a> {
     pub idempotency: Option<(&'a IdempotencyKey, &'a str)>,
     /// The moment of the admission.
     pub now: Millis,
+    /// Its place in the queue: those that have it and those behind move by one. Behind every other turn if absent.
+    pub queue_position: Option<i64>,
     /// Whether it starts at once.
     pub starts: bool,
     /// The agent server that it is given to, if it starts and that is known.
@@ -49,6 +51,8 @@ pub struct Finished<'a> {
     pub sdk_session: Option<&'a SdkSession>,
     /// Whether its idempotency key may make another turn.
     pub frees_key: bool,
+    /// The queued turns whose messages it took in: they end as it does.
+    pub steered: &'a [TurnId],
     /// Its conversation, and what becomes of its files; absent where files are not saved.
     pub files: Option<(&'a SessionId, FilesEnd<'a>)>,
 }
@@ -61,7 +65,10 @@ impl<S: Sql> Store<S> {
     pub fn admit(&self, turn: &Admission<'_>) -> Result<i64, StoreError> {
         self.transaction(|| {
             self.remember_account(turn.account_id)?;
-            let queue_position = self.active_turns()?.last().map_or(0, |last| last.queue_position) + 1;
+            let queue_position = match turn.queue_position {
+                Some(place) => self.make_room_in_queue(place)?,
+                None => self.active_turns()?.last().map_or(0, |last| last.queue_position) + 1,
+            };
             let seq = self.reserve_turn(turn.session_id, turn.title, turn.prompt.len(), turn.now)?;
             self.insert_message(turn.session_id, &message(seq, turn.turn_id, Role::User, turn.prompt, turn.now))?;
             self.insert_turn(&NewTurn {
@@ -85,7 +92,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
     pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
-        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key, files } = finished;
+        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key, steered, files } = finished;
         self.transaction(|| {
             let files = match files {
                 Some((session_id, files)) if self.is_active(turn_id)? => {
@@ -95,6 +102,7 @@ impl<S: Sql> Store<S> {
             };
             let ended = self.end_turn_with(turn_id, end, files.as_ref())?;
             let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
+            self.end_steered(steered, turn_id, end)?;
             if *frees_key {
                 self.free_key(turn_id)?;
             }

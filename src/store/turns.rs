@@ -283,6 +283,7 @@ impl<S: Sql> Store<S> {
             num_turns: end.num_turns,
             duration_ms: end.duration_ms,
             files: files.cloned(),
+            steered_into: None,
         };
         Ok(Some((turn, row.integer(1)?)))
     }
@@ -298,10 +299,12 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn(&self, turn_id: &TurnId) -> Result<Option<Turn>, StoreError> {
         const ONE: &str = "select turn_id, session_id, status, created_at, started_at, finished_at, request_id, error, \
-             model, usage, num_turns, duration_ms, seq, files from turns where turn_id = +?1";
+             model, usage, num_turns, duration_ms, seq, files, steered_into from turns where turn_id = +?1";
         let Some(mut row) = self.sql.first(ONE, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
         let mut turn = turn_from(&mut row)?;
-        if turn.status == TurnStatus::Completed {
+        if let Some(into) = &turn.steered_into {
+            turn.response = self.turn(into)?.and_then(|into| into.response);
+        } else if turn.status == TurnStatus::Completed {
             turn.response = self.message_text(&turn.session_id, row.integer(12)? + 1)?;
         }
         Ok(Some(turn))
@@ -360,6 +363,7 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
         num_turns: row.opt_integer(10)?.and_then(|n| u32::try_from(n).ok()),
         duration_ms: row.opt_integer(11)?.and_then(|n| u64::try_from(n).ok()),
         files: row.opt_text(13)?.map(|t| serde_json::from_str(&t).map_err(|e| unreadable("files", &e))).transpose()?,
+        steered_into: row.opt_text(14)?.map(turn_id).transpose()?,
     })
 }
 

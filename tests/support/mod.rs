@@ -262,6 +262,7 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
         request_id: &RequestId::new(Uuid::from_u128(7)),
         idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
         now: turn.now,
+        queue_position: None,
         starts: turn.starts,
         instance: None,
     })
@@ -296,6 +297,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         transcript: "{\"type\":\"user\"}\n",
         sdk_session: Some(&sdk_session(1)),
         frees_key: false,
+        steered: &[],
         files: None,
     })?;
     Ok(active)

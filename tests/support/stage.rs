@@ -14,7 +14,7 @@ use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, Turn, TurnId, TurnOptions};
+use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use serde_json::Value;
@@ -163,6 +163,18 @@ impl Stage {
 
     pub fn query_with(&self, session_id: &str, key: Option<&str>) -> Result<TurnId, AccountError> {
         match self.handle(start(session_id, key, AnswerForm::Accepted))? {
+            Response::Ready(Reply::Accepted { turn, .. }) => Ok(turn.turn_id),
+            _ => unreachable!(),
+        }
+    }
+
+    /// Admits a turn that does so if its conversation is busy.
+    pub fn query_when_busy(&self, session_id: &str, when_busy: WhenBusy) -> Result<TurnId, AccountError> {
+        let mut command = start(session_id, None, AnswerForm::Accepted);
+        if let Command::StartTurn(start) = &mut command {
+            start.options.when_busy = when_busy;
+        }
+        match self.handle(command)? {
             Response::Ready(Reply::Accepted { turn, .. }) => Ok(turn.turn_id),
             _ => unreachable!(),
         }

@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
 use super::Schemas;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
-use crate::domain::{AccountId, Effort, Millis, SessionId};
+use crate::domain::{AccountId, Effort, Millis, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -81,11 +81,25 @@ pub(super) struct QueryRequest {
     model: Option<String>,
     /// How much work the model puts into this turn. Default: the model's own.
     effort: Option<Effort>,
+    /// Whether the model thinks before it answers. Default: the model's own.
+    thinking: Option<Thinking>,
+    /// A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
+    #[schemars(schema_with = "json_object")]
+    output_schema: Option<serde_json::Map<String, Value>>,
+    /// Notes of the caller's about the turn, which come back with it.
+    #[schemars(schema_with = "metadata_patch")]
+    metadata: Option<BTreeMap<String, Option<String>>>,
+    /// What happens if a turn of the conversation runs or waits. Default: `queue`.
+    when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
     system_prompt: Option<String>,
     /// How many times the agent may call the model in this turn; the operator can lower the maximum.
     #[schemars(range(min = 1, max = 1000))]
     max_turns: Option<u32>,
+}
+
+fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": ["object", "null"]})
 }
 
 fn metadata_patch(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
