@@ -333,6 +333,9 @@ pub enum AccountError {
     /// As many requests wait for the turn as may.
     #[error("too many requests wait for the turn")]
     TooManyWait,
+    /// The conversation has a turn open, and the caller does not wait for it.
+    #[error("a turn of the conversation is open")]
+    ConversationBusy,
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,

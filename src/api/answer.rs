@@ -182,6 +182,10 @@ impl From<&AccountError> for ApiError {
                 Code::QueueFull,
                 "Too many requests wait for this turn already. Ask GET /turns/{id} for its end, or try again later.",
             ),
+            AccountError::ConversationBusy => Self::new(
+                Code::ConversationBusy,
+                "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
+            ),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key came with another request before. Use a new one for each request.",

@@ -91,6 +91,12 @@ codes! {
     WorkspaceDamaged 500 "workspace_damaged" "The files are damaged";
     FilesNotConfigured 501 "files_not_configured" "Files are not configured";
     WorkspaceUnavailable 503 "workspace_unavailable" "The files cannot be read";
+    InvalidOutputSchema 400 "invalid_output_schema" "Not a usable JSON Schema";
+    AttachmentNotFound 404 "attachment_not_found" "An attachment is not there";
+    ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
+    AttachmentTooLarge 413 "attachment_too_large" "An attachment is too large";
+    UnsupportedAttachment 415 "unsupported_attachment" "An attachment of another type";
+    OutputInvalid 502 "output_invalid" "The answer does not match the schema";
 }
 
 /// `Retry-After` of a refusal that sending again can mend, where nothing better is known.
@@ -188,6 +194,11 @@ impl From<&Failure> for ApiError {
             FailureCode::TurnTimeout => Code::TurnTimeout,
             FailureCode::WorkspaceDamaged => Code::WorkspaceDamaged,
             FailureCode::WorkspaceUnavailable => Code::WorkspaceUnavailable,
+            FailureCode::OutputInvalid => Code::OutputInvalid,
+            FailureCode::InvalidOutputSchema => Code::InvalidOutputSchema,
+            FailureCode::UnsupportedAttachment => Code::UnsupportedAttachment,
+            FailureCode::AttachmentTooLarge => Code::AttachmentTooLarge,
+            FailureCode::AttachmentNotFound => Code::AttachmentNotFound,
         };
         let error = Self::new(code, failure.detail.clone());
         Self { retry_after_s: failure.retry_after_s.or(error.retry_after_s), ..error }

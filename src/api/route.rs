@@ -151,7 +151,8 @@ routes! {
         /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space.
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
-            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable], described by query;
+            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema UnsupportedAttachment
+            AttachmentTooLarge AttachmentNotFound ConversationBusy], described by query;
     }
     ["conversations"] {
         /// List conversations, most recently accessed first.

@@ -78,6 +78,16 @@ pub enum FailureCode {
     WorkspaceDamaged,
     /// The bucket did not give the conversation's files.
     WorkspaceUnavailable,
+    /// The answer does not match the turn's `output_schema`.
+    OutputInvalid,
+    /// The turn's `output_schema` is not a JSON Schema that the agent takes.
+    InvalidOutputSchema,
+    /// An attachment is of a type that the model does not take.
+    UnsupportedAttachment,
+    /// An attachment is larger than the model takes.
+    AttachmentTooLarge,
+    /// An attachment names a file that the conversation does not have.
+    AttachmentNotFound,
 }
 
 /// How a turn failed, as its caller may know it. Never holds content, a stack or a credential.

@@ -38,4 +38,10 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   workspace_damaged: [500, "The files are damaged"],
   files_not_configured: [501, "Files are not configured"],
   workspace_unavailable: [503, "The files cannot be read"],
+  invalid_output_schema: [400, "Not a usable JSON Schema"],
+  attachment_not_found: [404, "An attachment is not there"],
+  conversation_busy: [409, "The conversation has a turn open"],
+  attachment_too_large: [413, "An attachment is too large"],
+  unsupported_attachment: [415, "An attachment of another type"],
+  output_invalid: [502, "The answer does not match the schema"],
 };

@@ -191,7 +191,12 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::ModelRateLimited
         | FailureCode::TurnCancelled
         | FailureCode::TurnTimeout
-        | FailureCode::WorkspaceDamaged => false,
+        | FailureCode::WorkspaceDamaged
+        | FailureCode::OutputInvalid
+        | FailureCode::InvalidOutputSchema
+        | FailureCode::UnsupportedAttachment
+        | FailureCode::AttachmentTooLarge
+        | FailureCode::AttachmentNotFound => false,
     }
 }
 
@@ -213,7 +218,12 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         FailureCode::AgentFailed
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
-        | FailureCode::ModelRateLimited => told
+        | FailureCode::ModelRateLimited
+        | FailureCode::OutputInvalid
+        | FailureCode::InvalidOutputSchema
+        | FailureCode::UnsupportedAttachment
+        | FailureCode::AttachmentTooLarge
+        | FailureCode::AttachmentNotFound => told
             .map(|error| error.message.as_str())
             .filter(|message| !message.is_empty())
             .unwrap_or("No detail is known."),

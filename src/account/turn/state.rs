@@ -100,7 +100,12 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 | FailureCode::ModelRateLimited
                 | FailureCode::TurnTimeout
                 | FailureCode::WorkspaceDamaged
-                | FailureCode::WorkspaceUnavailable => TurnStatus::Failed,
+                | FailureCode::WorkspaceUnavailable
+                | FailureCode::OutputInvalid
+                | FailureCode::InvalidOutputSchema
+                | FailureCode::UnsupportedAttachment
+                | FailureCode::AttachmentTooLarge
+                | FailureCode::AttachmentNotFound => TurnStatus::Failed,
             };
             end((status, Some(code)))
         }
