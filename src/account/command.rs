@@ -327,9 +327,6 @@ pub enum AccountError {
         /// How many wait.
         depth: usize,
     },
-    /// The conversation has a turn open, and the request does not wait for it.
-    #[error("the conversation is busy")]
-    ConversationBusy,
     /// As many requests wait for the turn as may.
     #[error("too many requests wait for the turn")]
     TooManyWait,

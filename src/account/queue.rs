@@ -63,7 +63,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Stores a turn, or finds the one that its key made; nothing comes between the two.
-    fn admit(self: &Rc<Self>, start: &StartTurn, request_id: &RequestId, now: Millis) -> Result<(TurnId, bool), AccountError> {
+    fn admit(
+        self: &Rc<Self>,
+        start: &StartTurn,
+        request_id: &RequestId,
+        now: Millis,
+    ) -> Result<(TurnId, bool), AccountError> {
         if let Some((key, hash)) = &start.idempotency
             && let Some((turn_id, stored_hash)) = self.store.turn_by_key(key)?
         {

@@ -46,7 +46,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let waits = |turn: &crate::store::turns::ActiveTurn| {
             turn.status == TurnStatus::Queued && turn.session_id == *session_id
         };
-        if self.store.active_turns()?.iter().any(waits) { self.store.steering_turns(session_id) } else { Ok(Vec::new()) }
+        if self.store.active_turns()?.iter().any(waits) {
+            self.store.steering_turns(session_id)
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     fn log_offer(&self, turn_id: &TurnId, error: &dyn std::fmt::Display) {
