@@ -20,6 +20,7 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 const PACKAGES = [
   { directory: ".", what: "the root's npm packages" },
   { directory: "container", what: "the agent server's npm packages" },
+  { directory: "clients/typescript", what: "the TypeScript client's npm packages" },
 ];
 
 /** A step that cannot be done on this machine as it is; the message tells the reader what to do. */

@@ -49,6 +49,7 @@ const SUITES: Suite[] = [
     count: countNode,
     cwd: join(ROOT, "container"),
   },
+  { name: "client", what: "the TypeScript client, against the product", command: nodeTests("clients/typescript/test/**/*.test.ts"), count: countNode },
   { name: "e2e", what: "the whole product, over HTTP", command: nodeTests("tests/e2e/**/*.test.ts"), count: countNode },
 ];
 
