@@ -108,9 +108,9 @@ impl Decision {
     #[must_use]
     pub const fn answers(&self, kind: ActionKind) -> bool {
         match (self, kind) {
-            (Self::Allow { .. }, ActionKind::Permission) => true,
             (Self::Allow { input, remember }, ActionKind::Plan) => input.is_none() && remember.is_none(),
-            (Self::Deny { .. }, ActionKind::Permission | ActionKind::Plan)
+            (Self::Allow { .. } | Self::Deny { .. }, ActionKind::Permission)
+            | (Self::Deny { .. }, ActionKind::Plan)
             | (Self::Deny { .. } | Self::Answer { .. }, ActionKind::Question | ActionKind::Elicitation)
             | (Self::Result { .. }, ActionKind::Tool) => true,
             _ => false,
