@@ -20,4 +20,5 @@ pub mod route;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;
+mod turn_tools;
 pub mod update;
