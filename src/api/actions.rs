@@ -1,6 +1,5 @@
 //! Actions: which of them a request lists, and what it decides.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::answer_form::Preference;
@@ -10,9 +9,7 @@ use super::problem::{ApiError, Code};
 use super::query::Target;
 use crate::account::command::{Command, DecideAction};
 use crate::domain::action::Remember;
-use crate::domain::{
-    AccountId, Action, ActionId, ActionKind, ActionStatus, Decision, Millis, RawJson, SessionId, TurnId,
-};
+use crate::domain::{AccountId, Action, ActionId, ActionStatus, Decision, Millis, SessionId};
 use crate::store::actions::ActionsOf;
 
 /// Actions of a page, if the request does not say, and at most.
@@ -164,78 +161,4 @@ fn cursor(text: &str) -> Option<(Millis, ActionId)> {
     let (ms, id) = text.split_once('.')?;
     let ms = i64::from_str_radix(ms, 16).ok().filter(|ms| *ms >= 0)?;
     Some((Millis::new(ms), id.parse().ok()?))
-}
-
-/// An action, as it is sent.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "Action"))]
-pub(super) struct ActionJson<'a> {
-    /// Names it.
-    action_id: &'a ActionId,
-    /// The turn that waits.
-    turn_id: &'a TurnId,
-    /// Its conversation.
-    session_id: &'a SessionId,
-    /// What is waited for.
-    kind: ActionKind,
-    /// The tool call that it is about, as the events name it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "String"))]
-    tool_call_id: Option<&'a str>,
-    /// The tool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "String"))]
-    tool: Option<&'a str>,
-    /// The call's input.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Map<String, Value>"))]
-    input: Option<&'a RawJson>,
-    /// What the user is told or asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "String"))]
-    message: Option<&'a str>,
-    /// What `remember` would allow.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Value"))]
-    suggestions: Option<&'a RawJson>,
-    /// The JSON Schema of the answers that an MCP server wants.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Value"))]
-    schema: Option<&'a RawJson>,
-    /// Where it stands.
-    status: ActionStatus,
-    /// What was decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Value"))]
-    decision: Option<&'a Decision>,
-    /// When it came up.
-    created_at: Millis,
-    /// When it expires, if nobody decides.
-    expires_at: Millis,
-    /// When it was decided, expired or was cancelled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Millis"))]
-    resolved_at: Option<Millis>,
-}
-
-impl<'a> ActionJson<'a> {
-    pub(super) fn of(action: &'a Action) -> Self {
-        Self {
-            action_id: &action.action_id,
-            turn_id: &action.turn_id,
-            session_id: &action.session_id,
-            kind: action.kind,
-            tool_call_id: action.tool_call_id.as_deref(),
-            tool: action.tool.as_deref(),
-            input: action.input.as_ref(),
-            message: action.message.as_deref(),
-            suggestions: action.suggestions.as_ref(),
-            schema: action.schema.as_ref(),
-            status: action.status,
-            decision: action.decision.as_ref(),
-            created_at: action.created_at,
-            expires_at: action.expires_at,
-            resolved_at: action.resolved_at,
-        }
-    }
 }

@@ -128,40 +128,58 @@ pub const fn decisions_for(kind: ActionKind) -> &'static str {
     }
 }
 
-/// An action as it is stored.
-#[derive(Debug, Clone, PartialEq)]
+/// An action, as it is stored and sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Action {
-    /// Its id.
+    /// Names it.
     pub action_id: ActionId,
     /// The turn that waits.
     pub turn_id: TurnId,
     /// Its conversation.
     pub session_id: SessionId,
     /// What the container calls it: unique in its turn.
+    #[serde(skip)]
     pub reference: String,
     /// What is waited for.
     pub kind: ActionKind,
-    /// The tool call that it is about.
+    /// The tool call that it is about, as the events name it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub tool_call_id: Option<String>,
     /// The tool.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub tool: Option<String>,
-    /// The call's input, a JSON object.
+    /// The call's input.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "Map<String, Value>"))]
     pub input: Option<RawJson>,
     /// What the user is told or asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub message: Option<String>,
-    /// Rules that would cover the call, for `remember`.
+    /// The rules that `remember` would store.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "Value"))]
     pub suggestions: Option<RawJson>,
-    /// The JSON Schema of what an MCP server wants.
+    /// The JSON Schema of the answers that an MCP server wants.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "Value"))]
     pub schema: Option<RawJson>,
     /// Where it stands.
     pub status: ActionStatus,
     /// What was decided.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "Value"))]
     pub decision: Option<Decision>,
     /// When it came up.
     pub created_at: Millis,
-    /// When it expires.
+    /// When it expires, if nobody decides.
     pub expires_at: Millis,
     /// When it was decided, expired or was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "Millis"))]
     pub resolved_at: Option<Millis>,
 }
 
