@@ -31,6 +31,7 @@ const checks: [name: string, check: () => Promise<Outcome>][] = [
   ["types, dev and end-to-end tests", () => run(TSC, ["--noEmit", "-p", "."], { quiet: true })],
   ["types, agent server", () => run(TSC, ["--noEmit", "-p", "container"], { quiet: true })],
   ["types, TypeScript client", () => run(TSC, ["--noEmit", "-p", "clients/typescript"], { quiet: true })],
+  ["types, console", () => run(TSC, ["--noEmit", "-p", "console"], { quiet: true })],
   ["the TypeScript client's types are openapi.json's", () => run(process.execPath, [join(ROOT, "clients/typescript/generate.ts"), "--check"], { quiet: true })],
   ["openapi.json breaks no client of the last release", () => run(process.execPath, [join(ROOT, "dev/openapi-compatibility.ts")], { quiet: true })],
   ["the Worker builds", () => run(process.execPath, [join(ROOT, "dev/build.mjs")], { quiet: true })],

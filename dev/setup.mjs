@@ -21,6 +21,7 @@ const PACKAGES = [
   { directory: ".", what: "the root's npm packages" },
   { directory: "container", what: "the agent server's npm packages" },
   { directory: "clients/typescript", what: "the TypeScript client's npm packages" },
+  { directory: "console", what: "the console's npm packages" },
 ];
 
 /** A step that cannot be done on this machine as it is; the message tells the reader what to do. */

@@ -23,7 +23,10 @@ fn documents() -> Vec<String> {
     let docs =
         fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let docs = docs.map(|name| format!("docs/{name}"));
-    docs.chain(["README.md", "container/README.md", "dev/model/README.md", "clients/typescript/README.md"].map(str::to_owned)).collect()
+    docs.chain(
+        ["README.md", "container/README.md", "dev/model/README.md", "clients/typescript/README.md"].map(str::to_owned),
+    )
+    .collect()
 }
 
 /// What stands in backticks, outside of blocks of code.

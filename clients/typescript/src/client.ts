@@ -48,7 +48,7 @@ export class AgentClient {
   }
 
   /** Runs a turn. Nothing is sent before the stream is read or its result is asked for. */
-  query(request: QueryRequest, { idempotencyKey = crypto.randomUUID(), ...options }: QueryOptions = {}): TurnStream {
+  query(request: QueryRequest, { idempotencyKey = newKey(), ...options }: QueryOptions = {}): TurnStream {
     const headers = { accept: "text/event-stream", "idempotency-key": idempotencyKey };
     const json = { ...request, stream: true };
     const open = (): Promise<Response> => this.#connection.sendOnce({ method: "POST", path: "/query", headers, json, ...options });
@@ -56,7 +56,7 @@ export class AgentClient {
   }
 
   /** Starts a turn, which runs by itself: `readTurn` tells how it stands, `followConversation` streams it. */
-  startQuery(request: QueryRequest, { idempotencyKey = crypto.randomUUID(), ...options }: QueryOptions = {}): Promise<Schemas["AcceptedTurn"]> {
+  startQuery(request: QueryRequest, { idempotencyKey = newKey(), ...options }: QueryOptions = {}): Promise<Schemas["AcceptedTurn"]> {
     const headers = { prefer: "respond-async", "idempotency-key": idempotencyKey };
     return this.#connection.json({ method: "POST", path: "/query", headers, json: request, ...options });
   }
@@ -166,6 +166,13 @@ export class AgentClient {
     const response = await this.#get(path, parameters);
     return { items: (await response.json()) as Item[], next: linked(response, "next", parameters) };
   }
+}
+
+const KEY_BYTES = 16;
+
+/** A key that nobody else has. `crypto.randomUUID` is missing on pages without TLS. */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 const conversation = (sessionId: string): string => `/conversations/${encodeURIComponent(sessionId)}`;

@@ -1,0 +1,122 @@
+/** One conversation: loads it, asks, follows the answer, and stops it. Goes on while another one is on the screen. */
+import { AgentError } from "claude-agent-service-client";
+import type { AgentClient, Schemas, TurnStream } from "claude-agent-service-client";
+import { Store } from "../store.ts";
+import { ended, fold, fromHistory, isOpen, newTurn } from "./turns.ts";
+import { newId } from "../ids.ts";
+import type { Attachment, Status, Told, TurnView } from "./turns.ts";
+
+export type ConversationState = {
+  /** A conversation that has no turn yet is `new`. */
+  phase: "loading" | "ready" | "new" | "failed";
+  title: string;
+  turns: TurnView[];
+  error: unknown;
+  /** Rises whenever files may have changed. */
+  filesVersion: number;
+};
+
+/** How many of a conversation's turns are loaded with what they used. */
+const MAX_TURNS_LISTED = 100;
+
+export class Conversation extends Store<ConversationState> {
+  readonly sessionId: string;
+  readonly #client: AgentClient;
+  readonly #onChange: () => void;
+  #abort = new AbortController();
+
+  constructor(client: AgentClient, sessionId: string, isNew: boolean, onChange: () => void) {
+    super({ phase: isNew ? "new" : "loading", title: "", turns: [], error: undefined, filesVersion: 0 });
+    this.#client = client;
+    this.sessionId = sessionId;
+    this.#onChange = onChange;
+    if (!isNew) void this.load();
+  }
+
+  get isBusy(): boolean {
+    return this.state.turns.some(isOpen);
+  }
+
+  async load(): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      const [read, list] = await Promise.all([
+        this.#client.readConversation(this.sessionId, { signal }),
+        this.#client.listTurns(this.sessionId, { limit: MAX_TURNS_LISTED, signal }),
+      ]);
+      const { items } = read as { items?: Record<string, Told["data"][] | null> };
+      const turns = fromHistory(read.messages ?? [], list.items, items);
+      this.set({ phase: "ready", title: read.title, turns, error: undefined });
+      for (const { key, turnId } of turns.filter(isOpen)) {
+        // The id names the turn: without one, the stream would be that of the turn that runs now.
+        this.#change(key, (turn) => ({ ...turn, parts: [] }));
+        void this.#follow(key, this.#client.followConversation(this.sessionId, { lastEventId: `${turnId}:0`, signal }));
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      // Files may have been uploaded to it before anybody asked anything.
+      const isNew = error instanceof AgentError && error.code === "not_found";
+      this.set(isNew && this.state.turns.length === 0 ? { phase: "new" } : { phase: "failed", error });
+    }
+  }
+
+  ask(question: string, attachments: Attachment[] = []): void {
+    const turn = newTurn(newId("ask"), question, attachments);
+    this.set({ phase: "ready", turns: [...this.state.turns, turn], title: this.state.title || question.slice(0, 80) });
+    const { signal } = this.#abort;
+    void this.#follow(turn.key, this.#client.query({ query: question, session_id: this.sessionId }, { signal }));
+  }
+
+  /** Asks the question of a turn that failed again, in its place. */
+  retry(key: string): void {
+    const turn = this.state.turns.find((each) => each.key === key);
+    if (turn === undefined) return;
+    if (turn.turnId === undefined) this.set({ turns: this.state.turns.filter((each) => each !== turn) });
+    this.ask(turn.question, turn.attachments);
+  }
+
+  async stop(): Promise<void> {
+    await this.#client.cancelConversation(this.sessionId);
+  }
+
+  async rename(title: string): Promise<void> {
+    const { title: stored } = await this.#client.updateConversation(this.sessionId, { title });
+    this.set({ title: stored });
+    this.#onChange();
+  }
+
+  filesChanged(): void {
+    this.set({ filesVersion: this.state.filesVersion + 1 });
+  }
+
+  /** Ends what goes on here; turns go on in the service. */
+  close(): void {
+    this.#abort.abort();
+  }
+
+  #change(key: string, change: (turn: TurnView) => TurnView): void {
+    this.set({ turns: this.state.turns.map((turn) => (turn.key === key ? change(turn) : turn)) });
+  }
+
+  async #follow(key: string, stream: TurnStream): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      for await (const event of stream) {
+        this.#change(key, (turn) => fold(turn, event));
+        if (event.type === "turn") this.#onChange();
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#change(key, (turn) => ended(turn, statusOf(error), error));
+    }
+    this.filesChanged();
+    this.#onChange();
+  }
+}
+
+/** A turn that was stored is told by its status; one that was refused has failed as well. */
+function statusOf(error: unknown): Status {
+  if (!(error instanceof AgentError)) return "failed";
+  const statuses: Partial<Record<string, Schemas["TurnStatus"]>> = { turn_cancelled: "cancelled", turn_interrupted: "interrupted" };
+  return statuses[error.code] ?? "failed";
+}

@@ -1,0 +1,1 @@
+export default function OperatorPage(_: { session: unknown }) { return null; }

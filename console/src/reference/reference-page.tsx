@@ -1,0 +1,1 @@
+export default function ReferencePage(_: { session: unknown; operation: string | undefined }) { return null; }
