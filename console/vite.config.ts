@@ -18,6 +18,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     reportCompressedSize: false,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   server: { proxy: Object.fromEntries(["/health", "/query", "/conversations", "/turns", "/events", "/prewarm", "/purge", "/purge-runs", "/storage-stats", "/usage", "/openapi.json"].map((path) => [path, API])) },
 });

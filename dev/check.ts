@@ -32,6 +32,7 @@ const checks: [name: string, check: () => Promise<Outcome>][] = [
   ["types, agent server", () => run(TSC, ["--noEmit", "-p", "container"], { quiet: true })],
   ["types, TypeScript client", () => run(TSC, ["--noEmit", "-p", "clients/typescript"], { quiet: true })],
   ["types, console", () => run(TSC, ["--noEmit", "-p", "console"], { quiet: true })],
+  ["types, tests of the console", () => run(TSC, ["--noEmit", "-p", "console/test"], { quiet: true })],
   ["the TypeScript client's types are openapi.json's", () => run(process.execPath, [join(ROOT, "clients/typescript/generate.ts"), "--check"], { quiet: true })],
   ["openapi.json breaks no client of the last release", () => run(process.execPath, [join(ROOT, "dev/openapi-compatibility.ts")], { quiet: true })],
   ["the Worker builds", () => run(process.execPath, [join(ROOT, "dev/build.mjs")], { quiet: true })],

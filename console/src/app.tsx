@@ -11,6 +11,7 @@ import { clientFor, forget, open, storedCredential } from "./session/session.ts"
 import type { Session } from "./session/session.ts";
 import { SignIn } from "./session/sign-in.tsx";
 import { Failure, IconButton, Spinner } from "./ui/controls.tsx";
+import { Boundary } from "./ui/boundary.tsx";
 
 const OperatorPage = lazy(() => import("./operator/operator-page.tsx"));
 const ReferencePage = lazy(() => import("./reference/reference-page.tsx"));
@@ -99,11 +100,17 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
       <div className="scrim" onClick={() => setDrawerOpen(false)} />
       <main id="main" tabIndex={-1}>
         <IconButton className="drawer-button" icon="menu" label="Conversations" aria-expanded={isDrawerOpen} onClick={() => setDrawerOpen(true)} />
-        <Suspense fallback={<div className="centre"><Spinner label="Loading" /></div>}>
-          {route.page === "operator" && (isOperator ? <OperatorPage session={session} /> : <NotForYou />)}
-          {route.page === "reference" && <ReferencePage session={session} operation={route.operation} />}
-        </Suspense>
-        {(route.page === "new" || route.page === "conversation") && <ChatPage key={sessionId ?? draft} library={library} sessionId={sessionId ?? draft} isNew={sessionId === undefined} />}
+        <Boundary key={route.page}>
+          <Suspense fallback={<div className="centre"><Spinner label="Loading" /></div>}>
+            {route.page === "operator" && (isOperator ? <OperatorPage session={session} /> : <NotForYou />)}
+            {route.page === "reference" && <ReferencePage session={session} operation={route.operation} />}
+          </Suspense>
+        </Boundary>
+        {(route.page === "new" || route.page === "conversation") && (
+          <Boundary key={sessionId ?? draft}>
+            <ChatPage library={library} sessionId={sessionId ?? draft} isNew={sessionId === undefined} />
+          </Boundary>
+        )}
       </main>
     </div>
   );

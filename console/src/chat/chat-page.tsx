@@ -21,7 +21,7 @@ const NEAR_END_PX = 120;
 export function ChatPage({ library, sessionId, isNew }: Props) {
   const conversation = library.conversation(sessionId, isNew);
   const state = useStore(conversation);
-  const files = useFiles(library.client, sessionId, state.filesVersion);
+  const files = useFiles(library.client, sessionId, state.filesVersion, !isNew);
   const [areFilesOpen, setFilesOpen] = useState(() => matchMedia("(min-width: 1200px)").matches && !isNew);
   const [isRenaming, setRenaming] = useState(false);
   const [isDeleting, setDeleting] = useState(false);

@@ -9,20 +9,22 @@ const MAX_COLOURED_CHARS = 40_000;
 type Highlight = (text: string, language: string) => ReactNode | undefined;
 let highlighter: Highlight | undefined;
 
-export const CodeBlock = memo(function CodeBlock({ text, language }: { text: string; language?: string | undefined }) {
+export const CodeBlock = memo(function CodeBlock({ text, language, wrapped = false }: { text: string; language?: string | undefined; wrapped?: boolean }) {
   const [highlight, setHighlight] = useState<Highlight | undefined>(() => highlighter);
   const wanted = language !== undefined && text.length <= MAX_COLOURED_CHARS;
   useEffect(() => {
     if (!wanted || highlight !== undefined) return;
     let isHere = true;
-    void import("./highlight.ts").then((loaded) => {
+    const coloured = (loaded: { highlight: Highlight }): void => {
       highlighter = loaded.highlight;
       if (isHere) setHighlight(() => loaded.highlight);
-    });
+    };
+    // Without it, the code is there all the same.
+    import("./highlight.ts").then(coloured, () => undefined);
     return () => void (isHere = false);
   }, [wanted, highlight]);
   return (
-    <figure className="code">
+    <figure className={wrapped ? "code wrapped" : "code"}>
       <figcaption>
         <span>{language ?? "text"}</span>
         <CopyButton text={text} label="Copy the code" />

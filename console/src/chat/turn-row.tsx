@@ -1,6 +1,6 @@
 /** A question and everything that came of it. */
 import { memo, useEffect, useState } from "react";
-import { CopyButton, Failure } from "../ui/controls.tsx";
+import { Button, CopyButton, Failure } from "../ui/controls.tsx";
 import { bytes, dollars, duration, tokens } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Markdown } from "./markdown.tsx";
@@ -16,7 +16,7 @@ export const TurnRow = memo(function TurnRow({ turn, onRetry, onOpenFile }: Prop
   return (
     <article className="turn" aria-label={question.slice(0, 80)}>
       <div className="question">
-        <div className="bubble">{question}</div>
+        <Question text={question} />
         {attachments.length > 0 && (
           <ul className="attached" aria-label="Attachments">
             {attachments.map(({ path, type, title, size }, index) => (
@@ -46,6 +46,22 @@ export const TurnRow = memo(function TurnRow({ turn, onRetry, onOpenFile }: Prop
     </article>
   );
 });
+
+/** Longer questions show their beginning. */
+const MAX_QUESTION_CHARS = 900;
+const MAX_QUESTION_LINES = 12;
+
+function Question({ text }: { text: string }) {
+  const [isWhole, setWhole] = useState(false);
+  if (text === "") return null;
+  const isLong = text.length > MAX_QUESTION_CHARS || text.split("\n").length > MAX_QUESTION_LINES;
+  return (
+    <>
+      <div className={isLong && !isWhole ? "bubble long" : "bubble"}>{text}</div>
+      {isLong && <Button aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>{isWhole ? "Show less" : "Show all of it"}</Button>}
+    </>
+  );
+}
 
 const PartView = memo(function PartView({ part }: { part: Part }) {
   switch (part.kind) {

@@ -13,7 +13,7 @@ export function Welcome({ onPick }: { onPick: (question: string) => void }) {
   return (
     <div className="welcome">
       <div>
-        <h2>What shall the agent do?</h2>
+        <h2>What should the agent do?</h2>
         <p>It has a machine of its own: it runs commands, writes files and keeps them with this conversation. Drop files anywhere to give them to it.</p>
         <ul>
           {IDEAS.map(([icon, title, question]) => (

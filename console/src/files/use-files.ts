@@ -28,7 +28,7 @@ const PAGE = 100;
 /** What a name in the browser may hold and a path may not. */
 const REFUSED = /[\u0000-\u001f\u007f/]/g;
 
-export function useFiles(client: AgentClient, sessionId: string, version: number): Files {
+export function useFiles(client: AgentClient, sessionId: string, version: number, mayExist: boolean): Files {
   const [list, setList] = useState<Pick<Files, "phase" | "all" | "hasMore" | "error">>({ phase: "loading", all: [], hasMore: false, error: undefined });
   const [uploads, setUploads] = useState<Upload[]>([]);
   const [shown, open] = useState<string>();
@@ -36,7 +36,10 @@ export function useFiles(client: AgentClient, sessionId: string, version: number
   const ids = useRef(0);
   const reload = useCallback(() => setAsked((count) => count + 1), []);
 
+  const isWanted = mayExist || asked > 0;
+
   useEffect(() => {
+    if (!isWanted) return setList({ phase: "ready", all: [], hasMore: false, error: undefined });
     const abort = new AbortController();
     client.listFiles(sessionId, { limit: PAGE, signal: abort.signal }).then(
       ({ files, next }) => setList({ phase: "ready", all: files, hasMore: next !== undefined, error: undefined }),
@@ -48,7 +51,7 @@ export function useFiles(client: AgentClient, sessionId: string, version: number
       },
     );
     return () => abort.abort();
-  }, [client, sessionId, version, asked]);
+  }, [client, sessionId, version, asked, isWanted]);
 
   const upload = useCallback(
     (files: File[]) => {
