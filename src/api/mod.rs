@@ -4,6 +4,7 @@ pub mod answer;
 pub mod auth;
 pub mod bodiless;
 pub mod body;
+pub mod content;
 pub mod cors;
 pub mod cursor;
 pub mod document;

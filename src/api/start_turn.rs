@@ -4,13 +4,15 @@ use std::rc::Rc;
 
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
+use super::content::{self, Content};
 use super::problem::{ApiError, Code};
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
 use crate::config::policy::{AgentPolicy, MAX_MODEL_BYTES, is_model};
 use crate::digest;
+use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, Effort, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Block, Effort, IdempotencyKey, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -19,8 +21,18 @@ pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
 /// Longest system prompt of a request, in bytes.
 pub const MAX_SYSTEM_PROMPT_BYTES: usize = 64 * 1024;
 /// The fields of a query.
-const FIELDS: &[&str] =
-    &["accountId", "session_id", "query", "prompt", "model", "effort", "system_prompt", "max_turns", "stream"];
+const FIELDS: &[&str] = &[
+    "accountId",
+    "session_id",
+    "query",
+    "prompt",
+    "content",
+    "model",
+    "effort",
+    "system_prompt",
+    "max_turns",
+    "stream",
+];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
 
@@ -33,6 +45,8 @@ pub struct QueryHead {
     respond_async: bool,
     idempotency_key: Option<IdempotencyKey>,
     policy: Rc<AgentPolicy>,
+    /// Whether the model's API may fetch what a block names.
+    internet: bool,
 }
 
 impl QueryHead {
@@ -52,7 +66,7 @@ impl QueryHead {
         need_json(head)?;
         let length = (head.header)("content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
-            return Err(prompt_too_large());
+            return Err(body_too_large());
         }
         let wants_events = (head.header)("accept").is_some_and(|accept| prefers_events(&accept));
         let respond_async = (head.header)("prefer").is_some_and(|prefer| {
@@ -61,8 +75,8 @@ impl QueryHead {
         let idempotency_key = (head.header)("idempotency-key")
             .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
             .transpose()?;
-        let policy = Rc::clone(&config.agent);
-        Ok(Self { principal, named, wants_events, respond_async, idempotency_key, policy })
+        let (policy, internet) = (Rc::clone(&config.agent), config.container_internet);
+        Ok(Self { principal, named, wants_events, respond_async, idempotency_key, policy, internet })
     }
 
     /// Parses the body and makes the command of it.
@@ -70,7 +84,7 @@ impl QueryHead {
     /// # Errors
     /// The refusals of the contract.
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
-        let fields = Fields::of(body.ok_or_else(prompt_too_large)?, FIELDS)?;
+        let fields = Fields::of(body.ok_or_else(body_too_large)?, FIELDS)?;
         let account_id = self.principal.account(fields.account(self.named)?)?;
         let session_id = fields
             .text("session_id", MAX_SESSION_BYTES, Code::InvalidSessionId)?
@@ -78,10 +92,19 @@ impl QueryHead {
             .transpose()?;
         let prompt = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
         let says_something = |prompt: &String| !prompt.trim().is_empty();
-        let prompt = prompt("query")?
-            .filter(says_something)
-            .or(prompt("prompt")?.filter(says_something))
-            .ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
+        let said = prompt("query")?.filter(says_something).or(prompt("prompt")?.filter(says_something));
+        let (prompt, content) = match fields.raw("content") {
+            None => (said, None),
+            Some(_) if said.is_some() => return Err(ApiError::parameter("content", "not together with query")),
+            Some(raw) => match content::parse(raw, self.internet)? {
+                Content::Text(text) => (Some(text), None),
+                Content::Blocks(blocks) => (Some(prompt_of(&blocks)), Some(blocks)),
+            },
+        };
+        // Blocks of words alone are a prompt like any other.
+        let content = content.filter(|blocks| blocks.iter().any(|block| block.attachment().is_some()));
+        let prompt = prompt.filter(|prompt| content.is_some() || says_something(prompt));
+        let prompt = prompt.ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
         if prompt.len() > MAX_PROMPT_BYTES {
             return Err(prompt_too_large());
         }
@@ -97,9 +120,13 @@ impl QueryHead {
             (false, true) => AnswerForm::Events,
             (false, false) => AnswerForm::Json,
         };
-        let idempotency = self.idempotency_key.map(|key| (key, request_hash(session_id.as_ref(), &prompt, &options)));
-        let title = Title::from_prompt(&prompt);
-        let start = StartTurn { session_id, prompt, title, options, idempotency, answer };
+        let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
+        let idempotency = self.idempotency_key.map(hash);
+        let title = match &content {
+            Some(blocks) if prompt.is_empty() => title_of(blocks),
+            _ => Title::from_prompt(&prompt),
+        };
+        let start = StartTurn { session_id, prompt, content, title, options, idempotency, answer };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
 }
@@ -121,9 +148,16 @@ fn weight<'a>(accept: &'a str, kind: &str) -> Option<&'a str> {
     })
 }
 
-/// The refusal of a prompt, or of a body that cannot hold an allowed one.
+/// The refusal of a prompt.
 fn prompt_too_large() -> ApiError {
     ApiError::new(Code::PromptTooLarge, "A prompt has at most 1 MiB (1048576 bytes of UTF-8).")
+}
+
+/// The refusal of a body that is longer than any allowed one.
+fn body_too_large() -> ApiError {
+    let detail = "A prompt has at most 1 MiB (1048576 bytes of UTF-8), and a body 6.25 MiB. \
+         Upload larger attachments with PUT /conversations/{session_id}/files/{path}, and name the files.";
+    ApiError::new(Code::PromptTooLarge, detail)
 }
 
 /// What the caller asks of the agent, where it is well formed and the operator allows it.
@@ -164,9 +198,19 @@ fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, Api
 }
 
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
-fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
-    let what = serde_json::to_string(&(session_id, prompt, options)).unwrap_or_default();
-    digest::hex(&what, REQUEST_HASH_BYTES)
+fn request_hash(
+    session_id: Option<&SessionId>,
+    prompt: &str,
+    content: Option<&[Block]>,
+    options: &TurnOptions,
+) -> String {
+    let what = match content {
+        None => serde_json::to_string(&(session_id, prompt, options)),
+        Some(blocks) => {
+            serde_json::to_string(&(session_id, prompt, options, content::hash(blocks, REQUEST_HASH_BYTES)))
+        }
+    };
+    digest::hex(what.unwrap_or_default(), REQUEST_HASH_BYTES)
 }
 
 #[cfg(test)]

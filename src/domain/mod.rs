@@ -1,6 +1,7 @@
 //! The nouns of the service: ids, time, conversations and turns.
 //! Values and their rules only; it knows no layer above it and no runtime.
 
+pub mod content;
 pub mod conversation;
 pub mod file;
 pub mod id;
@@ -13,6 +14,7 @@ pub mod stored_file;
 pub mod time;
 pub mod turn;
 
+pub use content::Block;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};

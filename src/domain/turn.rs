@@ -60,6 +60,10 @@ pub enum FailureCode {
     AgentFailed,
     /// The platform has no container instance free.
     AtCapacity,
+    /// A file that the turn attaches is gone, or is another by now.
+    AttachmentNotFound,
+    /// An attachment has more pages than the model takes.
+    AttachmentTooLarge,
     /// The container did not start or does not answer.
     ContainerUnavailable,
     /// The model's API refused the credential.
@@ -74,6 +78,8 @@ pub enum FailureCode {
     TurnInterrupted,
     /// It ran longer than `TURN_TIMEOUT`.
     TurnTimeout,
+    /// An attachment is not what it was taken for.
+    UnsupportedAttachment,
     /// A part of the conversation's files is not in the bucket any more.
     WorkspaceDamaged,
     /// The bucket did not give the conversation's files.

@@ -2,6 +2,7 @@
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
 mod cache;
+mod content;
 pub mod conversations;
 pub mod directory;
 mod doomed;

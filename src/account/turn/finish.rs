@@ -170,11 +170,14 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::TurnInterrupted
         | FailureCode::WorkspaceUnavailable => true,
         FailureCode::AgentFailed
+        | FailureCode::AttachmentNotFound
+        | FailureCode::AttachmentTooLarge
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
         | FailureCode::TurnCancelled
         | FailureCode::TurnTimeout
+        | FailureCode::UnsupportedAttachment
         | FailureCode::WorkspaceDamaged => false,
     }
 }
@@ -195,9 +198,12 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         }
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
         FailureCode::AgentFailed
+        | FailureCode::AttachmentNotFound
+        | FailureCode::AttachmentTooLarge
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
-        | FailureCode::ModelRateLimited => told
+        | FailureCode::ModelRateLimited
+        | FailureCode::UnsupportedAttachment => told
             .map(|error| error.message.as_str())
             .filter(|message| !message.is_empty())
             .unwrap_or("No detail is known."),

@@ -94,11 +94,14 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 FailureCode::TurnCancelled => TurnStatus::Cancelled,
                 FailureCode::AgentFailed
                 | FailureCode::AtCapacity
+                | FailureCode::AttachmentNotFound
+                | FailureCode::AttachmentTooLarge
                 | FailureCode::ContainerUnavailable
                 | FailureCode::ModelAuthFailed
                 | FailureCode::ModelFailed
                 | FailureCode::ModelRateLimited
                 | FailureCode::TurnTimeout
+                | FailureCode::UnsupportedAttachment
                 | FailureCode::WorkspaceDamaged
                 | FailureCode::WorkspaceUnavailable => TurnStatus::Failed,
             };
