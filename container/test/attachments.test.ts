@@ -68,11 +68,23 @@ async function uploaded(server: Agent, session: string, seq: number, { path, byt
   const response = await fetch(`${server.url}/sessions/${session}/workspace/files?path=${path}&seq=${seq}`, { method: "PUT", body: Uint8Array.from(bytes) });
   assert.equal(response.status, 200, await response.text());
 }
+/** A turn to its end; what it saved is fetched, so that its server need not wait for that when it ends. */
+async function run(server: Agent, body: Body): Promise<TurnFrames> {
+  const turn = await server.turn(body);
+  const frame = turn.of("workspace")[0];
+  if (frame === undefined || !("save" in frame)) return turn;
+  for (const name of ["index", ...frame.save.packs.map(({ no }) => `packs/${no}`)]) {
+    const response = await server.call("GET", `/sessions/${turn.session}/workspace/saves/${frame.save.version}/${name}`);
+    assert.equal(response.status, 200);
+    await response.arrayBuffer();
+  }
+  return turn;
+}
 /** A turn that begins a conversation with these files. */
 async function begun(files: File[], content: object[], prompt = ""): Promise<TurnFrames> {
   const session = randomUUID();
   for (const [at, file] of files.entries()) await uploaded(agent, session, at + 1, file);
-  return agent.turn({ agent_session: session, prompt, content, workspace: { version: 0, inbox: files.length } });
+  return run(agent, { agent_session: session, prompt, content, workspace: { version: 0, inbox: files.length } });
 }
 function onward(turn: TurnFrames, prompt: string, more: Partial<Body> = {}): Body {
   return { agent_session: turn.session, resume: true, prompt, ...more };
@@ -93,7 +105,7 @@ describe("blocks of a turn", () => {
     const inline = (type: string, media_type: string, bytes: Buffer): object => ({ type, source: { type: "base64", media_type, data: bytes.toString("base64") } });
     const text = { type: "document", source: { type: "text", media_type: "text/plain", data: "the text" }, title: "T", context: "C", citations: { enabled: true } };
     const link = { type: "image", source: { type: "url", url: "https://a.example/a.png" } };
-    const turn = await agent.turn({ prompt: "", content: [inline("image", "image/png", PICTURE.bytes), text, inline("document", "application/pdf", pdf(1)), link] });
+    const turn = await run(agent, { prompt: "", content: [inline("image", "image/png", PICTURE.bytes), text, inline("document", "application/pdf", pdf(1)), link] });
     assert.equal(turn.result.status, "completed");
     const { last_blocks } = model.control.requests().at(-1) ?? assert.fail();
     const shown = last_blocks.filter(({ type }) => type !== "text").map(({ type, source, media_type, title, sha256 }) => ({ type, source, media_type, title, sha256 }));
@@ -105,7 +117,7 @@ describe("blocks of a turn", () => {
     ]);
     const other = await startAgent(model);
     try {
-      await other.turn(onward(turn, "[[say on]]", { transcript: turn.transcript }));
+      await run(other, onward(turn, "[[say on]]", { transcript: turn.transcript }));
       assert.deepEqual(sentLast(), shown.map(({ sha256 }) => sha256), "and are in the history on another server");
     } finally {
       await other.stop();
@@ -128,13 +140,13 @@ describe("files of the workspace", () => {
     assert.equal(turn.result.text, "seen");
     assert.deepEqual(sentLast(), hashes);
     assert.ok(bytesOf(turn) < 20_000, `${bytesOf(turn)} bytes`);
-    const warm = await agent.turn(onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 3 } }));
+    const warm = await run(agent, onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 3 } }));
     assert.deepEqual([warm.one("started").warm, sentLast()], [true, hashes]);
     const transcript = [...turn.transcript, ...warm.transcript];
     const other = await startAgent(model);
     try {
       for (const [at, file] of files.entries()) await uploaded(other, turn.session, at + 1, file);
-      const cold = await other.turn(onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 3 }, transcript }));
+      const cold = await run(other, onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 3 }, transcript }));
       assert.deepEqual([cold.result.text, sentLast()], ["on", hashes]);
       assert.ok(bytesOf(cold) < 20_000, "what is sent again is a reference again");
     } finally {
@@ -145,7 +157,7 @@ describe("files of the workspace", () => {
   test("of the same server come back when the process has died", async () => {
     const turn = await begun([PICTURE], [attached(PICTURE)]);
     await agent.call("POST", `/sessions/${turn.session}/stop`);
-    await agent.turn(onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 1 } }));
+    await run(agent, onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 1 } }));
     assert.deepEqual(sentLast(), [sha256(PICTURE.bytes)]);
   });
 
@@ -160,7 +172,7 @@ describe("files of the workspace", () => {
       const turn = await begun([PICTURE, PAPER], [words("[[say seen]]"), attached(PICTURE), attached(PAPER)], "[[say seen]]");
       change(fileOf(agent, turn.session, PICTURE.path));
       await agent.call("POST", `/sessions/${turn.session}/stop`);
-      const next = await agent.turn(onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 2 } }));
+      const next = await run(agent, onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 2 } }));
       assert.equal(next.result.text, "on");
       assert.deepEqual(sentLast(), [sha256(PAPER.bytes)]);
       const { path, reason: told } = next.one("attachment_removed");
@@ -168,28 +180,28 @@ describe("files of the workspace", () => {
       assert.match(told, reason);
       const { blocks } = model.control.requests().at(-1) ?? assert.fail();
       assert.ok(blocks.some(({ sha256: hash }) => hash === sha256("[attachment removed]")));
-      assert.deepEqual((await agent.turn(onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 2 } }))).of("attachment_removed"), []);
+      assert.deepEqual((await run(agent, onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 2 } }))).of("attachment_removed"), []);
     });
 
     test(`that were ${name} before their turn fail it, and the conversation goes on`, async () => {
-      const first = await agent.turn({ prompt: "[[say first]]", workspace: { version: 0 } });
+      const first = await run(agent, { prompt: "[[say first]]", workspace: { version: 0 } });
       const file = { ...PICTURE, path: "a.png" };
       await uploaded(agent, first.session, 1, file);
       change(fileOf(agent, first.session, "a.png"));
       const requests = model.control.requests().length;
-      const failed = await agent.turn(onward(first, "", { content: [attached(file)], workspace: { version: 0, inbox: 1 } }));
+      const failed = await run(agent, onward(first, "", { content: [attached(file)], workspace: { version: 0, inbox: 1 } }));
       assert.deepEqual([failed.result.status, failed.result.error?.code], ["failed", "attachment_not_found"]);
       assert.match(failed.result.error?.message ?? "", reason);
       assert.equal(model.control.requests().length, requests, "nothing was sent");
-      assert.equal((await agent.turn(onward(first, "repeat everything I said", { workspace: { version: 0, inbox: 1 } }))).result.text, "[[say first]]");
+      assert.equal((await run(agent, onward(first, "repeat everything I said", { workspace: { version: 0, inbox: 1 } }))).result.text, "[[say first]]");
     });
   }
 
   test("are read through no folder that is a link", async () => {
-    const first = await agent.turn({ prompt: "[[say first]]", workspace: { version: 0 } });
+    const first = await run(agent, { prompt: "[[say first]]", workspace: { version: 0 } });
     writeFileSync(join(agent.root, "outside.png"), PICTURE.bytes);
     symlinkSync(agent.root, fileOf(agent, first.session, "folder"));
-    const failed = await agent.turn(onward(first, "", { content: [attached({ ...PICTURE, path: "folder/outside.png" })], workspace: { version: 0 } }));
+    const failed = await run(agent, onward(first, "", { content: [attached({ ...PICTURE, path: "folder/outside.png" })], workspace: { version: 0 } }));
     assert.equal(failed.result.error?.code, "attachment_not_found");
   });
 
@@ -202,7 +214,7 @@ describe("files of the workspace", () => {
       const turn = await begun([file], [attached(file)]);
       assert.equal(turn.result.error?.code, code);
       assert.equal(model.control.requests().length, requests);
-      assert.equal((await agent.turn(onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 1 } }))).result.text, "on");
+      assert.equal((await run(agent, onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 1 } }))).result.text, "on");
     }
     const whole = { path: "a.pdf", bytes: pdf(100), media_type: "application/pdf" } as const;
     assert.equal((await begun([whole], [attached(whole)])).result.status, "completed");
@@ -217,7 +229,7 @@ describe("what the API refuses", () => {
     const other = await startAgent(model);
     try {
       await uploaded(other, turn.session, 1, broken);
-      const next = await other.turn(onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 1 }, transcript: turn.transcript }));
+      const next = await run(other, onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 1 }, transcript: turn.transcript }));
       assert.deepEqual([next.result.text, sentLast()], ["on", []]);
     } finally {
       await other.stop();
@@ -234,7 +246,7 @@ test("images that the CLI makes smaller are references where they are large toge
   const other = await startAgent(model);
   try {
     for (const [at, file] of files.entries()) await uploaded(other, turn.session, at + 1, file);
-    const next = await other.turn(onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 3 }, transcript: turn.transcript }));
+    const next = await run(other, onward(turn, "[[say on]]", { workspace: { version: 0, inbox: 3 }, transcript: turn.transcript }));
     assert.equal(next.result.text, "on");
     assert.ok(bytesOf(turn) < 2 * MEBIBYTE, `${bytesOf(turn)} bytes`);
     assert.equal(sentLast().length, 3);

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::body::not_json;
@@ -171,7 +171,6 @@ struct SourceJson<'a> {
 }
 
 /// A place in the body, for what is refused there.
-#[derive(Serialize)]
 struct Place(String);
 
 impl Place {
@@ -214,7 +213,9 @@ impl Place {
     }
 
     fn optional(&self, raw: Option<&RawValue>, most: usize) -> Result<Option<String>, ApiError> {
-        raw.filter(|raw| raw.get() != "null").map(|raw| self.short(Some(raw), most).map(Cow::into_owned)).transpose()
+        let text = raw.filter(|raw| raw.get() != "null").map(|raw| self.short(Some(raw), most)).transpose()?;
+        // The API takes none that is empty.
+        Ok(text.filter(|text| !text.is_empty()).map(Cow::into_owned))
     }
 }
 
@@ -222,7 +223,12 @@ fn block(at: &Place, raw: &RawValue, internet: bool) -> Result<Block, ApiError> 
     let json: BlockJson<'_> = at.object(raw, "a content block, which is an object")?;
     let kind = at.of("type").short(json.kind, MAX_WORD_BYTES)?;
     if kind == "text" {
-        return Ok(Block::Text { text: at.of("text").string(json.text)?.into_owned() });
+        let place = at.of("text");
+        let text = place.string(json.text)?;
+        if text.trim().is_empty() {
+            return Err(place.refused("text that says something"));
+        }
+        return Ok(Block::Text { text: text.into_owned() });
     }
     let is_image = match kind.as_ref() {
         "image" => true,

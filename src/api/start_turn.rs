@@ -354,6 +354,48 @@ mod tests {
         assert_eq!(prompt(r#""query":" ","prompt":"""#).unwrap_err().code, Code::NoPrompt);
     }
 
+    /// The turn of a query with this content beside these fields.
+    fn with_content(content: &str, fields: &str) -> Result<StartTurn, ApiError> {
+        started(&[], &[("idempotency-key", "k")], &format!("{{\"content\":{content}{fields}}}"))
+    }
+
+    #[test]
+    fn content_takes_the_place_of_a_query() {
+        let start = with_content(r#""hi""#, "").unwrap();
+        assert_eq!((start.prompt.as_str(), start.content), ("hi", None));
+        let words = r#"[{"type":"text","text":"one"},{"type":"text","text":"two"}]"#;
+        let start = with_content(words, r#","query":" ""#).unwrap();
+        assert_eq!((start.prompt.as_str(), start.content), ("one\n\ntwo", None), "words alone are a prompt");
+        let file = r#"{"type":"image","source":{"type":"file","path":"in/cat.png"}}"#;
+        let start = with_content(&format!("[{file}]"), "").unwrap();
+        assert_eq!((start.prompt.as_str(), start.title.as_str()), ("", "cat.png"));
+        assert_eq!(start.content.map(|content| content.len()), Some(1));
+        let start = with_content(&format!("[{file},{{\"type\":\"text\",\"text\":\"Which cat?\"}}]"), "").unwrap();
+        assert_eq!((start.prompt.as_str(), start.title.as_str()), ("Which cat?", "Which cat?"));
+        for nothing in ["\" \"", "[]", "null"] {
+            assert_eq!(with_content(nothing, "").unwrap_err().code, Code::NoPrompt, "{nothing}");
+        }
+        for field in ["query", "prompt"] {
+            let refused = with_content("\"hi\"", &format!(",\"{field}\":\"ho\"")).unwrap_err();
+            assert_eq!(
+                (refused.code, refused.detail.as_str()),
+                (Code::InvalidParameter, "content: not together with query")
+            );
+        }
+        let long = format!("[{{\"type\":\"text\",\"text\":\"{}\"}},{file}]", "x".repeat(MAX_PROMPT_BYTES + 1));
+        assert_eq!(with_content(&long, "").unwrap_err().code, Code::PromptTooLarge);
+    }
+
+    #[test]
+    fn a_key_tells_one_content_from_another() {
+        let hash = |content: &str| with_content(content, "").unwrap().idempotency.unwrap().1;
+        let file = |path: &str| format!(r#"[{{"type":"image","source":{{"type":"file","path":"{path}"}}}}]"#);
+        assert_eq!(hash(&file("a.png")), hash(&file("a.png")));
+        assert_ne!(hash(&file("a.png")), hash(&file("b.png")));
+        let query = started(&[], &[("idempotency-key", "k")], "{\"query\":\"hi\"}").unwrap().idempotency.unwrap().1;
+        assert_eq!(hash("\"hi\""), query, "a string says what a query says");
+    }
+
     #[test]
     fn what_is_no_model_is_refused() {
         for model in ["", "two words", "modèle", &"m".repeat(129)] {
