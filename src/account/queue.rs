@@ -7,7 +7,8 @@ use super::runtime::{Directory, Runtime};
 use super::turn::run;
 use super::{Account, Response};
 use crate::agent::Container;
-use crate::domain::{Millis, RequestId, SessionId, Turn, TurnId, TurnStatus, WhenBusy};
+use crate::domain::content::check;
+use crate::domain::{IdempotencyKey, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnStatus, WhenBusy};
 use crate::store::sql::Sql;
 use crate::store::transactions::Admission;
 use crate::store::turns::{ActiveTurn, TurnWork};
@@ -20,7 +21,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         again: bool,
         now: Millis,
     ) -> Result<Response<S::Json>, AccountError> {
-        let answer = start.answer;
         // A request that is sent again may have made its turn before the object was reset.
         let made = if again { self.store.turn_by_request(request_id)? } else { None };
         let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
@@ -32,6 +32,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if admitted {
             let work = TurnWork {
                 prompt: start.prompt.clone(),
+                content: start.content.as_ref().and_then(RawJson::of),
                 options: start.options.clone(),
                 frames_stored: 0,
                 instance: self.agent.ready_instance(),
@@ -40,6 +41,17 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.register_soon()?;
             self.set_alarm()?;
         }
+        self.answer_of(turn_id, start.answer, admitted, replayed)
+    }
+
+    /// The response to whoever asks for a turn: one that was `admitted` now, or that an earlier request had made.
+    pub(super) fn answer_of(
+        self: &Rc<Self>,
+        turn_id: TurnId,
+        answer: AnswerForm,
+        admitted: bool,
+        replayed: bool,
+    ) -> Result<Response<S::Json>, AccountError> {
         match answer {
             AnswerForm::Accepted => {
                 Ok(Response::Ready(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
@@ -69,10 +81,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         request_id: &RequestId,
         now: Millis,
     ) -> Result<(TurnId, bool), AccountError> {
-        if let Some((key, hash)) = &start.idempotency
-            && let Some((turn_id, stored_hash)) = self.store.turn_by_key(key)?
-        {
-            return if stored_hash == *hash { Ok((turn_id, true)) } else { Err(AccountError::KeyReused) };
+        if let Some(turn_id) = self.turn_of_key(start.idempotency.as_ref())? {
+            return Ok((turn_id, true));
         }
         let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.runtime.uuid()));
         let active = self.store.active_turns()?;
@@ -80,9 +90,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if when_busy == WhenBusy::Reject && active.iter().any(|turn| turn.session_id == session_id) {
             return Err(AccountError::ConversationBusy);
         }
-        let queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
-        if queued >= self.config.max_queued_turns as usize {
-            return Err(AccountError::QueueFull { depth: queued });
+        let queued = self.refuse_if_full()?;
+        if let Some(content) = &start.content {
+            check(content, self.store.attachment_bytes(&session_id)?)?;
         }
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
         let turn_id = TurnId::new(self.runtime.uuid());
@@ -94,6 +104,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             session_id: &session_id,
             title: &start.title,
             prompt: &start.prompt,
+            content: start.content.as_deref(),
             options: &start.options,
             request_id,
             idempotency: start.idempotency.as_ref().map(|(key, hash)| (key, hash.as_str())),
@@ -111,6 +122,26 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             _ => {}
         }
         Ok((turn_id, false))
+    }
+
+    /// The turn that a key made with the same request, if it made any.
+    pub(super) fn turn_of_key(
+        &self,
+        idempotency: Option<&(IdempotencyKey, String)>,
+    ) -> Result<Option<TurnId>, AccountError> {
+        let Some((key, hash)) = idempotency else { return Ok(None) };
+        match self.store.turn_by_key(key)? {
+            Some((turn_id, stored_hash)) if stored_hash == *hash => Ok(Some(turn_id)),
+            Some(_) => Err(AccountError::KeyReused),
+            None => Ok(None),
+        }
+    }
+
+    /// How many turns wait, if one more may.
+    pub(super) fn refuse_if_full(&self) -> Result<usize, AccountError> {
+        let waiting = self.store.active_turns()?.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
+        let is_full = waiting >= self.config.max_queued_turns as usize;
+        if is_full { Err(AccountError::QueueFull { depth: waiting }) } else { Ok(waiting) }
     }
 
     /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;

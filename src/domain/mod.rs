@@ -2,6 +2,7 @@
 //! Values and their rules only; it knows no layer above it and no runtime.
 
 pub mod action;
+pub mod content;
 pub mod conversation;
 pub mod file;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod time;
 pub mod turn;
 
 pub use action::{Action, ActionKind, ActionStatus, Decision};
+pub use content::Block;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, ActionId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};

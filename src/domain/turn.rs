@@ -60,6 +60,10 @@ pub enum FailureCode {
     AgentFailed,
     /// The platform has no container instance free.
     AtCapacity,
+    /// A file that the turn attaches is gone, or is another by now.
+    AttachmentNotFound,
+    /// An attachment has more pages than the model takes.
+    AttachmentTooLarge,
     /// The container did not start or does not answer.
     ContainerUnavailable,
     /// The model's API refused the credential.
@@ -74,6 +78,8 @@ pub enum FailureCode {
     TurnInterrupted,
     /// It ran longer than `TURN_TIMEOUT`.
     TurnTimeout,
+    /// An attachment is not what it was taken for.
+    UnsupportedAttachment,
     /// A part of the conversation's files is not in the bucket any more.
     WorkspaceDamaged,
     /// The bucket did not give the conversation's files.
@@ -82,12 +88,6 @@ pub enum FailureCode {
     OutputInvalid,
     /// The turn's `output_schema` is not a JSON Schema that the agent takes.
     InvalidOutputSchema,
-    /// An attachment is of a type that the model does not take.
-    UnsupportedAttachment,
-    /// An attachment is larger than the model takes.
-    AttachmentTooLarge,
-    /// An attachment names a file that the conversation does not have.
-    AttachmentNotFound,
 }
 
 /// How a turn failed, as its caller may know it. Never holds content, a stack or a credential.

@@ -3,6 +3,7 @@
 
 pub mod actions;
 mod cache;
+mod content;
 pub mod conversations;
 pub mod directory;
 mod doomed;

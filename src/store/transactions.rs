@@ -5,7 +5,7 @@ use super::turns::{NewTurn, TurnEnd};
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError};
 use crate::domain::{
-    AccountId, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn, TurnId,
+    AccountId, Block, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn, TurnId,
     TurnOptions,
 };
 
@@ -21,6 +21,8 @@ pub struct Admission<'a> {
     pub title: &'a Title,
     /// What the user said.
     pub prompt: &'a str,
+    /// Its blocks, if some of them are no words.
+    pub content: Option<&'a [Block]>,
     /// What was asked of the agent.
     pub options: &'a TurnOptions,
     /// The request that made it.
@@ -71,6 +73,9 @@ impl<S: Sql> Store<S> {
             };
             let seq = self.reserve_turn(turn.session_id, turn.title, turn.prompt.len(), turn.now)?;
             self.insert_message(turn.session_id, &message(seq, turn.turn_id, Role::User, turn.prompt, turn.now))?;
+            if let Some(content) = turn.content {
+                self.insert_content(turn.session_id, turn.turn_id, content)?;
+            }
             self.insert_turn(&NewTurn {
                 turn_id: turn.turn_id,
                 session_id: turn.session_id,

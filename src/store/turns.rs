@@ -4,7 +4,7 @@ use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError, json};
 use crate::domain::{
-    Failure, IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId, TurnOptions,
+    Failure, IdempotencyKey, Millis, RawJson, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId, TurnOptions,
     TurnStatus, Usage,
 };
 
@@ -51,6 +51,8 @@ pub struct ActiveTurn {
 pub struct TurnWork {
     /// Its query's text.
     pub prompt: String,
+    /// Its query's blocks, if some of them are no words.
+    pub content: Option<RawJson>,
     /// What was asked of the agent.
     pub options: TurnOptions,
     /// The number of the last frame whose transcript is stored.
@@ -64,6 +66,8 @@ pub struct TurnWork {
 pub struct Origin {
     /// The SDK's session of its conversation; none before the conversation's first turn has begun.
     pub sdk_session: Option<SdkSession>,
+    /// Whether its conversation's history has attachments.
+    pub has_attachments: bool,
 }
 
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
@@ -193,7 +197,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn_work(&self, turn_id: &TurnId) -> Result<Option<TurnWork>, StoreError> {
-        const WORK: &str = "select content, options, frames_stored, instance from turns join messages using (session_id, seq) \
+        const WORK: &str = "select content, options, frames_stored, instance, session_id from turns join messages using (session_id, seq) \
              where turns.turn_id = +?1 and finished_at is null order by part";
         let mut work: Option<TurnWork> = None;
         for mut row in self.sql.query(WORK, &[Value::Text(turn_id.as_str())])? {
@@ -203,7 +207,9 @@ impl<S: Sql> Store<S> {
                 continue;
             }
             let options = serde_json::from_str(&row.text(1)?).map_err(|e| unreadable("options", &e))?;
-            work = Some(TurnWork { prompt: part, options, frames_stored: row.count(2)?, instance: row.opt_text(3)? });
+            let content = self.content_of(&session_id(row.text(4)?)?, turn_id)?;
+            let (frames_stored, instance) = (row.count(2)?, row.opt_text(3)?);
+            work = Some(TurnWork { prompt: part, content, options, frames_stored, instance });
         }
         Ok(work)
     }
@@ -213,10 +219,14 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn origin_of(&self, turn_id: &TurnId) -> Result<Option<Origin>, StoreError> {
-        const OF: &str = "select agent_session from turns join conversations using (session_id) \
+        const OF: &str = "select agent_session, attachment_bytes > 0 from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
-        row.map(|mut row| Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()? })).transpose()
+        row.map(|mut row| {
+            let has_attachments = row.integer(1)? != 0;
+            Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()?, has_attachments })
+        })
+        .transpose()
     }
 
     /// Records that the transcript of every frame up to the `n`-th is stored.

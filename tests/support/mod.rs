@@ -258,6 +258,7 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
         session_id: &session(turn.session_id),
         title: &Title::from_prompt(turn.prompt),
         prompt: turn.prompt,
+        content: None,
         options: &TurnOptions::default(),
         request_id: &RequestId::new(Uuid::from_u128(7)),
         idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),

@@ -328,6 +328,7 @@ fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some(session(session_id)),
         prompt: "hello".to_owned(),
+        content: None,
         title: Title::from_prompt("hello"),
         options: TurnOptions::default(),
         idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),

@@ -186,6 +186,8 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::TurnInterrupted
         | FailureCode::WorkspaceUnavailable => true,
         FailureCode::AgentFailed
+        | FailureCode::AttachmentNotFound
+        | FailureCode::AttachmentTooLarge
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
@@ -194,9 +196,7 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::WorkspaceDamaged
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
-        | FailureCode::UnsupportedAttachment
-        | FailureCode::AttachmentTooLarge
-        | FailureCode::AttachmentNotFound => false,
+        | FailureCode::UnsupportedAttachment => false,
     }
 }
 
@@ -216,14 +216,14 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         }
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
         FailureCode::AgentFailed
+        | FailureCode::AttachmentNotFound
+        | FailureCode::AttachmentTooLarge
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
-        | FailureCode::UnsupportedAttachment
-        | FailureCode::AttachmentTooLarge
-        | FailureCode::AttachmentNotFound => told
+        | FailureCode::UnsupportedAttachment => told
             .map(|error| error.message.as_str())
             .filter(|message| !message.is_empty())
             .unwrap_or("No detail is known."),
