@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use super::command::{AccountError, AnswerForm, Reply, StartTurn};
+use super::feed::ConversationChange;
 use super::runtime::{Directory, Runtime};
 use super::turn::run;
 use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::{Millis, RequestId, SessionId, Turn, TurnId, TurnStatus};
 use crate::store::sql::Sql;
-use crate::store::transactions::Admission;
+use crate::store::transactions::{Admission, FIRST_SEQ};
 use crate::store::turns::{ActiveTurn, TurnWork};
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -37,6 +38,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 instance: self.agent.ready_instance(),
             };
             self.pump_with(Some((&turn_id, work)), None)?;
+            self.tell_if_queued(&turn_id)?;
             self.register_soon()?;
             self.set_alarm()?;
         }
@@ -44,7 +46,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             AnswerForm::Accepted => {
                 Ok(Response::Ready(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
-            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, 0, replayed)?)),
+            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, 0, start.include, replayed)?)),
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =
@@ -77,7 +79,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
         let turn_id = TurnId::new(self.runtime.uuid());
-        self.store.admit(&Admission {
+        let seq = self.store.admit(&Admission {
             account_id: &self.id,
             turn_id: &turn_id,
             session_id: &session_id,
@@ -90,7 +92,22 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             starts: starts_now,
             instance: self.agent.ready_instance().as_deref(),
         })?;
+        if seq == FIRST_SEQ {
+            self.feed.conversation(&session_id, ConversationChange::Created, Some(start.title.as_str()));
+        }
         Ok((turn_id, false))
+    }
+
+    /// Tells the account's feed of a turn that has to wait.
+    fn tell_if_queued(&self, turn_id: &TurnId) -> Result<(), AccountError> {
+        if self.feed.has_readers() {
+            let active = self.store.active_turns()?;
+            let queued = active.iter().position(|turn| turn.turn_id == *turn_id && turn.status == TurnStatus::Queued);
+            if let Some((at, turn)) = queued.and_then(|at| Some((at, active.get(at)?))) {
+                self.feed.turn(turn_id, &turn.session_id, turn.status, at);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
@@ -137,6 +154,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
         let stops = self.turns.launch(&turn.turn_id, &turn.session_id);
+        self.feed.turn(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
         self.runtime.spawn(Rc::clone(self).run(turn, entry, work, stops));
     }
 

@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod document;
 pub mod files;
 pub mod health;
+pub mod include;
 pub mod links;
 #[cfg(test)]
 mod openapi;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
+use super::include;
 use super::problem::{ApiError, Code};
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
@@ -19,8 +20,18 @@ pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
 /// Longest system prompt of a request, in bytes.
 pub const MAX_SYSTEM_PROMPT_BYTES: usize = 64 * 1024;
 /// The fields of a query.
-const FIELDS: &[&str] =
-    &["accountId", "session_id", "query", "prompt", "model", "effort", "system_prompt", "max_turns", "stream"];
+const FIELDS: &[&str] = &[
+    "accountId",
+    "session_id",
+    "query",
+    "prompt",
+    "model",
+    "effort",
+    "system_prompt",
+    "max_turns",
+    "stream",
+    "include",
+];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
 
@@ -98,8 +109,9 @@ impl QueryHead {
             (false, false) => AnswerForm::Json,
         };
         let idempotency = self.idempotency_key.map(|key| (key, request_hash(session_id.as_ref(), &prompt, &options)));
+        let include = include::of_body(fields.raw("include"))?;
         let title = Title::from_prompt(&prompt);
-        let start = StartTurn { session_id, prompt, title, options, idempotency, answer };
+        let start = StartTurn { session_id, prompt, title, options, idempotency, answer, include };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
 }

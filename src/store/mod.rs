@@ -7,6 +7,8 @@ pub mod directory;
 mod doomed;
 pub mod files;
 pub mod inbox;
+pub mod items;
+mod keys;
 pub mod messages;
 pub mod reads;
 pub mod retention;
@@ -213,6 +215,11 @@ fn integer(n: u64) -> Value<'static> {
 /// A value as the JSON that is stored or bound.
 fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|e| conversations::unreadable("value", &e))
+}
+
+/// How many rows [`split_for_rows`] makes of a text that is not stored where it is empty.
+fn rows_of(text: &str) -> i64 {
+    if text.is_empty() { 0 } else { i64::try_from(split_for_rows(text).count()).unwrap_or(i64::MAX) }
 }
 
 /// Cuts `text` into pieces that fit a row each, at character boundaries. An empty text is one empty piece.

@@ -1,13 +1,17 @@
 //! The two transactions of a turn: its admission and its end. Each writes all of it or nothing.
 
+use super::items::inline;
 use super::sql::Sql;
-use super::turns::{NewTurn, TurnEnd};
+use super::turns::{NewTurn, TurnEnd, WithEnd};
 use super::workspaces::FilesEnd;
-use super::{Store, StoreError};
+use super::{Store, StoreError, json, rows_of};
 use crate::domain::{
-    AccountId, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn, TurnId,
-    TurnOptions,
+    AccountId, ContextUse, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn,
+    TurnId, TurnOptions,
 };
+
+/// The place of a query that makes its conversation.
+pub const FIRST_SEQ: i64 = 1;
 
 /// A turn that is admitted, with its query.
 pub struct Admission<'a> {
@@ -47,6 +51,10 @@ pub struct Finished<'a> {
     pub transcript: &'a str,
     /// The SDK's session, if the agent has said it.
     pub sdk_session: Option<&'a SdkSession>,
+    /// What it did, as JSON values with commas in between; empty if that is its answer alone.
+    pub items: &'a str,
+    /// How full the model's context is, if the agent has said it.
+    pub context: Option<ContextUse>,
     /// Whether its idempotency key may make another turn.
     pub frees_key: bool,
     /// Its conversation, and what becomes of its files; absent where files are not saved.
@@ -85,7 +93,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
     pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
-        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key, files } = finished;
+        let Finished { turn_id, end, answer, transcript, sdk_session, items, context, frees_key, files } = finished;
+        let context = context.as_ref().map(json).transpose()?;
         self.transaction(|| {
             let files = match files {
                 Some((session_id, files)) if self.is_active(turn_id)? => {
@@ -93,7 +102,8 @@ impl<S: Sql> Store<S> {
                 }
                 _ => None,
             };
-            let ended = self.end_turn_with(turn_id, end, files.as_ref())?;
+            let with = WithEnd { files: files.as_ref(), items: inline(items), transcript_rows: rows_of(transcript) };
+            let ended = self.end_turn_with(turn_id, end, &with)?;
             let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
             if *frees_key {
                 self.free_key(turn_id)?;
@@ -104,11 +114,13 @@ impl<S: Sql> Store<S> {
                 ended.response = Some(answer.content);
             }
             self.append_transcript(&ended.session_id, transcript)?;
+            self.insert_items(&ended.session_id, turn_id, items)?;
             self.record_turn_end(
                 &ended.session_id,
                 *sdk_session,
                 answer.map(str::len),
                 end.usage.unwrap_or_default(),
+                context.as_deref(),
                 end.finished_at,
             )?;
             Ok(Some(ended))
