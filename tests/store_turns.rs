@@ -190,6 +190,8 @@ fn a_failed_turn_keeps_its_failure_and_has_no_answer() {
         duration_ms: None,
         finished_at: at(5_000),
         last_events: LastEvents { message: 0, end: 1 },
+        stop_reason: None,
+        by_model: None,
     };
     let (ended, seq) = store.end_turn(&turn(1), &end).unwrap().unwrap();
     let read = store.turn(&turn(1)).unwrap().unwrap();
@@ -323,6 +325,8 @@ fn a_turn_that_ran_knows_the_last_row_of_the_transcript_at_its_end() {
         duration_ms: None,
         finished_at: at(5_000),
         last_events: LastEvents { message: 0, end: 1 },
+        stop_reason: None,
+        by_model: None,
     };
     store.end_turn(&turn(3), &cancelled).unwrap();
     finish(&store, &turn(2), "4", at(6_000)).unwrap();

@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod document;
 pub mod files;
 pub mod health;
+pub mod include;
 pub mod links;
 #[cfg(test)]
 mod openapi;

@@ -6,6 +6,7 @@ use super::answer_form::Preference;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::content::{self, Content};
+use super::include;
 use super::problem::{ApiError, Code};
 use super::turn_options::options;
 use crate::account::command::{Command, StartTurn};
@@ -38,6 +39,7 @@ const FIELDS: &[&str] = &[
     "when_busy",
     "tools",
     "permissions",
+    "include",
 ];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
@@ -118,7 +120,8 @@ impl QueryHead {
             Some(blocks) if prompt.is_empty() => title_of(blocks),
             _ => Title::from_prompt(&prompt),
         };
-        let start = StartTurn { session_id, prompt, content, title, options, idempotency, answer };
+        let include = include::of_body(fields.raw("include"))?;
+        let start = StartTurn { session_id, prompt, content, title, options, idempotency, answer, include };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
 }

@@ -9,6 +9,8 @@ pub mod directory;
 mod doomed;
 pub mod files;
 pub mod inbox;
+pub mod items;
+mod keys;
 pub mod messages;
 pub mod reads;
 pub mod retention;

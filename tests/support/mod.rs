@@ -290,6 +290,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         duration_ms: Some(900),
         finished_at: now,
         last_events: LastEvents { message: 3, end: 5 },
+        stop_reason: None,
+        by_model: None,
     };
     store.finish(&Finished {
         turn_id,
@@ -297,6 +299,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         answer: Some(answer),
         transcript: "{\"type\":\"user\"}\n",
         sdk_session: Some(&sdk_session(1)),
+        items: "",
+        context: None,
         frees_key: false,
         steered: &[],
         files: None,
