@@ -8,9 +8,8 @@ use super::body::{Fields, Head, is_deeper, need_json, not_json};
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use crate::account::command::{Command, DecideAction};
-use crate::domain::action::Remember;
+use crate::domain::action::{ActionsOf, Remember};
 use crate::domain::{AccountId, Action, ActionId, ActionStatus, Decision, Millis, SessionId};
-use crate::store::actions::ActionsOf;
 
 /// Actions of a page, if the request does not say, and at most.
 pub(super) const DEFAULT_LIMIT: u32 = 50;

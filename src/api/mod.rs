@@ -6,11 +6,13 @@ pub mod auth;
 pub mod bodiless;
 pub mod body;
 pub mod console;
+pub mod content;
 pub mod cors;
 pub mod cursor;
 pub mod document;
 pub mod files;
 pub mod health;
+pub mod include;
 pub mod links;
 #[cfg(test)]
 mod openapi;

@@ -183,6 +183,17 @@ pub struct Action {
     pub resolved_at: Option<Millis>,
 }
 
+/// Which actions a page lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionsOf {
+    /// Only those that stand so.
+    pub status: Option<ActionStatus>,
+    /// Only those of this conversation.
+    pub session_id: Option<SessionId>,
+    /// Only those behind this one.
+    pub after: Option<(Millis, ActionId)>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use super::conversations::{session_id, unreadable};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError, json};
+use crate::domain::action::ActionsOf;
 use crate::domain::{Action, ActionId, ActionKind, ActionStatus, Decision, Millis, RawJson, SessionId, TurnId};
 
 macro_rules! columns {
@@ -10,17 +11,6 @@ macro_rules! columns {
         "action_id, turn_id, session_id, reference, kind, tool_call_id, tool, input, message, suggestions, schema, status, \
          decision, created_at, expires_at, resolved_at"
     };
-}
-
-/// Which actions a page lists.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ActionsOf {
-    /// Only those that stand so.
-    pub status: Option<ActionStatus>,
-    /// Only those of this conversation.
-    pub session_id: Option<SessionId>,
-    /// Only those behind this one.
-    pub after: Option<(Millis, ActionId)>,
 }
 
 impl<S: Sql> Store<S> {

@@ -3,11 +3,14 @@
 
 pub mod actions;
 mod cache;
+mod content;
 pub mod conversations;
 pub mod directory;
 mod doomed;
 pub mod files;
 pub mod inbox;
+pub mod items;
+mod keys;
 pub mod messages;
 pub mod reads;
 pub mod retention;
