@@ -32,6 +32,8 @@ type Direction = "request" | "response";
 
 const CURRENT = join(ROOT, "public/openapi.json");
 const RELEASED = join(ROOT, "dev/openapi-released.json");
+/** A stream may tell of more kinds of events than a client knows. */
+const EVENTS = "text/event-stream";
 const PROSE = new Set(["description", "summary", "example", "examples", "title"]);
 /** Bounds that a request loses nothing by widening, and whether more is wider. */
 const BOUNDS: readonly [name: string, wider: "up" | "down"][] = [
@@ -100,6 +102,7 @@ class Comparison {
     for (const [type, { schema }] of Object.entries(before)) {
       const now = after[type];
       if (now === undefined) this.#report(at, `${type} is gone`);
+      else if (type === EVENTS) this.#alternatives(`${at} ${type}`, schema?.oneOf, now.schema?.oneOf, "response");
       else this.#schema(`${at} ${type}`, schema, now.schema, direction);
     }
   }

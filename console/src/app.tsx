@@ -67,6 +67,7 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
 
   useEffect(() => {
     void library.load();
+    void library.follow();
     return () => library.close();
   }, [library]);
 

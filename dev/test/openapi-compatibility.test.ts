@@ -61,6 +61,7 @@ const FREE: [what: string, change: (changed: Document) => void][] = [
   ["a new parameter", (changed) => void changed.paths["/conversations"]!["get"]!.parameters!.push({ name: "x", in: "query" })],
   ["a new field of a response", (changed) => void (schema("TurnResult")(changed).properties!["more"] = { type: "string" })],
   ["a new event", (changed) => void changed.paths["/query"]!["post"]!.responses["200"]!.content!["text/event-stream"]!.schema!.oneOf!.push({ properties: { event: { const: "new" } }, required: ["event"] })],
+  ["a new name of an event", (changed) => void changed.paths["/query"]!["post"]!.responses["200"]!.content!["text/event-stream"]!.schema!.properties!["event"]!.enum!.push("new")],
   ["a new field of a request", (changed) => void (schema("QueryRequest")(changed).properties!["more"] = { type: "string" })],
   ["a new value in a request", (changed) => void schema("Effort")(changed).oneOf!.push({ const: "more" })],
   ["a wider bound", (changed) => void (field("QueryRequest", "max_turns")(changed)["maximum"] = 2000)],

@@ -75,7 +75,7 @@ export interface paths {
         };
         /**
          * Follow the events of a conversation's current or latest turn
-         * @description With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event.
+         * @description With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event. Of a turn that has ended, what it did is told again as it was live, but for pieces of text and of inputs.
          */
         get: operations["followConversation"];
         put?: never;
@@ -143,6 +143,26 @@ export interface paths {
          * @description A page may hold fewer than `limit` turns, if their answers are long.
          */
         get: operations["listTurns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what changes in the account
+         * @description The first event is a snapshot of what goes on; the stream has no ids, and a client that comes back begins with a new snapshot.
+         */
+        get: operations["followAccount"];
         put?: never;
         post?: never;
         delete?: never;
@@ -231,7 +251,7 @@ export interface paths {
         put?: never;
         /**
          * Run a turn of the agent
-         * @description Responds when the turn has ended; with `stream: true` (or `Accept: text/event-stream`) with its events as they happen; with `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space.
+         * @description Responds when the turn has ended; with `stream: true` (or `Accept: text/event-stream`) with its events as they happen; with `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space, or `content` must say or show something.
          */
         post: operations["query"];
         delete?: never;
@@ -264,7 +284,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a turn in its current state */
+        /** Read a turn in its current state, if asked for with what it did */
         get: operations["readTurn"];
         put?: never;
         post?: never;
@@ -294,6 +314,16 @@ export interface components {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
             accountId?: components["schemas"]["AccountId"] | null;
         };
+        /** @description `attachment_removed`: the model does not take an attachment, which is not sent again. */
+        AttachmentRemovedEvent: {
+            /**
+             * @description Its path in the conversation's files, if it has one.
+             * @default null
+             */
+            path: string | null;
+            /** @description Why. */
+            reason: string;
+        };
         /** @description What a turn did to a file. */
         Change: "added" | "modified" | "deleted";
         /** @description A file that a turn changed. */
@@ -305,12 +335,71 @@ export interface components {
             /** @description Its size in bytes; absent for one that is gone. */
             size?: number;
         };
+        /** @description Whether the model cites a document. */
+        Citations: {
+            /** @description Whether it does. */
+            enabled: boolean;
+        };
+        /** @description A tool that the caller runs. */
+        ClientTool: {
+            /** @description What it does, for the model. */
+            description: string;
+            /** @description The JSON Schema of its input. */
+            input_schema: {
+                [key: string]: unknown;
+            };
+            /** @description Its name, for the model and for the actions. */
+            name: string;
+        };
+        /** @description Why a history was compacted. */
+        CompactedBy: "manual" | "auto";
+        /** @description `compacted`: the conversation's history was replaced by a summary of it. */
+        CompactedEvent: {
+            /** @description What it takes now, if that is known. */
+            post_tokens?: number;
+            /** @description What the history took before, in tokens. */
+            pre_tokens: number;
+            /** @description Why. */
+            trigger: components["schemas"]["CompactedBy"];
+        };
+        /** @description A content block. Unknown fields are ignored. */
+        ContentBlock: {
+            /** @description The words, at most 1 MiB of all blocks together. */
+            text: string;
+            /** @constant */
+            type: "text";
+        } | {
+            /** @description Where its bytes are. */
+            source: components["schemas"]["ImageSource"];
+            /** @description Its title, which conversations tell and the model does not see. */
+            title?: string | null;
+            /** @constant */
+            type: "image";
+        } | {
+            /** @description Whether the model cites it. */
+            citations?: components["schemas"]["Citations"] | null;
+            /** @description What the model is told about it. */
+            context?: string | null;
+            /** @description Where its bytes are. */
+            source: components["schemas"]["DocumentSource"];
+            /** @description Its title. */
+            title?: string | null;
+            /** @constant */
+            type: "document";
+        };
         /** @description A conversation; `GET /conversations/{session_id}` returns it with its messages. */
         Conversation: {
             /** @description Its account. */
             account_id: components["schemas"]["AccountId"];
             /** @description When its first turn was stored. */
             created_at: components["schemas"]["Millis"];
+            /**
+             * @description With `include=items`, what the turns of these messages did, by their ids. A turn that only said its answer is not there, and one that
+             *     this answer has no room for is null: `GET /turns/{turn_id}?include=items` returns its items.
+             */
+            items?: {
+                [key: string]: components["schemas"]["Item"][] | null;
+            };
             /** @description When it was last read or a turn of it stored or ended. */
             last_accessed_at: components["schemas"]["Millis"];
             /** @description Its messages, oldest first. */
@@ -356,8 +445,80 @@ export interface components {
             /** @description The piece. */
             text: string;
         };
+        /** @description Where the bytes of a document are. */
+        DocumentSource: {
+            /** @description The bytes. */
+            data: string;
+            /**
+             * @description What they are.
+             * @constant
+             */
+            media_type: "application/pdf";
+            /** @constant */
+            type: "base64";
+        } | {
+            /** @description The text, at most 1 MiB of all documents together. */
+            data: string;
+            /**
+             * @description What it is.
+             * @constant
+             */
+            media_type: "text/plain";
+            /** @constant */
+            type: "text";
+        } | {
+            /** @description Its path. */
+            path: components["schemas"]["FilePath"];
+            /** @constant */
+            type: "file";
+        } | {
+            /** @constant */
+            type: "url";
+            /** @description The address, without a user name or a password. */
+            url: string;
+        };
         /** @description How much work the model puts into its answers. */
         Effort: "low" | "medium" | "high" | "xhigh" | "max";
+        /** @description `conversation`: a conversation was created, changed or deleted. What its turns do comes as `turn`. */
+        FeedConversation: {
+            /** @description What happened to it. */
+            change: components["schemas"]["FeedConversationChange"];
+            /** @description The conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Its title; absent if it is gone. */
+            title?: string;
+        };
+        /** @description What happened to a conversation. */
+        FeedConversationChange: "created" | "updated" | "deleted";
+        /** @description `file`: a turn or an upload changed a file, or it was deleted. */
+        FeedFile: {
+            /** @description What became of it. */
+            change: components["schemas"]["Change"];
+            /** @description The file's path; a folder's with a `/` at its end, and empty for all files. */
+            path: string;
+            /** @description The conversation. */
+            session_id: components["schemas"]["SessionId"];
+        };
+        /** @description `snapshot`: what goes on in the account; the first event. */
+        FeedSnapshot: {
+            /** @description What waits for somebody's decision; nothing so far. */
+            actions: unknown[];
+            /** @description The conversations that have a turn queued or running. */
+            conversations: components["schemas"]["OpenConversation"][];
+            /** @description The turns that are queued or running, in the order of the queue. */
+            turns: components["schemas"]["FeedTurn"][];
+        };
+        /** @description `turn`: where a turn stands. */
+        FeedTurn: {
+            /** @description How many turns of the account run or wait before it. */
+            position: number;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn. */
+            turn_id: components["schemas"]["TurnId"];
+        };
         /** @description A file. */
         File: {
             /** @description Its entity tag, without quotes. */
@@ -392,8 +553,51 @@ export interface components {
         };
         /** @description an Idempotency-Key has 1 to 128 visible ASCII characters */
         IdempotencyKey: string;
+        /** @description Where the bytes of an image are. Its type must be that of its bytes. */
+        ImageSource: {
+            /** @description The bytes. */
+            data: string;
+            /**
+             * @description What they are.
+             * @enum {string}
+             */
+            media_type: "image/png" | "image/jpeg" | "image/gif" | "image/webp";
+            /** @constant */
+            type: "base64";
+        } | {
+            /** @description Its path. */
+            path: components["schemas"]["FilePath"];
+            /** @constant */
+            type: "file";
+        } | {
+            /** @constant */
+            type: "url";
+            /** @description The address, without a user name or a password. */
+            url: string;
+        };
+        /**
+         * @description What a stream tells beside the default events.
+         * @enum {string}
+         */
+        IncludeWord: "thinking" | "tool_input" | "tool_result" | "subagents" | "usage";
+        /** @description Something that a turn did: the data of an event, with its number and name. */
+        Item: {
+            /** @description The event's number. */
+            n: number;
+            /** @description The event's name; the other fields are those of its data. */
+            type: components["schemas"]["ItemType"];
+        };
+        /**
+         * @description The events that are kept.
+         * @enum {string}
+         */
+        ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file";
+        /** @description What an attachment is. */
+        MediaType: "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "application/pdf" | "text/plain";
         /** @description A message of a conversation. */
         Message: {
+            /** @description The images and documents that came with it; absent if there are none. */
+            attachments?: components["schemas"]["MessageAttachment"][];
             /** @description Its text. */
             content: string;
             /** @description `msg_` and its number, which rises within the conversation. */
@@ -405,10 +609,27 @@ export interface components {
             /** @description The turn that it belongs to. */
             turn_id: components["schemas"]["TurnId"];
         };
+        /** @description What a conversation tells of an attachment of one of its messages. */
+        MessageAttachment: {
+            /** @description What its bytes are; absent for a URL. */
+            media_type?: components["schemas"]["MediaType"];
+            /** @description Its path among the conversation's files. */
+            path?: components["schemas"]["FilePath"];
+            /** @description Its size in bytes; absent for a URL. */
+            size?: number;
+            /** @description Its title. */
+            title?: string;
+            /** @description Whether it is an image or a document. */
+            type: components["schemas"]["SummaryKind"];
+            /** @description Where the model's API fetched it. */
+            url?: string;
+        };
         /** @description `message`: a whole block of text, which repeats the deltas before it. */
         MessageEvent: {
             /** @description The block. */
             content: string;
+            /** @description The tool call that started the subagent which says it. */
+            parent?: string;
             /** @description Always `assistant`. */
             role: components["schemas"]["Role"];
         };
@@ -421,6 +642,36 @@ export interface components {
         };
         /** @description A moment, in milliseconds since 1970-01-01T00:00:00Z. */
         Millis: number;
+        /** @description `notice`: something that the reader should know. */
+        NoticeEvent: {
+            /**
+             * @description What it is about: `events_dropped` (the events from `from` to `to` are kept no more), `items_cut` (the turn did more than is stored),
+             *     or another word.
+             */
+            code: string;
+            /** @description The number of the first event that it stands for. */
+            from?: number;
+            /** @description A sentence. */
+            message: string;
+            /** @description The number of the last one. */
+            to?: number;
+        };
+        /** @description A conversation that has a turn queued or running. */
+        OpenConversation: {
+            /** @description Names it. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Its title. */
+            title: string;
+            /** @description Its running turn, or the one that runs next. */
+            turn: components["schemas"]["TurnId"];
+        };
+        /** @description Rules such as `Write` or `Bash(git push:*)`. */
+        Permissions: {
+            /** @description Calls that a person has to allow. */
+            ask?: string[] | null;
+            /** @description Calls that are refused. */
+            deny?: string[] | null;
+        };
         /** @description Whether a container is started ahead of a query. */
         Prewarming: {
             /** @description Whether this call started it; false if it runs or starts already. */
@@ -467,12 +718,18 @@ export interface components {
             /** @description Names it in `GET /purge-runs`. */
             run_id: components["schemas"]["RunId"];
         };
+        /** @description What the user says and shows. */
+        QueryContent: string | components["schemas"]["ContentBlock"][];
         /** @description A query. Unknown fields are ignored. */
         QueryRequest: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
             accountId?: components["schemas"]["AccountId"] | null;
+            /** @description What the user says and shows, in place of `query`: a string, or content blocks as the Messages API has them. */
+            content?: components["schemas"]["QueryContent"] | null;
             /** @description How much work the model puts into this turn. Default: the model's own. */
             effort?: components["schemas"]["Effort"] | null;
+            /** @description What a stream tells beside the default events. */
+            include?: components["schemas"]["IncludeWord"][] | null;
             /** @description How many times the agent may call the model in this turn; the operator can lower the maximum. */
             max_turns?: number | null;
             /**
@@ -489,6 +746,8 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description Rules about the agent's tools, beside the operator's. */
+            permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 1 MiB of UTF-8. */
@@ -501,12 +760,10 @@ export interface components {
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. Default: the model's own. */
             thinking?: components["schemas"]["Thinking"] | null;
+            /** @description Tools that the caller runs: each call of one is an action. */
+            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
-        } | {
-            query: string;
-        } | {
-            prompt: string;
         };
         /** @description a request id is req_ and 32 hexadecimal digits */
         RequestId: string;
@@ -514,11 +771,20 @@ export interface components {
         RetryEvent: {
             /** @description Which attempt comes next. */
             attempt: number;
-            /** @description How long the SDK waits before it, in milliseconds. */
+            /**
+             * @description How long the SDK waits before it, in milliseconds.
+             * @default 0
+             */
             delay_ms: number;
-            /** @description Whether the deltas since the last `message` are void: the model's stream broke and starts over. */
+            /**
+             * @description Whether the deltas since the last `message` are void: the model's stream broke and starts over.
+             * @default false
+             */
             retracted: boolean;
-            /** @description The model's HTTP status, if it sent one. */
+            /**
+             * @description The model's HTTP status, if it sent one.
+             * @default null
+             */
             status: number | null;
         };
         /** @description Who wrote a message. */
@@ -549,19 +815,53 @@ export interface components {
             /** @description Always true. */
             success: boolean;
         };
+        /** @description See [`Summary::kind`]. */
+        SummaryKind: "image" | "document";
         /** @description Whether the model thinks before it answers. */
         Thinking: "on" | "off";
+        /** @description `thinking`: a piece of the model's thinking. */
+        ThinkingEvent: {
+            /** @description The tool call that started the subagent which thinks. */
+            parent?: string;
+            /** @description The piece. */
+            text: string;
+        };
         /** @description `tool`: a tool call began or ended. */
         ToolEvent: {
             /** @description Names the call: the same when it starts and ends. */
             id: string;
-            /** @description The call's input, with `started`; if its JSON is longer than 2 KiB, a string with the beginning of it. */
+            /**
+             * @description The call's input, with `started`; its long strings are cut. If its JSON is longer than 2 KiB all the same, a string with the
+             *     beginning of it.
+             */
             input?: unknown;
             /** @description The tool's name. */
             name: string;
-            /** @description `started`, `finished` or `failed`. */
+            /** @description The tool call that started the subagent which makes this one. */
+            parent?: string;
+            /**
+             * @description With `include=tool_result`, at the end of the call: its result, a string or an array of `{type: "text", text}` and
+             *     `{type: "image", media_type, bytes}`, at most 16 KiB of JSON.
+             */
+            result?: components["schemas"]["ToolResult"];
+            /** @description `started`, `finished`, `failed`, or `denied`: the call was not permitted. */
             status: string;
+            /** @description Whether the result was longer. */
+            truncated?: boolean;
+            /** @description With `include=tool_input`, and if `input` is cut: the input with at most 16 KiB of JSON. */
+            whole_input?: unknown;
         };
+        /** @description `tool_input`: a piece of a tool call's input, which comes before the `tool` event that starts the call. */
+        ToolInputEvent: {
+            /** @description Names the call. */
+            id: string;
+            /** @description The next piece of the input's JSON. */
+            json: string;
+            /** @description The tool call that started the subagent which makes this one. */
+            parent?: string;
+        };
+        /** @description A tool's result, as the schema has it. */
+        ToolResult: string | unknown[];
         /** @description Who started a run. */
         Trigger: "cron" | "operator";
         /** @description A turn in its current state. */
@@ -574,6 +874,14 @@ export interface components {
             files?: components["schemas"]["TurnFiles"];
             /** @description When it ended; null before. */
             finished_at: components["schemas"]["Millis"] | null;
+            /** @description With `include=items`, what the turn did, once it has ended. */
+            items?: components["schemas"]["Item"][];
+            /** @description The caller's own notes about the turn. */
+            metadata?: {
+                [key: string]: string;
+            };
+            /** @description The value that `response` is the JSON of, if the query had an `output_schema`. */
+            output?: unknown;
             /** @description The agent's answer, if it completed. */
             response?: string;
             /** @description Its conversation. */
@@ -582,10 +890,14 @@ export interface components {
             started_at: components["schemas"]["Millis"] | null;
             /** @description Where it stands. */
             status: components["schemas"]["TurnStatus"];
+            /** @description The running turn that took this one's message in, and whose answer this one has. */
+            steered_into?: components["schemas"]["TurnId"];
+            /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
+            stop_reason?: string;
             /** @description Names it. */
             turn_id: components["schemas"]["TurnId"];
             /** @description What it used, if it has ended and that is known. */
-            usage?: components["schemas"]["Usage"];
+            usage?: components["schemas"]["TurnUsage"];
         };
         /** @description `turn`: the turn's status, when it is queued, when it runs, and first on a stream that is opened later. */
         TurnEvent: {
@@ -624,23 +936,50 @@ export interface components {
             duration_ms: number | null;
             /** @description What became of its conversation's files; absent if there are none, or the deployment saves none. */
             files?: components["schemas"]["TurnFiles"];
+            /** @description The caller's own notes about the turn. */
+            metadata?: {
+                [key: string]: string;
+            };
             /** @description The model that answered. */
             model: string | null;
             /** @description How many times the agent called the model. */
             num_turns: number | null;
+            /** @description The value that `response` is the JSON of, if the query had an `output_schema`. */
+            output?: unknown;
             /** @description The agent's answer. */
             response: string;
             /** @description The turn's conversation. */
             session_id: components["schemas"]["SessionId"];
+            /** @description The running turn that took this one's message in, and whose answer this one has. */
+            steered_into?: components["schemas"]["TurnId"];
+            /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
+            stop_reason?: string;
             /** @description Always true: a turn that did not complete is a problem document. */
             success: boolean;
             /** @description The turn, for `GET /turns/{turn_id}`. */
             turn_id: components["schemas"]["TurnId"];
             /** @description What the turn used. */
-            usage: components["schemas"]["Usage"];
+            usage: components["schemas"]["TurnUsage"];
         };
         /** @description The state of a turn. The last four are ends, and a turn has exactly one. */
         TurnStatus: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+        /** @description What a turn used, and what of it each model did if there was more than one. */
+        TurnUsage: {
+            /** @description The same by model, if there was more than one. */
+            by_model?: {
+                [key: string]: components["schemas"]["Usage"];
+            };
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description US dollars, as the SDK reckons them. */
+            cost_usd: number;
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+        };
         /** @description Why the files of a turn were not saved. Its names are stored and sent. */
         Unsaved: "storage_unavailable" | "storage_full" | "too_large" | "too_many_files" | "container_lost" | "save_timeout" | "scan_failed" | "invalid_save";
         /** @description A file that was uploaded. */
@@ -679,6 +1018,23 @@ export interface components {
              * @default 0
              */
             output_tokens: number;
+        };
+        /** @description `usage`: what one call of the model used. */
+        UsageEvent: {
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description US dollars at list prices; of a model that the service does not know, at the prices of the dearest one. */
+            cost_usd: number;
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description The model. */
+            model: string;
+            /** @description Tokens received. */
+            output_tokens: number;
+            /** @description The tool call that started the subagent which asked. */
+            parent?: string;
         };
         /** @description What happens to a query whose conversation has a turn running. */
         WhenBusy: "queue" | "steer" | "interrupt" | "reject";
@@ -758,6 +1114,8 @@ export interface operations {
                 accountId?: components["schemas"]["AccountId"];
                 /** @description Only messages before the one with this id. */
                 before?: string;
+                /** @description `items`: what the turns of these messages did, too. */
+                include?: "items";
             };
             header?: never;
             path: {
@@ -875,6 +1233,8 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
+                /** @description What is told beside the default events, with commas in between. */
+                include?: string;
             };
             header?: {
                 /** @description The id of the last event that the client has. */
@@ -898,7 +1258,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "message" | "tool" | "retry" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -912,6 +1272,14 @@ export interface operations {
                     } | {
                         data?: string;
                         /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
                         event: "message";
                     } | {
                         data?: string;
@@ -920,7 +1288,27 @@ export interface operations {
                     } | {
                         data?: string;
                         /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
                         event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
                     } | {
                         data?: string;
                         /** @constant */
@@ -1145,6 +1533,51 @@ export interface operations {
             };
         };
     };
+    followAccount: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What changes in the account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "snapshot" | "turn" | "conversation" | "file";
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "snapshot";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "conversation";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    });
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -1299,7 +1732,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "message" | "tool" | "retry" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -1313,6 +1746,14 @@ export interface operations {
                     } | {
                         data?: string;
                         /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
                         event: "message";
                     } | {
                         data?: string;
@@ -1321,7 +1762,27 @@ export interface operations {
                     } | {
                         data?: string;
                         /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
                         event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
                     } | {
                         data?: string;
                         /** @constant */
@@ -1377,6 +1838,8 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
+                /** @description `items`: what the turn did, too, once it has ended. */
+                include?: "items";
             };
             header?: never;
             path: {
@@ -1444,13 +1907,28 @@ export type ErrorCode =
     | "workspace_unavailable"
     | "wrong_account";
 
-/** What each event carries, by the event's name. */
+/** What each event of a turn carries, by the event's name. */
 export interface EventData {
     "turn": components["schemas"]["TurnEvent"];
     "delta": components["schemas"]["DeltaEvent"];
+    "thinking": components["schemas"]["ThinkingEvent"];
+    "tool_input": components["schemas"]["ToolInputEvent"];
     "message": components["schemas"]["MessageEvent"];
     "tool": components["schemas"]["ToolEvent"];
+    "usage": components["schemas"]["UsageEvent"];
     "retry": components["schemas"]["RetryEvent"];
+    "compacted": components["schemas"]["CompactedEvent"];
+    "attachment_removed": components["schemas"]["AttachmentRemovedEvent"];
+    "notice": components["schemas"]["NoticeEvent"];
+    "file": components["schemas"]["ChangedFile"];
     "done": components["schemas"]["TurnResult"];
     "error": components["schemas"]["Problem"];
+}
+
+/** What each event of the account's feed carries, by the event's name. */
+export interface FeedData {
+    "snapshot": components["schemas"]["FeedSnapshot"];
+    "turn": components["schemas"]["FeedTurn"];
+    "conversation": components["schemas"]["FeedConversation"];
+    "file": components["schemas"]["FeedFile"];
 }

@@ -2,6 +2,8 @@
 import type { components, operations } from "./api.ts";
 import { Connection } from "./connection.ts";
 import type { CallOptions, ClientOptions, Content, Values } from "./connection.ts";
+import { readFeed } from "./feed.ts";
+import type { FeedEvent } from "./feed.ts";
 import { TurnStream } from "./turn-stream.ts";
 import type { Source } from "./turn-stream.ts";
 
@@ -15,11 +17,16 @@ export interface Page<Item, Next> {
   next: Next | undefined;
 }
 
-export type QueryRequest = Omit<Extract<Schemas["QueryRequest"], { session_id?: unknown }>, "accountId" | "stream">;
+export type QueryRequest = Omit<Schemas["QueryRequest"], "accountId" | "stream">;
 
 export interface QueryOptions extends CallOptions {
   /** The same request with the same key runs once. By default, each call of `query` has a key of its own. */
   idempotencyKey?: string | undefined;
+}
+
+export interface FollowOptions extends CallOptions {
+  /** What is told beside the default events. */
+  include?: Schemas["IncludeWord"][] | undefined;
 }
 
 export interface ReadFileOptions extends CallOptions {
@@ -52,7 +59,7 @@ export class AgentClient {
     const headers = { accept: "text/event-stream", "idempotency-key": idempotencyKey };
     const json = { ...request, stream: true };
     const open = (): Promise<Response> => this.#connection.sendOnce({ method: "POST", path: "/query", headers, json, ...options });
-    return this.#stream({ open, sessionId: request.session_id ?? undefined }, options);
+    return this.#stream({ open, sessionId: request.session_id ?? undefined }, { ...options, include: request.include ?? undefined });
   }
 
   /** Starts a turn, which runs by itself: `readTurn` tells how it stands, `followConversation` streams it. */
@@ -62,9 +69,15 @@ export class AgentClient {
   }
 
   /** The events of the conversation's current or latest turn, or those after `lastEventId`. */
-  followConversation(sessionId: string, { lastEventId, ...parameters }: Parameters<"followConversation"> & { lastEventId?: string | undefined } = {}): TurnStream {
-    const open = (): Promise<Response> => this.#resume(sessionId, lastEventId, parameters);
-    return this.#stream({ open, sessionId, lastEventId }, parameters);
+  followConversation(sessionId: string, { lastEventId, ...options }: FollowOptions & { lastEventId?: string | undefined } = {}): TurnStream {
+    const open = (): Promise<Response> => this.#resume(sessionId, lastEventId, options);
+    return this.#stream({ open, sessionId, lastEventId }, options);
+  }
+
+  /** What changes in the account. It begins with a `snapshot`, and again after a connection that was cut. It ends by its signal alone. */
+  followAccount({ signal, accountId }: CallOptions = {}): AsyncIterable<FeedEvent> {
+    const open = (): Promise<Response> => this.#connection.sendOnce({ path: "/events", headers: { accept: "text/event-stream" }, signal, accountId });
+    return readFeed(open, this.#connection.maxRetries, signal);
   }
 
   listConversations(parameters: Parameters<"listConversations"> = {}): Promise<Page<Schemas["ConversationSummary"], Parameters<"listConversations">>> {
@@ -148,14 +161,14 @@ export class AgentClient {
     return this.#connection.json({ path: "/purge-runs", signal });
   }
 
-  #stream(source: Pick<Source, "open" | "sessionId" | "lastEventId">, options: CallOptions): TurnStream {
+  #stream(source: Pick<Source, "open" | "sessionId" | "lastEventId">, options: FollowOptions): TurnStream {
     const resume = (sessionId: string, lastEventId: string): Promise<Response> => this.#resume(sessionId, lastEventId, options);
     return new TurnStream({ ...source, resume, maxRetries: this.#connection.maxRetries, signal: options.signal });
   }
 
-  #resume(sessionId: string, lastEventId: string | undefined, { signal, accountId, ...query }: CallOptions): Promise<Response> {
+  #resume(sessionId: string, lastEventId: string | undefined, { signal, accountId, include }: FollowOptions): Promise<Response> {
     const headers = { accept: "text/event-stream", "last-event-id": lastEventId };
-    return this.#connection.sendOnce({ path: `${conversation(sessionId)}/events`, query, headers, signal, accountId });
+    return this.#connection.sendOnce({ path: `${conversation(sessionId)}/events`, query: { include: include?.join(",") }, headers, signal, accountId });
   }
 
   #get(path: string, { signal, accountId, ...query }: CallOptions): Promise<Response> {

@@ -35,8 +35,8 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
   }, [title]);
 
   const ask = useCallback(
-    (question: string) => {
-      conversation.ask(question);
+    (question: string, chosen: File[]) => {
+      conversation.ask(question, chosen);
       setDraft("");
       if (isNew) go(href.conversation(sessionId));
     },

@@ -2,6 +2,8 @@
 import { AgentError } from "claude-agent-service-client";
 import type { AgentClient, Schemas, TurnStream } from "claude-agent-service-client";
 import { Store } from "../store.ts";
+import { attachmentOf, blocksAgain, blocksOf } from "./attachments.ts";
+import type { Block } from "./attachments.ts";
 import { ended, fold, fromHistory, isOpen, newTurn } from "./turns.ts";
 import { newId } from "../ids.ts";
 import type { Attachment, Status, Told, TurnView } from "./turns.ts";
@@ -16,6 +18,10 @@ export type ConversationState = {
   filesVersion: number;
 };
 
+/** What the chat shows beside the default events. */
+const INCLUDE: Schemas["IncludeWord"][] = ["thinking", "tool_result"];
+/** Until the service has one. */
+const MAX_TITLE_CHARS = 80;
 /** How many of a conversation's turns are loaded with what they used. */
 const MAX_TURNS_LISTED = 100;
 
@@ -41,16 +47,15 @@ export class Conversation extends Store<ConversationState> {
     const { signal } = this.#abort;
     try {
       const [read, list] = await Promise.all([
-        this.#client.readConversation(this.sessionId, { signal }),
+        this.#client.readConversation(this.sessionId, { include: "items", signal }),
         this.#client.listTurns(this.sessionId, { limit: MAX_TURNS_LISTED, signal }),
       ]);
-      const { items } = read as { items?: Record<string, Told["data"][] | null> };
-      const turns = fromHistory(read.messages ?? [], list.items, items);
+      const turns = fromHistory(read.messages ?? [], list.items, read.items as Record<string, Told["data"][] | null> | undefined);
       this.set({ phase: "ready", title: read.title, turns, error: undefined });
       for (const { key, turnId } of turns.filter(isOpen)) {
         // The id names the turn: without one, the stream would be that of the turn that runs now.
         this.#change(key, (turn) => ({ ...turn, parts: [] }));
-        void this.#follow(key, this.#client.followConversation(this.sessionId, { lastEventId: `${turnId}:0`, signal }));
+        void this.#follow(key, this.#client.followConversation(this.sessionId, { lastEventId: `${turnId}:0`, include: INCLUDE, signal }));
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -60,11 +65,10 @@ export class Conversation extends Store<ConversationState> {
     }
   }
 
-  ask(question: string, attachments: Attachment[] = []): void {
-    const turn = newTurn(newId("ask"), question, attachments);
-    this.set({ phase: "ready", turns: [...this.state.turns, turn], title: this.state.title || question.slice(0, 80) });
+  ask(question: string, files: File[] = []): void {
     const { signal } = this.#abort;
-    void this.#follow(turn.key, this.#client.query({ query: question, session_id: this.sessionId }, { signal }));
+    const content = files.length === 0 ? undefined : () => blocksOf(question, files, this.#client, this.sessionId, signal);
+    this.#ask(question, files.map(attachmentOf), content);
   }
 
   /** Asks the question of a turn that failed again, in its place. */
@@ -72,7 +76,26 @@ export class Conversation extends Store<ConversationState> {
     const turn = this.state.turns.find((each) => each.key === key);
     if (turn === undefined) return;
     if (turn.turnId === undefined) this.set({ turns: this.state.turns.filter((each) => each !== turn) });
-    this.ask(turn.question, turn.attachments);
+    const { question, attachments, content = blocksAgain(question, attachments) } = turn;
+    this.#ask(question, attachments, attachments.length === 0 ? undefined : () => Promise.resolve(content ?? []));
+  }
+
+  #ask(question: string, attachments: Attachment[], content: (() => Promise<Block[]>) | undefined): void {
+    const turn = newTurn(newId("ask"), question, attachments);
+    this.set({ phase: "ready", turns: [...this.state.turns, turn], title: this.state.title || question.slice(0, MAX_TITLE_CHARS) });
+    void this.#send(turn, content);
+  }
+
+  async #send({ key, question }: TurnView, content: (() => Promise<Block[]>) | undefined): Promise<void> {
+    const { signal } = this.#abort;
+    const common = { session_id: this.sessionId, include: INCLUDE };
+    try {
+      const blocks = await content?.();
+      if (blocks !== undefined) this.#change(key, (turn) => ({ ...turn, content: blocks }));
+      await this.#follow(key, this.#client.query(blocks === undefined ? { query: question, ...common } : { content: blocks, ...common }, { signal }));
+    } catch (error) {
+      if (!signal.aborted) this.#change(key, (turn) => ended(turn, "failed", error));
+    }
   }
 
   async stop(): Promise<void> {
@@ -83,6 +106,17 @@ export class Conversation extends Store<ConversationState> {
     const { title: stored } = await this.#client.updateConversation(this.sessionId, { title });
     this.set({ title: stored });
     this.#onChange();
+  }
+
+  /** Somebody else has renamed it. */
+  retitled(title: string): void {
+    this.set({ title });
+  }
+
+  /** A turn of it has begun or ended. One that was not asked for here is read and followed, unless something goes on here. */
+  heard(turnId: string): void {
+    const isKnown = this.state.turns.some((turn) => turn.turnId === turnId);
+    if (this.state.phase === "ready" && !isKnown && !this.isBusy) void this.load();
   }
 
   filesChanged(): void {

@@ -10,6 +10,8 @@ export type LibraryState = {
   words: string;
   conversations: Summary[];
   hasMore: boolean;
+  /** Conversations that the agent works on. */
+  running: ReadonlySet<string>;
   error: unknown;
 };
 
@@ -22,6 +24,7 @@ const REFRESH_DELAY_MS = 300;
 /** Conversations that are kept in memory and go on while others are on the screen. */
 const MAX_OPEN = 12;
 
+type Heard = Schemas["FeedConversation"];
 type Next = Awaited<ReturnType<AgentClient["listConversations"]>>["next"];
 
 export class Library extends Store<LibraryState> {
@@ -29,10 +32,11 @@ export class Library extends Store<LibraryState> {
   readonly #open = new Map<string, Conversation>();
   #next: Next;
   #abort = new AbortController();
+  readonly #life = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: AgentClient) {
-    super({ phase: "loading", words: "", conversations: [], hasMore: false, error: undefined });
+    super({ phase: "loading", words: "", conversations: [], hasMore: false, running: new Set(), error: undefined });
     this.client = client;
   }
 
@@ -81,6 +85,39 @@ export class Library extends Store<LibraryState> {
     }
   }
 
+  /** Hears of what happens elsewhere: in another tab, or by the API. */
+  async follow(): Promise<void> {
+    const { signal } = this.#life;
+    try {
+      for await (const event of this.client.followAccount({ signal })) {
+        if (event.type === "conversation") this.#heard(event.data);
+        else if (event.type === "turn") this.#turned(event.data);
+        else if (event.type === "snapshot") this.set({ running: new Set(event.data.turns.map(({ session_id }) => session_id)) });
+        else this.#open.get(event.data.session_id)?.filesChanged();
+      }
+    } catch {
+      // The list is read again after one's own turns: without the feed, only what others do is missing.
+    }
+  }
+
+  #heard({ session_id, change, title }: Heard): void {
+    const { conversations, words } = this.state;
+    if (change === "deleted") this.set({ conversations: conversations.filter((each) => each.session_id !== session_id) });
+    else if (change === "updated" && title !== undefined) {
+      this.set({ conversations: conversations.map((each) => (each.session_id === session_id ? { ...each, title } : each)) });
+      this.#open.get(session_id)?.retitled(title);
+    } else if (words.trim() === "") this.refresh();
+  }
+
+  #turned({ session_id, turn_id, status }: Schemas["FeedTurn"]): void {
+    const running = new Set(this.state.running);
+    if (status === "queued" || status === "running") running.add(session_id);
+    else running.delete(session_id);
+    this.set({ running });
+    this.#open.get(session_id)?.heard(turn_id);
+    if (status !== "running") this.refresh();
+  }
+
   async more(): Promise<void> {
     const { signal } = this.#abort;
     if (this.#next === undefined) return;
@@ -110,6 +147,7 @@ export class Library extends Store<LibraryState> {
   close(): void {
     clearTimeout(this.#timer);
     this.#abort.abort();
+    this.#life.abort();
     for (const conversation of this.#open.values()) conversation.close();
     this.#open.clear();
   }

@@ -23,7 +23,7 @@ type Props = {
 };
 
 export function Sidebar({ library, session, current, page, isOperator, hasAuth, onClose, onSession, onSignOut }: Props) {
-  const { phase, words, conversations, hasMore, error } = useStore(library);
+  const { phase, words, conversations, hasMore, running, error } = useStore(library);
   const [renamed, setRenamed] = useState<Summary>();
   const [deleted, setDeleted] = useState<Summary>();
   const search = useRef<HTMLInputElement>(null);
@@ -80,6 +80,7 @@ export function Sidebar({ library, session, current, page, isOperator, hasAuth, 
                   <a href={href.conversation(summary.session_id)} aria-current={summary.session_id === current ? "page" : undefined} title={nameOf(summary)}>
                     {nameOf(summary)}
                   </a>
+                  {running.has(summary.session_id) && <Spinner label="The agent works on it" />}
                   <Menu
                     label={`More about ${nameOf(summary)}`}
                     items={[

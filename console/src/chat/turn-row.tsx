@@ -14,7 +14,7 @@ export const TurnRow = memo(function TurnRow({ turn, onRetry, onOpenFile }: Prop
   const { question, attachments, parts, error, files } = turn;
   const answer = parts.flatMap((part) => (part.kind === "text" ? [part.text] : [])).join("\n\n");
   return (
-    <article className="turn" aria-label={question.slice(0, 80)}>
+    <article className="turn" aria-label={question.slice(0, 80) || "Attachments"}>
       <div className="question">
         <Question text={question} />
         {attachments.length > 0 && (

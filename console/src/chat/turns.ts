@@ -3,7 +3,7 @@ import type { AgentEvent, Schemas } from "claude-agent-service-client";
 
 export type Usage = Schemas["Usage"];
 export type TurnFiles = Schemas["TurnFiles"];
-export type Attachment = { type: string; media_type?: string; path?: string; size?: number; title?: string };
+export type Attachment = Partial<Schemas["MessageAttachment"]> & { type: string };
 
 export type TextPart = { kind: "text"; text: string; isWhole: boolean };
 export type ThinkingPart = { kind: "thinking"; text: string; isWhole: boolean };
@@ -19,6 +19,8 @@ export type TurnView = {
   turnId: string | undefined;
   question: string;
   attachments: Attachment[];
+  /** What was sent instead of the question alone, to send it again. */
+  content?: Schemas["ContentBlock"][];
   status: Status;
   /** How many turns run or wait before it. */
   position: number;
@@ -90,7 +92,7 @@ export function fromHistory(messages: Schemas["Message"][], turns: Schemas["Turn
   for (const message of messages) {
     const id = message.turn_id;
     const view = views.get(id) ?? { ...newTurn(id, ""), turnId: id, status: "completed" as Status };
-    if (message.role === "user") views.set(id, { ...view, question: message.content, attachments: (message as { attachments?: Attachment[] }).attachments ?? [] });
+    if (message.role === "user") views.set(id, { ...view, question: message.content, attachments: message.attachments ?? [] });
     else views.set(id, { ...view, parts: [{ kind: "text", text: message.content, isWhole: true }] });
   }
   return [...views.values()].map((view) => {
