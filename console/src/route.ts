@@ -1,5 +1,5 @@
 /** Where the console is: the hash of its address, so that its server knows one page only. */
-import { useSyncExternalStore } from "react";
+import { useMemo, useSyncExternalStore } from "react";
 
 export type Route = { page: "new" } | { page: "conversation"; sessionId: string } | { page: "operator" } | { page: "reference"; operation: string | undefined };
 
@@ -30,7 +30,8 @@ export function useRoute(): Route {
     },
     () => location.hash,
   );
-  return parse(hash);
+  // The same address is the same object.
+  return useMemo(() => parse(hash), [hash]);
 }
 
 function decoded(text: string): string {

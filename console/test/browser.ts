@@ -9,6 +9,8 @@ import type { Browser, Page } from "playwright-core";
 import { findChromium } from "../../dev/chromium.mjs";
 import { ROOT } from "../../dev/tools.mjs";
 import type { Client } from "../../tests/e2e/client.ts";
+import type { StackOptions } from "../../dev/stack.ts";
+import { service } from "../../tests/e2e/support.ts";
 import type { Service } from "../../tests/e2e/support.ts";
 
 export type PageOptions = {
@@ -25,15 +27,23 @@ export type PageOptions = {
 
 const LAUNCH_TIMEOUT_MS = 60_000;
 /** For what the page should show: an agent's process starts within it, on a machine that is busy. */
-const WAIT_MS = 45_000;
+const WAIT_MS = 15_000;
 const ARTIFACTS = join(ROOT, "artifacts");
+
+/** The product and a browser for all tests of this process. */
+export function product(options: StackOptions = {}): { running: Service; chrome: Chrome } {
+  // Its hooks come first: what is left of the browser when the product has stopped counts as left behind.
+  const chrome = new Chrome();
+  const running = service(options);
+  chrome.browses(running);
+  return { running, chrome };
+}
 
 export class Chrome {
   #browser: Browser | undefined;
-  readonly #service: Service;
+  #service: Service | undefined;
 
-  constructor(service: Service) {
-    this.#service = service;
+  constructor() {
     before(
       async () => {
         const executablePath = findChromium();
@@ -44,6 +54,15 @@ export class Chrome {
       { timeout: LAUNCH_TIMEOUT_MS },
     );
     after(() => this.#browser?.close());
+  }
+
+  browses(running: Service): void {
+    this.#service = running;
+  }
+
+  get #url(): string {
+    assert.ok(this.#service !== undefined);
+    return this.#service.url;
   }
 
   /** The console in a browser that nobody used before. */
@@ -59,7 +78,7 @@ export class Chrome {
     });
     page.on("request", (request) => {
       const { protocol, origin } = new URL(request.url());
-      if (protocol !== "blob:" && protocol !== "data:" && origin !== this.#service.url) faults.push(`a request to ${origin}`);
+      if (protocol !== "blob:" && protocol !== "data:" && origin !== this.#url) faults.push(`a request to ${origin}`);
     });
     await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)));
     if (account !== undefined) await page.addInitScript((name) => sessionStorage.setItem("console.account", sessionStorage.getItem("console.account") ?? name), account);
@@ -67,7 +86,7 @@ export class Chrome {
       await context.close();
       assert.deepEqual(faults, [], "the page says no error and breaks no policy");
     });
-    await page.goto(`${this.#service.url}/console/#${route}`);
+    await page.goto(`${this.#url}/console/#${route}`);
     return page;
   }
 

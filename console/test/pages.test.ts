@@ -8,11 +8,9 @@ import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "playwright-core";
 import { bash } from "../../tests/e2e/client.ts";
 import type { Client } from "../../tests/e2e/client.ts";
-import { service } from "../../tests/e2e/support.ts";
-import { Chrome, picture } from "./browser.ts";
+import { picture, product } from "./browser.ts";
 
-const running = service();
-const chrome = new Chrome(running);
+const { running, chrome } = product();
 const TIME_LIMIT = { timeout: 240_000 };
 
 const STORY: [question: string, sessionId: string][] = [

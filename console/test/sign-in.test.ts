@@ -3,13 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
 import { newAccountId } from "../../tests/e2e/client.ts";
-import { service } from "../../tests/e2e/support.ts";
 import { AUDIENCE, ISSUER, JWT_SECRET, tokenFor } from "../../tests/e2e/tokens.ts";
-import { ask, Chrome, picture } from "./browser.ts";
+import { ask, picture, product } from "./browser.ts";
 
 const KEY = "console-key-3f9a-52c1-88e0-7d4b";
-const running = service({ secrets: { ANTHROPIC_API_KEY: "sk-ant-console", API_KEYS: KEY, JWT_SECRET }, vars: { JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE } });
-const chrome = new Chrome(running);
+const { chrome } = product({ secrets: { ANTHROPIC_API_KEY: "sk-ant-console", API_KEYS: KEY, JWT_SECRET }, vars: { JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE } });
 const TIME_LIMIT = { timeout: 180_000 };
 const REFUSED = { mayLog: /status of 401|status of 403/ };
 

@@ -21,7 +21,8 @@ const NEAR_END_PX = 120;
 export function ChatPage({ library, sessionId, isNew }: Props) {
   const conversation = library.conversation(sessionId, isNew);
   const state = useStore(conversation);
-  const files = useFiles(library.client, sessionId, state.filesVersion, !isNew);
+  const mayHaveFiles = state.turns.some(({ turnId }) => turnId !== undefined) || (state.phase === "new" && !isNew);
+  const files = useFiles(library.client, sessionId, state.filesVersion, mayHaveFiles);
   const [areFilesOpen, setFilesOpen] = useState(() => matchMedia("(min-width: 1200px)").matches && !isNew);
   const [isRenaming, setRenaming] = useState(false);
   const [isDeleting, setDeleting] = useState(false);
@@ -29,6 +30,11 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
   const [stopError, setStopError] = useState<unknown>();
   const open = state.turns.filter(isOpen);
   const title = state.turns.length === 0 ? "New conversation" : nameOf({ title: state.title, session_id: sessionId });
+
+  // A reload finds what was uploaded before the first question.
+  useEffect(() => {
+    if (isNew && files.count > 0) go(href.conversation(sessionId));
+  }, [isNew, files.count, sessionId]);
 
   useEffect(() => {
     document.title = `${title} · Agent console`;

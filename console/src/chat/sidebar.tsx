@@ -24,6 +24,8 @@ type Props = {
 
 export function Sidebar({ library, session, current, page, isOperator, hasAuth, onClose, onSession, onSignOut }: Props) {
   const { phase, words, conversations, hasMore, running, error } = useStore(library);
+  // The field's own: a store tells of a change a frame later, when the next letter may be there already.
+  const [typed, setTyped] = useState(words);
   const [renamed, setRenamed] = useState<Summary>();
   const [deleted, setDeleted] = useState<Summary>();
   const search = useRef<HTMLInputElement>(null);
@@ -65,7 +67,7 @@ export function Sidebar({ library, session, current, page, isOperator, hasAuth, 
       <label className="search">
         <Icon name="search" size={16} />
         <span className="hidden">Search the conversations</span>
-        <input ref={search} type="search" placeholder="Search" value={words} onChange={(event) => library.search(event.target.value)} />
+        <input ref={search} type="search" placeholder="Search" value={typed} onChange={(event) => { setTyped(event.target.value); library.search(event.target.value); }} />
       </label>
       <div className="conversations">
         {phase === "loading" && <Spinner label="Loading the conversations" />}
@@ -135,7 +137,7 @@ export function Rename({ name, onRename, onClose }: { name: string; onRename: (t
       <form onSubmit={(event) => void submit(event)}>
         <label>
           Title
-          <input autoFocus required maxLength={MAX_TITLE_CHARS} value={title} onChange={(event) => setTitle(event.target.value)} />
+          <input required maxLength={MAX_TITLE_CHARS} value={title} onChange={(event) => setTitle(event.target.value)} />
         </label>
         {error !== undefined && <Failure error={error} />}
         <footer>

@@ -49,7 +49,7 @@ function ChooseAccount({ session, onSession, onClose }: Omit<Props, "hasAuth" | 
       <form onSubmit={submit}>
         <label>
           Account
-          <input autoFocus required maxLength={128} autoComplete="off" spellCheck={false} value={account} onChange={(event) => setAccount(event.target.value)} />
+          <input required maxLength={128} autoComplete="off" spellCheck={false} value={account} onChange={(event) => setAccount(event.target.value)} />
           <span className="hint">Accounts share nothing. One that does not exist yet begins empty.</span>
         </label>
         <footer>

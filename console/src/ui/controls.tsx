@@ -42,7 +42,13 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
 export function Dialog({ title, onClose, children, wide = false }: { title: string; onClose: () => void; children: ReactNode; wide?: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    // By itself, the browser would take the button that closes it.
+    const field = dialog.current?.querySelector<HTMLInputElement>("input, textarea");
+    field?.focus();
+    field?.select();
+  }, []);
   return (
     <dialog ref={dialog} className={wide ? "dialog wide" : "dialog"} aria-labelledby={heading} onClose={onClose} onClick={(event) => event.target === dialog.current && dialog.current.close()}>
       <div className="dialog-body">
