@@ -51,11 +51,11 @@ export const ToolCard = memo(function ToolCard({ part }: { part: ToolPart }) {
         <Icon name="chevron" size={14} />
       </summary>
       <div className="tool-body">
-        <h4>{plain(name)}: what went in</h4>
+        <p className="label">{plain(name)}: what went in</p>
         <Input name={name} fields={fields} whole={input ?? inputJson} />
         {result !== undefined && (
           <>
-            <h4>What came out{isCut === true && " (the beginning)"}</h4>
+            <p className="label">What came out{isCut === true && " (the beginning)"}</p>
             <Result result={result} />
           </>
         )}

@@ -15,6 +15,7 @@ export const TurnRow = memo(function TurnRow({ turn, onRetry, onOpenFile }: Prop
   const answer = parts.flatMap((part) => (part.kind === "text" ? [part.text] : [])).join("\n\n");
   return (
     <article className="turn" aria-label={question.slice(0, 80) || "Attachments"}>
+      <h2 className="hidden">You asked</h2>
       <div className="question">
         <Question text={question} />
         {attachments.length > 0 && (

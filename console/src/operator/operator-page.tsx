@@ -148,7 +148,7 @@ function PurgeRuns({ session: { client } }: { session: Session }) {
 
 function RunTable({ runs }: { runs: Schemas["PurgeRun"][] }) {
   return (
-    <div className="table" tabIndex={0} role="region" aria-label="Purge runs">
+    <div className="table" tabIndex={0} role="region" aria-label="Table of the purge runs">
       <table>
         <thead>
           <tr>
