@@ -343,10 +343,10 @@ fn a_listing_has_pages_by_the_bytes_of_paths() {
 fn an_emptied_workspace_is_a_new_version_without_files() {
     let (store, sql) = saved();
     upload(&store, "d", "k5");
-    assert!(store.empty_workspace(&session("a"), 1, at(5)).unwrap());
+    assert!(store.empty_workspace(&session("a"), at(5)).unwrap());
     assert_eq!(store.stored_workspace(&session("a")).unwrap(), Stored { version: 2, inbox: 0 });
     assert_eq!((doomed(&sql).len(), sql.count("workspace_parts"), sql.count("inbox")), (2, 0, 0));
-    assert!(!store.empty_workspace(&session("nobody"), 1, at(5)).unwrap());
+    assert!(!store.empty_workspace(&session("nobody"), at(5)).unwrap());
 }
 
 #[test]

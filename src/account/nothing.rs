@@ -6,7 +6,7 @@ use super::command::{AccountError, Command, Reply};
 use super::files::command::FilesRefusal;
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::PurgeOutcome;
+use crate::domain::{PurgeOutcome, TurnKind};
 use crate::store::sql::Sql;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -14,6 +14,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn reply_of_nothing(&self, command: &Command) -> Result<Option<Reply<S::Json>>, AccountError> {
         let visit = PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None };
         let reply = match command {
+            Command::StartTurn(start) if start.options.kind == TurnKind::Compact => return Err(AccountError::NotFound),
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
             Command::Files { ask, .. } if ask.stores() => return Ok(None),
@@ -24,6 +25,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             | Command::UpdateConversation { .. }
             | Command::FollowConversation { .. }
             | Command::CancelConversation { .. }
+            | Command::ReadContext { .. }
+            | Command::Fork(_)
+            | Command::Rewind { .. }
             | Command::Files { .. }
             | Command::ListTurns { .. }
             | Command::ReadTurn { .. } => return Err(AccountError::NotFound),

@@ -14,7 +14,7 @@ use super::error::AgentError;
 use super::frames::Frames;
 use super::options::RunOptions;
 use super::port::{Body, BodyChunks, Call, Container, ContainerError, Method};
-use super::protocol::{BaseHeld, WORKSPACE_FEATURE, WantedWorkspace};
+use super::protocol::{BaseHeld, TURNS_FEATURE, WORKSPACE_FEATURE, WantedWorkspace};
 use crate::domain::{SdkSession, TurnId};
 
 /// Time limit of a health check, and of a call that returns nothing.
@@ -101,6 +101,8 @@ pub struct Agent<C> {
     pub(super) answered: Cell<bool>,
     /// Whether it can save and restore workspaces, as its health said last.
     saves_workspaces: Cell<bool>,
+    /// Whether it knows what turns may ask beyond the protocol's first version.
+    knows_turns: Cell<bool>,
 }
 
 impl<C: Container> Agent<C> {
@@ -116,6 +118,7 @@ impl<C: Container> Agent<C> {
             unanswered: Cell::new(Duration::ZERO),
             answered: Cell::new(false),
             saves_workspaces: Cell::new(false),
+            knows_turns: Cell::new(false),
         }
     }
 
@@ -156,8 +159,10 @@ impl<C: Container> Agent<C> {
         let text = read_limited(answer.body).await?;
         match (status, serde_json::from_str::<Health>(&text)) {
             (200, Ok(health)) => {
+                let has = |name| health.features.iter().any(|feature| feature == name);
+                self.saves_workspaces.set(has(WORKSPACE_FEATURE));
+                self.knows_turns.set(has(TURNS_FEATURE));
                 self.instance.replace(Some(health.instance));
-                self.saves_workspaces.set(health.features.iter().any(|feature| feature == WORKSPACE_FEATURE));
                 self.answered.set(true);
                 self.unanswered.set(Duration::ZERO);
                 Ok(())
@@ -171,6 +176,11 @@ impl<C: Container> Agent<C> {
     /// Whether the agent server can save and restore workspaces.
     pub fn saves_workspaces(&self) -> bool {
         self.saves_workspaces.get()
+    }
+
+    /// Whether the agent server knows what turns may ask beyond the protocol's first version.
+    pub fn knows_turns(&self) -> bool {
+        self.knows_turns.get()
     }
 
     /// The running agent server's own id, as far as it is known.

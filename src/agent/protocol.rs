@@ -21,6 +21,8 @@ pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
 const MAX_NAME_CHARS: usize = 200;
 /// Longest sentence about an error, in characters; the rest is cut off.
 pub const MAX_MESSAGE_CHARS: usize = 500;
+/// What a server that knows all that turns may ask names among its features.
+pub const TURNS_FEATURE: &str = "turns";
 /// Most tokens of one kind, and milliseconds, of one turn: far above any turn, and a sum of many fits storage.
 const MAX_TOKENS: u64 = 10_000_000_000;
 const MAX_MS: f64 = 1e10;

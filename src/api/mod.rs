@@ -1,6 +1,8 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
+mod action;
 pub mod answer;
+mod answer_form;
 pub mod auth;
 pub mod bodiless;
 pub mod body;

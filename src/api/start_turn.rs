@@ -2,16 +2,17 @@
 
 use std::rc::Rc;
 
+use super::answer_form::Wanted;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::problem::{ApiError, Code};
 use super::turn_options::options;
-use crate::account::command::{AnswerForm, Command, StartTurn};
+use crate::account::command::{Command, StartTurn};
 use crate::config::Config;
 use crate::config::policy::AgentPolicy;
 use crate::digest;
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -41,9 +42,7 @@ const REQUEST_HASH_BYTES: usize = 16;
 pub struct QueryHead {
     principal: Principal,
     named: Option<AccountId>,
-    wants_events: bool,
-    respond_async: bool,
-    idempotency_key: Option<IdempotencyKey>,
+    wanted: Wanted,
     policy: Rc<AgentPolicy>,
 }
 
@@ -66,15 +65,9 @@ impl QueryHead {
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
             return Err(prompt_too_large());
         }
-        let wants_events = (head.header)("accept").is_some_and(|accept| prefers_events(&accept));
-        let respond_async = (head.header)("prefer").is_some_and(|prefer| {
-            prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async"))
-        });
-        let idempotency_key = (head.header)("idempotency-key")
-            .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
-            .transpose()?;
+        let wanted = Wanted::parse(head)?;
         let policy = Rc::clone(&config.agent);
-        Ok(Self { principal, named, wants_events, respond_async, idempotency_key, policy })
+        Ok(Self { principal, named, wanted, policy })
     }
 
     /// Parses the body and makes the command of it.
@@ -98,39 +91,13 @@ impl QueryHead {
             return Err(prompt_too_large());
         }
         let options = options(&self.policy, &fields)?;
-        let streams = match fields.raw("stream") {
-            None => self.wants_events,
-            Some("true") => true,
-            Some("false") => false,
-            Some(_) => return Err(ApiError::parameter("stream", "true or false")),
-        };
-        let answer = match (self.respond_async, streams) {
-            (true, _) => AnswerForm::Accepted,
-            (false, true) => AnswerForm::Events,
-            (false, false) => AnswerForm::Json,
-        };
-        let idempotency = self.idempotency_key.map(|key| (key, request_hash(session_id.as_ref(), &prompt, &options)));
+        let answer = self.wanted.form(fields.raw("stream"))?;
+        let hash = request_hash(session_id.as_ref(), &prompt, &options);
+        let idempotency = self.wanted.idempotency_key.map(|key| (key, hash));
         let title = Title::from_prompt(&prompt);
         let start = StartTurn { session_id, prompt, title, options, idempotency, answer };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
-}
-
-/// Whether `Accept` asks for events, and not rather for a document.
-fn prefers_events(accept: &str) -> bool {
-    let events = weight(accept, "text/event-stream").filter(|weight| !weight.is_empty());
-    events.is_some_and(|events| weight(accept, "application/json").is_none_or(|json| json <= events))
-}
-
-/// The weight (RFC 9110, 12.4.2) of a media type that `Accept` names. Without the zeros at its end, which makes that of 0 empty, it is
-/// as much greater as its text is.
-fn weight<'a>(accept: &'a str, kind: &str) -> Option<&'a str> {
-    accept.split(',').find_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let is_kind = parts.next()?.eq_ignore_ascii_case(kind);
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        is_kind.then(|| weight.unwrap_or("1").trim_end_matches(['0', '.']))
-    })
 }
 
 /// The refusal of a prompt, or of a body that cannot hold an allowed one.
@@ -139,7 +106,7 @@ fn prompt_too_large() -> ApiError {
 }
 
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
-fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
+pub(super) fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
     let what = serde_json::to_string(&(session_id, prompt, options)).unwrap_or_default();
     digest::hex(&what, REQUEST_HASH_BYTES)
 }
@@ -148,6 +115,7 @@ fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOpti
 mod tests {
     use super::super::request::{Asked, parse};
     use super::*;
+    use crate::account::command::AnswerForm;
     use crate::domain::{Effort, Millis, Thinking, WhenBusy};
 
     /// What a query with these fields asks of the agent, where the operator has set these vars.

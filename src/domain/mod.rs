@@ -13,7 +13,7 @@ pub mod stored_file;
 pub mod time;
 pub mod turn;
 
-pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
+pub use conversation::{Context, Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use json::RawJson;

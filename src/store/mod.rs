@@ -1,6 +1,7 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
+pub mod branches;
 mod cache;
 pub mod conversations;
 pub mod directory;
@@ -19,6 +20,7 @@ pub mod transactions;
 pub mod transcripts;
 pub mod turn_list;
 pub mod turns;
+mod versions;
 pub mod workspaces;
 
 use std::cell::Cell;

@@ -40,6 +40,8 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   workspace_unavailable: [503, "The files cannot be read"],
   invalid_output_schema: [400, "Not a usable JSON Schema"],
   attachment_not_found: [404, "An attachment is not there"],
+  conversation_exists: [409, "There is a conversation with this id"],
+  branch_unavailable: [409, "The conversation has no branch there"],
   conversation_busy: [409, "The conversation has a turn open"],
   attachment_too_large: [413, "An attachment is too large"],
   unsupported_attachment: [415, "An attachment of another type"],

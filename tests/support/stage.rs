@@ -149,7 +149,12 @@ impl Stage {
     }
 
     pub fn cancel(&self, session_id: &str) {
-        drop(self.handle(Command::CancelConversation { session_id: session(session_id) }));
+        self.cancel_because(session_id, None);
+    }
+
+    pub fn cancel_because(&self, session_id: &str, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        drop(self.handle(Command::CancelConversation { session_id: session(session_id), reason }));
     }
 
     pub fn delete(&self, session_id: &str) {

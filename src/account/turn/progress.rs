@@ -2,7 +2,7 @@
 //! Of a transcript only whole entries are ever stored, each a line.
 
 use crate::agent::protocol::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
-use crate::domain::{SdkSession, SessionId, TurnId};
+use crate::domain::{SdkSession, SessionId, TurnId, TurnKind};
 use crate::store::sql::Sql;
 use crate::store::{Store, StoreError};
 
@@ -48,6 +48,8 @@ pub struct Progress {
     pub workspace_of: Option<SdkSession>,
     /// The SDK's session that it begins, where files of its conversation are in the container before.
     pub new_session: Option<SdkSession>,
+    /// What the turn does.
+    pub kind: TurnKind,
     /// The queued turns whose queries it took in.
     pub steered: Vec<TurnId>,
     /// What the container said that it must not say, for the caller.
