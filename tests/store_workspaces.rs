@@ -228,7 +228,7 @@ fn a_deleted_or_purged_conversation_dooms_all_that_it_names() {
 fn a_key_that_another_conversation_names_is_told_from_one_that_nothing_names() {
     let (store, sql) = saved();
     exchange(&store, 50, "b", "hi", "4");
-    sql.run("insert into workspace_packs values ('b', 1, 1, null, 'k1', 100)");
+    sql.run("insert into workspace_packs (session_id, pack_no, from_version, to_version, object_key, bytes) values ('b', 1, 1, null, 'k1', 100)");
     store.delete_conversation(&session("a")).unwrap();
     let keys = ["k1".to_owned(), "k2".to_owned()];
     assert_eq!(store.named(&keys).unwrap(), ["k1"]);
