@@ -300,7 +300,9 @@ fn a_doomed_key_that_another_conversation_names_keeps_its_object() {
     writes(&stage, &[("a.txt", "one")]);
     stage.query_that("b", Script::writes(&[]));
     stage.settle();
-    stage.sql.run("insert into workspace_packs select 'b', pack_no, 1, null, object_key, bytes, 1 from workspace_packs");
+    stage
+        .sql
+        .run("insert into workspace_packs select 'b', pack_no, 1, null, object_key, bytes, 1 from workspace_packs");
     stage.delete("a");
     stage.pass(DAY);
     assert_eq!((stage.bucket.keys().len(), stage.sql.count("doomed")), (1, 0));
