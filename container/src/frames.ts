@@ -17,7 +17,15 @@ export type ModelUsage = Usage & { cost_usd: number };
 /** How full the conversation is: the tokens of its last call, the model's window, and where the CLI compacts by itself. */
 export type Context = { tokens: number; limit: number; auto_compact_at: number };
 
-export type ErrorCode = "model_auth_failed" | "model_rate_limited" | "model_failed" | "agent_failed" | "turn_interrupted";
+export type ErrorCode =
+  | "model_auth_failed"
+  | "model_rate_limited"
+  | "model_failed"
+  | "agent_failed"
+  | "turn_interrupted"
+  | "attachment_not_found"
+  | "attachment_too_large"
+  | "unsupported_attachment";
 
 export type TurnError = {
   code: ErrorCode;
@@ -95,6 +103,8 @@ export type Frame =
    * were streamed with it, are void: the stream was cut, and a new one takes its place. `attempt` is 0 where nothing but that is known.
    */
   | { type: "retry"; attempt: number; delay_ms: number; status: number | null; retracted: boolean }
+  /** An attachment of an earlier turn, or one that the API refused, is not before the model any more. */
+  | { type: "attachment_removed"; path: string | null; reason: string }
   | { type: "transcript"; subpath?: string; entries: Entry[] }
   /** A piece of the JSON of one entry that is too large for a frame. Up to the one that is `last`, no other frame comes between. */
   | { type: "transcript_part"; subpath?: string; text: string; last: boolean }

@@ -2,6 +2,7 @@
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
 mod alarm;
+mod attachments;
 pub mod command;
 mod conversations;
 pub mod files;
@@ -122,6 +123,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::StartTurn(start) => {
                 return self.start_turn(&start, &envelope.request_id, envelope.again, now);
             }
+            Command::LookUpAttachments(asked) => return self.look_up_attachments(&asked),
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
             Command::ReadConversation { session_id, before } => {
                 let read = self.read_conversation(&session_id, before, now)?;

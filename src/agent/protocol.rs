@@ -11,9 +11,11 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, Transcript, TranscriptPart};
-pub use workspace::{BaseHeld, OfferedPack, SaveOffer, WORKSPACE_FEATURE, WantedWorkspace, WorkspaceFrame};
+pub use workspace::{
+    BaseHeld, OfferedPack, SaveOffer, TURNS_FEATURE, WORKSPACE_FEATURE, WantedWorkspace, WorkspaceFrame,
+};
 
-use crate::domain::{FailureCode, SdkSession, Usage};
+use crate::domain::{FailureCode, SdkSession, TurnId, Usage};
 
 /// The largest number of a frame; those of events that are no frame lie above it.
 pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
@@ -56,6 +58,8 @@ pub enum FrameBody {
     Transcript(Transcript),
     /// A part of an entry that is too long for one frame.
     TranscriptPart(TranscriptPart),
+    /// The queries that the turn took in.
+    Steered(Steered),
     /// How the turn ended.
     Result(Box<TurnResult>),
     /// What became of the turn's files.
@@ -118,6 +122,13 @@ pub struct Retry {
     /// Whether text that was streamed of the current block does not stand any more.
     #[serde(default)]
     pub retracted: bool,
+}
+
+/// See [`FrameBody::Steered`].
+#[derive(Debug, Deserialize)]
+pub struct Steered {
+    /// The queued turns that the queries are.
+    pub turn_ids: Vec<TurnId>,
 }
 
 /// The agent's word for how a turn ended.
@@ -257,6 +268,7 @@ impl Frame {
             }
             "transcript" => FrameBody::Transcript(serde_json::from_str(line)?),
             "transcript_part" => FrameBody::TranscriptPart(serde_json::from_str(line)?),
+            "steered" => FrameBody::Steered(serde_json::from_str(line)?),
             "result" => FrameBody::Result(Box::new(serde_json::from_str::<TurnResult>(line)?.bound())),
             "workspace" => FrameBody::Workspace(WorkspaceFrame::parse(line)?),
             "end" => FrameBody::End,

@@ -60,6 +60,10 @@ pub enum FailureCode {
     AgentFailed,
     /// The platform has no container instance free.
     AtCapacity,
+    /// A file that the turn attaches is gone, or is another by now.
+    AttachmentNotFound,
+    /// An attachment has more pages than the model takes.
+    AttachmentTooLarge,
     /// The container did not start or does not answer.
     ContainerUnavailable,
     /// The model's API refused the credential.
@@ -74,10 +78,16 @@ pub enum FailureCode {
     TurnInterrupted,
     /// It ran longer than `TURN_TIMEOUT`.
     TurnTimeout,
+    /// An attachment is not what it was taken for.
+    UnsupportedAttachment,
     /// A part of the conversation's files is not in the bucket any more.
     WorkspaceDamaged,
     /// The bucket did not give the conversation's files.
     WorkspaceUnavailable,
+    /// The answer does not match the turn's `output_schema`.
+    OutputInvalid,
+    /// The turn's `output_schema` is not a JSON Schema that the agent takes.
+    InvalidOutputSchema,
 }
 
 /// How a turn failed, as its caller may know it. Never holds content, a stack or a credential.
@@ -163,6 +173,8 @@ pub struct Turn {
     pub duration_ms: Option<u64>,
     /// What became of its files; absent where files are not saved.
     pub files: Option<TurnFiles>,
+    /// The running turn that took its query in, whose answer and usage are there.
+    pub steered_into: Option<TurnId>,
 }
 
 /// Where the time of a turn went, in milliseconds.

@@ -1,7 +1,9 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
+pub mod actions;
 mod cache;
+mod content;
 pub mod conversations;
 pub mod directory;
 mod doomed;
@@ -14,6 +16,7 @@ pub mod schema;
 pub mod search;
 pub mod sql;
 pub mod stats;
+mod steering;
 pub mod transactions;
 pub mod transcripts;
 pub mod turn_list;

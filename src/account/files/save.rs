@@ -117,6 +117,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     | FrameBody::Retry(_)
                     | FrameBody::Transcript(_)
                     | FrameBody::TranscriptPart(_)
+                    | FrameBody::Steered(_)
                     | FrameBody::Result(_)
                     | FrameBody::Unknown => {}
                 },

@@ -189,6 +189,7 @@ mod tests {
             num_turns: None,
             duration_ms: None,
             files: None,
+            steered_into: None,
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Progress {
     pub workspace_of: Option<SdkSession>,
     /// The SDK's session that it begins, where files of its conversation are in the container before.
     pub new_session: Option<SdkSession>,
+    /// The queued turns whose queries it took in.
+    pub steered: Vec<TurnId>,
     /// What the container said that it must not say, for the caller.
     pub refused: Option<&'static str>,
     frames_stored: u64,

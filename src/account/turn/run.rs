@@ -32,6 +32,8 @@ const TAKE_UP_TRIES: u32 = 7;
 /// stream may be cut and silent for minutes while a tool works.
 const MAX_IDLE_CUTS: u32 = 16;
 const MAX_CUT_PAUSE: Duration = Duration::from_secs(5);
+/// Most queries that one turn takes in: more are never offered, since no more wait.
+const MAX_STEERED: usize = 128;
 /// The `detail` of a turn whose container sent a line that is no frame.
 const NOT_A_FRAME: &str = "The container said something that its protocol does not allow.";
 
@@ -203,7 +205,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Takes one frame; returns the result if it is one.
     fn take(
-        &self,
+        self: &Rc<Self>,
         turn: &ActiveTurn,
         frame: Frame,
         progress: &mut Progress,
@@ -214,6 +216,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             FrameBody::Started(started) => {
                 self.turns.set_sdk_session(&turn.turn_id, &started.sdk_session);
                 progress.started(started);
+                self.offer_waiting(&turn.turn_id, &turn.session_id);
                 return Ok(None);
             }
             FrameBody::Transcript(transcript) => {
@@ -222,6 +225,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             FrameBody::TranscriptPart(part) => {
                 progress.part(n, part, &self.store, (&turn.turn_id, &turn.session_id))?;
+                return Ok(None);
+            }
+            FrameBody::Steered(mut steered) => {
+                steered.turn_ids.truncate(MAX_STEERED.saturating_sub(progress.steered.len()));
+                progress.steered.append(&mut steered.turn_ids);
                 return Ok(None);
             }
             FrameBody::Result(result) => return Ok(Some(result)),

@@ -94,13 +94,18 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 FailureCode::TurnCancelled => TurnStatus::Cancelled,
                 FailureCode::AgentFailed
                 | FailureCode::AtCapacity
+                | FailureCode::AttachmentNotFound
+                | FailureCode::AttachmentTooLarge
                 | FailureCode::ContainerUnavailable
                 | FailureCode::ModelAuthFailed
                 | FailureCode::ModelFailed
                 | FailureCode::ModelRateLimited
                 | FailureCode::TurnTimeout
                 | FailureCode::WorkspaceDamaged
-                | FailureCode::WorkspaceUnavailable => TurnStatus::Failed,
+                | FailureCode::WorkspaceUnavailable
+                | FailureCode::OutputInvalid
+                | FailureCode::InvalidOutputSchema
+                | FailureCode::UnsupportedAttachment => TurnStatus::Failed,
             };
             end((status, Some(code)))
         }
