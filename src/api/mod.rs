@@ -23,5 +23,4 @@ pub mod route;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;
-mod turn_tools;
 pub mod update;
