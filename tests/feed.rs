@@ -64,14 +64,15 @@ fn it_begins_with_what_goes_on() {
     let running = stage.query_that("a", Script::endless());
     stage.pass(SECOND);
     let [queued, last] = ["b", "a"].map(|conversation| stage.query(conversation));
-    let state = |turn: &str, conversation: &str, status, position| turn_event(turn, conversation, status, position).1;
+    let open_turn =
+        |turn: &str, conversation: &str, status, position| turn_event(turn, conversation, status, position).1;
     let open = |conversation: &str, turn: &str| json!({ "session_id": conversation, "title": "hello", "turn": turn });
     let expected = json!({
         "conversations": [open("a", running.as_str()), open("b", queued.as_str())],
         "turns": [
-            state(running.as_str(), "a", "running", 0),
-            state(queued.as_str(), "b", "queued", 1),
-            state(last.as_str(), "a", "queued", 2),
+            open_turn(running.as_str(), "a", "running", 0),
+            open_turn(queued.as_str(), "b", "queued", 1),
+            open_turn(last.as_str(), "a", "queued", 2),
         ],
         "actions": [],
     });
