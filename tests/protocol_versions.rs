@@ -7,7 +7,9 @@ mod support;
 
 use std::time::Duration;
 
-use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
+use claude_agent_service::account::command::{
+    AnswerForm, CallBegun, CallEnded, Command, Envelope, LookUpAttachments, StartTurn,
+};
 use claude_agent_service::account::files::command::FilesCommand;
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
@@ -45,6 +47,7 @@ fn commands() -> Vec<(Command, bool)> {
         Command::StartTurn(Box::new(StartTurn {
             session_id: full.then(|| session("diary")),
             prompt: "What is 2+2?".to_owned(),
+            content: None,
             title: Title::from_prompt("What is 2+2?"),
             options: if full {
                 TurnOptions {
@@ -93,6 +96,13 @@ fn commands() -> Vec<(Command, bool)> {
         Command::DeleteConversation { session_id: session_id.clone() },
         Command::ListTurns { session_id: session_id.clone(), before: Some(turn(1)), limit: 20 },
         Command::Files { session_id, ask: FilesCommand::Find { path: "a/b".parse().unwrap() } },
+        Command::LookUpAttachments(Box::new(LookUpAttachments {
+            session_id: None,
+            paths: vec!["a/b".parse().unwrap()],
+            idempotency: Some(("key".parse().unwrap(), "hash".to_owned())),
+            answer: AnswerForm::Json,
+            include: Include::NOTHING,
+        })),
         Command::ReadTurn { turn_id: turn(1), items: false },
         Command::StorageStats,
         Command::Purge,
@@ -125,6 +135,7 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Visit
         | Command::NoteRefusal(_) => true,
         Command::Prewarm
+        | Command::LookUpAttachments(_)
         | Command::FollowAccount
         | Command::ListTurns { .. }
         | Command::Files { .. }
@@ -258,6 +269,7 @@ fn a_container_of_version_1_understands_every_turn() {
             turn_id: &turn_id,
             sdk_session,
             prompt: "hi",
+            content: None,
             resume: true,
             options,
             transcript: true,

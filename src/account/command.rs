@@ -9,10 +9,11 @@ use serde_json::value::RawValue;
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::turn::events::Subscription;
+use crate::domain::content::TooLarge;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Conversation, EventId, IdempotencyKey, Include, Messages, MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession,
-    SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
+    Block, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page, PurgeOutcome,
+    RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
 use crate::workspace::port::BucketError;
@@ -68,6 +69,8 @@ pub struct UnknownCommand {
 pub enum Command {
     /// Admit a turn and run it.
     StartTurn(Box<StartTurn>),
+    /// Look whether a turn with attachments can be admitted, and what files it names, before their bytes are moved.
+    LookUpAttachments(Box<LookUpAttachments>),
     /// One page of the conversations.
     ListConversations {
         /// Most conversations on the page.
@@ -164,7 +167,9 @@ impl Command {
     #[must_use]
     pub const fn has_content(&self) -> bool {
         match self {
-            Self::StartTurn(_) | Self::UpdateConversation { .. } | Self::Files { .. } => true,
+            Self::StartTurn(_) | Self::LookUpAttachments(_) | Self::UpdateConversation { .. } | Self::Files { .. } => {
+                true
+            }
             Self::ListConversations { words, .. } => words.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
@@ -236,6 +241,9 @@ pub struct StartTurn {
     pub session_id: Option<SessionId>,
     /// What the user said.
     pub prompt: String,
+    /// The blocks that say it, if some of them are no words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content: Option<Vec<Block>>,
     /// The title that a new conversation gets.
     pub title: Title,
     /// What the caller asks of the agent.
@@ -246,6 +254,22 @@ pub struct StartTurn {
     pub answer: AnswerForm,
     /// What the client wants to hear beside the default events.
     #[serde(skip_serializing_if = "Include::is_nothing", default)]
+    pub include: Include,
+}
+
+/// What is to be known before the bytes of a turn's attachments are moved.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LookUpAttachments {
+    /// The conversation; none for a new one.
+    pub session_id: Option<SessionId>,
+    /// The files that are asked for, at most as many as a query has blocks.
+    pub paths: Vec<FilePath>,
+    /// The caller's key, and the hash of the request that it came with.
+    pub idempotency: Option<(IdempotencyKey, String)>,
+    /// How the answer is wanted, if the key has made a turn already.
+    pub answer: AnswerForm,
+    /// What the events tell beside the default.
+    #[serde(default)]
     pub include: Include,
 }
 
@@ -365,6 +389,9 @@ pub enum AccountError {
     /// The conversation has a turn open, and the caller does not wait for it.
     #[error("a turn of the conversation is open")]
     ConversationBusy,
+    /// The turn's attachments break a bound.
+    #[error("attachments: {0}")]
+    Attachments(#[from] TooLarge),
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,

@@ -2,6 +2,7 @@
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
 mod alarm;
+mod attachments;
 pub mod command;
 mod conversations;
 pub mod feed;
@@ -125,6 +126,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::StartTurn(start) => {
                 return self.start_turn(&start, &envelope.request_id, envelope.again, now);
             }
+            Command::LookUpAttachments(asked) => return self.look_up_attachments(&asked),
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
             Command::ReadConversation { session_id, before, items } => {
                 let read = self.read_conversation(&session_id, before, items, now)?;

@@ -4,7 +4,7 @@
 use super::Account;
 use super::command::{AccountError, Command, Reply};
 use super::feed::Snapshot;
-use super::files::command::FilesRefusal;
+use super::files::command::{FilesRefusal, FilesReply};
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::PurgeOutcome;
@@ -19,6 +19,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::FollowAccount => Reply::Feed(self.feed.follow(Snapshot::default())),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
             Command::Files { ask, .. } if ask.stores() => return Ok(None),
+            Command::LookUpAttachments(asked) => {
+                let files = asked.paths.iter().map(|_| None).collect();
+                Reply::Files(Box::new(FilesReply::Found { files, attachment_bytes: 0 }))
+            }
             Command::ListConversations { limit, words, .. } => {
                 Reply::Listing { json: self.store.empty_list(), limit: *limit, words: words.clone(), next: None }
             }

@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, Transcript, TranscriptPart};
-pub use workspace::{BaseHeld, OfferedPack, SaveOffer, WORKSPACE_FEATURE, WantedWorkspace, WorkspaceFrame};
+pub use workspace::{
+    BaseHeld, OfferedPack, SaveOffer, TURNS_FEATURE, WORKSPACE_FEATURE, WantedWorkspace, WorkspaceFrame,
+};
 
 use crate::domain::event::EventKind;
 use crate::domain::{ByModel, ContextUse, FailureCode, SdkSession, TurnId, Usage};

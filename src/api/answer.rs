@@ -6,12 +6,12 @@ use super::document::{
     AcceptedJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome,
 };
 use super::problem::{ApiError, Code};
-use super::{cursor, links};
+use super::{content, cursor, links};
 use crate::account::command::{AccountError, Reply};
 use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
-use crate::domain::{AccountId, Messages, RequestId, RunId, Turn};
+use crate::domain::{AccountId, RequestId, RunId, Turn};
 
 /// A body on its way out.
 pub enum Body<J> {
@@ -106,10 +106,9 @@ impl<J> Answer<J> {
                 }
             }
             Reply::Conversation { conversation, messages, items } => {
-                let Messages { messages, older } = messages;
                 let body = ConversationJson::of(account_id, &conversation, Some(&messages), items.as_ref());
                 let answer = Self::json(200, &body);
-                match messages.first().filter(|_| older) {
+                match messages.messages.first().filter(|_| messages.older) {
                     Some(first) => answer.with("link", links::prev(account_id, &conversation.session_id, first.seq)),
                     None => answer,
                 }
@@ -194,6 +193,7 @@ impl From<&AccountError> for ApiError {
                 Code::ConversationBusy,
                 "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
             ),
+            AccountError::Attachments(error) => content::too_large(error),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key came with another request before. Use a new one for each request.",
@@ -213,8 +213,9 @@ impl From<&AccountError> for ApiError {
 mod tests {
     use super::*;
     use crate::domain::metadata::MetadataPatch;
-    use crate::domain::{Conversation, Message, Millis, Role, Usage};
+    use crate::domain::{Conversation, Message, Messages, Millis, Role, Usage};
     use serde_json::Value;
+    use std::collections::BTreeMap;
 
     fn request_id() -> RequestId {
         "req_0123456789abcdef0123456789abcdef".parse().unwrap()
@@ -253,7 +254,7 @@ mod tests {
         let turn_id = "turn_0123456789abcdef0123456789abcdef".parse().unwrap();
         let message =
             Message { seq: 7, turn_id, role: Role::User, content: "hi".to_owned(), timestamp: Millis::new(3) };
-        Messages { messages: vec![message], older }
+        Messages { messages: vec![message], attachments: BTreeMap::new(), older }
     }
 
     #[test]

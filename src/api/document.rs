@@ -11,8 +11,8 @@ use super::problem::Problem;
 use crate::account::command::ItemsOfTurns;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
-    AccountId, ByModel, Conversation, Message, Millis, RawJson, RequestId, Role, RunId, SessionId, Turn, TurnFiles,
-    TurnId, TurnStatus, Usage,
+    AccountId, ByModel, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId, SessionId, Turn,
+    TurnFiles, TurnId, TurnStatus, Usage,
 };
 
 /// The answer to a query whose turn completed, or the refusal that its failure is.
@@ -273,6 +273,10 @@ struct MessageJson<'a> {
     content: &'a str,
     /// When it was stored.
     timestamp: Millis,
+    /// The images and documents that came with it; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Vec<crate::domain::content::Summary<'static>>"))]
+    attachments: Option<&'a RawJson>,
 }
 
 /// A conversation; `GET /conversations/{session_id}` returns it with its messages.
@@ -312,7 +316,7 @@ impl<'a> ConversationJson<'a> {
     pub(super) fn of(
         account_id: &'a AccountId,
         conversation: &'a Conversation,
-        messages: Option<&'a [Message]>,
+        messages: Option<&'a Messages>,
         items: Option<&'a ItemsOfTurns>,
     ) -> Self {
         let mut metadata = conversation.metadata.clone();
@@ -323,6 +327,7 @@ impl<'a> ConversationJson<'a> {
             role: message.role,
             content: &message.content,
             timestamp: message.timestamp,
+            attachments: messages.and_then(|messages| messages.attachments.get(&message.seq)),
         };
         Self {
             session_id: &conversation.session_id,
@@ -332,7 +337,7 @@ impl<'a> ConversationJson<'a> {
             last_accessed_at: conversation.last_accessed_at,
             metadata,
             usage: conversation.usage,
-            messages: messages.map(|messages| messages.iter().map(message).collect()),
+            messages: messages.map(|messages| messages.messages.iter().map(message).collect()),
             items: items.map(|items| {
                 items.iter().map(|(turn_id, items)| (turn_id, items.as_deref().and_then(RawJson::parse))).collect()
             }),

@@ -1,9 +1,11 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
 pub mod answer;
+mod answer_form;
 pub mod auth;
 pub mod bodiless;
 pub mod body;
+pub mod content;
 pub mod cors;
 pub mod cursor;
 pub mod document;
@@ -19,4 +21,6 @@ pub mod request;
 pub mod route;
 pub mod sse;
 pub mod start_turn;
+mod turn_options;
+mod turn_tools;
 pub mod update;

@@ -148,11 +148,11 @@ routes! {
         /// Run a turn of the agent.
         ///
         /// Responds when the turn has ended; with `stream: true` (or `Accept: text/event-stream`) with its events as they happen; with
-        /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space.
+        /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space, or `content` must say or show something.
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
             TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema UnsupportedAttachment
-            AttachmentTooLarge AttachmentNotFound ConversationBusy], described by query;
+            AttachmentTooLarge AttachmentNotFound ConversationBusy FilesNotConfigured StorageFull], described by query;
     }
     ["events"] {
         /// Follow what changes in the account.

@@ -61,6 +61,10 @@ pub enum FailureCode {
     AgentFailed,
     /// The platform has no container instance free.
     AtCapacity,
+    /// A file that the turn attaches is gone, or is another by now.
+    AttachmentNotFound,
+    /// An attachment has more pages than the model takes.
+    AttachmentTooLarge,
     /// The container did not start or does not answer.
     ContainerUnavailable,
     /// The model's API refused the credential.
@@ -75,6 +79,8 @@ pub enum FailureCode {
     TurnInterrupted,
     /// It ran longer than `TURN_TIMEOUT`.
     TurnTimeout,
+    /// An attachment is not what it was taken for.
+    UnsupportedAttachment,
     /// A part of the conversation's files is not in the bucket any more.
     WorkspaceDamaged,
     /// The bucket did not give the conversation's files.
@@ -83,12 +89,6 @@ pub enum FailureCode {
     OutputInvalid,
     /// The turn's `output_schema` is not a JSON Schema that the agent takes.
     InvalidOutputSchema,
-    /// An attachment is of a type that the model does not take.
-    UnsupportedAttachment,
-    /// An attachment is larger than the model takes.
-    AttachmentTooLarge,
-    /// An attachment names a file that the conversation does not have.
-    AttachmentNotFound,
 }
 
 /// How a turn failed, as its caller may know it. Never holds content, a stack or a credential.
@@ -165,7 +165,7 @@ pub struct Turn {
     pub metadata: Map<String, Value>,
     /// Whether its answer is JSON that a schema of the caller describes.
     pub has_output: bool,
-    /// The turn that took its message in.
+    /// The running turn that took its query in, whose answer and usage are there.
     pub steered_into: Option<TurnId>,
 }
 

@@ -1,7 +1,9 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
+pub mod actions;
 mod cache;
+mod content;
 pub mod conversations;
 pub mod directory;
 mod doomed;
@@ -16,6 +18,7 @@ pub mod schema;
 pub mod search;
 pub mod sql;
 pub mod stats;
+mod steering;
 pub mod transactions;
 pub mod transcripts;
 pub mod turn_list;
@@ -215,11 +218,6 @@ fn integer(n: u64) -> Value<'static> {
 /// A value as the JSON that is stored or bound.
 fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|e| conversations::unreadable("value", &e))
-}
-
-/// How many rows [`split_for_rows`] makes of a text that is not stored where it is empty.
-fn rows_of(text: &str) -> i64 {
-    if text.is_empty() { 0 } else { i64::try_from(split_for_rows(text).count()).unwrap_or(i64::MAX) }
 }
 
 /// Cuts `text` into pieces that fit a row each, at character boundaries. An empty text is one empty piece.

@@ -4,8 +4,8 @@ use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError, json};
 use crate::domain::{
-    ByModel, Failure, IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId, TurnOptions,
-    TurnStatus, Usage,
+    ByModel, Failure, IdempotencyKey, Millis, RawJson, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId,
+    TurnOptions, TurnStatus, Usage,
 };
 
 /// A turn as it is admitted.
@@ -51,6 +51,8 @@ pub struct ActiveTurn {
 pub struct TurnWork {
     /// Its query's text.
     pub prompt: String,
+    /// Its query's blocks, if some of them are no words.
+    pub content: Option<RawJson>,
     /// What was asked of the agent.
     pub options: TurnOptions,
     /// The number of the last frame whose transcript is stored.
@@ -64,6 +66,8 @@ pub struct TurnWork {
 pub struct Origin {
     /// The SDK's session of its conversation; none before the conversation's first turn has begun.
     pub sdk_session: Option<SdkSession>,
+    /// Whether its conversation's history has attachments.
+    pub has_attachments: bool,
 }
 
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
@@ -106,8 +110,6 @@ pub(super) struct WithEnd<'a> {
     pub files: Option<&'a TurnFiles>,
     /// Its items, if they are few.
     pub items: Option<&'a str>,
-    /// How many rows its conversation's transcript is about to grow by.
-    pub transcript_rows: i64,
 }
 
 /// What an answer tells of the options that a turn was asked with: the caller's notes, and whether there is a schema. Most have none.
@@ -206,7 +208,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn_work(&self, turn_id: &TurnId) -> Result<Option<TurnWork>, StoreError> {
-        const WORK: &str = "select content, options, frames_stored, instance from turns join messages using (session_id, seq) \
+        const WORK: &str = "select content, options, frames_stored, instance, session_id from turns join messages using (session_id, seq) \
              where turns.turn_id = +?1 and finished_at is null order by part";
         let mut work: Option<TurnWork> = None;
         for mut row in self.sql.query(WORK, &[Value::Text(turn_id.as_str())])? {
@@ -216,7 +218,9 @@ impl<S: Sql> Store<S> {
                 continue;
             }
             let options = serde_json::from_str(&row.text(1)?).map_err(|e| unreadable("options", &e))?;
-            work = Some(TurnWork { prompt: part, options, frames_stored: row.count(2)?, instance: row.opt_text(3)? });
+            let content = self.content_of(&session_id(row.text(4)?)?, turn_id)?;
+            let (frames_stored, instance) = (row.count(2)?, row.opt_text(3)?);
+            work = Some(TurnWork { prompt: part, content, options, frames_stored, instance });
         }
         Ok(work)
     }
@@ -226,10 +230,14 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn origin_of(&self, turn_id: &TurnId) -> Result<Option<Origin>, StoreError> {
-        const OF: &str = "select agent_session from turns join conversations using (session_id) \
+        const OF: &str = "select agent_session, attachment_bytes > 0 from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
-        row.map(|mut row| Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()? })).transpose()
+        row.map(|mut row| {
+            let has_attachments = row.integer(1)? != 0;
+            Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()?, has_attachments })
+        })
+        .transpose()
     }
 
     /// Records that the transcript of every frame up to the `n`-th is stored.
@@ -260,8 +268,8 @@ impl<S: Sql> Store<S> {
     ) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = concat!(
             "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, num_turns = ?7, duration_ms = ?8, \
-             message_n = ?9, end_n = ?10, files = ?11, stop_reason = ?12, by_model = ?13, items = ?14, transcript_seq = nullif(?15 + \
-             coalesce((select max(seq) from transcripts where transcripts.session_id = turns.session_id), 0), 0) \
+             message_n = ?9, end_n = ?10, files = ?11, stop_reason = ?12, by_model = ?13, items = ?14, transcript_seq = iif(started_at is null, null, \
+             coalesce((select max(transcripts.seq) from transcripts where transcripts.session_id = turns.session_id), 0)) \
              where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id, steered_into, ",
             asked!()
         );
@@ -286,7 +294,6 @@ impl<S: Sql> Store<S> {
                 end.stop_reason.into(),
                 by_model.as_deref().into(),
                 with.items.into(),
-                Value::Integer(with.transcript_rows),
             ],
         )?;
         let Some(mut row) = row else { return Ok(None) };
@@ -315,9 +322,10 @@ impl<S: Sql> Store<S> {
         Ok(Some((turn, row.integer(1)?)))
     }
 
-    /// Whether the turn is stored and has not ended.
-    pub(super) fn is_active(&self, turn_id: &TurnId) -> Result<bool, StoreError> {
-        Ok(self.active_turns()?.iter().any(|turn| turn.turn_id == *turn_id))
+    /// The conversation of a turn that is stored and has not ended.
+    pub(super) fn session_of_active(&self, turn_id: &TurnId) -> Result<Option<SessionId>, StoreError> {
+        let mut active = self.active_turns()?.into_iter();
+        Ok(active.find(|turn| turn.turn_id == *turn_id).map(|turn| turn.session_id))
     }
 
     /// One turn with its answer.
@@ -333,7 +341,9 @@ impl<S: Sql> Store<S> {
         );
         let Some(mut row) = self.sql.first(ONE, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
         let mut turn = turn_from(&mut row)?;
-        if turn.status == TurnStatus::Completed {
+        if let Some(into) = &turn.steered_into {
+            turn.response = self.turn(into)?.and_then(|into| into.response);
+        } else if turn.status == TurnStatus::Completed {
             turn.response = self.message_text(&turn.session_id, row.integer(12)? + 1)?;
         }
         Ok(Some(turn))

@@ -238,6 +238,7 @@ pub fn start_command() -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some("new".parse().unwrap()),
         prompt: "hello".to_owned(),
+        content: None,
         title: Title::from_prompt("hello"),
         options: TurnOptions::default(),
         idempotency: None,

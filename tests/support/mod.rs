@@ -259,10 +259,12 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
         session_id: &session(turn.session_id),
         title: &Title::from_prompt(turn.prompt),
         prompt: turn.prompt,
+        content: None,
         options: &TurnOptions::default(),
         request_id: &RequestId::new(Uuid::from_u128(7)),
         idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
         now: turn.now,
+        queue_position: None,
         starts: turn.starts,
         instance: None,
     })
@@ -301,6 +303,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         items: "",
         context: None,
         frees_key: false,
+        steered: &[],
         files: None,
     })?;
     Ok(active)

@@ -45,7 +45,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 self.set_alarm()?;
                 FilesReply::Upload { key }
             }
-            FilesCommand::CommitUpload { path, key, size, etag, precondition } => {
+            FilesCommand::CommitUpload { path, key, size, etag, precondition, title } => {
                 if !key.starts_with(bucket.prefix()) || !is_etag(etag) {
                     return Err(FilesRefusal::BadUpload.into());
                 }
@@ -58,7 +58,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let there = self.is_there(session_id, path)?;
                 let upload = Upload { key: key.clone(), size: *size, etag: etag.clone() };
                 let expired_at = now.minus(DOOMED_GRACE);
-                let committed = self.store.commit_upload(session_id, path, &upload, expired_at, now)?;
+                let committed =
+                    self.store.commit_upload((session_id, title.as_ref()), path, &upload, expired_at, now)?;
                 self.store.touch(session_id, now)?;
                 self.register_soon()?;
                 self.set_alarm()?;

@@ -12,7 +12,7 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
 use crate::domain::file::Unsaved;
-use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnStatus, Usage};
+use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnStatus, Usage};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
@@ -78,6 +78,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             items: &items,
             context: outcome.result.as_ref().and_then(|result| result.context),
             frees_key: outcome.code.is_some_and(may_be_sent_again),
+            // Of a turn without a result nobody knows what it took in.
+            steered: if outcome.result.is_some() { &progress.steered } else { &[] },
             files: files.map(|files| (&turn.session_id, files)),
         };
         let stored = match self.store.finish(&finished) {
@@ -100,11 +102,25 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.turns.publish(&turn.turn_id, n, file);
         }
         self.turns.end(ended, last_events.end);
+        if outcome.result.is_some() {
+            self.tell_steered(&progress.steered)?;
+        }
         if self.turns.running_count() == 0 {
             self.idle_since.set(Some(now));
         }
         self.pump()?;
         self.set_alarm()
+    }
+
+    /// Tells everyone who waits for a query that this turn took in.
+    fn tell_steered(&self, steered: &[TurnId]) -> Result<(), AccountError> {
+        for turn_id in steered {
+            if let Some(ended) = self.store.turn(turn_id)?.filter(|turn| turn.steered_into.is_some()) {
+                self.log_end(&ended, &Progress::default(), None);
+                self.turns.end(ended, 1);
+            }
+        }
+        Ok(())
     }
 
     /// Ends a turn that was still waiting.
@@ -199,6 +215,8 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::TurnInterrupted
         | FailureCode::WorkspaceUnavailable => true,
         FailureCode::AgentFailed
+        | FailureCode::AttachmentNotFound
+        | FailureCode::AttachmentTooLarge
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
@@ -207,9 +225,7 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::WorkspaceDamaged
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
-        | FailureCode::UnsupportedAttachment
-        | FailureCode::AttachmentTooLarge
-        | FailureCode::AttachmentNotFound => false,
+        | FailureCode::UnsupportedAttachment => false,
     }
 }
 
@@ -229,14 +245,14 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         }
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
         FailureCode::AgentFailed
+        | FailureCode::AttachmentNotFound
+        | FailureCode::AttachmentTooLarge
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
-        | FailureCode::UnsupportedAttachment
-        | FailureCode::AttachmentTooLarge
-        | FailureCode::AttachmentNotFound => told
+        | FailureCode::UnsupportedAttachment => told
             .map(|error| error.message.as_str())
             .filter(|message| !message.is_empty())
             .unwrap_or("No detail is known."),

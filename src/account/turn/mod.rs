@@ -9,6 +9,7 @@ pub(super) mod model_calls;
 pub(super) mod progress;
 pub(super) mod run;
 mod state;
+mod steer;
 mod submit;
 
 pub(super) use state::Signal;

@@ -202,7 +202,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Takes one frame; returns the result if it is one.
     fn take(
-        &self,
+        self: &Rc<Self>,
         turn: &ActiveTurn,
         frame: Frame,
         progress: &mut Progress,
@@ -213,6 +213,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             FrameBody::Started(started) => {
                 self.turns.set_sdk_session(&turn.turn_id, &started.sdk_session);
                 progress.started(started);
+                self.offer_waiting(&turn.turn_id, &turn.session_id);
                 return Ok(None);
             }
             FrameBody::Transcript(transcript) => {
