@@ -48,7 +48,8 @@ fn upload(stage: &Stage, path: &str) {
     let Ok(Response::Ready(Reply::Files(reply))) = ask(begin) else { panic!("not begun") };
     let FilesReply::Upload { key } = *reply else { panic!("no key") };
     let etag = "d41d8cd98f00b204e9800998ecf8427e".to_owned();
-    let commit = FilesCommand::CommitUpload { path: path(), key, size: 3, etag, precondition: Precondition::None };
+    let commit =
+        FilesCommand::CommitUpload { path: path(), key, size: 3, etag, precondition: Precondition::None, title: None };
     assert!(ask(commit).is_ok());
 }
 
