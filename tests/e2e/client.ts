@@ -62,6 +62,9 @@ export type Turn = {
   files?: TurnFiles;
 };
 
+/** Something that a turn did: the data of an event, with its number and name. */
+export type Item = { n: number; type: string; [field: string]: unknown };
+
 export type StoredFile = { path: string; size: number; modified_at: number; etag: string };
 
 /** The JSON answer of GET /conversations/{id}/files. */
@@ -92,6 +95,7 @@ export type StorageStats = {
 export type QueryFields = {
   session_id?: string;
   stream?: boolean;
+  include?: string[];
   model?: string;
   effort?: string;
   system_prompt?: string;
@@ -194,9 +198,15 @@ export class Client {
   }
 
   /** GET /conversations/{id}/events. */
-  async events(sessionId: string, lastEventId?: string): Promise<EventStream> {
+  async events(sessionId: string, lastEventId?: string, include: readonly string[] = []): Promise<EventStream> {
     const headers: Headers = lastEventId === undefined ? {} : { "last-event-id": lastEventId };
-    return EventStream.over((signal) => this.request("GET", `/conversations/${sessionId}/events`, headers, signal));
+    const words = include.length === 0 ? "" : `?include=${include.join()}`;
+    return EventStream.over((signal) => this.request("GET", `/conversations/${sessionId}/events${words}`, headers, signal));
+  }
+
+  /** GET /events. */
+  async feed(): Promise<EventStream> {
+    return EventStream.over((signal) => this.request("GET", "/events", {}, signal), "/events");
   }
 
   /** POST /query with `Prefer: respond-async`: the turn is stored and goes on by itself. */
