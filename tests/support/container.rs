@@ -49,6 +49,11 @@ pub struct State {
     pub packing: Duration,
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
+    /// Whether it knows content blocks, and whether the next one does that boots.
+    pub knows_turns: bool,
+    pub knows_turns_after_boot: bool,
+    /// The first line of each `POST /turns`.
+    pub asked: Vec<Value>,
     pub draining: bool,
     /// What the platform says instead of starting it.
     pub refuses_to_start: Option<&'static str>,
@@ -94,7 +99,13 @@ pub enum ScriptedBody {
 
 impl Scripted {
     pub fn new(executor: &Executor) -> Self {
-        let state = State { knows_stop: true, latency: Duration::from_millis(1), ..State::default() };
+        let state = State {
+            knows_stop: true,
+            knows_turns: true,
+            knows_turns_after_boot: true,
+            latency: Duration::from_millis(1),
+            ..State::default()
+        };
         Self { executor: executor.clone(), state: Rc::new(RefCell::new(state)) }
     }
 
@@ -151,6 +162,7 @@ impl Scripted {
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
         state.workspaces_held.saves |= state.workspaces_held.saves_after_boot;
+        state.knows_turns |= state.knows_turns_after_boot;
     }
 
     /// Whoever reads the frames of a turn is cut off.
@@ -190,11 +202,12 @@ impl Scripted {
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
-                let (draining, saves) = {
+                let (draining, saves, knows_turns) = {
                     let state = self.state.borrow();
-                    (state.draining, state.workspaces_held.saves)
+                    (state.draining, state.workspaces_held.saves, state.knows_turns)
                 };
-                let features: &[&str] = if saves { &["workspace"] } else { &[] };
+                let features = [("workspace", saves), ("turns", knows_turns)].into_iter().filter(|(_, has)| *has);
+                let features: Vec<&str> = features.map(|(name, _)| name).collect();
                 let mut body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
                 body["features"] = json!(features);
                 Ok(text(if draining { 503 } else { 200 }, &body))
@@ -248,6 +261,7 @@ impl Scripted {
         more: Option<BodyChunks>,
     ) -> Result<Answer<ScriptedBody>, ContainerError> {
         let wanted: Value = serde_json::from_str(body).unwrap();
+        self.state.borrow_mut().asked.push(wanted.clone());
         let id = wanted["turn_id"].as_str().unwrap().to_owned();
         if self.state.borrow().turns.contains_key(&id) {
             return Ok(self.frames(instance, &id, 0));
