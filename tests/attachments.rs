@@ -11,6 +11,7 @@ use claude_agent_service::domain::content::bounds::{MAX_CONVERSATION_BYTES, MAX_
 use claude_agent_service::domain::content::{Attachment, Bytes, FoundFile, MediaType, Source};
 use claude_agent_service::domain::{Block, RequestId, StoredFile};
 use serde_json::{Value, json};
+use support::container::Knows;
 use support::script::{Script, Step};
 use support::session;
 use support::stage::Stage;
@@ -188,8 +189,8 @@ fn a_conversation_holds_so_many_bytes_of_attachments_and_goes_on_in_words() {
 #[test]
 fn a_container_that_does_not_know_content_is_replaced_and_gets_none_of_it() {
     let stage = Stage::new();
-    stage.container.state.borrow_mut().knows_turns_after_boot = false;
-    stage.container.state.borrow_mut().knows_turns = false;
+    let knows = |now, after_boot| stage.container.state.borrow_mut().knows_turns = Knows { now, after_boot };
+    knows(false, false);
     let plain = stage.query("a");
     stage.settle();
     assert_eq!((stage.end(&plain).as_str(), stage.logged("container_replaced").len()), ("completed", 0));
@@ -197,15 +198,14 @@ fn a_container_that_does_not_know_content_is_replaced_and_gets_none_of_it() {
     stage.settle();
     assert_eq!(stage.end(&turn.turn_id), "container_unavailable");
     assert!(stage.container.state.borrow().asked.iter().all(|asked| asked.get("content").is_none()));
-    stage.container.state.borrow_mut().knows_turns_after_boot = true;
+    knows(false, true);
     let turn = stage.query_of("a", vec![file("a.png", 10)], None).unwrap();
     stage.settle();
     assert_eq!(stage.end(&turn.turn_id), "completed");
     assert_eq!(asked(&stage)["content"][0]["source"]["path"], "a.png");
     // Its history has references that an older server would pass on to the model.
     stage.container.die(true);
-    stage.container.state.borrow_mut().knows_turns = false;
-    stage.container.state.borrow_mut().knows_turns_after_boot = false;
+    knows(false, false);
     let before = stage.container.state.borrow().asked.len();
     let words = stage.query("a");
     stage.settle();

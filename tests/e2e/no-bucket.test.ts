@@ -67,7 +67,7 @@ describe("without a bucket", () => {
     const named = { type: "image", source: { type: "file", path: "a.png" } };
     await problem(client.post([named], { session_id: "shown" }), 501, "files_not_configured");
     await problem(client.post([named]), 501, "files_not_configured");
-    assert.equal((await client.conversation("shown")).messages.length, 4);
+    assert.equal((await client.conversation("shown")).messages.length, 6);
   });
 
   test("a conversation is deleted, and an account left empty", async () => {

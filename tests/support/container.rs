@@ -34,6 +34,13 @@ struct Session {
     held: bool,
 }
 
+/// Whether the server has a feature, and whether the next one has it that boots.
+#[derive(Default, Clone, Copy)]
+pub struct Knows {
+    pub now: bool,
+    pub after_boot: bool,
+}
+
 /// The machine and the agent server in it.
 #[derive(Default)]
 pub struct State {
@@ -49,9 +56,8 @@ pub struct State {
     pub packing: Duration,
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
-    /// Whether it knows content blocks, and whether the next one does that boots.
-    pub knows_turns: bool,
-    pub knows_turns_after_boot: bool,
+    /// Whether it knows content blocks.
+    pub knows_turns: Knows,
     /// The first line of each `POST /turns`.
     pub asked: Vec<Value>,
     pub draining: bool,
@@ -101,8 +107,7 @@ impl Scripted {
     pub fn new(executor: &Executor) -> Self {
         let state = State {
             knows_stop: true,
-            knows_turns: true,
-            knows_turns_after_boot: true,
+            knows_turns: Knows { now: true, after_boot: true },
             latency: Duration::from_millis(1),
             ..State::default()
         };
@@ -162,7 +167,7 @@ impl Scripted {
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
         state.workspaces_held.saves |= state.workspaces_held.saves_after_boot;
-        state.knows_turns |= state.knows_turns_after_boot;
+        state.knows_turns.now |= state.knows_turns.after_boot;
     }
 
     /// Whoever reads the frames of a turn is cut off.
@@ -204,7 +209,7 @@ impl Scripted {
             ("GET", ["healthz"]) => {
                 let (draining, saves, knows_turns) = {
                     let state = self.state.borrow();
-                    (state.draining, state.workspaces_held.saves, state.knows_turns)
+                    (state.draining, state.workspaces_held.saves, state.knows_turns.now)
                 };
                 let features = [("workspace", saves), ("turns", knows_turns)].into_iter().filter(|(_, has)| *has);
                 let features: Vec<&str> = features.map(|(name, _)| name).collect();
