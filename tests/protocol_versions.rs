@@ -16,7 +16,7 @@ use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::{
-    EventId, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger, TurnOptions, Usage,
+    EventId, Include, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger, TurnOptions, Usage,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -62,6 +62,7 @@ fn commands() -> Vec<(Command, bool)> {
             },
             idempotency: full.then(|| ("key".parse().unwrap(), "hash".to_owned())),
             answer: if full { AnswerForm::Events } else { AnswerForm::Json },
+            include: Include::NOTHING,
         }))
     };
     let patch = MetadataPatch::try_from(json!({ "a": "1", "b": null })).unwrap();
@@ -80,13 +81,17 @@ fn commands() -> Vec<(Command, bool)> {
         start(true),
         start(false),
         Command::ListConversations { limit: 20, page: Page::default(), words },
-        Command::ReadConversation { session_id: session_id.clone(), before: Some(41) },
+        Command::ReadConversation { session_id: session_id.clone(), before: Some(41), items: false },
         Command::UpdateConversation {
             session_id: session_id.clone(),
             title: Some(Title::from_prompt("New")),
             metadata: Some(patch),
         },
-        Command::FollowConversation { session_id: session_id.clone(), last_event_id: Some(event) },
+        Command::FollowConversation {
+            session_id: session_id.clone(),
+            last_event_id: Some(event),
+            include: Include::NOTHING,
+        },
         Command::CancelConversation { session_id: session_id.clone() },
         Command::DeleteConversation { session_id: session_id.clone() },
         Command::ListTurns { session_id: session_id.clone(), before: Some(turn(1)), limit: 20 },
@@ -96,12 +101,14 @@ fn commands() -> Vec<(Command, bool)> {
             paths: vec!["a/b".parse().unwrap()],
             idempotency: Some(("key".parse().unwrap(), "hash".to_owned())),
             answer: AnswerForm::Json,
+            include: Include::NOTHING,
         })),
-        Command::ReadTurn { turn_id: turn(1) },
+        Command::ReadTurn { turn_id: turn(1), items: false },
         Command::StorageStats,
         Command::Purge,
         Command::Visit,
         Command::Prewarm,
+        Command::FollowAccount,
         Command::BeginCall(CallBegun { sdk_session: Some(sdk_session(1)), counts: true }),
         Command::EndCall(ended),
     ];
@@ -129,6 +136,7 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::NoteRefusal(_) => true,
         Command::Prewarm
         | Command::LookUpAttachments(_)
+        | Command::FollowAccount
         | Command::ListTurns { .. }
         | Command::Files { .. }
         | Command::BeginCall(_)

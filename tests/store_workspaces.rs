@@ -50,6 +50,8 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         duration_ms: None,
         finished_at: at(9_000),
         last_events: LastEvents { message: 1, end: 2 },
+        stop_reason: None,
+        by_model: None,
     };
     let id = session("a");
     let finished = Finished {
@@ -58,7 +60,10 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         answer: Some("4"),
         transcript: "",
         sdk_session: None,
+        items: "",
+        context: None,
         frees_key: false,
+        steered: &[],
         files: Some((&id, files)),
     };
     store.finish(&finished).unwrap().and_then(|turn| turn.files)

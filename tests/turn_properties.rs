@@ -7,7 +7,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use claude_agent_service::domain::TurnId;
+use claude_agent_service::domain::{TurnId, WhenBusy};
 use proptest::prelude::*;
 use serde_json::json;
 use support::script::{Fault, Script, Step, entry, result};
@@ -28,7 +28,7 @@ const MAX_FAULTS: usize = 3;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Query(&'static str, Script),
+    Query(&'static str, WhenBusy, Script),
     Cancel(&'static str),
     Delete(&'static str),
     Pass(u64),
@@ -46,6 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Frame(json!({ "type": "transcript_part", "text": "{}", "last": true }))),
         4 => (0..3_000_u64).prop_map(|ms| Step::Wait(Duration::from_millis(ms))),
         3 => Just(Step::Cut),
+        2 => Just(Step::TakeIn),
         1 => any::<bool>().prop_map(|noticed| Step::Die { noticed }),
         1 => Just(Step::Line("{\"n\":N,\"type\":\"delta\"}".to_owned())),
     ]
@@ -72,10 +73,20 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
+fn when_busy() -> impl Strategy<Value = WhenBusy> {
+    prop_oneof![
+        3 => Just(WhenBusy::Queue),
+        2 => Just(WhenBusy::Steer),
+        1 => Just(WhenBusy::Interrupt),
+        1 => Just(WhenBusy::Reject),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let conversation = || prop::sample::select(&CONVERSATIONS[..]);
     prop_oneof![
-        8 => (conversation(), script()).prop_map(|(conversation, script)| Op::Query(conversation, script)),
+        8 => (conversation(), when_busy(), script())
+            .prop_map(|(conversation, when_busy, script)| Op::Query(conversation, when_busy, script)),
         3 => conversation().prop_map(Op::Cancel),
         2 => conversation().prop_map(Op::Delete),
         6 => (0..4_000_u64).prop_map(Op::Pass),
@@ -97,9 +108,9 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
     let (mut ages, mut deleted) = (BTreeMap::<&str, usize>::new(), BTreeSet::new());
     for op in ops {
         match op {
-            Op::Query(conversation, script) => {
+            Op::Query(conversation, when_busy, script) => {
                 stage.container.script(script);
-                asked.push(stage.ask(conversation, None));
+                asked.push(stage.ask_when_busy(conversation, when_busy));
                 if let Some(turn) = stage.newest_turn() {
                     conversations
                         .entry(turn)
@@ -140,6 +151,9 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
         prop_assert!(ends.contains_key(&turn), "{} did not end", turn);
     }
     let container = stage.container.state.borrow();
+    for turn in stage.sql.texts("select turn_id from turns where steered_into is not null") {
+        prop_assert!(container.begun.iter().all(|(begun, _)| *begun != turn), "{} was taken in and ran", turn);
+    }
     for workspace in &container.deleted_workspaces {
         for (turn, _) in container.begun.iter().filter(|(_, session)| session == workspace) {
             let conversation = &conversations[&turn.parse::<TurnId>().unwrap()];

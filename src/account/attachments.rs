@@ -17,7 +17,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         asked: &LookUpAttachments,
     ) -> Result<Response<S::Json>, AccountError> {
         if let Some(turn_id) = self.turn_of_key(asked.idempotency.as_ref())? {
-            return self.answer_of(turn_id, asked.answer, false, true);
+            return self.answer_of(turn_id, (asked.answer, asked.include), false, true);
         }
         self.refuse_if_full()?;
         let find = |path: &crate::domain::FilePath| match &asked.session_id {

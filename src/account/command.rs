@@ -1,16 +1,19 @@
 //! The Durable Object's protocol: every command that a Worker may send to an account's object, and every reply to one.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::turn::events::Subscription;
 use crate::domain::content::TooLarge;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Block, Conversation, EventId, FilePath, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId,
-    SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
+    Block, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page, PurgeOutcome,
+    RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
 use crate::workspace::port::BucketError;
@@ -83,6 +86,9 @@ pub enum Command {
         session_id: SessionId,
         /// Only messages with a lower `seq`; the newest ones if absent.
         before: Option<i64>,
+        /// Whether it comes with what its turns did.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        items: bool,
     },
     /// Change title and metadata. Counts as an access.
     UpdateConversation {
@@ -99,7 +105,12 @@ pub enum Command {
         session_id: SessionId,
         /// The last event that the client has.
         last_event_id: Option<EventId>,
+        /// What the client wants to hear beside the default events.
+        #[serde(skip_serializing_if = "Include::is_nothing", default)]
+        include: Include,
     },
+    /// The account's feed: what changes from now on.
+    FollowAccount,
     /// End the queued and running turns of a conversation.
     CancelConversation {
         /// The conversation.
@@ -130,6 +141,9 @@ pub enum Command {
     ReadTurn {
         /// The turn.
         turn_id: TurnId,
+        /// Whether it comes with what it did.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        items: bool,
     },
     /// How much is stored.
     StorageStats,
@@ -159,6 +173,7 @@ impl Command {
             Self::ListConversations { words, .. } => words.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
+            | Self::FollowAccount
             | Self::CancelConversation { .. }
             | Self::DeleteConversation { .. }
             | Self::ListTurns { .. }
@@ -237,6 +252,9 @@ pub struct StartTurn {
     pub idempotency: Option<(IdempotencyKey, String)>,
     /// How the answer is wanted.
     pub answer: AnswerForm,
+    /// What the client wants to hear beside the default events.
+    #[serde(skip_serializing_if = "Include::is_nothing", default)]
+    pub include: Include,
 }
 
 /// What is to be known before the bytes of a turn's attachments are moved.
@@ -250,7 +268,13 @@ pub struct LookUpAttachments {
     pub idempotency: Option<(IdempotencyKey, String)>,
     /// How the answer is wanted, if the key has made a turn already.
     pub answer: AnswerForm,
+    /// What the events tell beside the default.
+    #[serde(default)]
+    pub include: Include,
 }
+
+/// What turns did, each as a JSON array; none of one for which the answer has no room.
+pub type ItemsOfTurns = BTreeMap<TurnId, Option<String>>;
 
 /// The result of a command.
 pub enum Reply<J> {
@@ -273,11 +297,22 @@ pub enum Reply<J> {
         conversation: Box<Conversation>,
         /// Its newest messages, or the newest of those that were asked for.
         messages: Messages,
+        /// What the turns of these messages did, if that was asked for.
+        items: Option<ItemsOfTurns>,
     },
     /// A conversation as it is after a change.
     Updated(Box<Conversation>),
     /// A turn, as it stands.
     Turn(Box<Turn>),
+    /// A turn that has ended, with what it did.
+    TurnWithItems {
+        /// The turn.
+        turn: Box<Turn>,
+        /// A JSON array.
+        items: String,
+    },
+    /// What changes in the account from now on.
+    Feed(Feed),
     /// A turn that has ended, as the response to its query.
     Answer {
         /// The turn.
@@ -351,6 +386,9 @@ pub enum AccountError {
     /// As many requests wait for the turn as may.
     #[error("too many requests wait for the turn")]
     TooManyWait,
+    /// The conversation has a turn open, and the caller does not wait for it.
+    #[error("a turn of the conversation is open")]
+    ConversationBusy,
     /// The turn's attachments break a bound.
     #[error("attachments: {0}")]
     Attachments(#[from] TooLarge),

@@ -3,6 +3,7 @@
 
 use super::Account;
 use super::command::{AccountError, Command, Reply};
+use super::feed::Snapshot;
 use super::files::command::{FilesRefusal, FilesReply};
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
@@ -15,6 +16,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let visit = PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None };
         let reply = match command {
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
+            Command::FollowAccount => Reply::Feed(self.feed.follow(Snapshot::default())),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
             Command::Files { ask, .. } if ask.stores() => return Ok(None),
             Command::LookUpAttachments(asked) => {

@@ -3,14 +3,17 @@
 use std::rc::Rc;
 
 use super::command::{AccountError, AnswerForm, Reply, StartTurn};
+use super::feed::ConversationChange;
 use super::runtime::{Directory, Runtime};
 use super::turn::run;
 use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::content::check;
-use crate::domain::{IdempotencyKey, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{
+    IdempotencyKey, Include, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnStatus, WhenBusy,
+};
 use crate::store::sql::Sql;
-use crate::store::transactions::Admission;
+use crate::store::transactions::{Admission, FIRST_SEQ};
 use crate::store::turns::{ActiveTurn, TurnWork};
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -38,17 +41,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 instance: self.agent.ready_instance(),
             };
             self.pump_with(Some((&turn_id, work)), None)?;
+            self.tell_if_queued(&turn_id)?;
             self.register_soon()?;
             self.set_alarm()?;
         }
-        self.answer_of(turn_id, start.answer, admitted, replayed)
+        self.answer_of(turn_id, (start.answer, start.include), admitted, replayed)
     }
 
     /// The response to whoever asks for a turn: one that was `admitted` now, or that an earlier request had made.
     pub(super) fn answer_of(
         self: &Rc<Self>,
         turn_id: TurnId,
-        answer: AnswerForm,
+        (answer, include): (AnswerForm, Include),
         admitted: bool,
         replayed: bool,
     ) -> Result<Response<S::Json>, AccountError> {
@@ -56,7 +60,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             AnswerForm::Accepted => {
                 Ok(Response::Ready(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
-            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, 0, replayed)?)),
+            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, 0, include, replayed)?)),
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =
@@ -75,19 +79,30 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Stores a turn, or finds the one that its key made; nothing comes between the two.
-    fn admit(&self, start: &StartTurn, request_id: &RequestId, now: Millis) -> Result<(TurnId, bool), AccountError> {
+    fn admit(
+        self: &Rc<Self>,
+        start: &StartTurn,
+        request_id: &RequestId,
+        now: Millis,
+    ) -> Result<(TurnId, bool), AccountError> {
         if let Some(turn_id) = self.turn_of_key(start.idempotency.as_ref())? {
             return Ok((turn_id, true));
         }
         let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.runtime.uuid()));
         let active = self.store.active_turns()?;
+        let when_busy = start.options.when_busy;
+        if when_busy == WhenBusy::Reject && active.iter().any(|turn| turn.session_id == session_id) {
+            return Err(AccountError::ConversationBusy);
+        }
         let queued = self.refuse_if_full()?;
         if let Some(content) = &start.content {
             check(content, self.store.attachment_bytes(&session_id)?)?;
         }
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
         let turn_id = TurnId::new(self.runtime.uuid());
-        self.store.admit(&Admission {
+        let queue_position =
+            if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };
+        let seq = self.store.admit(&Admission {
             account_id: &self.id,
             turn_id: &turn_id,
             session_id: &session_id,
@@ -98,9 +113,21 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             request_id,
             idempotency: start.idempotency.as_ref().map(|(key, hash)| (key, hash.as_str())),
             now,
+            queue_position,
             starts: starts_now,
             instance: self.agent.ready_instance().as_deref(),
         })?;
+        if seq == FIRST_SEQ {
+            self.feed.conversation(&session_id, ConversationChange::Created, Some(start.title.as_str()));
+        }
+        let running = self.turns.turn_of(&session_id);
+        match (when_busy, running) {
+            (WhenBusy::Interrupt, Some(running)) => self.turns.cancel(&running),
+            (WhenBusy::Steer, Some(running)) if self.turns.sdk_session_of(&running).is_some() => {
+                self.offer(&running, vec![turn_id.clone()]);
+            }
+            _ => {}
+        }
         Ok((turn_id, false))
     }
 
@@ -122,6 +149,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let waiting = self.store.active_turns()?.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
         let is_full = waiting >= self.config.max_queued_turns as usize;
         if is_full { Err(AccountError::QueueFull { depth: waiting }) } else { Ok(waiting) }
+    }
+
+    /// Tells the account's feed of a turn that has to wait.
+    fn tell_if_queued(&self, turn_id: &TurnId) -> Result<(), AccountError> {
+        if self.feed.has_readers() {
+            let active = self.store.active_turns()?;
+            let queued = active.iter().position(|turn| turn.turn_id == *turn_id && turn.status == TurnStatus::Queued);
+            if let Some((at, turn)) = queued.and_then(|at| Some((at, active.get(at)?))) {
+                self.feed.turn(turn_id, &turn.session_id, turn.status, at);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
@@ -168,6 +207,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
         let stops = self.turns.launch(&turn.turn_id, &turn.session_id);
+        self.feed.turn(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
         self.runtime.spawn(Rc::clone(self).run(turn, entry, work, stops));
     }
 
@@ -184,4 +224,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         Ok(stopped)
     }
+}
+
+/// Where a query that interrupts its conversation's turn goes in the queue: before every turn that waits, since it takes the place of one
+/// that runs; if none of its conversation runs, before those of its conversation. None if it has nobody to pass.
+fn place_of_interruption(session_id: &SessionId, active: &[ActiveTurn]) -> Option<i64> {
+    let of_conversation = |turn: &&ActiveTurn| turn.session_id == *session_id;
+    let interrupts = active.iter().filter(of_conversation).any(|turn| turn.status == TurnStatus::Running);
+    let mut queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued);
+    queued.find(|turn| interrupts || of_conversation(turn)).map(|turn| turn.queue_position)
 }

@@ -48,6 +48,18 @@ pub struct TurnRequest<'a> {
     pub workspace: Option<WantedWorkspace<'a>>,
 }
 
+/// A query that a running turn may take in.
+#[derive(Serialize)]
+pub struct Offer<'a> {
+    /// The queued turn that it is.
+    pub turn_id: &'a TurnId,
+    /// What the user said.
+    pub prompt: &'a str,
+    /// The same as content blocks, if it is more than words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<&'a RawJson>,
+}
+
 /// The response of `GET /healthz`.
 #[derive(Debug, Deserialize)]
 pub struct Health {
@@ -254,6 +266,17 @@ impl<C: Container> Agent<C> {
     pub async fn read_out(&self, mut frames: Frames<C::Body>) {
         let end = async { while frames.next().await.is_ok() {} };
         select(pin!(end), pin!(self.container.sleep(READ_OUT_LIMIT))).await;
+    }
+
+    /// Offers a query to a running turn. That the turn has ended, or takes no more, is no error: the query runs by itself then.
+    ///
+    /// # Errors
+    /// [`AgentError::Unreachable`].
+    pub async fn steer(&self, turn_id: &TurnId, offer: &Offer<'_>) -> Result<(), AgentError> {
+        let body = serde_json::to_string(offer).map_err(|e| AgentError::Protocol(e.to_string()))?;
+        let call = Call { body: Some(body), ..self.call(Method::Post, format!("/turns/{turn_id}/steer")) };
+        let call = async { read_limited(self.container.fetch(call).await?.body).await.map(drop) };
+        self.limited(CALL_LIMIT, call).await
     }
 
     /// Asks that a turn be ended; its `result` frame tells when it is.

@@ -1,6 +1,7 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
 pub mod answer;
+mod answer_form;
 pub mod auth;
 pub mod bodiless;
 pub mod body;
@@ -10,6 +11,7 @@ pub mod cursor;
 pub mod document;
 pub mod files;
 pub mod health;
+pub mod include;
 pub mod links;
 #[cfg(test)]
 mod openapi;
@@ -19,4 +21,6 @@ pub mod request;
 pub mod route;
 pub mod sse;
 pub mod start_turn;
+mod turn_options;
+mod turn_tools;
 pub mod update;

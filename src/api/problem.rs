@@ -94,6 +94,9 @@ codes! {
     WorkspaceDamaged 500 "workspace_damaged" "The files are damaged";
     FilesNotConfigured 501 "files_not_configured" "Files are not configured";
     WorkspaceUnavailable 503 "workspace_unavailable" "The files cannot be read";
+    InvalidOutputSchema 400 "invalid_output_schema" "Not a usable JSON Schema";
+    ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
+    OutputInvalid 502 "output_invalid" "The answer does not match the schema";
 }
 
 /// `Retry-After` of a refusal that sending again can mend, where nothing better is known.
@@ -194,6 +197,8 @@ impl From<&Failure> for ApiError {
             FailureCode::UnsupportedAttachment => Code::UnsupportedAttachment,
             FailureCode::WorkspaceDamaged => Code::WorkspaceDamaged,
             FailureCode::WorkspaceUnavailable => Code::WorkspaceUnavailable,
+            FailureCode::OutputInvalid => Code::OutputInvalid,
+            FailureCode::InvalidOutputSchema => Code::InvalidOutputSchema,
         };
         let error = Self::new(code, failure.detail.clone());
         Self { retry_after_s: failure.retry_after_s.or(error.retry_after_s), ..error }

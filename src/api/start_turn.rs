@@ -2,24 +2,25 @@
 
 use std::rc::Rc;
 
+use super::answer_form::Preference;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::content::{self, Content};
+use super::include;
 use super::problem::{ApiError, Code};
-use crate::account::command::{AnswerForm, Command, StartTurn};
+use super::turn_options::options;
+use crate::account::command::{Command, StartTurn};
 use crate::config::Config;
-use crate::config::policy::{AgentPolicy, MAX_MODEL_BYTES, is_model};
+use crate::config::policy::AgentPolicy;
 use crate::digest;
 use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, Block, Effort, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Block, IdempotencyKey, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
 /// Longest body that is read: a prompt of [`MAX_PROMPT_BYTES`] of which every byte is escaped to six, and the other fields.
 pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
-/// Longest system prompt of a request, in bytes.
-pub const MAX_SYSTEM_PROMPT_BYTES: usize = 64 * 1024;
 /// The fields of a query.
 const FIELDS: &[&str] = &[
     "accountId",
@@ -27,11 +28,18 @@ const FIELDS: &[&str] = &[
     "query",
     "prompt",
     "content",
+    "stream",
     "model",
     "effort",
+    "thinking",
     "system_prompt",
     "max_turns",
-    "stream",
+    "output_schema",
+    "metadata",
+    "when_busy",
+    "tools",
+    "permissions",
+    "include",
 ];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
@@ -41,8 +49,7 @@ const REQUEST_HASH_BYTES: usize = 16;
 pub struct QueryHead {
     principal: Principal,
     named: Option<AccountId>,
-    wants_events: bool,
-    respond_async: bool,
+    preference: Preference,
     idempotency_key: Option<IdempotencyKey>,
     policy: Rc<AgentPolicy>,
     /// Whether the model's API may fetch what a block names.
@@ -68,15 +75,12 @@ impl QueryHead {
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
             return Err(body_too_large());
         }
-        let wants_events = (head.header)("accept").is_some_and(|accept| prefers_events(&accept));
-        let respond_async = (head.header)("prefer").is_some_and(|prefer| {
-            prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async"))
-        });
+        let preference = Preference::of(head);
         let idempotency_key = (head.header)("idempotency-key")
             .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
             .transpose()?;
         let (policy, internet) = (Rc::clone(&config.agent), config.container_internet);
-        Ok(Self { principal, named, wants_events, respond_async, idempotency_key, policy, internet })
+        Ok(Self { principal, named, preference, idempotency_key, policy, internet })
     }
 
     /// Parses the body and makes the command of it.
@@ -109,43 +113,17 @@ impl QueryHead {
             return Err(prompt_too_large());
         }
         let options = options(&self.policy, &fields)?;
-        let streams = match fields.raw("stream") {
-            None => self.wants_events,
-            Some("true") => true,
-            Some("false") => false,
-            Some(_) => return Err(ApiError::parameter("stream", "true or false")),
-        };
-        let answer = match (self.respond_async, streams) {
-            (true, _) => AnswerForm::Accepted,
-            (false, true) => AnswerForm::Events,
-            (false, false) => AnswerForm::Json,
-        };
+        let answer = self.preference.form(&fields)?;
         let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
         let idempotency = self.idempotency_key.map(hash);
         let title = match &content {
             Some(blocks) if prompt.is_empty() => title_of(blocks),
             _ => Title::from_prompt(&prompt),
         };
-        let start = StartTurn { session_id, prompt, content, title, options, idempotency, answer };
+        let include = include::of_body(fields.raw("include"))?;
+        let start = StartTurn { session_id, prompt, content, title, options, idempotency, answer, include };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
-}
-
-/// Whether `Accept` asks for events, and not rather for a document.
-fn prefers_events(accept: &str) -> bool {
-    let events = weight(accept, "text/event-stream").filter(|weight| !weight.is_empty());
-    events.is_some_and(|events| weight(accept, "application/json").is_none_or(|json| json <= events))
-}
-
-/// The weight (RFC 9110, 12.4.2) of a media type that `Accept` names. Without the zeros at its end, which makes that of 0 empty, it is
-/// as much greater as its text is.
-fn weight<'a>(accept: &'a str, kind: &str) -> Option<&'a str> {
-    accept.split(',').find_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let is_kind = parts.next()?.eq_ignore_ascii_case(kind);
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        is_kind.then(|| weight.unwrap_or("1").trim_end_matches(['0', '.']))
-    })
 }
 
 /// The refusal of a prompt.
@@ -158,43 +136,6 @@ fn body_too_large() -> ApiError {
     let detail = "A prompt has at most 1 MiB (1048576 bytes of UTF-8), and a body 6.25 MiB. \
          Upload larger attachments with PUT /conversations/{session_id}/files/{path}, and name the files.";
     ApiError::new(Code::PromptTooLarge, detail)
-}
-
-/// What the caller asks of the agent, where it is well formed and the operator allows it.
-fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, ApiError> {
-    let text = |name, most| fields.text(name, most, Code::InvalidParameter);
-    let model = text("model", MAX_MODEL_BYTES)?;
-    if let Some(model) = &model {
-        if !is_model(model) {
-            return Err(ApiError::parameter("model", "the name of a model, at most 128 ASCII characters"));
-        }
-        if !policy.allows_model(model) {
-            return Err(ApiError::parameter("model", &format!("one of {}", policy.allowed_models().join(", "))));
-        }
-    }
-    let effort = text("effort", MAX_MODEL_BYTES)?.map(|word| {
-        Effort::parse(&word).ok_or_else(|| ApiError::parameter("effort", "one of low, medium, high, xhigh, max"))
-    });
-    let effort = effort.transpose()?;
-    let system_prompt = text("system_prompt", MAX_SYSTEM_PROMPT_BYTES)?;
-    if let Some(prompt) = &system_prompt {
-        if !policy.allows_system_prompt() {
-            return Err(ApiError::parameter("system_prompt", "none; this service has its own"));
-        }
-        if prompt.len() > MAX_SYSTEM_PROMPT_BYTES {
-            return Err(ApiError::parameter("system_prompt", "at most 65536 bytes"));
-        }
-    }
-    let most = policy.most_turns();
-    let most_turns = || ApiError::parameter("max_turns", &format!("a whole number from 1 to {most}"));
-    let whole = |raw: &str| {
-        // A JSON number says nothing of its type: 7.0 is as whole as 7.
-        let digits = raw.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
-        let turns = digits.map_or(raw, |(digits, _)| digits).parse().ok();
-        turns.filter(|turns| (1..=most).contains(turns)).ok_or_else(most_turns)
-    };
-    let max_turns = fields.raw("max_turns").map(whole).transpose()?;
-    Ok(TurnOptions { model, effort, system_prompt, max_turns, ..TurnOptions::default() })
 }
 
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
@@ -217,7 +158,8 @@ fn request_hash(
 mod tests {
     use super::super::request::{Asked, parse};
     use super::*;
-    use crate::domain::Millis;
+    use crate::account::command::AnswerForm;
+    use crate::domain::{Effort, Millis, Thinking, WhenBusy};
 
     /// What a query with these fields asks of the agent, where the operator has set these vars.
     fn asked(vars: &[(&str, &str)], fields: &str) -> Result<TurnOptions, ApiError> {
@@ -303,6 +245,77 @@ mod tests {
             let rule = "effort: one of low, medium, high, xhigh, max";
             assert_eq!(refusal(&[], &format!("\"effort\":\"{other}\"")), rule);
         }
+    }
+
+    #[test]
+    fn the_other_options_are_read_by_their_rules() {
+        let options = asked(
+            &[],
+            r#""thinking":"off","when_busy":"steer","metadata":{"ticket":"7"},"output_schema":{"type":"object","b":1}"#,
+        );
+        let options = options.unwrap();
+        assert_eq!((options.thinking, options.when_busy), (Some(Thinking::Off), WhenBusy::Steer));
+        assert_eq!(options.output_schema.unwrap().get(), r#"{"type":"object","b":1}"#);
+        assert_eq!(options.metadata["ticket"], "7");
+        assert_eq!(refusal(&[], r#""thinking":"adaptive""#), "thinking: one of on, off");
+        assert_eq!(refusal(&[], r#""when_busy":"now""#), "when_busy: one of queue, steer, interrupt, reject");
+        assert!(refusal(&[], r#""metadata":{"a":1}"#).starts_with("metadata: a value is a string"));
+        assert!(refusal(&[], r#""metadata":[]"#).starts_with("metadata: an object"));
+    }
+
+    #[test]
+    fn tools_of_the_caller_are_named_described_and_have_a_schema() {
+        let tool = |name: &str| {
+            format!("{{\"name\":\"{name}\",\"description\":\"d\",\"input_schema\":{{\"type\":\"object\"}}}}")
+        };
+        let options = asked(&[], &format!("\"tools\":[{}]", tool("look_up-1"))).unwrap();
+        assert_eq!(
+            (options.tools[0].name.as_str(), options.tools[0].input_schema.get()),
+            ("look_up-1", r#"{"type":"object"}"#)
+        );
+        let refused = |tools: &str, rule: &str| {
+            let detail = refusal(&[], &format!("\"tools\":{tools}"));
+            assert!(detail.starts_with(rule), "{detail}");
+        };
+        refused(&format!("[{}]", tool("a b")), "tools[0].name: 1 to 64");
+        refused(&format!("[{},{}]", tool("a"), tool("a")), "tools[1].name: given once");
+        refused(&format!("[{}]", vec![tool("a"); 65].join(",")), "tools: at most 64");
+        refused(r#"[{"name":"a"}]"#, "tools: a list of objects");
+        refused(r#"[{"name":"a","description":"","input_schema":[]}]"#, "tools[0].input_schema: a JSON Schema");
+        refused(
+            &format!("[{}]", tool("a").replace("object", &"x".repeat(33_000))),
+            "tools[0].input_schema: a JSON Schema",
+        );
+    }
+
+    #[test]
+    fn rules_about_tools_narrow_what_the_operator_allows() {
+        let vars = [("ASK_TOOLS", "Write")];
+        let options = asked(&vars, r#""permissions":{"ask":["Bash(git push:*)"],"deny":["Edit"]}"#).unwrap();
+        assert_eq!(
+            (options.ask_tools, options.deny_tools),
+            (vec!["Bash(git push:*)".to_owned()], vec!["Edit".to_owned()])
+        );
+        for permissions in ["[]", r#"{"ask":"Bash"}"#, r#"{"deny":["two words"]}"#, r#"{"ask":[7]}"#] {
+            assert!(
+                refusal(&vars, &format!("\"permissions\":{permissions}")).starts_with("permissions: "),
+                "{permissions}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_schema_is_a_bounded_object() {
+        let refused = |schema: &str| {
+            let error = asked(&[], &format!("\"output_schema\":{schema}")).unwrap_err();
+            assert_eq!(error.code, Code::InvalidOutputSchema, "{schema}");
+        };
+        for schema in ["[]", "true", "\"object\""] {
+            refused(schema);
+        }
+        refused(&format!("{{\"title\":\"{}\"}}", "x".repeat(32 * 1024)));
+        refused(&format!("{}{}", "{\"items\":".repeat(65), "{}".to_owned() + &"}".repeat(65)));
+        assert!(asked(&[], r#""output_schema":null"#).unwrap().output_schema.is_none());
     }
 
     #[test]

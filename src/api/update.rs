@@ -58,7 +58,7 @@ impl UpdateHead {
 }
 
 /// A change of metadata as it is written. Only what can be one is decoded: other values would take many times their bytes.
-fn metadata(raw: &str) -> Result<MetadataPatch, ApiError> {
+pub(super) fn metadata(raw: &str) -> Result<MetadataPatch, ApiError> {
     let patch = if raw == "null" || (raw.starts_with('{') && !is_deeper(raw, 1)) {
         serde_json::from_str(raw).map_err(|e| not_json(&e))?
     } else if raw.starts_with('{') {

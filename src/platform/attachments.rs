@@ -49,7 +49,7 @@ async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start:
     }
     let paths = named.iter().map(|(_, path)| path).chain(uploads.iter().map(|upload| &upload.path)).cloned().collect();
     let (session_id, idempotency) = (start.session_id.clone(), start.idempotency.clone());
-    let asked = LookUpAttachments { session_id, paths, idempotency, answer: start.answer };
+    let asked = LookUpAttachments { session_id, paths, idempotency, answer: start.answer, include: start.include };
     let command = Command::LookUpAttachments(Box::new(asked));
     let (_, reply) = ask_object(env, account_id, request_id, command).await?;
     let FilesReply::Found { files, attachment_bytes } = reply else { return Err(unexpected()) };

@@ -1,6 +1,7 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
+pub mod actions;
 mod cache;
 mod content;
 pub mod conversations;
@@ -8,6 +9,8 @@ pub mod directory;
 mod doomed;
 pub mod files;
 pub mod inbox;
+pub mod items;
+mod keys;
 pub mod messages;
 pub mod reads;
 pub mod retention;
@@ -15,6 +18,7 @@ pub mod schema;
 pub mod search;
 pub mod sql;
 pub mod stats;
+mod steering;
 pub mod transactions;
 pub mod transcripts;
 pub mod turn_list;

@@ -41,4 +41,7 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   workspace_damaged: [500, "The files are damaged"],
   files_not_configured: [501, "Files are not configured"],
   workspace_unavailable: [503, "The files cannot be read"],
+  invalid_output_schema: [400, "Not a usable JSON Schema"],
+  conversation_busy: [409, "The conversation has a turn open"],
+  output_invalid: [502, "The answer does not match the schema"],
 };

@@ -24,6 +24,8 @@ pub(super) struct ServerTurn {
     pub(super) ended: bool,
     pub(super) cancelled: bool,
     pub(super) ends_within: Option<Duration>,
+    /// The queries that were offered to it.
+    pub(super) offers: Vec<String>,
     /// After how many lines each cut came.
     pub(super) cuts: Vec<usize>,
 }
@@ -223,6 +225,19 @@ impl Scripted {
                 let after = query.strip_prefix("after=").and_then(|n| n.parse().ok()).unwrap_or(0);
                 Ok(self.frames(&instance, id, after))
             }
+            ("POST", ["turns", id, "steer"]) => {
+                let offer: Value = serde_json::from_str(&call.body.unwrap_or_default()).unwrap();
+                let offered = offer["turn_id"].as_str().unwrap().to_owned();
+                let mut state = self.state.borrow_mut();
+                let turn = state.turns.get_mut(*id).unwrap();
+                if turn.ended {
+                    return Ok(problem(409, "turn_ended"));
+                }
+                if !turn.offers.contains(&offered) {
+                    turn.offers.push(offered);
+                }
+                Ok(text(202, &json!({ "offered": true })))
+            }
             ("POST", ["turns", id, "cancel"]) => {
                 self.cancel(id);
                 Ok(text(202, &json!({})))
@@ -311,6 +326,7 @@ impl Scripted {
             ended: false,
             cancelled: false,
             ends_within,
+            offers: Vec::new(),
             cuts: Vec::new(),
         };
         state.turns.insert(id.clone(), turn);
@@ -361,6 +377,10 @@ impl Scripted {
                 Step::Write(path, bytes) => {
                     let session = self.state.borrow().turns[&id].session.clone();
                     self.write(&session, &path, bytes.as_deref());
+                }
+                Step::TakeIn => {
+                    let offers = self.state.borrow().turns[&id].offers.clone();
+                    self.say(&id, &json!({ "type": "steered", "turn_ids": offers }));
                 }
                 Step::Die { noticed } => self.die(noticed),
             }

@@ -263,6 +263,7 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
         request_id: &RequestId::new(Uuid::from_u128(7)),
         idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
         now: turn.now,
+        queue_position: None,
         starts: turn.starts,
         instance: None,
     })
@@ -289,6 +290,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         duration_ms: Some(900),
         finished_at: now,
         last_events: LastEvents { message: 3, end: 5 },
+        stop_reason: None,
+        by_model: None,
     };
     store.finish(&Finished {
         turn_id,
@@ -296,7 +299,10 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         answer: Some(answer),
         transcript: "{\"type\":\"user\"}\n",
         sdk_session: Some(&sdk_session(1)),
+        items: "",
+        context: None,
         frees_key: false,
+        steered: &[],
         files: None,
     })?;
     Ok(active)

@@ -15,7 +15,9 @@ use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::content::prompt_of;
-use claude_agent_service::domain::{AccountId, Block, Millis, RequestId, Title, Turn, TurnId, TurnOptions};
+use claude_agent_service::domain::{
+    AccountId, Block, Include, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
+};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use serde_json::Value;
@@ -179,6 +181,14 @@ impl Stage {
         }
     }
 
+    /// Admits a turn that does so if its conversation is busy.
+    pub fn query_when_busy(&self, session_id: &str, when_busy: WhenBusy) -> Result<TurnId, AccountError> {
+        match self.handle(when_busy_is(when_busy, start(session_id, None, AnswerForm::Accepted)))? {
+            Response::Ready(Reply::Accepted { turn, .. }) => Ok(turn.turn_id),
+            _ => unreachable!(),
+        }
+    }
+
     /// Admits a turn that does so in the container.
     pub fn query_that(&self, session_id: &str, script: Script) -> TurnId {
         self.container.script(script);
@@ -187,8 +197,17 @@ impl Stage {
 
     /// Waits for the end of a turn as its caller does.
     pub fn ask(&self, session_id: &str, key: Option<&str>) -> Sent<Result<Turn, AccountError>> {
+        self.answer_to(start(session_id, key, AnswerForm::Json))
+    }
+
+    /// The same, with what happens if the conversation is busy.
+    pub fn ask_when_busy(&self, session_id: &str, when_busy: WhenBusy) -> Sent<Result<Turn, AccountError>> {
+        self.answer_to(when_busy_is(when_busy, start(session_id, None, AnswerForm::Json)))
+    }
+
+    fn answer_to(&self, command: Command) -> Sent<Result<Turn, AccountError>> {
         let sent = Sent::default();
-        let reply = match self.handle(start(session_id, key, AnswerForm::Json)) {
+        let reply = match self.handle(command) {
             Err(error) => {
                 sent.replace(Some(Err(error)));
                 return sent;
@@ -281,7 +300,8 @@ impl Stage {
 
     /// The turn that was admitted last.
     pub fn newest_turn(&self) -> Option<TurnId> {
-        let id = self.sql.text("select turn_id from turns where finished_at is null order by ordinal desc limit 1");
+        // Ids count up here.
+        let id = self.sql.text("select turn_id from turns where finished_at is null order by turn_id desc limit 1");
         id.parse().ok()
     }
 
@@ -310,6 +330,13 @@ fn open(
     })
 }
 
+fn when_busy_is(when_busy: WhenBusy, mut command: Command) -> Command {
+    if let Command::StartTurn(start) = &mut command {
+        start.options.when_busy = when_busy;
+    }
+    command
+}
+
 fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some(session(session_id)),
@@ -319,5 +346,6 @@ fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {
         options: TurnOptions::default(),
         idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         answer,
+        include: Include::NOTHING,
     }))
 }

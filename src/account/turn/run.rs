@@ -9,7 +9,6 @@ use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
-use super::events::EventKind;
 use super::finish::Outcome;
 use super::progress::{NotTaken, Progress};
 use super::state::{Effect, Signal, State, Stop, step};
@@ -203,7 +202,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Takes one frame; returns the result if it is one.
     fn take(
-        &self,
+        self: &Rc<Self>,
         turn: &ActiveTurn,
         frame: Frame,
         progress: &mut Progress,
@@ -214,6 +213,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             FrameBody::Started(started) => {
                 self.turns.set_sdk_session(&turn.turn_id, &started.sdk_session);
                 progress.started(started);
+                self.offer_waiting(&turn.turn_id, &turn.session_id);
                 return Ok(None);
             }
             FrameBody::Transcript(transcript) => {
@@ -225,12 +225,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 return Ok(None);
             }
             FrameBody::Result(result) => return Ok(Some(result)),
+            FrameBody::Steered(turns) => {
+                progress.steered = turns;
+                return Ok(None);
+            }
             FrameBody::Workspace(_) | FrameBody::End | FrameBody::Unknown => return Ok(None),
-            FrameBody::Delta(delta) => EventKind::Delta(delta.text),
-            FrameBody::Message(message) => EventKind::Message(message.text),
-            FrameBody::Tool(tool) => EventKind::Tool(tool),
-            FrameBody::Retry(retry) => EventKind::Retry(retry),
+            FrameBody::Event(kind) => kind,
         };
+        progress.items.take(n, &kind);
         self.turns.publish(&turn.turn_id, n, kind);
         Ok(None)
     }

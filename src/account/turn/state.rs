@@ -101,9 +101,11 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 | FailureCode::ModelFailed
                 | FailureCode::ModelRateLimited
                 | FailureCode::TurnTimeout
-                | FailureCode::UnsupportedAttachment
                 | FailureCode::WorkspaceDamaged
-                | FailureCode::WorkspaceUnavailable => TurnStatus::Failed,
+                | FailureCode::WorkspaceUnavailable
+                | FailureCode::OutputInvalid
+                | FailureCode::InvalidOutputSchema
+                | FailureCode::UnsupportedAttachment => TurnStatus::Failed,
             };
             end((status, Some(code)))
         }

@@ -1,3 +1,5 @@
+//! Blocks of a query: what is taken, what is refused, and in which words.
+
 use serde_json::{Value, json};
 
 use super::*;

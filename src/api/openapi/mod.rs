@@ -92,6 +92,11 @@ const ENDS_OF_TURNS: &[Code] = &[
     Code::TurnTimeout,
     Code::WorkspaceDamaged,
     Code::WorkspaceUnavailable,
+    Code::OutputInvalid,
+    Code::InvalidOutputSchema,
+    Code::UnsupportedAttachment,
+    Code::AttachmentTooLarge,
+    Code::AttachmentNotFound,
 ];
 
 impl Access {

@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 
 use super::super::document::DoneJson;
 use super::super::problem::Problem;
-use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
+use super::super::sse::TurnData;
 use super::Schemas;
+use crate::account::feed::{ConversationChanged, FileChanged, Snapshot, TurnState};
 use crate::domain::content::Citations;
+use crate::domain::event as turn_event;
+use crate::domain::file::ChangedFile;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
-use crate::domain::{AccountId, Effort, FilePath, Millis, SessionId};
+use crate::domain::options::ClientTool;
+use crate::domain::{AccountId, Effort, FilePath, Millis, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -84,11 +88,56 @@ pub(super) struct QueryRequest {
     model: Option<String>,
     /// How much work the model puts into this turn. Default: the model's own.
     effort: Option<Effort>,
+    /// Whether the model thinks before it answers. Default: the model's own.
+    thinking: Option<Thinking>,
+    /// A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
+    #[schemars(schema_with = "json_object")]
+    output_schema: Option<serde_json::Map<String, Value>>,
+    /// Notes of the caller's about the turn, which come back with it.
+    #[schemars(schema_with = "metadata_patch")]
+    metadata: Option<BTreeMap<String, Option<String>>>,
+    /// Tools that the caller runs: each call of one is an action.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, beside the operator's.
+    permissions: Option<Permissions>,
+    /// What happens if a turn of the conversation runs or waits. Default: `queue`.
+    when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
     system_prompt: Option<String>,
     /// How many times the agent may call the model in this turn; the operator can lower the maximum.
     #[schemars(range(min = 1, max = 1000))]
     max_turns: Option<u32>,
+    /// What a stream tells beside the default events.
+    include: Option<Vec<IncludeWord>>,
+}
+
+/// What a stream tells beside the default events.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+enum IncludeWord {
+    Thinking,
+    ToolInput,
+    ToolResult,
+    Subagents,
+    Usage,
+}
+
+/// Rules such as `Write` or `Bash(git push:*)`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct Permissions {
+    /// Calls that a person has to allow.
+    #[schemars(length(max = 64))]
+    ask: Option<Vec<String>>,
+    /// Calls that are refused.
+    #[schemars(length(max = 64))]
+    deny: Option<Vec<String>>,
+}
+
+fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": ["object", "null"]})
 }
 
 /// What the user says and shows.
@@ -236,28 +285,88 @@ pub(super) struct AccountSelection {
     account_id: Option<AccountId>,
 }
 
+/// The schema of the events with a name, whose data is this.
+#[expect(clippy::needless_pass_by_value, reason = "schemas are made where they are passed")]
+fn event(name: &str, schema: schemars::Schema) -> Value {
+    let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
+    json!({"properties": {"event": {"const": name}, "data": data}, "required": ["event"]})
+}
+
+fn names(events: &[Value]) -> Vec<&Value> {
+    events.iter().map(|event| &event["properties"]["event"]["const"]).collect()
+}
+
+/// The schema of one event of an account's feed.
+pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
+    let events = [
+        event("snapshot", schemas.sent::<Snapshot>()),
+        event("turn", schemas.sent::<TurnState>()),
+        event("conversation", schemas.sent::<ConversationChanged>()),
+        event("file", schemas.sent::<FileChanged>()),
+    ];
+    json!({
+        "type": "object",
+        "description": "One server-sent event. The first is a `snapshot`.",
+        "properties": {
+            "event": {"type": "string", "enum": names(&events)},
+            "data": {"type": "string", "description": "One line of JSON."},
+        },
+        "required": ["event", "data"],
+        "oneOf": events,
+    })
+}
+
+/// Something that a turn did: the data of an event, with its number and name.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(in crate::api) struct Item {
+    /// The event's number.
+    n: u64,
+    /// The event's name; the other fields are those of its data.
+    #[serde(rename = "type")]
+    kind: ItemType,
+}
+
+/// The events that are kept.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+enum ItemType {
+    Thinking,
+    Message,
+    Tool,
+    Usage,
+    Retry,
+    Compacted,
+    AttachmentRemoved,
+    Notice,
+    File,
+}
+
 /// The schema of one server-sent event, whose `data` is a string with the JSON of the event's own schema.
 pub(super) fn server_sent_event(schemas: &mut Schemas) -> Value {
-    let event = |name: &str, schema: schemars::Schema| {
-        let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
-        json!({"properties": {"event": {"const": name}, "data": data}, "required": ["event"]})
-    };
     let events = [
         event("turn", schemas.sent::<TurnData<'static>>()),
-        event("delta", schemas.sent::<DeltaData<'static>>()),
-        event("message", schemas.sent::<MessageData<'static>>()),
-        event("tool", schemas.sent::<ToolData<'static>>()),
-        event("retry", schemas.sent::<RetryData>()),
+        event("delta", schemas.sent::<turn_event::Delta>()),
+        event("thinking", schemas.sent::<turn_event::Thinking>()),
+        event("tool_input", schemas.sent::<turn_event::ToolInput>()),
+        event("message", schemas.sent::<turn_event::Message>()),
+        event("tool", schemas.sent::<turn_event::Tool>()),
+        event("usage", schemas.sent::<turn_event::ModelCall>()),
+        event("retry", schemas.sent::<turn_event::Retry>()),
+        event("compacted", schemas.sent::<turn_event::Compacted>()),
+        event("attachment_removed", schemas.sent::<turn_event::AttachmentRemoved>()),
+        event("notice", schemas.sent::<turn_event::Notice>()),
+        event("file", schemas.sent::<ChangedFile>()),
         event("done", schemas.sent::<DoneJson<'static>>()),
         event("error", schemas.sent::<Problem<'static>>()),
     ];
-    let names: Vec<&Value> = events.iter().map(|event| &event["properties"]["event"]["const"]).collect();
     json!({
         "type": "object",
         "description": "One server-sent event. Exactly one `done` or `error` is the last; a stream that ends without it was cut.",
         "properties": {
             "id": {"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]+$", "description": "`<turn_id>:<n>`; `n` rises."},
-            "event": {"type": "string", "enum": names},
+            "event": {"type": "string", "enum": names(&events)},
             "data": {"type": "string", "description": "One line of JSON."},
         },
         "required": ["id", "event", "data"],
