@@ -9,6 +9,7 @@ use claude_agent_service::account::Response;
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Reply, StartTurn};
 use claude_agent_service::domain::{Context, Include, Title, TurnId, TurnKind, TurnOptions, WhenBusy};
 use serde_json::json;
+use support::container::Knows;
 use support::script::{Script, Step, entry, result};
 use support::session;
 use support::stage::Stage;
@@ -101,10 +102,10 @@ fn there_is_nothing_to_compact_where_there_is_no_conversation() {
 #[test]
 fn a_container_that_would_take_it_for_a_query_is_replaced() {
     let stage = Stage::new();
-    stage.container.state.borrow_mut().knows_turns = false;
+    stage.container.state.borrow_mut().knows_turns = Knows { now: false, after_boot: false };
     stage.query("a");
     stage.settle();
-    stage.container.state.borrow_mut().knows_turns_after_boot = true;
+    stage.container.state.borrow_mut().knows_turns.after_boot = true;
     let turn = compact(&stage, "a", "").unwrap();
     stage.settle();
     assert_eq!((stage.end(&turn).as_str(), stage.container.instance().as_deref()), ("completed", Some("instance-2")));
@@ -114,7 +115,7 @@ fn a_container_that_would_take_it_for_a_query_is_replaced() {
 #[test]
 fn a_container_that_never_can_fails_the_turn() {
     let stage = Stage::new();
-    stage.container.state.borrow_mut().knows_turns = false;
+    stage.container.state.borrow_mut().knows_turns = Knows { now: false, after_boot: false };
     stage.query("a");
     stage.settle();
     let turn = compact(&stage, "a", "").unwrap();

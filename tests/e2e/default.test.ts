@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { service } from "./support.ts";
 import { archives } from "./topics/archives.ts";
+import { attachments } from "./topics/attachments.ts";
 import { cancelling } from "./topics/cancelling.ts";
 import { changes } from "./topics/changes.ts";
 import { conversations } from "./topics/conversations.ts";
@@ -34,7 +35,7 @@ const running = service();
 
 const topics = {
   health, smoke, query, conversations, pages, changes, input, methods, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
-  restarts, traces, readme, files, uploads, archives, workspaces, include, feed,
+  restarts, traces, readme, files, uploads, archives, workspaces, include, feed, attachments,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;

@@ -79,6 +79,9 @@ const BODY_CODES: &[Code] = &[Code::InvalidJson, Code::RequestTimeout, Code::Bod
 
 /// The refusals that are the end of a turn, which is reported like that of one that completed.
 const ENDS_OF_TURNS: &[Code] = &[
+    Code::AttachmentNotFound,
+    Code::AttachmentTooLarge,
+    Code::UnsupportedAttachment,
     Code::TurnCancelled,
     Code::ModelRateLimited,
     Code::AgentFailed,
