@@ -9,7 +9,7 @@ use claude_agent_service::account::files::command::{FilesCommand, FilesReply, Pr
 use claude_agent_service::api::answer::{Answer, Body};
 use claude_agent_service::domain::content::bounds::{MAX_CONVERSATION_BYTES, MAX_TURN_BYTES};
 use claude_agent_service::domain::content::{Attachment, Bytes, FoundFile, MediaType, Source};
-use claude_agent_service::domain::{Block, RequestId, StoredFile};
+use claude_agent_service::domain::{Block, Include, RequestId, StoredFile};
 use serde_json::{Value, json};
 use support::container::Knows;
 use support::script::{Script, Step};
@@ -54,7 +54,9 @@ fn asked(stage: &Stage) -> Value {
 
 /// The conversation as `GET` answers it.
 fn read(stage: &Stage, id: &str, before: Option<i64>) -> (Value, bool) {
-    let Ok(Response::Ready(reply)) = stage.handle(Command::ReadConversation { session_id: session(id), before }) else {
+    let Ok(Response::Ready(reply)) =
+        stage.handle(Command::ReadConversation { session_id: session(id), before, items: false })
+    else {
         panic!("no conversation")
     };
     let answer = Answer::of(reply, &"zoë".parse().unwrap(), &RequestId::new(Uuid::nil()));
@@ -74,6 +76,7 @@ fn look_up(
         paths: paths.iter().map(|path| path.parse().unwrap()).collect(),
         idempotency: key.map(|(key, hash)| (key.parse().unwrap(), hash.to_owned())),
         answer: AnswerForm::Accepted,
+        include: Include::NOTHING,
     })))
 }
 
@@ -102,7 +105,7 @@ fn blocks_reach_the_container_as_they_were_admitted_at_once_from_the_queue_and_a
     stage.settle();
     check(&stage);
     assert_eq!(stage.container.state.borrow().asked[0]["content"], expected, "one that need not be read");
-    stage.container.script(Script::new([Step::Wait(std::time::Duration::from_secs(60))]));
+    stage.container.script(Script::new([Step::Wait(std::time::Duration::from_mins(1))]));
     stage.query_of("c", content.clone(), None).unwrap();
     stage.query_of("d", content, None).unwrap();
     stage.reset();
@@ -245,7 +248,7 @@ fn a_key_finds_its_turn_before_any_bytes_are_moved() {
     let turn = stage.query_of("a", vec![file("a.png", 10)], Some("k")).unwrap();
     match look_up(&stage, None, &[], Some(("k", "hash"))) {
         Ok(Response::Ready(Reply::Accepted { turn: replayed, replayed: true })) => {
-            assert_eq!(replayed.turn_id, turn.turn_id)
+            assert_eq!(replayed.turn_id, turn.turn_id);
         }
         _ => panic!("not its turn"),
     }
