@@ -5,6 +5,7 @@ mod support;
 
 use std::rc::Rc;
 
+use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
 use claude_agent_service::account::command::{AccountError, CallBegun, Command, Envelope, Reply};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
@@ -39,7 +40,10 @@ fn commands() -> Vec<Command> {
         Command::ReadConversation { session_id: session("s"), before: None, items: false },
         Command::UpdateConversation { session_id: session("s"), title: None, metadata: None },
         Command::FollowConversation { session_id: session("s"), last_event_id: None, include: Include::NOTHING },
-        Command::CancelConversation { session_id: session("s") },
+        Command::CancelConversation { session_id: session("s"), reason: None },
+        Command::ReadContext { session_id: session("s") },
+        Command::Fork(Box::new(ForkAsked { source: session("s"), at: None, session_id: None, title: None })),
+        Command::Rewind { session_id: session("s"), to: RewindTo::To(turn_id.clone()) },
         Command::DeleteConversation { session_id: session("s") },
         Command::ReadTurn { turn_id, items: false },
         Command::StorageStats,

@@ -24,9 +24,10 @@ table turn_items (session_id text not null references conversations on delete ca
 table turns (turn_id text primary key, session_id text not null, seq integer not null, ordinal integer not null, status text not null, request_id text not null, idempotency_key text, request_hash text, options text not null default '{}', created_at integer not null, started_at integer, finished_at integer, frames_stored integer not null default 0, error text, model text, usage text, num_turns integer, duration_ms integer , instance text, message_n integer, end_n integer, files text, items text, stop_reason text, by_model text, steered_into text, transcript_seq integer, parked integer not null default 0, first_n integer not null default 0) strict, without rowid
 index turns_active on turns (ordinal) where finished_at is null
 unique index turns_by_idempotency_key on turns (idempotency_key) where idempotency_key is not null
-table workspace_packs (session_id text not null references conversations on delete cascade, pack_no integer not null, from_version integer not null, to_version integer, object_key text not null, bytes integer not null, primary key (session_id, pack_no)) strict, without rowid
+table workspace_packs (session_id text not null references conversations on delete cascade, pack_no integer not null, from_version integer not null, to_version integer, object_key text not null, bytes integer not null, shared integer not null default 0, primary key (session_id, pack_no)) strict, without rowid
+index workspace_packs_shared on workspace_packs (object_key) where shared = 1
 table workspace_parts (session_id text not null references conversations on delete cascade, first_path text not null, from_version integer not null, to_version integer, entries text not null, primary key (session_id, first_path, from_version)) strict, without rowid
-table workspaces (session_id text primary key references conversations on delete cascade, version integer not null default 0, files integer not null default 0, bytes integer not null default 0, saved_at integer, unsaved text, inbox_seq integer not null default 0) strict, without rowid
+table workspaces (session_id text primary key references conversations on delete cascade, version integer not null default 0, files integer not null default 0, bytes integer not null default 0, saved_at integer, unsaved text, inbox_seq integer not null default 0 , oldest integer not null default 0) strict, without rowid
 ";
 
 /// Every table and index, its white space collapsed, as SQLite keeps them but for its capitals.

@@ -142,6 +142,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(snapshot)
     }
 
+    pub(super) fn read_context(&self, session_id: &SessionId, now: Millis) -> Result<Reply<S::Json>, AccountError> {
+        let context = self.store.context(session_id)?.ok_or(AccountError::NotFound)?;
+        self.store.touch(session_id, now)?;
+        Ok(Reply::Context(context))
+    }
+
     pub(super) fn storage_stats(&self, now: Millis) -> Result<Reply<S::Json>, AccountError> {
         Ok(Reply::Document(self.store.storage_stats(self.config.retention, now)?))
     }

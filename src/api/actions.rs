@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::answer_form::Preference;
+use super::answer_form::Wanted;
 use super::auth::Principal;
 use super::body::{Fields, Head, is_deeper, need_json, not_json};
 use super::problem::{ApiError, Code};
@@ -33,7 +33,7 @@ pub struct DecisionHead {
     principal: Principal,
     named: Option<AccountId>,
     action_id: ActionId,
-    preference: Preference,
+    wanted: Wanted,
 }
 
 impl DecisionHead {
@@ -48,7 +48,7 @@ impl DecisionHead {
         action_id: ActionId,
     ) -> Result<Self, ApiError> {
         need_json(head)?;
-        Ok(Self { principal, named, action_id, preference: Preference::of(head) })
+        Ok(Self { principal, named, action_id, wanted: Wanted::parse(head)? })
     }
 
     /// Parses the body and makes the command of it.
@@ -61,7 +61,7 @@ impl DecisionHead {
         let fields = Fields::of(body, FIELDS)?;
         let account_id = self.principal.account(fields.account(self.named)?)?;
         let decision = decision(&fields)?;
-        let answer = self.preference.form(&fields)?;
+        let answer = self.wanted.form(fields.raw("stream"))?;
         let decide = DecideAction { action_id: self.action_id, decision, answer };
         Ok((account_id, Command::DecideAction(Box::new(decide))))
     }
@@ -70,7 +70,9 @@ impl DecisionHead {
 fn decision(fields: &Fields<'_>) -> Result<Decision, ApiError> {
     let word = fields.text("decision", 16, Code::InvalidParameter)?.unwrap_or_default();
     match word.as_str() {
-        "allow" => Ok(Decision::Allow { input: object(fields, "input", MAX_CONTENT_BYTES)?, remember: remember(fields)? }),
+        "allow" => {
+            Ok(Decision::Allow { input: object(fields, "input", MAX_CONTENT_BYTES)?, remember: remember(fields)? })
+        }
         "deny" => {
             let message = fields.text("message", MAX_MESSAGE_BYTES, Code::InvalidParameter)?;
             if message.as_ref().is_some_and(|message| message.len() > MAX_MESSAGE_BYTES) {
@@ -144,9 +146,8 @@ pub(super) fn list(target: &Target<'_>, limit: u32) -> Result<Command, ApiError>
     });
     let session_id = parameter("session_id")?
         .map(|id| SessionId::try_from(id).map_err(|e| ApiError::new(Code::InvalidSessionId, e.to_string())));
-    let after = parameter("cursor")?.map(|text| {
-        cursor(&text).ok_or_else(|| ApiError::parameter("cursor", "one that a Link header gave"))
-    });
+    let after = parameter("cursor")?
+        .map(|text| cursor(&text).ok_or_else(|| ApiError::parameter("cursor", "one that a Link header gave")));
     let of = ActionsOf { status: status.transpose()?, session_id: session_id.transpose()?, after: after.transpose()? };
     Ok(Command::ListActions { of, limit })
 }

@@ -13,6 +13,7 @@ pub mod files;
 pub mod health;
 pub mod include;
 pub mod links;
+mod on_conversation;
 #[cfg(test)]
 mod openapi;
 pub mod problem;

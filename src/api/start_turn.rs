@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::answer_form::Preference;
+use super::answer_form::Wanted;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::content::{self, Content};
@@ -15,7 +15,7 @@ use crate::config::policy::AgentPolicy;
 use crate::digest;
 use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, Block, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Block, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -49,8 +49,7 @@ const REQUEST_HASH_BYTES: usize = 16;
 pub struct QueryHead {
     principal: Principal,
     named: Option<AccountId>,
-    preference: Preference,
-    idempotency_key: Option<IdempotencyKey>,
+    wanted: Wanted,
     policy: Rc<AgentPolicy>,
     /// Whether the model's API may fetch what a block names.
     internet: bool,
@@ -75,12 +74,9 @@ impl QueryHead {
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
             return Err(body_too_large());
         }
-        let preference = Preference::of(head);
-        let idempotency_key = (head.header)("idempotency-key")
-            .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
-            .transpose()?;
+        let wanted = Wanted::parse(head)?;
         let (policy, internet) = (Rc::clone(&config.agent), config.container_internet);
-        Ok(Self { principal, named, preference, idempotency_key, policy, internet })
+        Ok(Self { principal, named, wanted, policy, internet })
     }
 
     /// Parses the body and makes the command of it.
@@ -113,9 +109,9 @@ impl QueryHead {
             return Err(prompt_too_large());
         }
         let options = options(&self.policy, &fields)?;
-        let answer = self.preference.form(&fields)?;
+        let answer = self.wanted.form(fields.raw("stream"))?;
         let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
-        let idempotency = self.idempotency_key.map(hash);
+        let idempotency = self.wanted.idempotency_key.map(hash);
         let title = match &content {
             Some(blocks) if prompt.is_empty() => title_of(blocks),
             _ => Title::from_prompt(&prompt),
@@ -139,7 +135,7 @@ fn body_too_large() -> ApiError {
 }
 
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
-fn request_hash(
+pub(super) fn request_hash(
     session_id: Option<&SessionId>,
     prompt: &str,
     content: Option<&[Block]>,

@@ -21,7 +21,7 @@ pub mod usage;
 
 pub use action::{Action, ActionKind, ActionStatus, Decision};
 pub use content::Block;
-pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
+pub use conversation::{Context, Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, ActionId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use include::Include;

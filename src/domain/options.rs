@@ -107,7 +107,29 @@ pub enum TurnKind {
     Compact,
 }
 
+/// What the history tells of a turn that compacts, before its instructions: the CLI's own command.
+const COMPACT: &str = "/compact";
+
 impl TurnKind {
+    /// The turn's message, as the conversation shows it.
+    #[must_use]
+    pub fn prompt_told(self, prompt: &str) -> String {
+        match self {
+            Self::Query => prompt.to_owned(),
+            Self::Compact if prompt.is_empty() => COMPACT.to_owned(),
+            Self::Compact => format!("{COMPACT} {prompt}"),
+        }
+    }
+
+    /// The turn's prompt, as the container takes it, of the message that the conversation shows.
+    #[must_use]
+    pub fn prompt_given(self, told: &str) -> &str {
+        match self {
+            Self::Query => told,
+            Self::Compact => told.strip_prefix(COMPACT).unwrap_or(told).trim_start(),
+        }
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     const fn is_query(&self) -> bool {
         matches!(self, Self::Query)

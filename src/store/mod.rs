@@ -2,6 +2,7 @@
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
 pub mod actions;
+pub mod branches;
 mod cache;
 mod content;
 pub mod conversations;
@@ -23,6 +24,7 @@ pub mod transactions;
 pub mod transcripts;
 pub mod turn_list;
 pub mod turns;
+mod versions;
 pub mod workspaces;
 
 use std::cell::Cell;

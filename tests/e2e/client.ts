@@ -98,6 +98,7 @@ export type QueryFields = {
   include?: string[];
   model?: string;
   effort?: string;
+  thinking?: "on" | "off";
   system_prompt?: string;
   max_turns?: number;
 };

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 
 #[derive(Debug)]
 pub(super) struct ServerTurn {
-    session: String,
+    pub(super) session: String,
     /// Whether it tells of its files behind its result.
-    saves: bool,
+    pub(super) saves: bool,
     pub(super) lines: Vec<String>,
     pub(super) ended: bool,
     pub(super) cancelled: bool,
@@ -52,6 +52,11 @@ pub struct State {
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
     pub draining: bool,
+    /// Whether it has the feature `turns`, and whether the next container has.
+    pub knows_turns: bool,
+    pub knows_turns_after_boot: bool,
+    /// What came with each `POST /turns` that began a turn.
+    pub wanted: Vec<Value>,
     /// What the platform says instead of starting it.
     pub refuses_to_start: Option<&'static str>,
     /// Turns it began, with the session that they were of.
@@ -96,7 +101,8 @@ pub enum ScriptedBody {
 
 impl Scripted {
     pub fn new(executor: &Executor) -> Self {
-        let state = State { knows_stop: true, latency: Duration::from_millis(1), ..State::default() };
+        let state =
+            State { knows_stop: true, knows_turns: true, latency: Duration::from_millis(1), ..State::default() };
         Self { executor: executor.clone(), state: Rc::new(RefCell::new(state)) }
     }
 
@@ -153,6 +159,7 @@ impl Scripted {
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
         state.workspaces_held.saves |= state.workspaces_held.saves_after_boot;
+        state.knows_turns |= state.knows_turns_after_boot;
     }
 
     /// Whoever reads the frames of a turn is cut off.
@@ -192,11 +199,12 @@ impl Scripted {
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
-                let (draining, saves) = {
+                let (draining, features) = {
                     let state = self.state.borrow();
-                    (state.draining, state.workspaces_held.saves)
+                    let features = [("workspace", state.workspaces_held.saves), ("turns", state.knows_turns)];
+                    (state.draining, features.into_iter().filter_map(|(name, has)| has.then_some(name)))
                 };
-                let features: &[&str] = if saves { &["workspace"] } else { &[] };
+                let features: Vec<&str> = features.collect();
                 let mut body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
                 body["features"] = json!(features);
                 Ok(text(if draining { 503 } else { 200 }, &body))
@@ -297,6 +305,7 @@ impl Scripted {
         state.sessions.insert(session.clone(), Session { live: true, held: true });
         state.workspaces.insert(session.clone());
         state.begun.push((id.clone(), session.clone()));
+        state.wanted.push(wanted.clone());
         let script = state.scripts.pop_front().unwrap_or_else(|| Script::answer("done"));
         let ends_within = script.ends_within;
         state.turns.retain(|_, turn| turn.session != session || !turn.ended);
@@ -365,21 +374,6 @@ impl Scripted {
                 }
                 Step::Die { noticed } => self.die(noticed),
             }
-        }
-    }
-
-    /// Says what becomes of the turn's files, after the time that packing takes.
-    async fn tell_of_files(&self, id: &str) {
-        let session = {
-            let state = self.state.borrow();
-            state.turns.get(id).filter(|turn| turn.saves).map(|turn| turn.session.clone())
-        };
-        let Some(session) = session else { return };
-        let (instance, packing) = (self.instance(), self.state.borrow().packing);
-        self.executor.sleep(packing).await;
-        if self.instance() == instance {
-            let frame = self.workspace_frame(&session);
-            self.say(id, &frame);
         }
     }
 }

@@ -144,12 +144,30 @@ impl Stage {
         self.account = open(&self.sql, &self.container, &self.runtime, &self.vars, bucket);
     }
 
+    /// The same command again, as a Worker sends it if the object was reset before it had answered.
+    pub fn handle_again(
+        &self,
+        command: Command,
+        request_id: &RequestId,
+        again: bool,
+    ) -> Result<Reply<String>, AccountError> {
+        match self.account.handle(Envelope { again, ..Envelope::new(request_id.clone(), command) })? {
+            Response::Ready(reply) => Ok(reply),
+            Response::Deferred(_) => unreachable!(),
+        }
+    }
+
     pub fn handle(&self, command: Command) -> Result<Response<String>, AccountError> {
         self.account.handle(Envelope::new(RequestId::new(self.runtime.uuid()), command))
     }
 
     pub fn cancel(&self, session_id: &str) {
-        drop(self.handle(Command::CancelConversation { session_id: session(session_id) }));
+        self.cancel_because(session_id, None);
+    }
+
+    pub fn cancel_because(&self, session_id: &str, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        drop(self.handle(Command::CancelConversation { session_id: session(session_id), reason }));
     }
 
     pub fn delete(&self, session_id: &str) {
@@ -192,7 +210,7 @@ impl Stage {
         self.answer_to(when_busy_is(when_busy, start(session_id, None, AnswerForm::Json)))
     }
 
-    fn answer_to(&self, command: Command) -> Sent<Result<Turn, AccountError>> {
+    pub fn answer_to(&self, command: Command) -> Sent<Result<Turn, AccountError>> {
         let sent = Sent::default();
         let reply = match self.handle(command) {
             Err(error) => {

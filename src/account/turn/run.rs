@@ -59,6 +59,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let mut progress = Progress::new(work.as_ref().map_or(0, |work| work.frames_stored));
         // One that was given to a container before may be at work there.
         progress.given = entry == Entry::Reattach;
+        progress.kind = work.as_ref().map(|work| work.options.kind).unwrap_or_default();
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
         let mut rest = None;
         let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut rest, &mut stops).await;
