@@ -111,6 +111,7 @@ export type QueryFields = {
   include?: string[];
   model?: string;
   effort?: string;
+  thinking?: "on" | "off";
   system_prompt?: string;
   max_turns?: number;
 };
