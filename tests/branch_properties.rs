@@ -145,7 +145,7 @@ impl World {
         let FilesReply::Upload { key } = ask(begin) else { unreachable!() };
         self.stage.bucket.put_directly(&key, &content);
         let etag = "e".to_owned();
-        ask(FilesCommand::CommitUpload { path: at(), key, size, etag, precondition: Precondition::None });
+        ask(FilesCommand::CommitUpload { path: at(), key, size, etag, precondition: Precondition::None, title: None });
         self.model.entry(id).or_default().inbox.insert(path.to_owned(), content);
     }
 

@@ -341,7 +341,8 @@ fn upload(stage: &Stage, session_id: &str, path: &str) -> Result<(), AccountErro
     let FilesReply::Upload { key } = ask_files(stage, session_id, begin)? else { unreachable!() };
     stage.bucket.put_directly(&key, b"xyz");
     let etag = "e".to_owned();
-    let commit = FilesCommand::CommitUpload { path: at(), key, size: 3, etag, precondition: Precondition::None };
+    let commit =
+        FilesCommand::CommitUpload { path: at(), key, size: 3, etag, precondition: Precondition::None, title: None };
     ask_files(stage, session_id, commit).map(drop)
 }
 

@@ -99,6 +99,7 @@ fn upload(stage: &Stage, session_id: &str, path: &str, byte: u8, ends: bool) {
             size: 3,
             etag: format!("e{byte}"),
             precondition: Precondition::default(),
+            title: None,
         };
         files(stage, session_id, commit);
     }

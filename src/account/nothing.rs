@@ -3,7 +3,8 @@
 
 use super::Account;
 use super::command::{AccountError, Command, Reply};
-use super::files::command::FilesRefusal;
+use super::feed::Snapshot;
+use super::files::command::{FilesRefusal, FilesReply};
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::{PurgeOutcome, TurnKind};
@@ -16,8 +17,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let reply = match command {
             Command::StartTurn(start) if start.options.kind == TurnKind::Compact => return Err(AccountError::NotFound),
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
+            Command::FollowAccount => Reply::Feed(self.feed.follow(Snapshot::default())),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
             Command::Files { ask, .. } if ask.stores() => return Ok(None),
+            Command::LookUpAttachments(asked) => {
+                let files = asked.paths.iter().map(|_| None).collect();
+                Reply::Files(Box::new(FilesReply::Found { files, attachment_bytes: 0 }))
+            }
             Command::ListConversations { limit, words, .. } => {
                 Reply::Listing { json: self.store.empty_list(), limit: *limit, words: words.clone(), next: None }
             }

@@ -4,13 +4,14 @@
 use std::ops::RangeInclusive;
 
 use super::action::Action;
-use super::answer_form::Wanted;
+use super::answer_form::{Preference, idempotency_key};
 use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
 use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
+use super::include;
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
@@ -103,7 +104,11 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;
-            about(Command::ReadConversation { session_id, before })
+            about(Command::ReadConversation {
+                session_id,
+                before,
+                items: include::of_document(parameter(&target, "include")?.as_deref())?,
+            })
         }
         Route::UpdateConversation(session_id) => {
             UpdateHead::parse(head, principal, named, session_id).map(|head| Asked::WithBody(Pending::Update(head)))
@@ -116,7 +121,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             if config.credential.is_none() {
                 return Err(ApiError::token_not_set());
             }
-            action(Action::Compact(session_id, Wanted::parse(head)?))
+            action(Action::Compact(session_id, Preference::of(head), idempotency_key(head)?))
         }
         Route::ReadContext(session_id) => about(Command::ReadContext { session_id }),
         Route::FollowConversation(session_id) => {
@@ -124,8 +129,10 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             let last_event_id = last
                 .map(|id| id.parse().map_err(|e| ApiError::parameter("Last-Event-ID", &format!("{e}"))))
                 .transpose()?;
-            about(Command::FollowConversation { session_id, last_event_id })
+            let include = include::of_stream(parameter(&target, "include")?)?;
+            about(Command::FollowConversation { session_id, last_event_id, include })
         }
+        Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {
             let before = parameter(&target, "before")?.map(TurnId::try_from).transpose();
             let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
@@ -141,7 +148,10 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             let ask = FilesCommand::Delete { target, precondition: files::precondition(head)? };
             bodiless(Command::Files { session_id, ask })
         }
-        Route::ReadTurn(turn_id) => about(Command::ReadTurn { turn_id }),
+        Route::ReadTurn(turn_id) => about(Command::ReadTurn {
+            turn_id,
+            items: include::of_document(parameter(&target, "include")?.as_deref())?,
+        }),
         Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
         Route::Purge => bodiless(Command::Purge),
