@@ -210,6 +210,16 @@ export class OpenTurn {
     this.#frames = framesOf(response);
   }
 
+  /** Up to the next frame of these types. False: the turn ended before that. */
+  async untilAny(types: Frame["type"][]): Promise<boolean> {
+    for (;;) {
+      const next = await this.#frames.next();
+      if (next.done === true) return false;
+      this.seen.push(next.value);
+      if (types.includes(next.value.type)) return true;
+    }
+  }
+
   async until<T extends Frame["type"]>(type: T): Promise<Extract<Numbered, { type: T }>> {
     for (;;) {
       const next = await this.#frames.next();

@@ -274,6 +274,23 @@ describe("steering", () => {
     assert.deepEqual([next.one("started").warm, everSaid("quince, last")], [true, false]);
   });
 
+  test("a turn that ends in spite of its tool has its process killed and its transcript forgotten, and what was offered did not run", async () => {
+    model.control.addRule({ hang: true, times: 1 });
+    const options = { max_budget_usd: 0.0001 };
+    const open = await agent.begin({ prompt: '[[usage 100000]] [[tool Bash {"command":"sleep 0.5"}]]', options });
+    await model.control.waitFor((request) => request.state === "hanging");
+    await agent.offer(open.id, "o1", "quince, beyond the budget");
+    model.control.release();
+    const turn = await open.rest();
+    assert.deepEqual([turn.result.subtype, turn.types.includes("steered")], ["error_max_budget_usd", false]);
+    const asUser = turn.transcript.filter(({ entry }) => entry.type === "user" && JSON.stringify(entry).includes("quince, beyond"));
+    assert.deepEqual(asUser, [], "its own turn was sent");
+    const next = { agent_session: turn.session, resume: true, prompt: "[[say on]]" };
+    assert.equal((await agent.post(next)).status, 409, "the transcript is asked for");
+    assert.equal((await agent.turn({ ...next, transcript: turn.transcript })).result.text, "on");
+    assert.ok(!everSaid("quince, beyond the budget"));
+  });
+
   test("a subagent that works takes nothing in; the turn does when it is done", async () => {
     const task = { description: "wait", subagent_type: "general-purpose", prompt: '[[tool Bash {"command":"sleep 0.3"}]] [[say from below]]' };
     const open = await agent.begin({ prompt: `[[tool Agent ${JSON.stringify(task)}]]`, options: { allowed_tools: ["Agent", "Bash"] } });
