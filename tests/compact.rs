@@ -27,8 +27,6 @@ fn compacting(session_id: &str, instructions: &str, key: Option<&str>, answer: A
         include: Include::NOTHING,
         options,
         idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
-        content: None,
-        include: Include::NOTHING,
         answer,
     }))
 }
