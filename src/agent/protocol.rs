@@ -16,7 +16,7 @@ pub use workspace::{
 };
 
 use crate::domain::event::EventKind;
-use crate::domain::{ByModel, ContextUse, FailureCode, SdkSession, TurnId, Usage};
+use crate::domain::{ByModel, Context, FailureCode, SdkSession, TurnId, Usage};
 
 /// The largest number of a frame; those of events that are no frame lie above it.
 pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
@@ -31,8 +31,8 @@ const MAX_MS: f64 = 1e10;
 const MAX_COST_USD: f64 = 1e5;
 /// Most models of which one turn tells what it used; the others are left out.
 const MAX_MODELS: usize = 16;
-/// Most turns that one takes in; the agent server lets as many wait.
-pub const MAX_STEERED: usize = 8;
+/// Most turns that one takes in: more are never offered, since no more wait. One that was taken in and is left out here would run again.
+pub const MAX_STEERED: usize = 128;
 /// Longest wait that is passed on, in seconds: a day.
 pub const MAX_RETRY_AFTER_S: f64 = 86_400.0;
 
@@ -125,7 +125,7 @@ pub struct TurnResult {
     pub by_model: ByModel,
     /// How full the model's context is.
     #[serde(default)]
-    pub context: Option<ContextUse>,
+    pub context: Option<Context>,
 }
 
 /// An error of the agent, the model or the CLI.
@@ -175,9 +175,10 @@ impl TurnResult {
             cut(reason, MAX_NAME_CHARS);
         }
         if let Some(context) = &mut self.context {
-            context.tokens = context.tokens.min(MAX_TOKENS);
-            context.limit = context.limit.min(MAX_TOKENS);
-            context.auto_compact_at = context.auto_compact_at.map(|tokens| tokens.min(MAX_TOKENS));
+            for tokens in [&mut context.tokens, &mut context.limit, &mut context.auto_compact_at].into_iter().flatten()
+            {
+                *tokens = MAX_TOKENS.min(*tokens);
+            }
         }
         self.cost_usd = self.cost_usd.clamp(0.0, MAX_COST_USD);
         self.duration_ms = self.duration_ms.clamp(0.0, MAX_MS);
@@ -311,8 +312,8 @@ mod tests {
         let FrameBody::Result(r) = body(&line) else { panic!("not a result") };
         assert_eq!((r.by_model.len(), r.by_model["m00"].input_tokens), (MAX_MODELS, MAX_TOKENS));
         let context = r.context.unwrap();
-        assert_eq!((context.tokens, context.limit, context.auto_compact_at), (MAX_TOKENS, 9, None));
-        let turns = vec![r#""turn_0123456789abcdef0123456789abcdef""#; 40].join(",");
+        assert_eq!((context.tokens, context.limit, context.auto_compact_at), (Some(MAX_TOKENS), Some(9), None));
+        let turns = vec![r#""turn_0123456789abcdef0123456789abcdef""#; 200].join(",");
         let steered = body(&format!(r#"{{"n":7,"type":"steered","turn_ids":[{turns}]}}"#));
         assert!(matches!(steered, FrameBody::Steered(turns) if turns.len() == MAX_STEERED));
         assert!(Frame::parse(r#"{"n":7,"type":"steered","turn_ids":["turn_1"]}"#).is_err());

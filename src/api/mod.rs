@@ -14,6 +14,7 @@ pub mod files;
 pub mod health;
 pub mod include;
 pub mod links;
+mod on_conversation;
 #[cfg(test)]
 mod openapi;
 pub mod problem;
@@ -23,5 +24,4 @@ pub mod route;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;
-mod turn_tools;
 pub mod update;
