@@ -64,13 +64,17 @@ test("an answer is stopped, and what was written stays", TIME_LIMIT, async (t) =
   await page.getByRole("textbox", { name: "Message" }).waitFor();
 });
 
-test("a tool call is a card that opens to what went in", TIME_LIMIT, async (t) => {
+test("a tool call is a card that opens to what went in and came out, after a reload as well", TIME_LIMIT, async (t) => {
   const page = await chrome.openFor(t, running.newClient());
   await ask(page, `${bash("echo from the machine > made.txt; cat made.txt")} [[say Done.]]`);
   const card = page.locator("details.tool.finished");
   await card.locator("summary").click();
   await card.getByText("what went in").waitFor();
   assert.match(await card.locator("pre").first().innerText(), /echo from the machine/);
+  assert.equal((await card.locator("pre").last().innerText()).trim(), "from the machine");
+  await page.reload();
+  await card.locator("summary").click();
+  assert.equal((await card.locator("pre").last().innerText()).trim(), "from the machine");
 });
 
 test("markdown is shown as such, code with colours, and no HTML, script or picture of the model's is run or fetched", TIME_LIMIT, async (t) => {
@@ -103,6 +107,82 @@ test("a failure says what happened and what to do, and the question is asked aga
   await alert.getByRole("button", { name: "Ask again" }).click();
   await alert.nth(1).getByText("The model could not answer").waitFor();
   assert.equal(await page.locator(".bubble").count(), 2);
+});
+
+test("thinking is folded", TIME_LIMIT, async (t) => {
+  const page = await chrome.openFor(t, running.newClient());
+  await ask(page, "[[thinking It is about tea.]] [[say Tea.]]");
+  const thought = page.getByText("It is about tea.", { exact: true });
+  assert.equal(await thought.isVisible(), false);
+  await page.getByText("Thought about it").click();
+  await thought.waitFor();
+});
+
+test("a picture, a text and what the model cannot read are given to it, each in its way", TIME_LIMIT, async (t) => {
+  const page = await chrome.openFor(t, running.newClient());
+  const pixel = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
+  await page.getByLabel("Files to attach").setInputFiles([
+    { name: "dot.png", mimeType: "image/png", buffer: pixel },
+    { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("Tea is green.") },
+    { name: "data.bin", mimeType: "application/octet-stream", buffer: Buffer.from([1, 2, 3]) },
+  ]);
+  const attached = page.getByRole("list", { name: "Attached" });
+  assert.match(await attached.innerText(), /dot\.png[^]*notes\.txt/);
+  await page.getByRole("complementary", { name: "Files" }).getByRole("button", { name: /^data\.bin/ }).waitFor();
+  await ask(page, "[[say I see a dot.]] What do you see?");
+  const request = running.asked("[[say I see a dot.]] What do you see?")[0];
+  assert.deepEqual(request?.last_blocks.map(({ type }) => type).filter((type) => type !== "text"), ["image", "document"]);
+  assert.match(await page.getByRole("list", { name: "Attachments" }).innerText(), /dot\.png[^]*notes\.txt/);
+  await page.reload();
+  assert.match(await page.getByRole("list", { name: "Attachments" }).innerText(), /dot\.png[^]*notes\.txt/);
+});
+
+test("a question is edited in its place, and a branch goes on by itself", TIME_LIMIT, async (t) => {
+  const client = running.newClient();
+  await client.query("What is 2+2?", { session_id: "trunk" });
+  await client.query("What is 3+3?", { session_id: "trunk" });
+  const page = await chrome.openFor(t, client, { route: "/c/trunk" });
+  const turns = page.getByRole("article");
+  await turns.nth(1).getByText("6", { exact: true }).waitFor();
+
+  await turns.nth(0).getByRole("button", { name: "Branch off from here" }).click();
+  await page.getByRole("heading", { name: "What is 2+2? (branch)" }).waitFor();
+  assert.equal(await turns.count(), 1);
+  await ask(page, "What is 5+5?");
+  await page.goto(`${running.url}/console/#/c/trunk`);
+  await turns.nth(1).getByText("What is 3+3?").hover();
+  await turns.nth(1).getByRole("button", { name: "Edit the question" }).click();
+  await page.getByRole("textbox", { name: "The question" }).fill("What is 4+4?");
+  await page.getByRole("button", { name: "Ask", exact: true }).click();
+  await turns.nth(1).getByText("8", { exact: true }).waitFor();
+  assert.deepEqual(await client.said("trunk"), ["user: What is 2+2?", "assistant: 4", "user: What is 4+4?", "assistant: 8"]);
+
+  await turns.nth(0).getByRole("button", { name: "Go back to here" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click();
+  await turns.nth(1).waitFor({ state: "detached" });
+  assert.deepEqual(await client.said("trunk"), ["user: What is 2+2?", "assistant: 4"]);
+});
+
+test("the context is told, and a conversation is summarised to make room", TIME_LIMIT, async (t) => {
+  const page = await chrome.openFor(t, running.newClient());
+  await ask(page, "What is 2+2?");
+  await page.getByRole("meter", { name: /of 200k tokens in the model's context/ }).waitFor();
+  await page.getByRole("button", { name: "Conversation", exact: true }).click();
+  await page.getByRole("menuitem", { name: "Summarise to make room" }).click();
+  await page.getByText("The conversation was summarised to make room", { exact: false }).waitFor();
+});
+
+test("what is asked elsewhere appears here", TIME_LIMIT, async (t) => {
+  const client = running.newClient();
+  await client.query("What is 2+2?", { session_id: "shared" });
+  const page = await chrome.openFor(t, client, { route: "/c/shared" });
+  await page.getByRole("log").getByText("4", { exact: true }).waitFor();
+  await client.query("What is 6*7?", { session_id: "shared" });
+  await page.getByRole("log").getByText("42", { exact: true }).waitFor();
+  await client.query("What is 1+1?", { session_id: "other" });
+  await page.getByRole("link", { name: "What is 1+1?" }).waitFor();
+  await client.patch("shared", { title: "Renamed elsewhere" });
+  await page.getByRole("heading", { name: "Renamed elsewhere" }).waitFor();
 });
 
 test("conversations are found, renamed and deleted", TIME_LIMIT, async (t) => {

@@ -6,20 +6,19 @@ import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "playwright-core";
-import { bash } from "../../tests/e2e/client.ts";
-import type { Client } from "../../tests/e2e/client.ts";
+import { Client } from "../../tests/e2e/client.ts";
 import { picture, product } from "./browser.ts";
 
 const { running, chrome } = product();
 const TIME_LIMIT = { timeout: 240_000 };
 
-const STORY: [question: string, sessionId: string][] = [
-  [`[[say Green tea steeps at 80 °C.]] How hot may the water for green tea be?`, "tea"],
-  [`[[say Four trains an hour, on weekdays.]] How often does the train to the coast run?`, "trains"],
+/** Questions as a person asks them, and what the model is to do with each. */
+const STORY: [question: string, sessionId: string, title: string, directives: string][] = [
+  ["How hot may the water for green tea be?", "tea", "Water for green tea", "[[say About 80 °C: boiling water makes it bitter.]]"],
+  ["How often does the train to the coast run on weekdays?", "trains", "Trains to the coast", "[[say Four times an hour.]]"],
 ];
-const REPORT = `[[tool Write {"file_path":"report.md","content":"# Sales\\n\\nNorth sold the most.\\n"}]] ${bash("wc -l table.csv && head -2 table.csv")} [[say ## What the table says
-
-North sold **the most**, by a wide margin:
+const QUESTION = "Summarise table.csv, and write what matters to report.md.";
+const REPORT = `[[thinking The table has two regions. I count the rows first.]] [[tool Bash {"command":"wc -l table.csv && head -2 table.csv"}]] [[tool Write {"file_path":"report.md","content":"# Sales\\n\\nNorth sold **the most**: 1,204 of 1,935.\\n"}]] [[say North sold **the most**, by a wide margin:
 
 | region | sold | share |
 |---|---|---|
@@ -35,15 +34,20 @@ with open("table.csv") as file:
     rows = list(csv.DictReader(file))
 print(sum(int(row["sold"]) for row in rows))
 \`\`\`
-]] Summarise table.csv, and write what matters to report.md.`;
+]]`;
 
 /** An account with something to see. */
 async function furnished(): Promise<Client> {
-  const client = running.newClient();
-  for (const [question, session_id] of STORY) await client.query(question, { session_id });
+  const client = new Client(running.url, "ada");
+  for (const [question, session_id, title, directives] of STORY) {
+    running.model.control.script(question, directives);
+    await client.query(question, { session_id });
+    await client.patch(session_id, { title });
+  }
+  running.model.control.script(QUESTION, REPORT);
   await client.uploaded("sales", "table.csv", "region,sold\nNorth,1204\nSouth,731\n");
-  await client.query(REPORT, { session_id: "sales" });
-  for (const [session_id, title] of [["sales", "Sales by region"], ["tea", "Water for green tea"], ["trains", "Trains to the coast"]] as const) await client.patch(session_id, { title });
+  await client.query(QUESTION, { session_id: "sales" });
+  await client.patch("sales", { title: "Sales by region" });
   return client;
 }
 
@@ -69,7 +73,7 @@ test("six views in light and in dark have no fault for axe, and their pictures a
     await show("1-welcome", "/", (page) => page.getByRole("link", { name: "Sales by region" }).waitFor());
     await show("2-conversation", "/c/sales", async (page) => {
       await page.locator(".hljs-keyword").first().waitFor();
-      await page.locator("details.tool").last().locator("summary").click();
+      await page.locator("details.tool").first().locator("summary").click();
       await page.getByRole("log").evaluate((log) => log.scrollTo(0, 0));
     }, { width: 1440, height: 900 });
     await show("3-phone", "/c/sales", (page) => page.locator(".hljs-keyword").first().waitFor(), { width: 375, height: 740 });

@@ -99,8 +99,33 @@ export class AgentClient {
     return this.#connection.json({ method: "DELETE", path: conversation(sessionId), ...options });
   }
 
-  cancelConversation(sessionId: string, options: CallOptions = {}): Promise<Schemas["Success"]> {
-    return this.#connection.json({ method: "POST", path: `${conversation(sessionId)}/cancel`, ...options });
+  /** `reason` becomes part of the detail that the turns end with. */
+  cancelConversation(sessionId: string, { reason, ...options }: CallOptions & { reason?: string | undefined } = {}): Promise<Schemas["Success"]> {
+    return this.#connection.json({ method: "POST", path: `${conversation(sessionId)}/cancel`, ...(reason !== undefined && { json: { reason } }), ...options });
+  }
+
+  /** A new conversation of a state that this one had. Sent once: a second request would make a second one. */
+  async forkConversation(sessionId: string, { at, session_id, title, ...options }: Omit<Schemas["Fork"], "accountId"> & CallOptions = {}): Promise<Schemas["Conversation"]> {
+    const response = await this.#connection.sendOnce({ method: "POST", path: `${conversation(sessionId)}/fork`, json: { at, session_id, title }, ...options });
+    return (await response.json()) as Schemas["Conversation"];
+  }
+
+  /** Takes the conversation back to the end of the turn `to`, or to before the turn `before`. Sent once: afterwards that turn may be gone. */
+  async rewindConversation(sessionId: string, target: { to: string } | { before: string }, options: CallOptions = {}): Promise<Schemas["Conversation"]> {
+    const response = await this.#connection.sendOnce({ method: "POST", path: `${conversation(sessionId)}/rewind`, json: target, ...options });
+    return (await response.json()) as Schemas["Conversation"];
+  }
+
+  /** Replaces the history by a summary, for the model alone: a turn, which is read as that of a query is. */
+  compactConversation(sessionId: string, { instructions, idempotencyKey = newKey(), ...options }: QueryOptions & { instructions?: string | undefined } = {}): TurnStream {
+    const headers = { accept: "text/event-stream", "idempotency-key": idempotencyKey };
+    const open = (): Promise<Response> => this.#connection.sendOnce({ method: "POST", path: `${conversation(sessionId)}/compact`, headers, json: { instructions, stream: true }, ...options });
+    return this.#stream({ open, sessionId }, options);
+  }
+
+  /** How full the model's context was at the end of the last turn. */
+  readContext(sessionId: string, options: CallOptions = {}): Promise<Schemas["Context"]> {
+    return this.#connection.json({ path: `${conversation(sessionId)}/context`, ...options });
   }
 
   listTurns(sessionId: string, parameters: Parameters<"listTurns"> = {}): Promise<Page<Schemas["Turn"], Parameters<"listTurns">>> {

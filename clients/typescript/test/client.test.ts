@@ -220,6 +220,46 @@ test("a conversation is changed, read and deleted", TIME_LIMIT, async () => {
   assert.equal((await client.storageStats()).total_conversations, 0);
 });
 
+test("a conversation is forked, taken back and compacted", TIME_LIMIT, async () => {
+  const client = newClient();
+  const first = await client.query({ query: "What is 2+2?", session_id: "trunk" }).result();
+  const second = await client.query({ query: "What is 3+3?", session_id: "trunk" }).result();
+  const asked = async (id: string): Promise<string[]> => ((await client.readConversation(id)).messages ?? []).filter(({ role }) => role === "user").map(({ content }) => content);
+  const fork = await client.forkConversation("trunk", { at: first.turn_id, title: "Branch" });
+  assert.equal(fork.title, "Branch");
+  assert.deepEqual(await asked(fork.session_id), ["What is 2+2?"]);
+  await client.rewindConversation("trunk", { before: second.turn_id });
+  assert.deepEqual(await asked("trunk"), ["What is 2+2?"]);
+  assert.ok(((await client.readContext("trunk")).limit ?? 0) > 0);
+  const events = await collect(client.compactConversation("trunk", { instructions: "Keep the numbers." }));
+  assert.deepEqual(events.filter(({ type }) => type === "compacted" || type === "done").map(({ type }) => type), ["compacted", "done"]);
+});
+
+test("the feed begins with a snapshot, and again after a cut", TIME_LIMIT, async (t) => {
+  const { proxy, client } = await proxied(t);
+  const abort = new AbortController();
+  const heard: string[] = [];
+  await assert.rejects(async () => {
+    for await (const event of client.followAccount({ signal: abort.signal })) {
+      heard.push(event.type === "conversation" ? `${event.type} ${event.data.change}` : event.type);
+      if (heard.length === 1) await client.query({ query: "What is 2+2?", session_id: "heard" }).result();
+      if (event.type === "turn" && event.data.status === "completed") proxy.cut();
+      if (heard.filter((type) => type === "snapshot").length === 2) abort.abort();
+    }
+  }, { name: "AbortError" });
+  assert.ok(heard.includes("conversation created"), heard.join(", "));
+  assert.equal(heard.at(-1), "snapshot");
+});
+
+test("what a stream includes is included after a cut as well", TIME_LIMIT, async (t) => {
+  const { proxy, client } = await proxied(t);
+  proxy.judge = (piece) => (proxy.requests.length === 1 && piece.includes("event: tool") ? "cut-after" : "pass");
+  const events = await collect(client.query({ query: '[[tool Bash {"command":"sleep 1; echo made"}]]', session_id: "included", include: ["tool_result"] }));
+  const ended = events.find((event) => event.type === "tool" && event.data.status === "finished");
+  assert.equal(ended?.type === "tool" && String(ended.data.result).trim(), "made");
+  assert.equal(proxy.requests.length, 2);
+});
+
 test("files of any name are uploaded, listed, read and deleted", TIME_LIMIT, async () => {
   const client = newClient();
   const path = "reports/50% of it?/ä #1.txt";

@@ -1,14 +1,16 @@
 /** A conversation: what was said, what is being said, the message box, and its files. */
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { FilesPanel } from "../files/files-panel.tsx";
 import { useFiles } from "../files/use-files.ts";
 import { go, href } from "../route.ts";
 import { useStore } from "../store.ts";
 import { Confirm, Failure, IconButton, Menu, Spinner } from "../ui/controls.tsx";
+import { tokens } from "../ui/format.ts";
 import { Composer } from "./composer.tsx";
 import type { Library } from "./library.ts";
 import { nameOf, Rename } from "./sidebar.tsx";
 import { TurnRow } from "./turn-row.tsx";
+import type { TurnActions } from "./turn-row.tsx";
 import { isOpen } from "./turns.ts";
 import type { TurnView } from "./turns.ts";
 import { Welcome } from "./welcome.tsx";
@@ -48,7 +50,17 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
     },
     [conversation, isNew, sessionId],
   );
-  const retry = useCallback((key: string) => conversation.retry(key), [conversation]);
+  const [rewound, setRewound] = useState<string>();
+  const actions = useMemo<TurnActions>(
+    () => ({
+      onRetry: (key) => conversation.retry(key),
+      onOpenFile: files.open,
+      onEdit: (key, question) => conversation.edit(key, question),
+      onFork: (turnId) => void conversation.fork(turnId).then((id) => go(href.conversation(id)), setStopError),
+      onRewind: setRewound,
+    }),
+    [conversation, files.open],
+  );
   const stop = (): void => {
     setStopError(undefined);
     conversation.stop().catch(setStopError);
@@ -70,6 +82,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
         <header className="page-head">
           <h1 title={title}>{title}</h1>
           <div className="page-actions">
+            {state.context !== undefined && <ContextMeter {...state.context} />}
             <IconButton icon="folder" label={areFilesOpen ? "Hide the files" : "Show the files"} aria-pressed={areFilesOpen} onClick={() => setFilesOpen(!areFilesOpen)} />
             {files.count > 0 && <span className="badge" aria-hidden="true">{files.count}</span>}
             {state.turns.length > 0 && (
@@ -77,6 +90,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
                 label="Conversation"
                 items={[
                   { label: "Rename", icon: "pencil", onSelect: () => setRenaming(true) },
+                  { label: "Summarise to make room", icon: "compact", disabled: open.length > 0, onSelect: () => conversation.compact() },
                   { label: "Delete", icon: "trash", danger: true, onSelect: () => setDeleting(true) },
                 ]}
               />
@@ -86,13 +100,18 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
         {state.phase === "loading" && <div className="centre"><Spinner label="Loading the conversation" /></div>}
         {state.phase === "failed" && <div className="centre"><Failure error={state.error} onRetry={() => void conversation.load()} /></div>}
         {state.phase === "new" && <Welcome onPick={setDraft} />}
-        {state.phase === "ready" && <Log turns={state.turns} onRetry={retry} onOpenFile={files.open} />}
+        {state.phase === "ready" && <Log turns={state.turns} isAtRest={open.length === 0} actions={actions} />}
         <div className="dock">
           {stopError !== undefined && <Failure error={stopError} />}
           <Composer draft={draft} onDraft={setDraft} isBusy={open.length > 0} onAsk={ask} onStop={stop} onFiles={(chosen) => { setFilesOpen(true); files.upload(chosen); }} />
         </div>
       </section>
       {areFilesOpen && <FilesPanel files={files} onClose={() => setFilesOpen(false)} />}
+      {rewound !== undefined && (
+        <Confirm title="Go back to here?" action="Go back" onConfirm={() => conversation.rewind({ to: rewound })} onClose={() => setRewound(undefined)}>
+          <p>The questions and answers after this one are deleted, and the files are again what they were then. To keep them, branch off instead.</p>
+        </Confirm>
+      )}
       {isRenaming && <Rename name={title} onRename={(to) => library.rename(sessionId, to)} onClose={() => setRenaming(false)} />}
       {isDeleting && (
         <Confirm title="Delete this conversation?" action="Delete" onConfirm={remove} onClose={() => setDeleting(false)}>
@@ -103,7 +122,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
   );
 }
 
-function Log({ turns, onRetry, onOpenFile }: { turns: TurnView[]; onRetry: (key: string) => void; onOpenFile: (path: string) => void }) {
+function Log({ turns, isAtRest, actions }: { turns: TurnView[]; isAtRest: boolean; actions: TurnActions }) {
   const log = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   const last = turns.at(-1);
@@ -125,7 +144,7 @@ function Log({ turns, onRetry, onOpenFile }: { turns: TurnView[]; onRetry: (key:
       <div className="log" ref={log} role="log" aria-label="Messages" tabIndex={0} onScroll={onScroll}>
         <div className="column">
           {turns.map((turn) => (
-            <TurnRow key={turn.key} turn={turn} onRetry={onRetry} onOpenFile={onOpenFile} />
+            <TurnRow key={turn.key} turn={turn} isLast={turn === last} isAtRest={isAtRest} actions={actions} />
           ))}
         </div>
       </div>
@@ -133,6 +152,18 @@ function Log({ turns, onRetry, onOpenFile }: { turns: TurnView[]; onRetry: (key:
         {last === undefined ? "" : saidOf(last)}
       </p>
     </>
+  );
+}
+
+/** How much of what the model can hold is in use. */
+function ContextMeter({ tokens: used, limit }: { tokens: number; limit: number }) {
+  const percent = Math.min(100, Math.round((used / limit) * 100));
+  const text = `${tokens(used)} of ${tokens(limit)} tokens in the model's context`;
+  return (
+    <span className="context" title={text}>
+      <meter min={0} max={100} high={80} value={percent} aria-label={text} />
+      <small aria-hidden="true">{percent} %</small>
+    </span>
   );
 }
 

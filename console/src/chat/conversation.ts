@@ -14,12 +14,16 @@ export type ConversationState = {
   title: string;
   turns: TurnView[];
   error: unknown;
+  /** How full the model's context is; undefined where that is not known. */
+  context: { tokens: number; limit: number } | undefined;
   /** Rises whenever files may have changed. */
   filesVersion: number;
 };
 
 /** What the chat shows beside the default events. */
 const INCLUDE: Schemas["IncludeWord"][] = ["thinking", "tool_result"];
+/** As the service has it. */
+const MAX_TITLE = 200;
 /** Until the service has one. */
 const MAX_TITLE_CHARS = 80;
 /** How many of a conversation's turns are loaded with what they used. */
@@ -32,7 +36,7 @@ export class Conversation extends Store<ConversationState> {
   #abort = new AbortController();
 
   constructor(client: AgentClient, sessionId: string, isNew: boolean, onChange: () => void) {
-    super({ phase: isNew ? "new" : "loading", title: "", turns: [], error: undefined, filesVersion: 0 });
+    super({ phase: isNew ? "new" : "loading", title: "", turns: [], error: undefined, context: undefined, filesVersion: 0 });
     this.#client = client;
     this.sessionId = sessionId;
     this.#onChange = onChange;
@@ -52,6 +56,7 @@ export class Conversation extends Store<ConversationState> {
       ]);
       const turns = fromHistory(read.messages ?? [], list.items, read.items as Record<string, Told["data"][] | null> | undefined);
       this.set({ phase: "ready", title: read.title, turns, error: undefined });
+      void this.#readContext();
       for (const { key, turnId } of turns.filter(isOpen)) {
         // The id names the turn: without one, the stream would be that of the turn that runs now.
         this.#change(key, (turn) => ({ ...turn, parts: [] }));
@@ -96,6 +101,43 @@ export class Conversation extends Store<ConversationState> {
     } catch (error) {
       if (!signal.aborted) this.#change(key, (turn) => ended(turn, "failed", error));
     }
+  }
+
+  /** Asks another question in the place of this one: what came of it and after it is gone. */
+  async edit(key: string, question: string): Promise<void> {
+    const turn = this.state.turns.find((each) => each.key === key);
+    if (turn?.turnId === undefined) return;
+    // The rewind takes what the turn had attached with it.
+    const files = await Promise.all(turn.attachments.flatMap(({ path, title, media_type }) => (path === undefined ? [] : [this.#file(path, title, media_type)])));
+    await this.rewind({ before: turn.turnId });
+    this.ask(question, files);
+  }
+
+  /** Goes back to the end of a turn, or to before it. */
+  async rewind(target: { to: string } | { before: string }): Promise<void> {
+    await this.#client.rewindConversation(this.sessionId, target);
+    const id = "to" in target ? target.to : target.before;
+    const at = this.state.turns.findIndex(({ turnId }) => turnId === id);
+    this.set({ turns: this.state.turns.slice(0, "to" in target ? at + 1 : at) });
+    this.#settled();
+  }
+
+  /** A new conversation that goes on from the end of a turn; its id. */
+  async fork(at: string): Promise<string> {
+    const { session_id } = await this.#client.forkConversation(this.sessionId, { at, title: `${this.state.title} (branch)`.slice(-MAX_TITLE) });
+    this.#onChange();
+    return session_id;
+  }
+
+  compact(): void {
+    const turn = newTurn(newId("ask"), "/compact");
+    this.set({ turns: [...this.state.turns, turn] });
+    void this.#follow(turn.key, this.#client.compactConversation(this.sessionId, { signal: this.#abort.signal }));
+  }
+
+  async #file(path: string, title = path.slice(path.lastIndexOf("/") + 1), type = ""): Promise<File> {
+    const response = await this.#client.readFile(this.sessionId, path);
+    return new File([await response.blob()], title, { type });
   }
 
   async stop(): Promise<void> {
@@ -143,8 +185,21 @@ export class Conversation extends Store<ConversationState> {
       if (signal.aborted) return;
       this.#change(key, (turn) => ended(turn, statusOf(error), error));
     }
+    this.#settled();
+  }
+
+  /** Something has ended: files, the list and the context may be others. */
+  #settled(): void {
     this.filesChanged();
     this.#onChange();
+    void this.#readContext();
+  }
+
+  async #readContext(): Promise<void> {
+    const { signal } = this.#abort;
+    // A figure that is nice to have: without it, none is shown.
+    const { tokens, limit } = await this.#client.readContext(this.sessionId, { signal }).catch(() => ({ tokens: null, limit: null }));
+    this.set({ context: tokens === null || limit === null ? undefined : { tokens, limit } });
   }
 }
 

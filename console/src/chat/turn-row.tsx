@@ -1,6 +1,6 @@
 /** A question and everything that came of it. */
 import { memo, useEffect, useState } from "react";
-import { Button, CopyButton, Failure } from "../ui/controls.tsx";
+import { Button, CopyButton, Failure, IconButton } from "../ui/controls.tsx";
 import { bytes, dollars, duration, tokens } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Markdown } from "./markdown.tsx";
@@ -8,16 +8,23 @@ import { ToolCard } from "./tool-card.tsx";
 import { isOpen } from "./turns.ts";
 import type { Part, TurnFiles, TurnView } from "./turns.ts";
 
-type Props = { turn: TurnView; onRetry: (key: string) => void; onOpenFile: (path: string) => void };
+export type TurnActions = {
+  onRetry: (key: string) => void;
+  onOpenFile: (path: string) => void;
+  onEdit: (key: string, question: string) => Promise<void>;
+  onFork: (turnId: string) => void;
+  onRewind: (turnId: string) => void;
+};
+type Props = { turn: TurnView; isLast: boolean; isAtRest: boolean; actions: TurnActions };
 
-export const TurnRow = memo(function TurnRow({ turn, onRetry, onOpenFile }: Props) {
+export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: { onRetry, onOpenFile, onEdit, onFork, onRewind } }: Props) {
   const { question, attachments, parts, error, files } = turn;
   const answer = parts.flatMap((part) => (part.kind === "text" ? [part.text] : [])).join("\n\n");
   return (
     <article className="turn" aria-label={question.slice(0, 80) || "Attachments"}>
       <h2 className="hidden">You asked</h2>
       <div className="question">
-        <Question text={question} />
+        <Question text={question} onEdit={isAtRest && turn.turnId !== undefined && !question.startsWith("/compact") ? (text) => onEdit(turn.key, text) : undefined} />
         {attachments.length > 0 && (
           <ul className="attached" aria-label="Attachments">
             {attachments.map(({ path, type, title, size }, index) => (
@@ -40,6 +47,12 @@ export const TurnRow = memo(function TurnRow({ turn, onRetry, onOpenFile }: Prop
         {!isOpen(turn) && (
           <footer className="turn-foot">
             {answer !== "" && <CopyButton text={answer} label="Copy the answer" />}
+            {isAtRest && turn.turnId !== undefined && (
+              <>
+                <IconButton icon="branch" size={16} label="Branch off from here" onClick={() => onFork(turn.turnId ?? "")} />
+                {!isLast && <IconButton icon="rewind" size={16} label="Go back to here" onClick={() => onRewind(turn.turnId ?? "")} />}
+              </>
+            )}
             <Cost turn={turn} />
           </footer>
         )}
@@ -52,15 +65,49 @@ export const TurnRow = memo(function TurnRow({ turn, onRetry, onOpenFile }: Prop
 const MAX_QUESTION_CHARS = 900;
 const MAX_QUESTION_LINES = 12;
 
-function Question({ text }: { text: string }) {
+function Question({ text, onEdit }: { text: string; onEdit: ((text: string) => Promise<void>) | undefined }) {
   const [isWhole, setWhole] = useState(false);
+  const [isEditing, setEditing] = useState(false);
+  if (isEditing && onEdit !== undefined) return <Edit text={text} onEdit={onEdit} onClose={() => setEditing(false)} />;
   if (text === "") return null;
   const isLong = text.length > MAX_QUESTION_CHARS || text.split("\n").length > MAX_QUESTION_LINES;
   return (
     <>
-      <div className={isLong && !isWhole ? "bubble long" : "bubble"}>{text}</div>
+      <div className="question-row">
+        {onEdit !== undefined && <IconButton icon="pencil" size={16} label="Edit the question" onClick={() => setEditing(true)} />}
+        <div className={isLong && !isWhole ? "bubble long" : "bubble"}>{text}</div>
+      </div>
       {isLong && <Button aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>{isWhole ? "Show less" : "Show all of it"}</Button>}
     </>
+  );
+}
+
+function Edit({ text, onEdit, onClose }: { text: string; onEdit: (text: string) => Promise<void>; onClose: () => void }) {
+  const [draft, setDraft] = useState(text);
+  const [error, setError] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  const submit = async (event: React.FormEvent): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await onEdit(draft.trim());
+    } catch (reason) {
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  return (
+    <form className="edit" onSubmit={(event) => void submit(event)} onKeyDown={(event) => event.key === "Escape" && onClose()}>
+      <textarea autoFocus aria-label="The question" rows={Math.min(10, draft.split("\n").length + 1)} value={draft} onChange={(event) => setDraft(event.target.value)} />
+      {error !== undefined && <Failure error={error} />}
+      <div>
+        <span className="hint">The answer, and all that came after it, is replaced.</span>
+        <Button onClick={onClose}>Cancel</Button>
+        <Button kind="primary" type="submit" disabled={isBusy || draft.trim() === ""}>
+          Ask
+        </Button>
+      </div>
+    </form>
   );
 }
 

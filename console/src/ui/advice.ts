@@ -12,6 +12,8 @@ const KNOWN: Record<string, [title: string, next: string, canRetry: boolean]> = 
   not_found: ["It is not here any more", "It may have been deleted, or belong to another account.", false],
   turn_cancelled: ["Stopped", "What the agent had written is kept. Ask again whenever you like.", true],
   conversation_busy: ["The agent is still working", "Wait for the answer, or stop it first.", true],
+  branch_unavailable: ["That moment cannot be returned to", "Its files are kept no longer. Take a later one.", false],
+  conversation_exists: ["There is such a conversation already", "Choose another id.", false],
   queue_full: ["Too many questions are waiting", "Wait for one of them to be answered, then try again.", true],
   model_rate_limited: ["The model asks for a pause", "Wait a moment, then try again.", true],
   token_not_set: ["The service has no access to a model", "Set ANTHROPIC_API_KEY: in .dev.vars on your machine, with `npx wrangler secret put` on a deployment.", false],
