@@ -66,6 +66,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conversations/{session_id}/compact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace a conversation's history by a summary of it, for the model alone: its messages stay
+         * @description It is a turn, with the forms of answer, the queue and the idempotency of `POST /query`, and without a response.
+         */
+        post: operations["compactConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell how full the model's context was at the end of a conversation's last turn
+         * @description What is not known is null.
+         */
+        get: operations["readContext"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations/{session_id}/events": {
         parameters: {
             query?: never;
@@ -126,6 +166,46 @@ export interface paths {
          * @description The agent misses it at its next turn.
          */
         delete: operations["deleteFiles"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new conversation with the history and the files that this one had at the end of a turn
+         * @description Without `at`, that is its last turn. The new conversation has used nothing yet; uploads that wait for a turn are not copied.
+         */
+        post: operations["forkConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/rewind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back to the history and the files that a conversation had at the end of a turn, or before one
+         * @description What came after it is deleted. To edit a question, rewind to before its turn and ask again.
+         */
+        post: operations["rewindConversation"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -324,6 +404,13 @@ export interface components {
             /** @description Why. */
             reason: string;
         };
+        /** @description Why turns are cancelled. Unknown fields are ignored. */
+        Cancellation: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description Becomes part of the detail that the turns end with. */
+            reason?: string | null;
+        };
         /** @description What a turn did to a file. */
         Change: "added" | "modified" | "deleted";
         /** @description A file that a turn changed. */
@@ -340,17 +427,6 @@ export interface components {
             /** @description Whether it does. */
             enabled: boolean;
         };
-        /** @description A tool that the caller runs. */
-        ClientTool: {
-            /** @description What it does, for the model. */
-            description: string;
-            /** @description The JSON Schema of its input. */
-            input_schema: {
-                [key: string]: unknown;
-            };
-            /** @description Its name, for the model and for the actions. */
-            name: string;
-        };
         /** @description Why a history was compacted. */
         CompactedBy: "manual" | "auto";
         /** @description `compacted`: the conversation's history was replaced by a summary of it. */
@@ -361,6 +437,15 @@ export interface components {
             pre_tokens: number;
             /** @description Why. */
             trigger: components["schemas"]["CompactedBy"];
+        };
+        /** @description How a conversation is compacted. Unknown fields are ignored. */
+        Compaction: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description What the summary should keep, at most 8 KiB of UTF-8. */
+            instructions?: string | null;
+            /** @description Whether to respond with events. Default: what `Accept` prefers. */
+            stream?: boolean | null;
         };
         /** @description A content block. Unknown fields are ignored. */
         ContentBlock: {
@@ -426,6 +511,15 @@ export interface components {
             } | null;
             /** @description The new title. */
             title?: string | null;
+        };
+        /** @description How full the model's context was at the end of a conversation's last turn, in tokens. What is not known is null. */
+        ConversationContext: {
+            /** @description Where the agent compacts the history by itself. */
+            auto_compact_at: number | null;
+            /** @description What the model's context holds. */
+            limit: number | null;
+            /** @description What the history takes, with all that goes to the model beside it. */
+            tokens: number | null;
         };
         /** @description A conversation as the list shows it. */
         ConversationSummary: {
@@ -543,6 +637,17 @@ export interface components {
         };
         /** @description a path is relative and has at most 1024 bytes; none of its segments is empty, `.` or `..`, has a control character or more than 255 bytes */
         FilePath: string;
+        /** @description A new conversation, and the state of another that it begins with. Unknown fields are ignored. */
+        Fork: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description The turn at whose end the conversation had that state. Default: its last one. */
+            at?: components["schemas"]["TurnId"] | null;
+            /** @description The new conversation's id. Default: one that the service makes. */
+            session_id?: components["schemas"]["SessionId"] | null;
+            /** @description The new conversation's title. Default: that of the other. */
+            title?: string | null;
+        };
         Health: {
             hasAuth: boolean;
             hasContainer: boolean;
@@ -665,13 +770,6 @@ export interface components {
             /** @description Its running turn, or the one that runs next. */
             turn: components["schemas"]["TurnId"];
         };
-        /** @description Rules such as `Write` or `Bash(git push:*)`. */
-        Permissions: {
-            /** @description Calls that a person has to allow. */
-            ask?: string[] | null;
-            /** @description Calls that are refused. */
-            deny?: string[] | null;
-        };
         /** @description Whether a container is started ahead of a query. */
         Prewarming: {
             /** @description Whether this call started it; false if it runs or starts already. */
@@ -746,8 +844,6 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
-            /** @description Rules about the agent's tools, beside the operator's. */
-            permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 1 MiB of UTF-8. */
@@ -760,8 +856,6 @@ export interface components {
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. Default: the model's own. */
             thinking?: components["schemas"]["Thinking"] | null;
-            /** @description Tools that the caller runs: each call of one is an action. */
-            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
         };
@@ -786,6 +880,15 @@ export interface components {
              * @default null
              */
             status: number | null;
+        };
+        /** @description The state that a conversation goes back to: one of `to` and `before`. Unknown fields are ignored. */
+        Rewind: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description The first turn that is deleted. */
+            before?: components["schemas"]["TurnId"] | null;
+            /** @description The last turn that stays. */
+            to?: components["schemas"]["TurnId"] | null;
         };
         /** @description Who wrote a message. */
         Role: "user" | "assistant";
@@ -1057,7 +1160,7 @@ export interface components {
         "Idempotent-Replayed": string;
         /** @description `rel="next"` or `rel="prev"`: the page that follows, if there is one (RFC 8288). */
         Link: string;
-        /** @description Where the turn can be read. */
+        /** @description Where the turn, or the new conversation, can be read. */
         Location: string;
         /** @description `respond-async`. */
         "Preference-Applied": string;
@@ -1212,7 +1315,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["AccountSelection"];
+                "application/json": components["schemas"]["Cancellation"];
             };
         };
         responses: {
@@ -1224,6 +1327,146 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    compactConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description The same request sent twice with the same key runs once. */
+                "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
+                /** @description `respond-async`: respond at once with 202. */
+                Prefer?: string;
+            };
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Compaction"];
+            };
+        };
+        responses: {
+            /** @description The turn's result, or its events. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    "Server-Timing": components["headers"]["Server-Timing"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnResult"];
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        /** @description `<turn_id>:<n>`; `n` rises. */
+                        id: string;
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "delta";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "message";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "done";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "error";
+                    });
+                };
+            };
+            /** @description The turn is stored and runs by itself. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    Location: components["headers"]["Location"];
+                    "Preference-Applied": components["headers"]["Preference-Applied"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedTurn"];
+                };
+            };
+        };
+    };
+    readContext: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How full it was. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationContext"];
                 };
             };
         };
@@ -1498,6 +1741,67 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    forkConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Fork"];
+            };
+        };
+        responses: {
+            /** @description The new conversation, without its messages. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+        };
+    };
+    rewindConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rewind"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it was, without its messages. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
                 };
             };
         };
@@ -1871,8 +2175,10 @@ export type ErrorCode =
     | "attachment_too_large"
     | "auth_not_configured"
     | "body_too_large"
+    | "branch_unavailable"
     | "container_unavailable"
     | "conversation_busy"
+    | "conversation_exists"
     | "files_not_configured"
     | "idempotency_key_reused"
     | "internal"

@@ -124,7 +124,7 @@ export class AgentClient {
   }
 
   /** How full the model's context was at the end of the last turn. */
-  readContext(sessionId: string, options: CallOptions = {}): Promise<Schemas["Context"]> {
+  readContext(sessionId: string, options: CallOptions = {}): Promise<Schemas["ConversationContext"]> {
     return this.#connection.json({ path: `${conversation(sessionId)}/context`, ...options });
   }
 
