@@ -226,6 +226,7 @@ describe("what the API refuses", () => {
     const broken: File = { path: "a.pdf", bytes: Buffer.from("%PDX-1.4 this is none"), media_type: "application/pdf" };
     const turn = await begun([broken], [words("[[say seen]]"), attached(broken)], "[[say seen]]");
     assert.deepEqual([turn.result.status, sentLast()], ["completed", []]);
+    assert.equal(turn.one("attachment_removed").path, "a.pdf");
     const other = await startAgent(model);
     try {
       await uploaded(other, turn.session, 1, broken);
