@@ -150,7 +150,7 @@ export class Turns {
 
   async #run(turn: Turn, request: TurnRequest): Promise<void> {
     const begun = performance.now();
-    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) }, request.content);
+    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) }, request.content?.map(attachedOf));
     const limit = setTimeout(() => turn.stop("the turn took too long"), MAX_TURN_MS);
     let lease: Lease | undefined;
     let result: ResultFrame;
@@ -281,6 +281,11 @@ export class Turns {
       count -= 1;
     }
   }
+}
+
+function attachedOf(block: Block): { type: string; path: string | null } {
+  const source = block.type === "text" ? undefined : block.source;
+  return { type: block.type, path: source?.type === "file" ? source.path : null };
 }
 
 /** What is pushed; its files are read before anything is sent. */
