@@ -91,6 +91,19 @@ fn a_purge_and_a_visit_find_nothing_and_write_nothing() {
 }
 
 #[test]
+fn its_feed_begins_with_an_empty_snapshot_writes_nothing_and_tells_of_its_first_turn() {
+    let (account, sql, _) = unmade();
+    let send = |command| account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command));
+    let Ok(Response::Ready(Reply::Feed(mut feed))) = send(Command::FollowAccount) else { panic!("no feed") };
+    let snapshot = support::listening::told(&mut feed);
+    assert_eq!(snapshot[0].1, serde_json::json!({ "conversations": [], "turns": [], "actions": [] }));
+    assert_eq!(tables(&sql), Vec::<String>::new());
+    drop(send(support::account::start_command()).unwrap());
+    let told = support::listening::told(&mut feed);
+    assert_eq!(told.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["conversation", "turn"]);
+}
+
+#[test]
 fn an_account_that_was_emptied_is_one_that_nothing_was_stored_of() {
     let fixture = Fixture::new(1).when_due(support::at(3_000));
     fixture.purge();

@@ -94,7 +94,7 @@ export type Frame =
   | UsageFrame
   /** The conversation so far is a summary from here on. */
   | { type: "compacted"; trigger: "manual" | "auto"; pre_tokens: number; post_tokens: number | null }
-  /** The model does not see an attachment of the turn's message. `path` is null where it is no file or which one is not known. */
+  /** The model does not see an attachment, of this turn's message or of an earlier one. `path` is null where it is no file or which one is not known. */
   | { type: "attachment_removed"; path: string | null; reason: string }
   /** What a reader should know. `events_dropped`: the frames `from` to `to` were forgotten before this reader came to them. */
   | { type: "notice"; code: string; message: string; from?: number; to?: number }
@@ -103,8 +103,6 @@ export type Frame =
    * were streamed with it, are void: the stream was cut, and a new one takes its place. `attempt` is 0 where nothing but that is known.
    */
   | { type: "retry"; attempt: number; delay_ms: number; status: number | null; retracted: boolean }
-  /** An attachment of an earlier turn, or one that the API refused, is not before the model any more. */
-  | { type: "attachment_removed"; path: string | null; reason: string }
   | { type: "transcript"; subpath?: string; entries: Entry[] }
   /** A piece of the JSON of one entry that is too large for a frame. Up to the one that is `last`, no other frame comes between. */
   | { type: "transcript_part"; subpath?: string; text: string; last: boolean }

@@ -143,7 +143,7 @@ export class Turns {
 
   async #run(turn: Turn, request: TurnRequest): Promise<void> {
     const begun = performance.now();
-    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) });
+    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) }, request.content);
     const limit = setTimeout(() => turn.stop("the turn took too long"), MAX_TURN_MS);
     let lease: Lease | undefined;
     let result: ResultFrame;

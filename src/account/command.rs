@@ -13,7 +13,7 @@ use super::turn::events::Subscription;
 use crate::domain::content::TooLarge;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Block, ContextUse, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
+    Block, Context, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
     PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
@@ -196,8 +196,8 @@ impl Command {
             Self::CancelConversation { reason, .. } => reason.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
-            | Self::ReadContext { .. }
             | Self::FollowAccount
+            | Self::ReadContext { .. }
             | Self::DeleteConversation { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
@@ -327,8 +327,8 @@ pub enum Reply<J> {
     Updated(Box<Conversation>),
     /// A conversation that was made of another's state.
     Forked(Box<Conversation>),
-    /// How full the model's context was at the end of the last turn, if that is known.
-    Context(Option<ContextUse>),
+    /// How full the model's context was at the end of the last turn.
+    Context(Context),
     /// A turn, as it stands.
     Turn(Box<Turn>),
     /// A turn that has ended, with what it did.

@@ -1,9 +1,9 @@
 //! What changes something of an account and needs no body. One that is there counts all the same: it may name the account, and whoever
 //! names one must not be answered for another. What is done to a conversation may say more in it.
 
-use super::action::Action;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
+use super::on_conversation::OnConversation;
 use super::problem::{ApiError, Code};
 use crate::account::command::Command;
 use crate::domain::AccountId;
@@ -17,7 +17,7 @@ const FIELDS: &[&str] = &["accountId"];
 #[derive(Debug)]
 enum What {
     Command(Command),
-    Action(Action),
+    OnConversation(OnConversation),
 }
 
 /// A command whose body, if it has one, is yet to be read.
@@ -37,10 +37,15 @@ impl BodilessHead {
         Self { principal, named, what: What::Command(command), kind: need_json(head) }
     }
 
-    /// What is known of an action without the body.
+    /// What is known of what is done to a conversation, without the body.
     #[must_use]
-    pub(super) fn action(head: &Head<'_>, principal: Principal, named: Option<AccountId>, action: Action) -> Self {
-        Self { principal, named, what: What::Action(action), kind: need_json(head) }
+    pub(super) fn on_conversation(
+        head: &Head<'_>,
+        principal: Principal,
+        named: Option<AccountId>,
+        what: OnConversation,
+    ) -> Self {
+        Self { principal, named, what: What::OnConversation(what), kind: need_json(head) }
     }
 
     /// Parses the body, where there is one, and says whose command it is.
@@ -52,7 +57,7 @@ impl BodilessHead {
         let body = body.filter(|body| body.len() <= MAX_BODY_BYTES).ok_or_else(too_large)?;
         let known = match &self.what {
             What::Command(_) => FIELDS,
-            What::Action(action) => action.fields(),
+            What::OnConversation(what) => what.fields(),
         };
         let fields = if body.is_empty() {
             None
@@ -67,7 +72,7 @@ impl BodilessHead {
         let account_id = self.principal.account(named)?;
         let command = match self.what {
             What::Command(command) => command,
-            What::Action(action) => action.command(fields.as_ref())?,
+            What::OnConversation(what) => what.command(fields.as_ref())?,
         };
         Ok((account_id, command))
     }

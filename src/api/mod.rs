@@ -1,6 +1,5 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
-mod action;
 pub mod answer;
 mod answer_form;
 pub mod auth;
@@ -14,6 +13,7 @@ pub mod files;
 pub mod health;
 pub mod include;
 pub mod links;
+mod on_conversation;
 #[cfg(test)]
 mod openapi;
 pub mod problem;
@@ -23,5 +23,4 @@ pub mod route;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;
-mod turn_tools;
 pub mod update;

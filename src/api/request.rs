@@ -3,8 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::action::Action;
-use super::answer_form::{Preference, idempotency_key};
+use super::answer_form::Wanted;
 use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
@@ -12,6 +11,7 @@ use super::body::account;
 use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
+use super::on_conversation::OnConversation;
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
@@ -93,7 +93,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Ok(Asked::WithBody(Pending::Bodiless(head)))
     };
     let action = |action| {
-        let head = BodilessHead::action(head, principal.clone(), named.clone(), action);
+        let head = BodilessHead::on_conversation(head, principal.clone(), named.clone(), action);
         Ok(Asked::WithBody(Pending::Bodiless(head)))
     };
     match route {
@@ -114,14 +114,14 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             UpdateHead::parse(head, principal, named, session_id).map(|head| Asked::WithBody(Pending::Update(head)))
         }
         Route::DeleteConversation(session_id) => bodiless(Command::DeleteConversation { session_id }),
-        Route::CancelConversation(session_id) => action(Action::Cancel(session_id)),
-        Route::ForkConversation(session_id) => action(Action::Fork(session_id)),
-        Route::RewindConversation(session_id) => action(Action::Rewind(session_id)),
+        Route::CancelConversation(session_id) => action(OnConversation::Cancel(session_id)),
+        Route::ForkConversation(session_id) => action(OnConversation::Fork(session_id)),
+        Route::RewindConversation(session_id) => action(OnConversation::Rewind(session_id)),
         Route::CompactConversation(session_id) => {
             if config.credential.is_none() {
                 return Err(ApiError::token_not_set());
             }
-            action(Action::Compact(session_id, Preference::of(head), idempotency_key(head)?))
+            action(OnConversation::Compact(session_id, Wanted::parse(head)?))
         }
         Route::ReadContext(session_id) => about(Command::ReadContext { session_id }),
         Route::FollowConversation(session_id) => {

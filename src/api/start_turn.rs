@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::answer_form::{Preference, idempotency_key};
+use super::answer_form::Wanted;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::content::{self, Content};
@@ -15,7 +15,7 @@ use crate::config::policy::AgentPolicy;
 use crate::digest;
 use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, Block, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Block, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -37,8 +37,6 @@ const FIELDS: &[&str] = &[
     "output_schema",
     "metadata",
     "when_busy",
-    "tools",
-    "permissions",
     "include",
 ];
 /// Bytes of the digest that stands for a request.
@@ -49,8 +47,7 @@ const REQUEST_HASH_BYTES: usize = 16;
 pub struct QueryHead {
     principal: Principal,
     named: Option<AccountId>,
-    preference: Preference,
-    idempotency_key: Option<IdempotencyKey>,
+    wanted: Wanted,
     policy: Rc<AgentPolicy>,
     /// Whether the model's API may fetch what a block names.
     internet: bool,
@@ -75,10 +72,9 @@ impl QueryHead {
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
             return Err(body_too_large());
         }
-        let preference = Preference::of(head);
-        let idempotency_key = idempotency_key(head)?;
+        let wanted = Wanted::parse(head)?;
         let (policy, internet) = (Rc::clone(&config.agent), config.container_internet);
-        Ok(Self { principal, named, preference, idempotency_key, policy, internet })
+        Ok(Self { principal, named, wanted, policy, internet })
     }
 
     /// Parses the body and makes the command of it.
@@ -111,9 +107,9 @@ impl QueryHead {
             return Err(prompt_too_large());
         }
         let options = options(&self.policy, &fields)?;
-        let answer = self.preference.form(Some(&fields))?;
+        let answer = self.wanted.form(fields.raw("stream"))?;
         let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
-        let idempotency = self.idempotency_key.map(hash);
+        let idempotency = self.wanted.idempotency_key.map(hash);
         let title = match &content {
             Some(blocks) if prompt.is_empty() => title_of(blocks),
             _ => Title::from_prompt(&prompt),
@@ -259,47 +255,6 @@ mod tests {
         assert_eq!(refusal(&[], r#""when_busy":"now""#), "when_busy: one of queue, steer, interrupt, reject");
         assert!(refusal(&[], r#""metadata":{"a":1}"#).starts_with("metadata: a value is a string"));
         assert!(refusal(&[], r#""metadata":[]"#).starts_with("metadata: an object"));
-    }
-
-    #[test]
-    fn tools_of_the_caller_are_named_described_and_have_a_schema() {
-        let tool = |name: &str| {
-            format!("{{\"name\":\"{name}\",\"description\":\"d\",\"input_schema\":{{\"type\":\"object\"}}}}")
-        };
-        let options = asked(&[], &format!("\"tools\":[{}]", tool("look_up-1"))).unwrap();
-        assert_eq!(
-            (options.tools[0].name.as_str(), options.tools[0].input_schema.get()),
-            ("look_up-1", r#"{"type":"object"}"#)
-        );
-        let refused = |tools: &str, rule: &str| {
-            let detail = refusal(&[], &format!("\"tools\":{tools}"));
-            assert!(detail.starts_with(rule), "{detail}");
-        };
-        refused(&format!("[{}]", tool("a b")), "tools[0].name: 1 to 64");
-        refused(&format!("[{},{}]", tool("a"), tool("a")), "tools[1].name: given once");
-        refused(&format!("[{}]", vec![tool("a"); 65].join(",")), "tools: at most 64");
-        refused(r#"[{"name":"a"}]"#, "tools: a list of objects");
-        refused(r#"[{"name":"a","description":"","input_schema":[]}]"#, "tools[0].input_schema: a JSON Schema");
-        refused(
-            &format!("[{}]", tool("a").replace("object", &"x".repeat(33_000))),
-            "tools[0].input_schema: a JSON Schema",
-        );
-    }
-
-    #[test]
-    fn rules_about_tools_narrow_what_the_operator_allows() {
-        let vars = [("ASK_TOOLS", "Write")];
-        let options = asked(&vars, r#""permissions":{"ask":["Bash(git push:*)"],"deny":["Edit"]}"#).unwrap();
-        assert_eq!(
-            (options.ask_tools, options.deny_tools),
-            (vec!["Bash(git push:*)".to_owned()], vec!["Edit".to_owned()])
-        );
-        for permissions in ["[]", r#"{"ask":"Bash"}"#, r#"{"deny":["two words"]}"#, r#"{"ask":[7]}"#] {
-            assert!(
-                refusal(&vars, &format!("\"permissions\":{permissions}")).starts_with("permissions: "),
-                "{permissions}"
-            );
-        }
     }
 
     #[test]

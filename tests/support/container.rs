@@ -36,6 +36,13 @@ struct Session {
     held: bool,
 }
 
+/// Whether the server has a feature, and whether the next one has it that boots.
+#[derive(Default, Clone, Copy)]
+pub struct Knows {
+    pub now: bool,
+    pub after_boot: bool,
+}
+
 /// The machine and the agent server in it.
 #[derive(Default)]
 pub struct State {
@@ -51,9 +58,11 @@ pub struct State {
     pub packing: Duration,
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
+    /// Whether it knows content blocks.
+    pub knows_turns: Knows,
+    /// The first line of each `POST /turns`.
+    pub asked: Vec<Value>,
     pub draining: bool,
-    /// Whether it has the feature `turns`, and whether the next container has.
-    pub knows_turns: bool,
     pub knows_turns_after_boot: bool,
     /// What came with each `POST /turns` that began a turn.
     pub wanted: Vec<Value>,
@@ -101,8 +110,12 @@ pub enum ScriptedBody {
 
 impl Scripted {
     pub fn new(executor: &Executor) -> Self {
-        let state =
-            State { knows_stop: true, knows_turns: true, latency: Duration::from_millis(1), ..State::default() };
+        let state = State {
+            knows_stop: true,
+            knows_turns: Knows { now: true, after_boot: true },
+            latency: Duration::from_millis(1),
+            ..State::default()
+        };
         Self { executor: executor.clone(), state: Rc::new(RefCell::new(state)) }
     }
 
@@ -159,7 +172,7 @@ impl Scripted {
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
         state.workspaces_held.saves |= state.workspaces_held.saves_after_boot;
-        state.knows_turns |= state.knows_turns_after_boot;
+        state.knows_turns.now |= state.knows_turns.after_boot;
     }
 
     /// Whoever reads the frames of a turn is cut off.
@@ -199,12 +212,12 @@ impl Scripted {
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
-                let (draining, features) = {
+                let (draining, saves, knows_turns) = {
                     let state = self.state.borrow();
-                    let features = [("workspace", state.workspaces_held.saves), ("turns", state.knows_turns)];
-                    (state.draining, features.into_iter().filter_map(|(name, has)| has.then_some(name)))
+                    (state.draining, state.workspaces_held.saves, state.knows_turns.now)
                 };
-                let features: Vec<&str> = features.collect();
+                let features = [("workspace", saves), ("turns", knows_turns)].into_iter().filter(|(_, has)| *has);
+                let features: Vec<&str> = features.map(|(name, _)| name).collect();
                 let mut body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
                 body["features"] = json!(features);
                 Ok(text(if draining { 503 } else { 200 }, &body))
@@ -271,6 +284,7 @@ impl Scripted {
         more: Option<BodyChunks>,
     ) -> Result<Answer<ScriptedBody>, ContainerError> {
         let wanted: Value = serde_json::from_str(body).unwrap();
+        self.state.borrow_mut().asked.push(wanted.clone());
         let id = wanted["turn_id"].as_str().unwrap().to_owned();
         if self.state.borrow().turns.contains_key(&id) {
             return Ok(self.frames(instance, &id, 0));

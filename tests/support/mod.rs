@@ -6,6 +6,7 @@ pub mod account;
 pub mod bucket;
 pub mod container;
 pub mod executor;
+pub mod listening;
 pub mod port;
 pub mod runtime;
 pub mod script;

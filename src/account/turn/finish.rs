@@ -121,6 +121,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         for turn_id in steered {
             if let Some(ended) = self.store.turn(turn_id)?.filter(|turn| turn.steered_into.is_some()) {
                 self.log_end(&ended, &Progress::default(), None);
+                self.feed.ended(&ended);
                 self.turns.end(ended, 1);
             }
         }

@@ -16,7 +16,7 @@ use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
 use crate::account::Account;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::protocol::Frame;
-use crate::agent::protocol::{FrameBody, TurnResult};
+use crate::agent::protocol::{FrameBody, MAX_STEERED, TurnResult};
 use crate::agent::{AgentError, Container, Frames};
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
@@ -227,7 +227,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             FrameBody::Result(result) => return Ok(Some(result)),
             FrameBody::Steered(turns) => {
-                progress.steered = turns;
+                let room = MAX_STEERED.saturating_sub(progress.steered.len());
+                progress.steered.extend(turns.into_iter().take(room));
                 return Ok(None);
             }
             FrameBody::Workspace(_) | FrameBody::End | FrameBody::Unknown => return Ok(None),

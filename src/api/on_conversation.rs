@@ -1,6 +1,6 @@
 //! `POST /conversations/{id}/cancel`, `/fork`, `/rewind` and `/compact`: what is done to a conversation, with what its body says of it.
 
-use super::answer_form::Preference;
+use super::answer_form::Wanted;
 use super::body::Fields;
 use super::problem::{ApiError, Code};
 use super::start_turn::request_hash;
@@ -9,23 +9,23 @@ use crate::account::command::{Command, StartTurn};
 use crate::domain::conversation::MAX_TITLE_CHARS;
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
 use crate::domain::turn::MAX_REASON_CHARS;
-use crate::domain::{IdempotencyKey, Include, SessionId, Title, TurnId, TurnKind, TurnOptions};
+use crate::domain::{Include, SessionId, Title, TurnId, TurnKind, TurnOptions};
 
 /// Longest instructions for compacting a conversation, in bytes.
 pub const MAX_INSTRUCTIONS_BYTES: usize = 8 * 1024;
 /// Bytes of a turn's id that are read: a longer string is none.
 const MAX_TURN_ID_BYTES: usize = 64;
 
-/// An action whose body is yet to be read.
+/// What is done to a conversation, whose body is yet to be read.
 #[derive(Debug)]
-pub(super) enum Action {
+pub(super) enum OnConversation {
     Cancel(SessionId),
     Fork(SessionId),
     Rewind(SessionId),
-    Compact(SessionId, Preference, Option<IdempotencyKey>),
+    Compact(SessionId, Wanted),
 }
 
-impl Action {
+impl OnConversation {
     /// The fields that its body may have.
     pub const fn fields(&self) -> &'static [&'static str] {
         match self {
@@ -73,19 +73,19 @@ impl Action {
                 };
                 Ok(Command::Rewind { session_id, to })
             }
-            Self::Compact(session_id, preference, key) => {
+            Self::Compact(session_id, wanted) => {
                 let instructions = text("instructions", MAX_INSTRUCTIONS_BYTES, Code::InvalidParameter)?;
                 let instructions = instructions.unwrap_or_default();
                 if instructions.len() > MAX_INSTRUCTIONS_BYTES {
                     return Err(ApiError::parameter("instructions", "at most 8192 bytes"));
                 }
-                let answer = preference.form(fields)?;
+                let answer = wanted.form(fields.and_then(|fields| fields.raw("stream")))?;
                 let options = TurnOptions { kind: TurnKind::Compact, ..TurnOptions::default() };
                 let prompt = options.kind.prompt_told(instructions.trim());
                 let hash = request_hash(Some(&session_id), &prompt, None, &options);
-                let idempotency = key.map(|key| (key, hash));
+                let idempotency = wanted.idempotency_key.map(|key| (key, hash));
                 let title = Title::from_prompt(&prompt);
-                Ok(Command::StartTurn(Box::new(StartTurn {
+                let start = StartTurn {
                     session_id: Some(session_id),
                     prompt,
                     content: None,
@@ -94,7 +94,8 @@ impl Action {
                     idempotency,
                     answer,
                     include: Include::NOTHING,
-                })))
+                };
+                Ok(Command::StartTurn(Box::new(start)))
             }
         }
     }
