@@ -283,11 +283,6 @@ export class Turns {
   }
 }
 
-function attachedOf(block: Block): { type: string; path: string | null } {
-  const source = block.type === "text" ? undefined : block.source;
-  return { type: block.type, path: source?.type === "file" ? source.path : null };
-}
-
 /** What is pushed; its files are read before anything is sent. */
 async function messageFor({ prompt, content }: TurnRequest, { session }: Lease): Promise<Message> {
   return content === undefined ? prompt : session.compose(content);
