@@ -86,8 +86,8 @@ impl<S: Sql> Store<S> {
         self.sql.first(BYTES, &values)?.map_or(Ok(0), |row| Ok(row.count(0)?))
     }
 
-    /// Makes a conversation of another's state. What it uses is counted from nothing: the turns that it begins with were paid for elsewhere. What was
-    /// allowed in the other, and what waits in its inbox, is not copied.
+    /// Makes a conversation of another's state. What it uses is counted from nothing: the turns that it begins with were paid for elsewhere. What waits in
+    /// the other's inbox is not copied.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement, for instance because the new conversation is there already.
@@ -269,8 +269,6 @@ impl<S: Sql> Store<S> {
             "delete from turn_items where session_id = +?1 and turn_id in (select value from json_each(?2))";
         const CONTENT: &str =
             "delete from turn_content where session_id = +?1 and turn_id in (select value from json_each(?2))";
-        const ACTIONS: &str =
-            "delete from actions where turn_id in (select value from json_each(?2)) and session_id = +?1";
         const TURNS: &str = "delete from turns where session_id = +?1 and turn_id in (select value from json_each(?2))";
         let (mut messages, mut bytes) = (0, 0);
         for turn_ids in turn_ids.chunks(TURNS_AT_ONCE) {
@@ -280,7 +278,7 @@ impl<S: Sql> Store<S> {
                 messages += row.integer(0)?;
                 bytes += row.integer(1)?;
             }
-            for statement in [MESSAGES, ITEMS, CONTENT, ACTIONS, TURNS] {
+            for statement in [MESSAGES, ITEMS, CONTENT, TURNS] {
                 self.sql.execute(statement, &values)?;
             }
         }

@@ -5,6 +5,11 @@ mod branches;
 pub(super) mod operations;
 pub(super) mod schemas;
 
+pub(super) use branches::{
+    cancel_conversation, compact_conversation, fork_conversation, read_context, rewind_conversation,
+};
+pub(super) use operations::*;
+
 use std::collections::BTreeMap;
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
