@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use claude_agent_service::account::Response;
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Reply, StartTurn};
-use claude_agent_service::domain::{Context, Include, Title, TurnId, TurnKind, TurnOptions, WhenBusy};
+use claude_agent_service::domain::{ContextUse, Include, Title, TurnId, TurnKind, TurnOptions, WhenBusy};
 use serde_json::json;
+use support::container::Knows;
 use support::script::{Script, Step, entry, result};
 use support::session;
 use support::stage::Stage;
@@ -22,10 +23,10 @@ fn compacting(session_id: &str, instructions: &str, key: Option<&str>, answer: A
         session_id: Some(session(session_id)),
         title: Title::from_prompt(&prompt),
         prompt,
-        options,
-        idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         content: None,
         include: Include::NOTHING,
+        options,
+        idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         answer,
     }))
 }
@@ -101,10 +102,10 @@ fn there_is_nothing_to_compact_where_there_is_no_conversation() {
 #[test]
 fn a_container_that_would_take_it_for_a_query_is_replaced() {
     let stage = Stage::new();
-    stage.container.state.borrow_mut().knows_turns = false;
+    stage.container.state.borrow_mut().knows_turns = Knows { now: false, after_boot: false };
     stage.query("a");
     stage.settle();
-    stage.container.state.borrow_mut().knows_turns_after_boot = true;
+    stage.container.state.borrow_mut().knows_turns.after_boot = true;
     let turn = compact(&stage, "a", "").unwrap();
     stage.settle();
     assert_eq!((stage.end(&turn).as_str(), stage.container.instance().as_deref()), ("completed", Some("instance-2")));
@@ -114,7 +115,7 @@ fn a_container_that_would_take_it_for_a_query_is_replaced() {
 #[test]
 fn a_container_that_never_can_fails_the_turn() {
     let stage = Stage::new();
-    stage.container.state.borrow_mut().knows_turns = false;
+    stage.container.state.borrow_mut().knows_turns = Knows { now: false, after_boot: false };
     stage.query("a");
     stage.settle();
     let turn = compact(&stage, "a", "").unwrap();
@@ -134,11 +135,12 @@ fn how_full_the_context_is_is_told_as_far_as_it_is_known() {
     assert_eq!(context(), None);
     stage.query("a");
     stage.settle();
-    assert_eq!(context(), Some(Context::default()));
-    stage
-        .sql
-        .run(r#"update conversations set context = '{"tokens":7,"limit":200000,"auto_compact_at":null,"later":1}'"#);
-    assert_eq!(context(), Some(Context { tokens: Some(7), limit: Some(200_000), auto_compact_at: None }));
+    assert_eq!(context(), Some(None));
+    let mut answer = result("4");
+    answer["context"] = json!({ "tokens": 7, "limit": 200_000 });
+    stage.query_that("a", Script::new([Step::Frame(answer)]));
+    stage.settle();
+    assert_eq!(context(), Some(Some(ContextUse { tokens: 7, limit: 200_000, auto_compact_at: None })));
 }
 
 #[test]

@@ -98,7 +98,7 @@ macro_rules! routes {
             doc: &[$($doc),+],
             access: Access::$access,
             codes: &[$(Code::$code),*],
-            described: super::openapi::operations::$described,
+            described: super::openapi::$described,
         },)+]),)+];
 
         impl Route {

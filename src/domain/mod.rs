@@ -1,7 +1,6 @@
 //! The nouns of the service: ids, time, conversations and turns.
 //! Values and their rules only; it knows no layer above it and no runtime.
 
-pub mod action;
 pub mod content;
 pub mod conversation;
 pub mod event;
@@ -19,11 +18,10 @@ pub mod time;
 pub mod turn;
 pub mod usage;
 
-pub use action::{Action, ActionKind, ActionStatus, Decision};
 pub use content::Block;
-pub use conversation::{Context, Conversation, Message, Messages, Page, Position, Role, Title};
+pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
-pub use id::{AccountId, ActionId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
+pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use include::Include;
 pub use json::RawJson;
 pub use metadata::MetadataPatch;
@@ -33,4 +31,4 @@ pub use search::SearchTerms;
 pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Turn, TurnStatus};
-pub use usage::{ByModel, Usage};
+pub use usage::{ByModel, ContextUse, Usage};

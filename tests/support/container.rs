@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::bucket::Carried;
 use super::executor::{Executor, Owner};
-pub use super::script::{Fault, Script, Step};
+pub use super::script::{Fault, Knows, Script, Step};
 use super::workspace::Workspaces;
 use claude_agent_service::agent::{Answer, BodyChunks, Call, ContainerError};
 use serde_json::{Value, json};
@@ -51,9 +51,11 @@ pub struct State {
     pub packing: Duration,
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
+    /// Whether it knows content blocks.
+    pub knows_turns: Knows,
+    /// The first line of each `POST /turns`.
+    pub asked: Vec<Value>,
     pub draining: bool,
-    /// Whether it has the feature `turns`, and whether the next container has.
-    pub knows_turns: bool,
     pub knows_turns_after_boot: bool,
     /// What came with each `POST /turns` that began a turn.
     pub wanted: Vec<Value>,
@@ -101,8 +103,12 @@ pub enum ScriptedBody {
 
 impl Scripted {
     pub fn new(executor: &Executor) -> Self {
-        let state =
-            State { knows_stop: true, knows_turns: true, latency: Duration::from_millis(1), ..State::default() };
+        let state = State {
+            knows_stop: true,
+            knows_turns: Knows { now: true, after_boot: true },
+            latency: Duration::from_millis(1),
+            ..State::default()
+        };
         Self { executor: executor.clone(), state: Rc::new(RefCell::new(state)) }
     }
 
@@ -159,7 +165,7 @@ impl Scripted {
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
         state.workspaces_held.saves |= state.workspaces_held.saves_after_boot;
-        state.knows_turns |= state.knows_turns_after_boot;
+        state.knows_turns.now |= state.knows_turns.after_boot;
     }
 
     /// Whoever reads the frames of a turn is cut off.
@@ -199,15 +205,9 @@ impl Scripted {
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
-                let (draining, features) = {
-                    let state = self.state.borrow();
-                    let features = [("workspace", state.workspaces_held.saves), ("turns", state.knows_turns)];
-                    (state.draining, features.into_iter().filter_map(|(name, has)| has.then_some(name)))
-                };
-                let features: Vec<&str> = features.collect();
                 let mut body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
-                body["features"] = json!(features);
-                Ok(text(if draining { 503 } else { 200 }, &body))
+                body["features"] = json!(self.state.borrow().features());
+                Ok(text(if self.state.borrow().draining { 503 } else { 200 }, &body))
             }
             ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
             (_, ["turns", id, ..]) if !known(id) => Ok(problem(404, "turn_not_found")),
@@ -271,6 +271,7 @@ impl Scripted {
         more: Option<BodyChunks>,
     ) -> Result<Answer<ScriptedBody>, ContainerError> {
         let wanted: Value = serde_json::from_str(body).unwrap();
+        self.state.borrow_mut().asked.push(wanted.clone());
         let id = wanted["turn_id"].as_str().unwrap().to_owned();
         if self.state.borrow().turns.contains_key(&id) {
             return Ok(self.frames(instance, &id, 0));

@@ -14,7 +14,10 @@ use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{AccountId, Include, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy};
+use claude_agent_service::domain::content::prompt_of;
+use claude_agent_service::domain::{
+    AccountId, Block, Include, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
+};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use serde_json::Value;
@@ -177,6 +180,16 @@ impl Stage {
     /// Admits a turn in that conversation.
     pub fn query(&self, session_id: &str) -> TurnId {
         self.query_with(session_id, None).unwrap()
+    }
+
+    /// Admits a turn with these blocks.
+    pub fn query_of(&self, session_id: &str, content: Vec<Block>, key: Option<&str>) -> Result<Turn, AccountError> {
+        let Command::StartTurn(mut start) = start(session_id, key, AnswerForm::Accepted) else { unreachable!() };
+        (start.prompt, start.content) = (prompt_of(&content), Some(content));
+        match self.handle(Command::StartTurn(start))? {
+            Response::Ready(Reply::Accepted { turn, .. }) => Ok(*turn),
+            _ => unreachable!(),
+        }
     }
 
     pub fn query_with(&self, session_id: &str, key: Option<&str>) -> Result<TurnId, AccountError> {

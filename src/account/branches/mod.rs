@@ -32,7 +32,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<Reply<S::Json>, AccountError> {
         let ForkAsked { source, at, session_id, title } = asked;
         if again && let Some(turn_id) = self.store.turn_by_request(request_id)? {
-            return self.forked(&self.turn(&turn_id)?.session_id);
+            let made = self.store.conversation(&self.turn(&turn_id)?.session_id)?;
+            return Ok(Reply::Forked(Box::new(made.ok_or(AccountError::NotFound)?)));
         }
         let turns = self.turns_at_rest(&source, at.as_ref())?;
         if let Some(session_id) = &session_id {

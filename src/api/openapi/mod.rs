@@ -5,6 +5,11 @@ mod branches;
 pub(super) mod operations;
 pub(super) mod schemas;
 
+pub(super) use branches::{
+    cancel_conversation, compact_conversation, fork_conversation, read_context, rewind_conversation,
+};
+pub(super) use operations::*;
+
 use std::collections::BTreeMap;
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -79,6 +84,9 @@ const BODY_CODES: &[Code] = &[Code::InvalidJson, Code::RequestTimeout, Code::Bod
 
 /// The refusals that are the end of a turn, which is reported like that of one that completed.
 const ENDS_OF_TURNS: &[Code] = &[
+    Code::AttachmentNotFound,
+    Code::AttachmentTooLarge,
+    Code::UnsupportedAttachment,
     Code::TurnCancelled,
     Code::ModelRateLimited,
     Code::AgentFailed,

@@ -8,9 +8,6 @@ use super::super::document::{
 use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
-pub(in crate::api) use super::branches::{
-    cancel_conversation, compact_conversation, fork_conversation, read_context, rewind_conversation,
-};
 use super::schemas::{
     AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, feed_event,
     server_sent_event,

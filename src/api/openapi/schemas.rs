@@ -15,7 +15,6 @@ use crate::domain::content::Citations;
 use crate::domain::event as turn_event;
 use crate::domain::file::ChangedFile;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
-use crate::domain::options::ClientTool;
 use crate::domain::{AccountId, Effort, FilePath, Millis, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
@@ -91,16 +90,11 @@ pub(super) struct QueryRequest {
     /// Whether the model thinks before it answers. Default: the model's own.
     thinking: Option<Thinking>,
     /// A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
-    #[schemars(schema_with = "json_object")]
+    #[schemars(default, schema_with = "json_object")]
     output_schema: Option<serde_json::Map<String, Value>>,
     /// Notes of the caller's about the turn, which come back with it.
-    #[schemars(schema_with = "metadata_patch")]
+    #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
-    /// Tools that the caller runs: each call of one is an action.
-    #[schemars(length(max = 64))]
-    tools: Option<Vec<ClientTool>>,
-    /// Rules about the agent's tools, beside the operator's.
-    permissions: Option<Permissions>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
@@ -122,18 +116,6 @@ enum IncludeWord {
     ToolResult,
     Subagents,
     Usage,
-}
-
-/// Rules such as `Write` or `Bash(git push:*)`.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "a schema")]
-pub(super) struct Permissions {
-    /// Calls that a person has to allow.
-    #[schemars(length(max = 64))]
-    ask: Option<Vec<String>>,
-    /// Calls that are refused.
-    #[schemars(length(max = 64))]
-    deny: Option<Vec<String>>,
 }
 
 fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -272,7 +254,7 @@ pub(super) struct ConversationChange {
     #[schemars(length(max = 200), regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"))]
     title: Option<String>,
     /// Keys to set, and with `null` to remove; null removes all. A conversation has at most 16 keys and 37,500 bytes of metadata.
-    #[schemars(schema_with = "metadata_patch")]
+    #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
