@@ -13,11 +13,12 @@ import { configFrom } from "../src/config.ts";
 import type { Attached } from "../src/events/removals.ts";
 import { makeFolders, pathsOf } from "../src/folders.ts";
 import type { Entry, Frame, ResultFrame } from "../src/frames.ts";
+import { userMessage } from "../src/input.ts";
+import type { Content } from "../src/input.ts";
 import { TurnMapper } from "../src/mapper.ts";
 import type { TurnOptions } from "../src/options.ts";
 import { sdkOptions, sessionStore } from "../src/sdk.ts";
 
-type Content = SDKUserMessage["message"]["content"];
 type Stored = { subpath: string | null; entry: Entry };
 
 export class Direct {
@@ -65,7 +66,7 @@ export class Direct {
     const frames: Frame[] = [];
     const mapper = new TurnMapper({ emit: (frame) => frames.push(frame), stop: (message) => frames.push({ type: "notice", code: "stopped", message }) }, attached);
     this.#mapper = mapper;
-    this.#said.push({ type: "user", message: { role: "user", content }, parent_tool_use_id: null, uuid: randomUUID() });
+    this.#said.push(userMessage(randomUUID(), content));
     this.#wake();
     const result = await this.#result(mapper);
     mapper.flush();
