@@ -105,7 +105,7 @@ fn blocks_reach_the_container_as_they_were_admitted_at_once_from_the_queue_and_a
     stage.settle();
     check(&stage);
     assert_eq!(stage.container.state.borrow().asked[0]["content"], expected, "one that need not be read");
-    stage.container.script(Script::new([Step::Wait(std::time::Duration::from_secs(60))]));
+    stage.container.script(Script::new([Step::Wait(std::time::Duration::from_mins(1))]));
     stage.query_of("c", content.clone(), None).unwrap();
     stage.query_of("d", content, None).unwrap();
     stage.reset();
@@ -248,7 +248,7 @@ fn a_key_finds_its_turn_before_any_bytes_are_moved() {
     let turn = stage.query_of("a", vec![file("a.png", 10)], Some("k")).unwrap();
     match look_up(&stage, None, &[], Some(("k", "hash"))) {
         Ok(Response::Ready(Reply::Accepted { turn: replayed, replayed: true })) => {
-            assert_eq!(replayed.turn_id, turn.turn_id)
+            assert_eq!(replayed.turn_id, turn.turn_id);
         }
         _ => panic!("not its turn"),
     }

@@ -50,11 +50,11 @@ fn exchange(store: &Store<Rusqlite>, session_id: &str, n: u64, writes: bool) -> 
         model: Some("claude-test"),
         usage: Some(USAGE),
         num_turns: Some(1),
+        by_model: None,
+        stop_reason: None,
         duration_ms: Some(900),
         finished_at: at(i64::try_from(n).unwrap() * 1_000),
         last_events: LastEvents { message: 3, end: 5 },
-        stop_reason: None,
-        by_model: None,
     };
     let finished = Finished {
         turn_id: &turn_id,

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::answer_form::Wanted;
+use super::answer_form::{Preference, idempotency_key};
 use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
@@ -121,7 +121,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             if config.credential.is_none() {
                 return Err(ApiError::token_not_set());
             }
-            action(OnConversation::Compact(session_id, Wanted::parse(head)?))
+            action(OnConversation::Compact(session_id, Preference::of(head), idempotency_key(head)?))
         }
         Route::ReadContext(session_id) => about(Command::ReadContext { session_id }),
         Route::FollowConversation(session_id) => {

@@ -31,4 +31,4 @@ pub use search::SearchTerms;
 pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Turn, TurnStatus};
-pub use usage::{ByModel, ContextUse, Usage};
+pub use usage::{ByModel, Usage};

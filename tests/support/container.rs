@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::bucket::Carried;
 use super::executor::{Executor, Owner};
-pub use super::script::{Fault, Script, Step};
+pub use super::script::{Fault, Knows, Script, Step};
 use super::workspace::Workspaces;
 use claude_agent_service::agent::{Answer, BodyChunks, Call, ContainerError};
 use serde_json::{Value, json};
@@ -34,13 +34,6 @@ pub(super) struct ServerTurn {
 struct Session {
     live: bool,
     held: bool,
-}
-
-/// Whether the server has a feature, and whether the next one has it that boots.
-#[derive(Default, Clone, Copy)]
-pub struct Knows {
-    pub now: bool,
-    pub after_boot: bool,
 }
 
 /// The machine and the agent server in it.
@@ -212,15 +205,9 @@ impl Scripted {
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
-                let (draining, saves, knows_turns) = {
-                    let state = self.state.borrow();
-                    (state.draining, state.workspaces_held.saves, state.knows_turns.now)
-                };
-                let features = [("workspace", saves), ("turns", knows_turns)].into_iter().filter(|(_, has)| *has);
-                let features: Vec<&str> = features.map(|(name, _)| name).collect();
                 let mut body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
-                body["features"] = json!(features);
-                Ok(text(if draining { 503 } else { 200 }, &body))
+                body["features"] = json!(self.state.borrow().features());
+                Ok(text(if self.state.borrow().draining { 503 } else { 200 }, &body))
             }
             ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
             (_, ["turns", id, ..]) if !known(id) => Ok(problem(404, "turn_not_found")),

@@ -66,9 +66,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.store.touch(&source, now)?;
         self.register_soon()?;
         self.set_alarm()?;
-        let made = self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
-        self.feed.conversation(&session_id, ConversationChange::Created, Some(&made.title));
-        Ok(Reply::Forked(Box::new(made)))
+        let forked = self.forked(&session_id)?;
+        if let Reply::Forked(conversation) = &forked {
+            self.feed.conversation(&session_id, ConversationChange::Created, Some(&conversation.title));
+        }
+        Ok(forked)
+    }
+
+    fn forked(&self, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
+        let conversation = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
+        Ok(Reply::Forked(Box::new(conversation)))
     }
 
     pub(super) fn rewind(
