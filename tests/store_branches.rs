@@ -5,7 +5,7 @@
 mod support;
 
 use claude_agent_service::domain::file::{KEPT_VERSIONS, TurnFiles};
-use claude_agent_service::domain::{Context, RequestId, TurnId, TurnStatus, Usage};
+use claude_agent_service::domain::{RequestId, TurnId, TurnStatus, Usage};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::branches::{Branch, EndedTurn, Fork};
 use claude_agent_service::store::files::PageOf;
@@ -202,7 +202,7 @@ fn a_fork_of_everything_knows_how_full_the_context_is() {
     sql.run("update conversations set context = '{\"tokens\":7,\"limit\":9}'");
     let all = Branch { transcript_seq: None, files_version: None, ..behind(&store, "a", 1).0 };
     fork_of(&store, "a", &all, "b", 50);
-    assert_eq!(store.context(&session("b")).unwrap().unwrap().tokens, Some(7));
+    assert_eq!(store.context(&session("b")).unwrap().unwrap().tokens, 7);
     assert_eq!(listed(&store, "b"), (1, vec!["k1".to_owned()]));
 }
 
@@ -211,7 +211,7 @@ fn every_column_of_a_turn_is_copied_or_left_out_on_purpose() {
     let (store, sql) = store();
     exchange(&store, "a", 1, true);
     let columns = sql.texts("select name from pragma_table_info('turns')");
-    let left_out = ["idempotency_key", "request_hash", "usage", "by_model", "instance"];
+    let left_out = ["idempotency_key", "request_hash", "usage", "by_model", "instance", "parked", "first_n"];
     let set = |column: &String| match column.as_str() {
         "turn_id" | "session_id" | "seq" | "transcript_seq" => String::new(),
         name if sql.text(&format!("select type from pragma_table_info('turns') where name = '{name}'")) == "TEXT" => {
@@ -241,14 +241,14 @@ fn every_column_of_a_turn_is_copied_or_left_out_on_purpose() {
 fn every_column_of_a_conversation_is_copied_or_left_out_on_purpose() {
     let (store, sql) = store();
     exchange(&store, "a", 1, true);
-    sql.run("update conversations set metadata = '{\"a\":\"b\"}', context = '{\"tokens\":1,\"limit\":2}', attachment_bytes = 7");
+    sql.run("update conversations set metadata = '{\"a\":\"b\"}', context = '{\"tokens\":1,\"limit\":2}', attachment_bytes = 7, grants = '[]'");
     let all = Branch { transcript_seq: None, files_version: None, ..behind(&store, "a", 1).0 };
     fork_of(&store, "a", &all, "b", 50);
     let of = |id, column: &String| sql.text(&format!("select {column} from conversations where session_id = '{id}'"));
     let columns = sql.texts("select name from pragma_table_info('conversations')");
     let copied: Vec<&String> = columns.iter().filter(|column| of("a", column) == of("b", column)).collect();
     let wanted = ["title", "message_count", "message_bytes", "next_seq", "metadata", "context", "attachment_bytes"];
-    assert_eq!(copied, wanted, "what was spent is not");
+    assert_eq!(copied, wanted, "what was allowed and what was spent is not");
 }
 
 #[test]
@@ -269,6 +269,22 @@ fn attachments_count_as_far_as_the_branch_has_them() {
     fork(&store, "a", 2, "b", 50);
     rewind(&store, "a", 1);
     assert_eq!((counted("b"), counted("a")), (1_200, 400));
+}
+
+#[test]
+fn what_a_turn_waited_for_goes_with_it() {
+    let (store, sql) = store();
+    for n in 1..=2 {
+        exchange(&store, "a", n, false);
+        sql.run(&format!(
+            "insert into actions (action_id, turn_id, session_id, reference, kind, status, created_at, expires_at) \
+             values ('{n}', '{}', 'a', 'r', 'k', 'allowed', 1, 2)",
+            turn(n.into())
+        ));
+    }
+    fork(&store, "a", 2, "b", 50);
+    rewind(&store, "a", 1);
+    assert_eq!(sql.texts("select action_id || session_id from actions"), ["1a"]);
 }
 
 #[test]
@@ -339,7 +355,7 @@ fn a_rewind_deletes_what_came_after_and_keeps_what_was_spent() {
     let left = store.conversation(&session("a")).unwrap().unwrap();
     assert_eq!((left.usage, left.message_count, left.message_bytes), (spent, 4, 8));
     assert_eq!((left.sdk_session, left.last_accessed_at), (Some(sdk_session(9)), at(200_000)));
-    assert_eq!(store.context(&session("a")).unwrap(), Some(Context::default()));
+    assert_eq!(store.context(&session("a")).unwrap(), None);
     assert_eq!(totals(&store, &sql), (2, 6));
     exchange(&store, "a", 5, false);
     assert_eq!(

@@ -16,7 +16,7 @@ pub use workspace::{
 };
 
 use crate::domain::event::EventKind;
-use crate::domain::{ByModel, Context, FailureCode, SdkSession, TurnId, Usage};
+use crate::domain::{ByModel, ContextUse, FailureCode, SdkSession, TurnId, Usage};
 
 /// The largest number of a frame; those of events that are no frame lie above it.
 pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
@@ -125,7 +125,7 @@ pub struct TurnResult {
     pub by_model: ByModel,
     /// How full the model's context is.
     #[serde(default)]
-    pub context: Option<Context>,
+    pub context: Option<ContextUse>,
 }
 
 /// An error of the agent, the model or the CLI.
@@ -175,8 +175,7 @@ impl TurnResult {
             cut(reason, MAX_NAME_CHARS);
         }
         if let Some(context) = &mut self.context {
-            for tokens in [&mut context.tokens, &mut context.limit, &mut context.auto_compact_at].into_iter().flatten()
-            {
+            for tokens in [&mut context.tokens, &mut context.limit].into_iter().chain(&mut context.auto_compact_at) {
                 *tokens = MAX_TOKENS.min(*tokens);
             }
         }
@@ -312,7 +311,7 @@ mod tests {
         let FrameBody::Result(r) = body(&line) else { panic!("not a result") };
         assert_eq!((r.by_model.len(), r.by_model["m00"].input_tokens), (MAX_MODELS, MAX_TOKENS));
         let context = r.context.unwrap();
-        assert_eq!((context.tokens, context.limit, context.auto_compact_at), (Some(MAX_TOKENS), Some(9), None));
+        assert_eq!((context.tokens, context.limit, context.auto_compact_at), (MAX_TOKENS, 9, None));
         let turns = vec![r#""turn_0123456789abcdef0123456789abcdef""#; 200].join(",");
         let steered = body(&format!(r#"{{"n":7,"type":"steered","turn_ids":[{turns}]}}"#));
         assert!(matches!(steered, FrameBody::Steered(turns) if turns.len() == MAX_STEERED));

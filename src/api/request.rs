@@ -8,7 +8,6 @@ use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
-use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
 use super::on_conversation::OnConversation;
@@ -17,6 +16,7 @@ use super::query::Target;
 use super::route::{Found, Route};
 use super::start_turn::QueryHead;
 use super::update::UpdateHead;
+use super::{console, cursor};
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::config::Config;
@@ -32,6 +32,8 @@ pub(super) const MAX_TURNS: u32 = 100;
 pub enum Asked {
     /// `GET /health`.
     Health,
+    /// `GET /` of a browser: the way to the console.
+    Console,
     /// `OPTIONS` on a path with these methods.
     Options(&'static str),
     /// A command to an account's object.
@@ -79,6 +81,9 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     let target = Target::of(head.url);
     if head.method == "OPTIONS" {
         return Route::allow(target.path).map(Asked::Options);
+    }
+    if console::is_asked(head, target.path) {
+        return Ok(Asked::Console);
     }
     let Found { access, route } = Route::find(head.method, target.path)?;
     let principal = permit(access, &config.auth, target.host, head.header, head.now)?;

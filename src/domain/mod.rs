@@ -19,7 +19,7 @@ pub mod turn;
 pub mod usage;
 
 pub use content::Block;
-pub use conversation::{Context, Conversation, Message, Messages, Page, Position, Role, Title};
+pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use include::Include;
@@ -31,4 +31,4 @@ pub use search::SearchTerms;
 pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Turn, TurnStatus};
-pub use usage::{ByModel, Usage};
+pub use usage::{ByModel, ContextUse, Usage};

@@ -23,3 +23,17 @@ pub struct Usage {
 
 /// What each of several models used, by name.
 pub type ByModel = BTreeMap<String, Usage>;
+
+/// How full the model's context was at the end of a turn, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct ContextUse {
+    /// What the history takes.
+    pub tokens: u64,
+    /// What the model's context holds.
+    pub limit: u64,
+    /// Where the agent compacts the history by itself; absent if it does not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, schemars(with = "u64"))]
+    pub auto_compact_at: Option<u64>,
+}

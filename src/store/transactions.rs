@@ -6,7 +6,7 @@ use super::turns::{NewTurn, TurnEnd, WithEnd};
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError, json};
 use crate::domain::{
-    AccountId, Block, Context, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn,
+    AccountId, Block, ContextUse, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn,
     TurnId, TurnOptions,
 };
 
@@ -58,7 +58,7 @@ pub struct Finished<'a> {
     /// What it did, as JSON values with commas in between; empty if that is its answer alone.
     pub items: &'a str,
     /// How full the model's context is, if the agent has said it.
-    pub context: Option<Context>,
+    pub context: Option<ContextUse>,
     /// Whether its idempotency key may make another turn.
     pub frees_key: bool,
     /// The queued turns whose messages it took in: they end as it does.
