@@ -13,7 +13,7 @@ import { bindgenTool, buildEnvironment, CARGO_TARGET, changedAt, COMPILE_WORKER,
 const WASM = join(ROOT, "build/index_bg.wasm");
 const SCRIPT = join(ROOT, "build/index.js");
 export const NOTICES = join(ROOT, "build/THIRD_PARTY_NOTICES");
-const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json", "dev/build.mjs", "dev/notices.mjs", "dev/bindgen"];
+const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json", "console/package-lock.json", "clients/typescript/package-lock.json", "dev/build.mjs", "dev/notices.mjs", "dev/bindgen"];
 /** The JavaScript around Rust. It imports wasm-bindgen's output under the name `rust`. */
 const SHELL = join(ROOT, "src/platform/worker.js");
 /** dev/bindgen's output for the compiled Worker: `index.js` and `index_bg.wasm`. */

@@ -5,6 +5,8 @@ import { applyTheme, storedTheme } from "./session/theme.ts";
 import "./style/base.css";
 import "./style/parts.css";
 import "./style/layout.css";
+import "./style/answer.css";
+import "./style/composer.css";
 import "./style/chat.css";
 import "./style/pages.css";
 

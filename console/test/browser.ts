@@ -74,7 +74,7 @@ export class Chrome {
     const faults: string[] = [];
     page.on("pageerror", (error) => faults.push(String(error)));
     page.on("console", (message) => {
-      if (message.type() === "error" && mayLog?.test(message.text()) !== true) faults.push(message.text());
+      if (message.type() === "error" && mayLog?.test(message.text()) !== true) faults.push(`${message.text()} ${message.location().url}`);
     });
     page.on("request", (request) => {
       const { protocol, origin } = new URL(request.url());

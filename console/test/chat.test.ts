@@ -69,7 +69,7 @@ test("a tool call is a card that opens to what went in and came out, after a rel
   await ask(page, `${bash("echo from the machine > made.txt; cat made.txt")} [[say Done.]]`);
   const card = page.locator("details.tool.finished");
   await card.locator("summary").click();
-  await card.getByText("what went in").waitFor();
+  await card.getByText("Input").waitFor();
   assert.match(await card.locator("pre").first().innerText(), /echo from the machine/);
   assert.equal((await card.locator("pre").last().innerText()).trim(), "from the machine");
   await page.reload();

@@ -51,15 +51,15 @@ export const ToolCard = memo(function ToolCard({ part }: { part: ToolPart }) {
         <Icon name="chevron" size={14} />
       </summary>
       <div className="tool-body">
-        <p className="label">{plain(name)}: what went in</p>
+        <p className="label">Input</p>
         <Input name={name} fields={fields} whole={input ?? inputJson} />
         {result !== undefined && (
           <>
-            <p className="label">What came out{isCut === true && " (the beginning)"}</p>
+            <p className="label">Result{isCut === true && " (the beginning)"}</p>
             <Result result={result} />
           </>
         )}
-        {result === undefined && end !== undefined && <p className="fine">What came out was not kept.</p>}
+        {result === undefined && end !== undefined && <p className="fine">The result was not kept.</p>}
       </div>
     </details>
   );
