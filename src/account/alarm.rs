@@ -45,6 +45,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.store.set_container_idle_since(self.idle_since.get())?;
         }
         self.register_soon()?;
+        self.deliver()?;
         let purge = self.purge_by_alarm(now)?;
         let work = self.drain_behind(purge, now)?;
         self.set_alarm()?;
@@ -62,6 +63,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
             drain: self.next_drain(now)?,
+            delivery: self.next_delivery(now)?,
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);

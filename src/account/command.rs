@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::turn::events::Subscription;
+use super::webhooks::command::{WebhooksCommand, WebhooksReply};
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
     Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession,
@@ -143,6 +144,8 @@ pub enum Command {
     /// A refused call of the model, as a Worker of version 1 reports it. Accepted and ignored.
     #[serde(skip_serializing)]
     NoteRefusal(IgnoredAny),
+    /// Read or change the webhooks.
+    Webhooks(WebhooksCommand),
 }
 
 impl Command {
@@ -152,6 +155,7 @@ impl Command {
         match self {
             Self::StartTurn(_) | Self::UpdateConversation { .. } | Self::Files { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
+            Self::Webhooks(ask) => ask.has_content(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
             | Self::CancelConversation { .. }
@@ -170,8 +174,12 @@ impl Command {
 
     /// Whether it may be sent again if no response came. A turn that was started already is found by its request's id.
     #[must_use]
-    pub const fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::EndCall(_))
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::EndCall(_) => false,
+            Self::Webhooks(ask) => ask.is_repeatable(),
+            _ => true,
+        }
     }
 }
 
@@ -310,6 +318,8 @@ pub enum Reply<J> {
     CallBegun(TurnId),
     /// The report was taken.
     Noted,
+    /// What was asked of the webhooks.
+    Webhooks(WebhooksReply),
 }
 
 /// Why a command was not carried out.
@@ -336,6 +346,14 @@ pub enum AccountError {
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// A parameter is not what it must be, which only the account can tell.
+    #[error("{parameter}: {rule}")]
+    Refused {
+        /// Its name.
+        parameter: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
     /// There would be too much metadata.
     #[error("metadata: {0}")]
     Metadata(#[from] BadMetadata),

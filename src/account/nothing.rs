@@ -5,6 +5,7 @@ use super::Account;
 use super::command::{AccountError, Command, Reply};
 use super::files::command::FilesRefusal;
 use super::runtime::{Directory, Runtime};
+use super::webhooks::command::{WebhooksCommand, WebhooksReply};
 use crate::agent::Container;
 use crate::domain::PurgeOutcome;
 use crate::store::sql::Sql;
@@ -33,6 +34,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Visit => Reply::Visited(visit),
             Command::BeginCall(_) => return Err(AccountError::NoTurn),
             Command::EndCall(_) | Command::NoteRefusal(_) => Reply::Noted,
+            Command::Webhooks(WebhooksCommand::Set(_)) => return Ok(None),
+            // The operator's webhook is there without a row.
+            Command::Webhooks(WebhooksCommand::Test { .. }) if self.config.webhook.url.is_some() => return Ok(None),
+            Command::Webhooks(WebhooksCommand::List) => Reply::Webhooks(WebhooksReply::List(Vec::new())),
+            Command::Webhooks(WebhooksCommand::Delete { .. }) => Reply::Webhooks(WebhooksReply::Deleted),
+            Command::Webhooks(_) => return Err(AccountError::NotFound),
         };
         Ok(Some(reply))
     }

@@ -61,6 +61,10 @@ impl<J> Answer<J> {
         Self::json(202, &RunStartedJson { run_id })
     }
 
+    pub(super) fn success() -> Self {
+        Self::json(200, &SuccessJson { success: true, cancelled: None })
+    }
+
     /// An answer without a body.
     #[must_use]
     pub fn empty() -> Self {
@@ -153,7 +157,8 @@ impl<J> Answer<J> {
             Reply::CallBegun(turn_id) => {
                 Self::new(200, JSON, Body::Text(String::new())).with(TURN_HEADER, turn_id.as_str())
             }
-            Reply::Deleted | Reply::Noted => Self::json(200, &SuccessJson { success: true, cancelled: None }),
+            Reply::Deleted | Reply::Noted => Self::success(),
+            Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
             Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
     }
@@ -190,6 +195,7 @@ impl From<&AccountError> for ApiError {
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key came with another request before. Use a new one for each request.",
             ),
+            AccountError::Refused { parameter, rule } => Self::parameter(parameter, rule),
             AccountError::Metadata(rule) => Self::parameter("metadata", &rule.to_string()),
             AccountError::EndUnseen => Self::new(
                 Code::Internal,

@@ -142,6 +142,13 @@ impl<'a> TurnJson<'a> {
     }
 }
 
+/// A turn as `GET /turns/{turn_id}` returns it.
+#[must_use]
+pub fn turn_json(turn: &Turn) -> String {
+    // What is serialised here are structs: that does not fail.
+    serde_json::to_string(&TurnJson::of(turn)).unwrap_or_default()
+}
+
 /// A problem document inside of another one.
 struct OwnedProblem<'a> {
     error: ApiError,

@@ -20,3 +20,4 @@ pub mod sse;
 pub mod start_turn;
 mod turn_options;
 pub mod update;
+pub mod webhooks;

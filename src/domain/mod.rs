@@ -12,10 +12,14 @@ pub mod search;
 pub mod stored_file;
 pub mod time;
 pub mod turn;
+pub mod webhook;
+pub mod webhook_url;
 
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
-pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
+pub use id::{
+    AccountId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession, SessionId, TurnId, WebhookEventId,
+};
 pub use json::RawJson;
 pub use metadata::MetadataPatch;
 pub use options::{Effort, Thinking, TurnKind, TurnOptions, WhenBusy};
@@ -24,3 +28,4 @@ pub use search::SearchTerms;
 pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};
 pub use time::Millis;
 pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};
+pub use webhook::{EventType, Webhook};

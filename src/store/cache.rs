@@ -2,9 +2,12 @@
 //! until the next write. If a transaction fails or the storage is cleared, the whole cache is emptied.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
+use super::outbox::Outbox;
 use super::stats::Totals;
 use super::turns::ActiveTurn;
+use super::webhooks::StoredWebhook;
 use crate::domain::TurnId;
 
 /// Values of the account's database; empty until first read.
@@ -18,6 +21,10 @@ pub(super) struct Cache {
     pub account: Cell<bool>,
     /// Whether the directory knows the account.
     pub registered: Cell<bool>,
+    /// All webhooks.
+    pub webhooks: RefCell<Option<Rc<[StoredWebhook]>>>,
+    /// What is on its way to them.
+    pub outbox: RefCell<Option<Outbox>>,
 }
 
 impl Cache {
@@ -26,6 +33,8 @@ impl Cache {
         self.forget_active();
         self.account.set(false);
         self.registered.set(false);
+        self.webhooks.replace(None);
+        self.outbox.replace(None);
     }
 
     pub fn active(&self) -> Option<Vec<ActiveTurn>> {

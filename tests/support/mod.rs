@@ -7,6 +7,7 @@ pub mod bucket;
 pub mod container;
 pub mod executor;
 pub mod port;
+pub mod receiver;
 pub mod runtime;
 pub mod script;
 pub mod stage;

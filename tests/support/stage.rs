@@ -8,11 +8,13 @@ use std::time::Duration;
 use super::bucket::ScriptedBucket;
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
+use super::receiver::Receiver;
 use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
-use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
+use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
+use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy};
 use claude_agent_service::log::{Level, Line};
@@ -30,6 +32,7 @@ pub struct StageRuntime {
     uuids: Rc<Cell<u128>>,
     alarm: Rc<Cell<Option<Millis>>>,
     log: Rc<RefCell<Vec<String>>>,
+    receiver: Receiver,
 }
 
 impl StageRuntime {
@@ -63,6 +66,20 @@ impl Runtime for StageRuntime {
     fn log(&self, _level: Level, line: &Line<'_>) {
         self.log.borrow_mut().push(line.json());
     }
+
+    fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<u16, NotSent>> + 'static {
+        self.receiver.post(url, headers, body)
+    }
+
+    fn turn_json(&self, turn: &Turn) -> String {
+        turn_json(turn)
+    }
 }
 
 impl Directory for StageRuntime {
@@ -88,6 +105,8 @@ pub struct Stage {
     pub sql: Rusqlite,
     pub store: Store<Rusqlite>,
     pub runtime: StageRuntime,
+    /// What is outside and takes webhooks.
+    pub receiver: Receiver,
     /// Where files are saved, on a stage that saves them.
     pub bucket: ScriptedBucket,
     has_bucket: bool,
@@ -116,8 +135,14 @@ impl Stage {
 
     fn made(vars: &[(&'static str, &str)], has_bucket: bool) -> Self {
         let executor = Executor::default();
-        let runtime =
-            StageRuntime { executor: executor.clone(), uuids: Rc::default(), alarm: Rc::default(), log: Rc::default() };
+        let receiver = Receiver::new(&executor);
+        let runtime = StageRuntime {
+            executor: executor.clone(),
+            uuids: Rc::default(),
+            alarm: Rc::default(),
+            log: Rc::default(),
+            receiver: receiver.clone(),
+        };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let bucket = ScriptedBucket::new(&executor);
@@ -129,6 +154,7 @@ impl Stage {
             sql,
             store,
             runtime,
+            receiver,
             bucket,
             has_bucket,
             standstill: Cell::new((Millis::new(0), 0)),
@@ -142,6 +168,11 @@ impl Stage {
         self.executor.drop_object();
         let bucket = Some(&self.bucket).filter(|_| self.has_bucket);
         self.account = open(&self.sql, &self.container, &self.runtime, &self.vars, bucket);
+    }
+
+    /// Sets a variable of the configuration, which counts from the next reset on.
+    pub fn set_var(&mut self, name: &'static str, value: &str) {
+        self.vars.push((name, value.to_owned()));
     }
 
     pub fn handle(&self, command: Command) -> Result<Response<String>, AccountError> {

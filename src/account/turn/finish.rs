@@ -91,6 +91,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.idle_since.set(Some(now));
         }
         self.pump()?;
+        self.deliver()?;
         self.set_alarm()
     }
 
@@ -121,10 +122,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             finished_at,
             last_events: LastEvents { message: 0, end: 1 },
         };
-        let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
+        let Some(ended) = self.store.end_waiting(&turn.turn_id, &end)? else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);
         self.turns.end(ended, end.last_events.end);
-        Ok(())
+        self.deliver()
     }
 
     /// Storage failed: the turn stays as it is stored, and the alarm takes it up again. The others go on.

@@ -1,8 +1,15 @@
 //! The OpenAPI 3.1 document, made from the table of routes and the types that are sent. It exists in tests alone: no byte of it is in the
 //! WASM. `UPDATE=1 cargo test --lib openapi` writes `public/openapi.json`, which the deployment serves as a static asset.
 
-pub(super) mod operations;
+mod automation;
+mod operations;
 pub(super) mod schemas;
+
+/// The description of each operation, by the name that the table has for it.
+pub(super) mod described {
+    pub(in crate::api) use super::automation::*;
+    pub(in crate::api) use super::operations::*;
+}
 
 use std::collections::BTreeMap;
 
@@ -12,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Code, Problem};
 use super::route::{Access, Row, TABLE};
-use crate::domain::{AccountId, FilePath, SessionId, TurnId};
+use crate::domain::{AccountId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// The schemas that the document names, in two contracts: what is sent has all its fields, what is taken may leave some out.
 pub(super) struct Schemas {
@@ -182,6 +189,8 @@ fn parameters(path: &str, access: Access, schemas: &mut Schemas) -> Vec<Value> {
             "session_id" => schemas.taken::<SessionId>(),
             "turn_id" => schemas.taken::<TurnId>(),
             "path" => schemas.taken::<FilePath>(),
+            "name" => schemas.taken::<ResourceName>(),
+            "event_id" => schemas.taken::<WebhookEventId>(),
             other => panic!("what is {{{other}}}?"),
         };
         parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
@@ -199,6 +208,7 @@ fn tag(path: &str) -> &'static str {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
         Some("purge-runs") => "operators",
+        Some("webhooks") => "webhooks",
         _ => "accounts",
     }
 }
@@ -284,6 +294,7 @@ fn document() -> Value {
             {"name": "turns", "description": "Queries, and the turns that they become."},
             {"name": "conversations", "description": "What an account has said and heard."},
             {"name": "accounts", "description": "An account as a whole."},
+            {"name": "webhooks", "description": "Where an account's events are sent."},
             {"name": "operators", "description": "All accounts; for whoever sends one of `API_KEYS`."},
         ],
         "paths": paths,

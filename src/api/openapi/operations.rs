@@ -17,15 +17,15 @@ use crate::domain::search::MAX_SEARCH_CHARS;
 use crate::domain::{FilePath, IdempotencyKey, PurgeRun, TurnId};
 use schemars::{JsonSchema, Schema};
 
-const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
+pub(super) const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
 
-fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
+pub(super) fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
     json!({"name": name, "in": place, "schema": schema, "description": description})
 }
 
 /// A response with a JSON document.
 #[expect(clippy::needless_pass_by_value, reason = "examples are written where they are passed")]
-fn responds(status: u16, description: &'static str, schema: &Schema, example: Value) -> Response {
+pub(super) fn responds(status: u16, description: &'static str, schema: &Schema, example: Value) -> Response {
     let content = json!({"application/json": {"schema": schema, "examples": {"one": {"value": example}}}});
     Response { status, description, content, headers: &[], links: Value::Null }
 }
@@ -35,7 +35,7 @@ fn nothing(description: &'static str) -> Response {
 }
 
 impl Response {
-    fn with_headers(self, headers: &'static [&'static str]) -> Self {
+    pub(super) fn with_headers(self, headers: &'static [&'static str]) -> Self {
         Self { headers, ..self }
     }
 
@@ -45,12 +45,12 @@ impl Response {
 }
 
 /// An operation that takes no body and no parameter of its own.
-fn only(response: Response) -> Described {
+pub(super) fn only(response: Response) -> Described {
     Described { parameters: Vec::new(), body: None, responses: vec![response] }
 }
 
 /// An operation that changes something and needs no body; one that is there may name the account.
-fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
+pub(super) fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
     let body = Body::Json {
         schema: schemas.taken::<AccountSelection>(),
         example: json!({"accountId": "acme"}),
@@ -59,7 +59,7 @@ fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
     Described { body: Some(body), ..only(response) }
 }
 
-fn list_of<T: JsonSchema>(schemas: &mut Schemas) -> Schema {
+pub(super) fn list_of<T: JsonSchema>(schemas: &mut Schemas) -> Schema {
     schemars::json_schema!({"type": "array", "items": schemas.sent::<T>()})
 }
 

@@ -11,7 +11,8 @@ use super::super::problem::Problem;
 use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
 use super::Schemas;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
-use crate::domain::{AccountId, Effort, Millis, SessionId, Thinking, WhenBusy};
+use crate::domain::webhook::Include;
+use crate::domain::{AccountId, Effort, EventType, Millis, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -138,6 +139,27 @@ pub(super) struct AccountSelection {
     /// Selects the account, as the URL's parameter does; they must not differ.
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
+}
+
+/// A webhook as it is to be. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct WebhookRequest {
+    /// Selects the account, as the URL's parameter does; they must not differ.
+    #[serde(rename = "accountId")]
+    account_id: Option<AccountId>,
+    /// Where the events are sent: `https://` and a public name.
+    #[schemars(length(max = 2048))]
+    url: String,
+    /// The events that are sent. Default: all.
+    types: Option<Vec<EventType>>,
+    /// `result`: events of turns hold the turn as `GET /turns/{turn_id}` returns it.
+    include: Option<Vec<Include>>,
+    /// The secret that signs: `whsec_` and the base64 of 24 to 64 bytes. Default: the one that it has, or a new one.
+    #[schemars(length(max = 96))]
+    secret: Option<String>,
+    /// Whether a new secret takes the place of the one that it has, which signs for a day more.
+    rotate_secret: Option<bool>,
 }
 
 /// The schema of one server-sent event, whose `data` is a string with the JSON of the event's own schema.
