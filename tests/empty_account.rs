@@ -9,7 +9,7 @@ use claude_agent_service::account::command::{AccountError, CallBegun, Command, E
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{Page, RequestId, TurnId};
+use claude_agent_service::domain::{Include, Page, RequestId, TurnId};
 use claude_agent_service::store::Store;
 use serde_json::Value;
 use support::account::{Fixture, World};
@@ -36,12 +36,12 @@ fn commands() -> Vec<Command> {
     let turn_id = TurnId::new(Uuid::from_u128(7));
     vec![
         Command::ListConversations { limit: 50, page: Page::default(), words: None },
-        Command::ReadConversation { session_id: session("s"), before: None },
+        Command::ReadConversation { session_id: session("s"), before: None, items: false },
         Command::UpdateConversation { session_id: session("s"), title: None, metadata: None },
-        Command::FollowConversation { session_id: session("s"), last_event_id: None },
+        Command::FollowConversation { session_id: session("s"), last_event_id: None, include: Include::NOTHING },
         Command::CancelConversation { session_id: session("s") },
         Command::DeleteConversation { session_id: session("s") },
-        Command::ReadTurn { turn_id },
+        Command::ReadTurn { turn_id, items: false },
         Command::StorageStats,
         Command::BeginCall(CallBegun { sdk_session: None, counts: true }),
     ]

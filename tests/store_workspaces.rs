@@ -50,6 +50,8 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         duration_ms: None,
         finished_at: at(9_000),
         last_events: LastEvents { message: 1, end: 2 },
+        stop_reason: None,
+        by_model: None,
     };
     let id = session("a");
     let finished = Finished {
@@ -58,6 +60,8 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         answer: Some("4"),
         transcript: "",
         sdk_session: None,
+        items: "",
+        context: None,
         frees_key: false,
         steered: &[],
         files: Some((&id, files)),
@@ -93,7 +97,7 @@ fn listed(store: &Store<Rusqlite>, prefix: &str) -> Vec<String> {
 fn upload(store: &Store<Rusqlite>, path: &str, key: &str) {
     store.doom(&[key.to_owned()], at(2)).unwrap();
     let upload = Upload { key: key.to_owned(), size: 3, etag: "e".to_owned() };
-    assert!(store.commit_upload(&session("a"), &path.parse().unwrap(), &upload, at(0), at(3)).unwrap());
+    assert!(store.commit_upload((&session("a"), None), &path.parse().unwrap(), &upload, at(0), at(3)).unwrap());
 }
 
 fn delete(store: &Store<Rusqlite>, path: &str) {
@@ -303,11 +307,14 @@ fn an_upload_makes_its_conversation_and_counts_it_once() {
 fn an_upload_whose_key_was_drained_is_refused_and_doomed_again() {
     let (store, sql) = saved();
     let late = Upload { key: "k8".to_owned(), size: 3, etag: "e".to_owned() };
-    assert!(!store.commit_upload(&session("a"), &"u".parse().unwrap(), &late, at(0), at(7)).unwrap());
+    assert!(!store.commit_upload((&session("a"), None), &"u".parse().unwrap(), &late, at(0), at(7)).unwrap());
     assert_eq!(doomed(&sql), [format!("k8 {}", at(7).get())]);
     upload(&store, "u", "k9");
     let again = Upload { key: "k9".to_owned(), ..late };
-    assert!(store.commit_upload(&session("a"), &"u".parse().unwrap(), &again, at(0), at(8)).unwrap(), "sent twice");
+    assert!(
+        store.commit_upload((&session("a"), None), &"u".parse().unwrap(), &again, at(0), at(8)).unwrap(),
+        "sent twice"
+    );
     assert_eq!(doomed(&sql).len(), 1, "what is named is not doomed");
 }
 

@@ -51,6 +51,7 @@ fn commit(stage: &Stage, at: &str, key: &str, text: &str) -> Result<FilesReply, 
         size,
         etag: format!("e-{}", text.replace(' ', "-")),
         precondition,
+        title: None,
     };
     ask(stage, "a", commit)
 }
@@ -341,7 +342,14 @@ fn a_commit_that_is_sent_again_has_stored_the_upload_whatever_it_asked_of_the_fi
     stage.bucket.put_directly(&key, b"one");
     let commit = || {
         let (etag, precondition) = ("e-one".to_owned(), Precondition::Absent);
-        let commit = FilesCommand::CommitUpload { path: path("a.txt"), key: key.clone(), size: 3, etag, precondition };
+        let commit = FilesCommand::CommitUpload {
+            path: path("a.txt"),
+            key: key.clone(),
+            size: 3,
+            etag,
+            precondition,
+            title: None,
+        };
         ask(&stage, "a", commit).unwrap()
     };
     assert_eq!(commit(), commit());

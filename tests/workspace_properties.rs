@@ -93,6 +93,7 @@ fn upload(stage: &Stage, session_id: &str, path: &str, byte: u8, ends: bool) {
             size: 3,
             etag: format!("e{byte}"),
             precondition: Precondition::default(),
+            title: None,
         };
         files(stage, session_id, commit);
     }

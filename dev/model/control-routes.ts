@@ -2,8 +2,9 @@
  * The control routes, for tests in other processes: JSON in, a status and JSON out.
  * Does nothing that Control cannot do; never touches a socket.
  */
+import { isFields } from "./blocks.ts";
 import type { Control, Rule } from "./control.ts";
-import { InvalidRequest, isFields } from "./request.ts";
+import { InvalidRequest } from "./request.ts";
 import type { Failure } from "./script.ts";
 
 /** Answers one control request; `route` is method and path. */

@@ -3,6 +3,7 @@
  * and the gate that hanging requests wait at. Never reads or writes HTTP.
  */
 import { EventEmitter, once } from "node:events";
+import type { Block, ReadBlock } from "./blocks.ts";
 import type { MessagesRequest } from "./request.ts";
 import type { Failure } from "./script.ts";
 
@@ -10,6 +11,8 @@ export const MAX_LOGGED_REQUESTS = 1_000;
 export const MAX_LOGGED_TEXTS = 200;
 export const MAX_LOGGED_TEXT_CHARS = 4_096;
 export const MAX_LOGGED_SYSTEM_CHARS = 16_384;
+export const MAX_LOGGED_BLOCKS = 500;
+export const MAX_LOGGED_TITLE_CHARS = 256;
 export const MAX_RULES = 64;
 
 /** A request as the log shows it. Field names are those of GET /control/requests. */
@@ -19,6 +22,8 @@ export type LoggedRequest = {
   path: string;
   model: string;
   effort: string | null;
+  /** The request's `thinking.type`. */
+  thinking: string | null;
   stream: boolean;
   x_api_key: string | null;
   authorization: string | null;
@@ -28,6 +33,10 @@ export type LoggedRequest = {
   /** What the user said, oldest first: the newest MAX_LOGGED_TEXTS, each cut at MAX_LOGGED_TEXT_CHARS. */
   user_texts: string[];
   tool_names: string[];
+  /** The content blocks of all messages: the newest MAX_LOGGED_BLOCKS. */
+  blocks: Block[];
+  /** Those of the user's last message. */
+  last_blocks: Block[];
   /** `open` while it is being answered, `hanging` while it waits at the gate; `aborted`: the caller left. */
   state: "open" | "hanging" | "answered" | "aborted";
   aborted: boolean;
@@ -94,6 +103,7 @@ export class Control {
       path,
       model: request.model,
       effort: request.effort,
+      thinking: request.thinking,
       stream: request.stream,
       x_api_key: headers.xApiKey,
       authorization: headers.authorization,
@@ -101,6 +111,8 @@ export class Control {
       system: request.system.slice(0, MAX_LOGGED_SYSTEM_CHARS),
       user_texts: request.userTexts.slice(-MAX_LOGGED_TEXTS).map((text) => text.slice(0, MAX_LOGGED_TEXT_CHARS)),
       tool_names: request.toolNames,
+      blocks: loggedBlocks(request.blocks),
+      last_blocks: loggedBlocks(request.lastBlocks),
       state: "open",
       aborted: false,
       status: null,
@@ -131,4 +143,8 @@ export class Control {
   released(): Promise<void> {
     return this.#gate.promise;
   }
+}
+
+function loggedBlocks(blocks: ReadBlock[]): Block[] {
+  return blocks.slice(-MAX_LOGGED_BLOCKS).map(({ tokens: _, title, ...block }) => ({ ...block, title: title?.slice(0, MAX_LOGGED_TITLE_CHARS) ?? null }));
 }

@@ -3,6 +3,8 @@
  * Pure but for the random ids; decides nothing about what is said or when.
  */
 import { randomBytes } from "node:crypto";
+import { SIGNATURE } from "./blocks.ts";
+import { tokensIn } from "./request.ts";
 import type { MessagesRequest } from "./request.ts";
 import type { Plan } from "./script.ts";
 
@@ -14,6 +16,7 @@ type Usage = {
   service_tier: "standard";
 };
 type Block =
+  | { type: "thinking"; thinking: string; signature: string }
   | { type: "text"; text: string }
   | { type: "tool_use"; id: string; name: string; input: Record<string, unknown> };
 
@@ -30,7 +33,6 @@ export type Message = {
 
 export type StreamEvent = { type: string } & Record<string, unknown>;
 
-const CHARS_PER_TOKEN = 4;
 const WORDS_PER_PIECE = 4;
 const MAX_PIECE_CHARS = 1_000;
 const PIECES = new RegExp(`(?:\\s*\\S+){1,${WORDS_PER_PIECE}}\\s*|\\s+`, "g");
@@ -50,10 +52,6 @@ export function newId(prefix: "msg" | "req" | "toolu"): string {
   return `${prefix}_${randomBytes(12).toString("hex")}`;
 }
 
-export function tokensIn(chars: number): number {
-  return Math.ceil(chars / CHARS_PER_TOKEN);
-}
-
 /** The body of an error answer. */
 export function errorBody(status: number, message: string, requestId: string): object {
   const type = ERROR_TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error");
@@ -67,28 +65,35 @@ export function pieces(text: string): string[] {
 
 /** The whole answer to a request. */
 export function messageFor(request: MessagesRequest, plan: Plan): Message {
-  const content: Block =
+  const answer: Block =
     plan.answer.kind === "text"
       ? { type: "text", text: plan.answer.text }
       : { type: "tool_use", id: newId("toolu"), name: plan.answer.call.name, input: plan.answer.call.input };
-  const prefix = tokensIn(request.prefixChars);
-  const last = tokensIn(request.lastMessageChars);
+  const thinking: Block[] = plan.thinking === undefined ? [] : [{ type: "thinking", thinking: plan.thinking, signature: SIGNATURE }];
+  const content = [...thinking, answer];
   return {
     id: newId("msg"),
     type: "message",
     role: "assistant",
     model: request.model,
-    content: [content],
-    stop_reason: content.type === "text" ? "end_turn" : "tool_use",
+    content,
+    stop_reason: answer.type === "tool_use" ? "tool_use" : "end_turn",
     stop_sequence: null,
     usage: {
-      // With caching, what came before is written on the first request and read on later ones.
-      input_tokens: request.usesCache ? last : prefix + last,
-      cache_creation_input_tokens: request.usesCache && !request.hasHistory ? prefix : 0,
-      cache_read_input_tokens: request.usesCache && request.hasHistory ? prefix : 0,
-      output_tokens: tokensIn(JSON.stringify(content).length),
+      ...inputUsage(request, plan),
+      output_tokens: content.reduce((tokens, block) => tokens + tokensIn(JSON.stringify(block).length), 0),
       service_tier: "standard",
     },
+  };
+}
+
+function inputUsage({ usesCache, hasHistory, prefixTokens, lastMessageTokens }: MessagesRequest, plan: Plan): Omit<Usage, "output_tokens" | "service_tier"> {
+  if (plan.inputTokens !== undefined) return { input_tokens: plan.inputTokens, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
+  return {
+    // With caching, what came before is written on the first request and read on later ones.
+    input_tokens: usesCache ? lastMessageTokens : prefixTokens + lastMessageTokens,
+    cache_creation_input_tokens: usesCache && !hasHistory ? prefixTokens : 0,
+    cache_read_input_tokens: usesCache && hasHistory ? prefixTokens : 0,
   };
 }
 
@@ -99,16 +104,10 @@ export function* eventsOf(message: Message): Generator<StreamEvent> {
     message: { ...message, content: [], stop_reason: null, usage: { ...message.usage, output_tokens: 1 } },
   };
   for (const [index, block] of message.content.entries()) {
-    const empty = block.type === "text" ? { ...block, text: "" } : { ...block, input: {} };
+    const [empty, deltas] = streamed(block);
     yield { type: "content_block_start", index, content_block: empty };
-    yield { type: "ping" };
-    const [deltaType, field, parts] =
-      block.type === "text"
-        ? (["text_delta", "text", pieces(block.text)] as const)
-        : (["input_json_delta", "partial_json", ["", ...pieces(JSON.stringify(block.input))]] as const);
-    for (const part of parts) {
-      yield { type: "content_block_delta", index, delta: { type: deltaType, [field]: part } };
-    }
+    if (index === 0) yield { type: "ping" };
+    for (const delta of deltas) yield { type: "content_block_delta", index, delta };
     yield { type: "content_block_stop", index };
   }
   yield {
@@ -117,6 +116,21 @@ export function* eventsOf(message: Message): Generator<StreamEvent> {
     usage: message.usage,
   };
   yield { type: "message_stop" };
+}
+
+/** A block as its stream begins, and the deltas that fill it. */
+function streamed(block: Block): [empty: object, deltas: object[]] {
+  switch (block.type) {
+    case "thinking":
+      return [
+        { type: "thinking", thinking: "", signature: "" },
+        [...pieces(block.thinking).map((thinking) => ({ type: "thinking_delta", thinking })), { type: "signature_delta", signature: block.signature }],
+      ];
+    case "text":
+      return [{ ...block, text: "" }, pieces(block.text).map((text) => ({ type: "text_delta", text }))];
+    case "tool_use":
+      return [{ ...block, input: {} }, ["", ...pieces(JSON.stringify(block.input))].map((json) => ({ type: "input_json_delta", partial_json: json }))];
+  }
 }
 
 export function encode(event: StreamEvent): string {

@@ -3,6 +3,8 @@
  * Never decides what to answer. What the Claude Code CLI adds to a user's message (system reminders,
  * interruption marks) is not something the user said and is left out here.
  */
+import { isFields, readBlocks, textOf } from "./blocks.ts";
+import type { Fields, ReadBlock } from "./blocks.ts";
 
 /** A request that the Messages API would refuse; `message` says why. */
 export class InvalidRequest extends Error {}
@@ -13,6 +15,8 @@ export type MessagesRequest = {
   model: string;
   /** `output_config.effort`; null where the request says nothing of it. */
   effort: string | null;
+  /** `thinking.type`; null where the request says nothing of it. */
+  thinking: string | null;
   stream: boolean;
   /** The system prompt's text. */
   system: string;
@@ -26,40 +30,56 @@ export type MessagesRequest = {
   hasHistory: boolean;
   /** Whether the caller marks parts of the request for the prompt cache. */
   usesCache: boolean;
-  /** Lengths in characters: of all before the last message, and of the last message. */
-  prefixChars: number;
-  lastMessageChars: number;
+  /** All blocks of all messages, and those of the user's last message. */
+  blocks: ReadBlock[];
+  lastBlocks: ReadBlock[];
+  /** Why the API refuses a block; undefined where it takes them all. */
+  refusal: string | undefined;
+  /** Of all before the last message, and of the last message. */
+  prefixTokens: number;
+  lastMessageTokens: number;
 };
 
-type Fields = Record<string, unknown>;
+const CHARS_PER_TOKEN = 4;
 
-const SYSTEM_REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>/g;
-const INTERRUPTION = /^\[Request interrupted by user.*\]$/;
-
-export function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+export function tokensIn(chars: number): number {
+  return Math.ceil(chars / CHARS_PER_TOKEN);
 }
 
-/** The text of a string or of a list of content blocks. */
-function textOf(content: unknown): string {
-  if (typeof content === "string") return content;
-  if (!Array.isArray(content)) return "";
-  return content
-    .map((block: unknown) => (isFields(block) && typeof block["text"] === "string" ? block["text"] : ""))
-    .filter((text) => text !== "")
-    .join("\n");
-}
+const SYSTEM_REMINDER = /<system-reminder>([\s\S]*?)<\/system-reminder>/g;
+/** How a reminder tells of a message that the user sent while the agent worked. */
+const STEERED = /^\s*The user sent a new message while you were working:\n([\s\S]*?)(?:\n\nThis is how Claude Code surfaces messages[\s\S]*)?$/;
+/** The CLI's own words: where an image lies, that a structured answer is wanted, that the user interrupted. */
+const MARK = /^\[(?:Request interrupted by user|Image: source: )[^]*\]$|^\[structured-output-enforce\]/;
+/** What stands in the place of an attachment that could not be sent. */
+const REPLACED = /^\[(Image|Document) (?:could not be processed|removed): [^]*\]$/;
 
 /** What of a text block the user really said; empty where that is nothing. */
 function saidIn(text: string): string {
-  const said = text.replace(SYSTEM_REMINDER, "").trim();
-  return INTERRUPTION.test(said) ? "" : said;
+  const said = text.replace(SYSTEM_REMINDER, (_reminder, inside: string) => STEERED.exec(inside)?.[1] ?? "").trim();
+  return MARK.test(said) || REPLACED.test(said) ? "" : said;
+}
+
+/** What the user said in a message, block by block. One who sends nothing but an attachment has said something, too. */
+function saidInMessage(role: string, blocks: Fields[]): string[] {
+  const texts = blocks.map((block) => (block["type"] === "text" && typeof block["text"] === "string" ? block["text"] : ""));
+  // A message that was sent in the middle of a turn comes as the system's.
+  const said = (role === "user" ? texts : texts.filter((text) => text.includes("while you were working:"))).map(saidIn).filter((text) => text !== "");
+  if (said.length > 0 || role !== "user") return said;
+  const attachment = blocks.find((block) => block["type"] === "image" || block["type"] === "document")?.["type"];
+  const replaced = texts.map((text) => REPLACED.exec(text.trim())?.[1]?.toLowerCase()).find((kind) => kind !== undefined);
+  return attachment === undefined && replaced === undefined ? [] : [`(${String(attachment ?? replaced)})`];
+}
+
+/** As JSON, but for the data of attachments, whose tokens are counted by their kind. */
+function textThatCounts(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => (isFields(part) && part["type"] === "base64" ? { ...part, data: "" } : part));
 }
 
 /** Reads a request's body. Throws InvalidRequest with the API's kind of sentence. */
 export function readMessagesRequest(body: unknown): MessagesRequest {
   if (!isFields(body)) throw new InvalidRequest("The body must be a JSON object.");
-  const { model, messages, system, tools, stream, output_config: output } = body;
+  const { model, messages, system, tools, stream, output_config: output, thinking } = body;
   if (typeof model !== "string" || model === "") throw new InvalidRequest("model: Field required");
   if (!Array.isArray(messages)) throw new InvalidRequest("messages: Field required");
   if (messages.length === 0) throw new InvalidRequest("messages: at least one message is required");
@@ -67,6 +87,8 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
   const userTexts: string[] = [];
   let toolResults: ToolResult[] = [];
   let hasHistory = false;
+  let refusal: string | undefined;
+  const blocks: ReadBlock[][] = [];
   for (const [index, message] of (messages as unknown[]).entries()) {
     if (!isFields(message) || typeof message["role"] !== "string") {
       throw new InvalidRequest(`messages.${index}.role: Field required`);
@@ -75,31 +97,29 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
     if (typeof content !== "string" && !Array.isArray(content)) {
       throw new InvalidRequest(`messages.${index}.content: Field required`);
     }
+    const refuse = (sentence: string): void => void (refusal ??= sentence);
+    blocks.push(readBlocks(content, { role, path: `messages.${index}.content`, nested: false, refuse }));
     hasHistory ||= role === "assistant";
-    if (role !== "user") continue;
-    const blocks: unknown[] = typeof content === "string" ? [{ type: "text", text: content }] : content;
-    for (const block of blocks) {
-      if (!isFields(block)) continue;
-      if (block["type"] === "tool_result") {
-        toolResults.push({
-          toolUseId: String(block["tool_use_id"]),
-          text: textOf(block["content"]).replace(SYSTEM_REMINDER, "").trim(),
-          isError: block["is_error"] === true,
-        });
-      } else if (block["type"] === "text" && typeof block["text"] === "string") {
-        const said = saidIn(block["text"]);
-        if (said === "") continue;
-        userTexts.push(said);
-        toolResults = [];
-      }
+    if (role === "assistant") continue;
+    const parts = (typeof content === "string" ? [{ type: "text", text: content }] : (content as unknown[])).filter(isFields);
+    for (const block of parts) {
+      if (block["type"] !== "tool_result") continue;
+      const text = textOf(block["content"]).replace(SYSTEM_REMINDER, "").trim();
+      toolResults.push({ toolUseId: String(block["tool_use_id"]), text, isError: block["is_error"] === true });
     }
+    const said = saidInMessage(role, parts);
+    userTexts.push(...said);
+    if (said.length > 0) toolResults = [];
   }
 
-  const lastMessageChars = JSON.stringify(messages.at(-1)).length;
-  const wholeText = JSON.stringify({ system, tools, messages });
+  const wholeText = textThatCounts({ system, tools, messages });
+  const lastMessageText = textThatCounts(messages.at(-1));
+  const ofAttachments = (read: ReadBlock[]): number => read.reduce((sum, block) => sum + block.tokens, 0);
+  const lastMessage = blocks.at(-1) ?? [];
   return {
     model,
     effort: isFields(output) && typeof output["effort"] === "string" ? output["effort"] : null,
+    thinking: isFields(thinking) && typeof thinking["type"] === "string" ? thinking["type"] : null,
     stream: stream === true,
     system: textOf(system),
     toolNames: Array.isArray(tools)
@@ -110,7 +130,10 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
     toolResults,
     hasHistory,
     usesCache: wholeText.includes('"cache_control"'),
-    prefixChars: wholeText.length - lastMessageChars,
-    lastMessageChars,
+    blocks: blocks.flat(),
+    lastBlocks: blocks.findLast(([block]) => block?.role === "user") ?? [],
+    refusal,
+    prefixTokens: tokensIn(wholeText.length - lastMessageText.length) + ofAttachments(blocks.slice(0, -1).flat()),
+    lastMessageTokens: tokensIn(lastMessageText.length) + ofAttachments(lastMessage),
   };
 }

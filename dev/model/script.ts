@@ -19,18 +19,25 @@ export type Plan = {
   hang: boolean;
   delayMs: number;
   ending: Ending;
+  /** What it thinks before it says that; undefined: nothing. */
+  thinking: string | undefined;
   answer: { kind: "text"; text: string } | { kind: "tool"; call: ToolCall };
+  /** The input tokens that it reports; undefined: those it counted. */
+  inputTokens: number | undefined;
 };
 
 export const MAX_WORDS = 100_000;
 export const MAX_LETTERS = 8_000_000;
 export const MAX_DELAY_MS = 600_000;
+export const MAX_USAGE = 10_000_000;
+/** The tool that the SDK offers where its caller wants an answer of a given schema. */
+const STRUCTURED_OUTPUT = "StructuredOutput";
 
 type Directive = { name: string; argument: string };
 
 const OPENING = /\[\[([a-z-]+)/g;
 
-/** Finds the directives of a prompt. A tool's JSON may itself hold "]]": the first end that parses counts. */
+/** Finds the directives of a prompt. The JSON of a call may itself hold "]]": the first end that parses counts. */
 function directivesIn(prompt: string): Directive[] {
   const found: Directive[] = [];
   let read = 0;
@@ -39,8 +46,9 @@ function directivesIn(prompt: string): Directive[] {
     const name = opening[1] ?? "";
     const from = opening.index + opening[0].length;
     let to = prompt.indexOf("]]", from);
-    if (name === "tool") {
-      while (to !== -1 && toolCall(prompt.slice(from, to)) === undefined) to = prompt.indexOf("]]", to + 1);
+    if (name === "tool" || name === "structured") {
+      const read = name === "tool" ? toolCall : structuredCall;
+      while (to !== -1 && read(prompt.slice(from, to)) === undefined) to = prompt.indexOf("]]", to + 1);
     }
     if (to === -1) throw new InvalidRequest(`stand-in: the directive [[${name} … is not closed or not valid`);
     found.push({ name, argument: prompt.slice(from, to).trim() });
@@ -58,6 +66,10 @@ function toolCall(argument: string): ToolCall | undefined {
   } catch {
     return undefined;
   }
+}
+
+function structuredCall(argument: string): ToolCall | undefined {
+  return toolCall(`${STRUCTURED_OUTPUT} ${argument}`);
 }
 
 function number(argument: string, name: string, max: number): number {
@@ -80,16 +92,20 @@ function failure(argument: string): Failure {
   return result;
 }
 
-/** What a request gets. Tool calls come first, one a step; all other directives concern the answer after them. */
+/** What a request gets. Tool calls come first, one a step; all directives but those of thinking, delay and usage concern the answer after them. */
 export function planFor(request: MessagesRequest): Plan {
   const plan: Plan = {
     failure: undefined,
     hang: false,
     delayMs: 0,
     ending: "whole",
+    thinking: undefined,
     answer: { kind: "text", text: "" },
+    inputTokens: undefined,
   };
   const calls: ToolCall[] = [];
+  const structured: ToolCall[] = [];
+  const thoughts: string[] = [];
   let text: string | undefined;
   let answerFailure: Failure | undefined;
   let hang = false;
@@ -101,7 +117,10 @@ export function planFor(request: MessagesRequest): Plan {
       case "words": text = numberedWords(number(argument, "words", MAX_WORDS)); break;
       case "letters": text = "a".repeat(number(argument, "letters", MAX_LETTERS)); break;
       case "delay": plan.delayMs = number(argument, "delay", MAX_DELAY_MS); break;
+      case "usage": plan.inputTokens = number(argument, "usage", MAX_USAGE); break;
+      case "thinking": thoughts.push(argument); break;
       case "tool": calls.push(toolCall(argument) as ToolCall); break;
+      case "structured": structured.push(structuredCall(argument) as ToolCall); break;
       case "fail": answerFailure = failure(argument); break;
       case "hang": hang = true; break;
       case "hang-midway": ending = "stalled"; break;
@@ -111,16 +130,23 @@ export function planFor(request: MessagesRequest): Plan {
     }
   }
 
-  const next = calls[request.toolResults.length];
+  const step = request.toolResults.length;
+  // The first thought comes before the first step, the second before the second.
+  if (request.thinking !== null && request.thinking !== "disabled") plan.thinking = thoughts[step];
+  const next = calls[step];
   if (next !== undefined) return { ...plan, answer: { kind: "tool", call: next } };
   const outputs = request.toolResults.map((result) => result.text).join("\n\n");
-  return {
-    ...plan,
-    failure: answerFailure,
-    hang,
-    ending,
-    answer: { kind: "text", text: text ?? (calls.length > 0 ? outputs : defaultAnswer(request)) },
-  };
+  const say = text ?? (calls.length > 0 ? outputs : defaultAnswer(request));
+  return { ...plan, failure: answerFailure, hang, ending, answer: structuredAnswer(request, structured, step - calls.length) ?? { kind: "text", text: say } };
+}
+
+/** The next of the structured answers, and the last one again as long as it is not taken. */
+function structuredAnswer(request: MessagesRequest, answers: ToolCall[], answered: number): Plan["answer"] | undefined {
+  const call = answers[Math.min(answered, answers.length - 1)];
+  if (call === undefined) return undefined;
+  if (!request.toolNames.includes(STRUCTURED_OUTPUT)) return { kind: "text", text: JSON.stringify(call.input) };
+  const taken = answered > 0 && request.toolResults.at(-1)?.isError === false;
+  return taken ? undefined : { kind: "tool", call };
 }
 
 function numberedWords(count: number): string {

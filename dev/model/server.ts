@@ -11,7 +11,7 @@ import { isLoopback } from "../loopback.ts";
 import { Control } from "./control.ts";
 import type { LoggedRequest, Rule } from "./control.ts";
 import { handleControl } from "./control-routes.ts";
-import { encode, errorBody, eventsOf, messageFor, newId, tokensIn } from "./message.ts";
+import { encode, errorBody, eventsOf, messageFor, newId } from "./message.ts";
 import { InvalidRequest, readMessagesRequest } from "./request.ts";
 import type { MessagesRequest } from "./request.ts";
 import { planFor } from "./script.ts";
@@ -19,6 +19,8 @@ import type { Failure, Plan } from "./script.ts";
 
 /** The API's own limit. */
 export const MAX_BODY_BYTES = 32 * 1024 * 1024;
+/** A larger body is read to its end, and thrown away, so that its sender gets the answer; up to here. */
+const MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES;
 /** Prompts with `[[fail … times=N]]` whose failures are being counted. */
 export const MAX_COUNTED_PROMPTS = 1_000;
 const KEEP_ALIVE_MS = 120_000;
@@ -75,13 +77,18 @@ async function handle(request: IncomingMessage, response: ServerResponse, contro
   }
   const asked = readMessagesRequest(parseJson(body));
   if (pathname.endsWith("/count_tokens")) {
-    return sendJson(response, 200, { input_tokens: tokensIn(asked.prefixChars + asked.lastMessageChars) });
+    if (asked.refusal !== undefined) throw new InvalidRequest(asked.refusal);
+    return sendJson(response, 200, { input_tokens: asked.prefixTokens + asked.lastMessageTokens });
   }
 
   const logged = control.arrived(request.url ?? "", credential, asked);
   response.on("close", () => {
     control.update(logged, { state: response.writableFinished ? "answered" : "aborted" });
   });
+  if (asked.refusal !== undefined) {
+    control.update(logged, { status: 400 });
+    throw new InvalidRequest(asked.refusal);
+  }
   const plan = withRule(planFor(asked), control.takeRule());
   const failure = plan.failure && failures.next(asked, plan.failure);
   if (failure !== undefined) {
@@ -209,9 +216,11 @@ async function readBody(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw new TooLarge("Request exceeds the maximum size");
-    chunks.push(chunk);
+    if (bytes > MAX_DISCARDED_BYTES) break;
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+    else chunks.length = 0;
   }
+  if (bytes > MAX_BODY_BYTES) throw new TooLarge("Request exceeds the maximum size");
   return Buffer.concat(chunks).toString("utf8");
 }
 

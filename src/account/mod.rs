@@ -2,8 +2,10 @@
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
 mod alarm;
+mod attachments;
 pub mod command;
 mod conversations;
+pub mod feed;
 pub mod files;
 mod nothing;
 mod prewarm;
@@ -29,7 +31,7 @@ use turn::events::{Subscription, announcement};
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
-use crate::domain::{AccountId, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{AccountId, EventId, Include, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
@@ -72,6 +74,7 @@ pub struct Account<S, C, R> {
     registering: Cell<bool>,
     files: files::Files,
     webhooks: webhooks::Webhooks,
+    feed: feed::Followers,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -100,6 +103,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             registering: Cell::new(false),
             files: files::Files::default(),
             webhooks: webhooks::Webhooks::default(),
+            feed: feed::Followers::default(),
         }
     }
 
@@ -126,22 +130,24 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::StartTurn(start) => {
                 return self.start_turn(&start, &envelope.request_id, envelope.again, now);
             }
+            Command::LookUpAttachments(asked) => return self.look_up_attachments(&asked),
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
-            Command::ReadConversation { session_id, before } => {
-                let read = self.read_conversation(&session_id, before, now)?;
+            Command::ReadConversation { session_id, before, items } => {
+                let read = self.read_conversation(&session_id, before, items, now)?;
                 self.prewarm_for_reader(now);
                 read
             }
             Command::UpdateConversation { session_id, title, metadata } => {
                 self.update_conversation(&session_id, title.as_ref(), metadata, now)?
             }
-            Command::FollowConversation { session_id, last_event_id } => {
+            Command::FollowConversation { session_id, last_event_id, include } => {
                 let turn_id = self.turn_to_follow(&session_id, last_event_id.as_ref())?;
                 let after = last_event_id.filter(|id| id.turn_id == turn_id).map_or(0, |id| id.n);
-                let events = self.follow(&turn_id, after, false)?;
+                let events = self.follow(&turn_id, after, include, false)?;
                 self.prewarm_for_reader(now);
                 events
             }
+            Command::FollowAccount => Reply::Feed(self.feed.follow(self.snapshot()?)),
             Command::CancelConversation { session_id } => {
                 self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
                 Reply::Cancelled(self.stop_turns_of(&session_id)?)
@@ -151,7 +157,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::ListTurns { session_id, before, limit } => {
                 self.list_turns(session_id, before.as_ref(), limit, now)?
             }
-            Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
+            Command::ReadTurn { turn_id, items } => self.read_turn(&turn_id, items)?,
             Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,
             Command::Purge => {
@@ -211,15 +217,22 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// A turn's events after the `after`-th.
-    fn follow(&self, turn_id: &TurnId, after: u64, replayed: bool) -> Result<Reply<S::Json>, AccountError> {
-        let from = |first| self.turns.follow(turn_id, first, after);
+    fn follow(
+        &self,
+        turn_id: &TurnId,
+        after: u64,
+        include: Include,
+        replayed: bool,
+    ) -> Result<Reply<S::Json>, AccountError> {
+        let from = |first| self.turns.follow(turn_id, first, after, include);
         if let Some(session_id) = self.turns.session_of(turn_id) {
             let first = announcement(turn_id, &session_id, TurnStatus::Running, 0);
             return Ok(Reply::Events { subscription: from(first), replayed });
         }
         let turn = self.turn(turn_id)?;
         if turn.status.is_end() {
-            let events = Subscription::of_ended(&Rc::new(turn), self.store.last_events(turn_id)?, after);
+            let (last, told) = self.told(&turn)?;
+            let events = Subscription::of_ended(&Rc::new(turn), last, told, after, include);
             return Ok(events.map_or(Reply::NothingFollows, |subscription| Reply::Events { subscription, replayed }));
         }
         let position = if turn.status == TurnStatus::Queued {
@@ -234,6 +247,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id)?;
         let now = self.runtime.now();
+        let is_told = self.feed.has_readers() && self.store.conversation(session_id)?.is_some();
         let sdk_session = self.store.transaction(|| {
             self.store.tell_deleted(session_id, now)?;
             self.store.delete_conversation(session_id)
@@ -241,6 +255,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.deliver()?;
         if self.files.is_on() {
             self.set_alarm()?;
+        }
+        if is_told {
+            self.feed.conversation(session_id, feed::ConversationChange::Deleted, None);
         }
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
         let is_running = self.turns.delete_conversation(session_id, sdk_session.as_ref());

@@ -3,9 +3,9 @@
 
 use super::Account;
 use super::command::{AccountError, Command, Reply};
-use super::files::command::FilesRefusal;
+use super::feed::Snapshot;
+use super::files::command::{FilesRefusal, FilesReply};
 use super::runtime::{Directory, Runtime};
-use super::webhooks::command::{WebhooksCommand, WebhooksReply};
 use crate::agent::Container;
 use crate::domain::PurgeOutcome;
 use crate::store::sql::Sql;
@@ -16,8 +16,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let visit = PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None };
         let reply = match command {
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
+            Command::FollowAccount => Reply::Feed(self.feed.follow(Snapshot::default())),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
             Command::Files { ask, .. } if ask.stores() => return Ok(None),
+            Command::LookUpAttachments(asked) => {
+                let files = asked.paths.iter().map(|_| None).collect();
+                Reply::Files(Box::new(FilesReply::Found { files, attachment_bytes: 0 }))
+            }
             Command::ListConversations { limit, words, .. } => {
                 Reply::Listing { json: self.store.empty_list(), limit: *limit, words: words.clone(), next: None }
             }
@@ -34,12 +39,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Visit => Reply::Visited(visit),
             Command::BeginCall(_) => return Err(AccountError::NoTurn),
             Command::EndCall(_) | Command::NoteRefusal(_) => Reply::Noted,
-            Command::Webhooks(WebhooksCommand::Set(_)) => return Ok(None),
-            // The operator's webhook is there without a row.
-            Command::Webhooks(WebhooksCommand::Test { .. }) if self.config.webhook.url.is_some() => return Ok(None),
-            Command::Webhooks(WebhooksCommand::List) => Reply::Webhooks(WebhooksReply::List(Vec::new())),
-            Command::Webhooks(WebhooksCommand::Delete { .. }) => Reply::Webhooks(WebhooksReply::Deleted),
-            Command::Webhooks(_) => return Err(AccountError::NotFound),
+            Command::Webhooks(ask) => return self.webhooks_of_nothing(ask),
         };
         Ok(Some(reply))
     }

@@ -1,14 +1,17 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
 pub mod answer;
+mod answer_form;
 pub mod auth;
 pub mod bodiless;
 pub mod body;
+pub mod content;
 pub mod cors;
 pub mod cursor;
 pub mod document;
 pub mod files;
 pub mod health;
+pub mod include;
 pub mod links;
 #[cfg(test)]
 mod openapi;
@@ -19,5 +22,6 @@ pub mod route;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;
+mod turn_tools;
 pub mod update;
 pub mod webhooks;

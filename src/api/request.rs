@@ -9,6 +9,7 @@ pub use super::body::Head;
 use super::body::account;
 use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
+use super::include;
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
@@ -102,7 +103,11 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;
-            about(Command::ReadConversation { session_id, before })
+            about(Command::ReadConversation {
+                session_id,
+                before,
+                items: include::of_document(parameter(&target, "include")?.as_deref())?,
+            })
         }
         Route::UpdateConversation(session_id) => {
             UpdateHead::parse(head, principal, named, session_id).map(|head| Asked::WithBody(Pending::Update(head)))
@@ -114,8 +119,10 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             let last_event_id = last
                 .map(|id| id.parse().map_err(|e| ApiError::parameter("Last-Event-ID", &format!("{e}"))))
                 .transpose()?;
-            about(Command::FollowConversation { session_id, last_event_id })
+            let include = include::of_stream(parameter(&target, "include")?)?;
+            about(Command::FollowConversation { session_id, last_event_id, include })
         }
+        Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {
             let before = parameter(&target, "before")?.map(TurnId::try_from).transpose();
             let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
@@ -131,7 +138,10 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             let ask = FilesCommand::Delete { target, precondition: files::precondition(head)? };
             bodiless(Command::Files { session_id, ask })
         }
-        Route::ReadTurn(turn_id) => about(Command::ReadTurn { turn_id }),
+        Route::ReadTurn(turn_id) => about(Command::ReadTurn {
+            turn_id,
+            items: include::of_document(parameter(&target, "include")?.as_deref())?,
+        }),
         Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
         Route::Purge => bodiless(Command::Purge),

@@ -148,11 +148,17 @@ routes! {
         /// Run a turn of the agent.
         ///
         /// Responds when the turn has ended; with `stream: true` (or `Accept: text/event-stream`) with its events as they happen; with
-        /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space.
+        /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space, or `content` must say or show something.
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
             TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema UnsupportedAttachment
-            AttachmentTooLarge AttachmentNotFound ConversationBusy], described by query;
+            AttachmentTooLarge AttachmentNotFound ConversationBusy FilesNotConfigured StorageFull], described by query;
+    }
+    ["events"] {
+        /// Follow what changes in the account.
+        ///
+        /// The first event is a snapshot of what goes on; the stream has no ids, and a client that comes back begins with a new snapshot.
+        GET FollowAccount, Account, refuses [], described by follow_account;
     }
     ["conversations"] {
         /// List conversations, most recently accessed first.
@@ -183,7 +189,8 @@ routes! {
     ["conversations", session_id, "events"] {
         /// Follow the events of a conversation's current or latest turn.
         ///
-        /// With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event.
+        /// With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event. Of a turn that has ended, what it
+        /// did is told again as it was live, but for pieces of text and of inputs.
         GET FollowConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound],
             described by follow_conversation;
     }
@@ -221,8 +228,8 @@ routes! {
             described by delete_files;
     }
     ["turns", turn_id] {
-        /// Read a turn in its current state.
-        GET ReadTurn(turn_id: TurnId = turn), Account, refuses [NotFound], described by read_turn;
+        /// Read a turn in its current state, if asked for with what it did.
+        GET ReadTurn(turn_id: TurnId = turn), Account, refuses [InvalidParameter NotFound], described by read_turn;
     }
     ["storage-stats"] {
         /// Tell how much an account stores.

@@ -2,16 +2,20 @@
 
 use std::rc::Rc;
 
+use super::answer_form::Preference;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
+use super::content::{self, Content};
+use super::include;
 use super::problem::{ApiError, Code};
 use super::turn_options::options;
-use crate::account::command::{AnswerForm, Command, StartTurn};
+use crate::account::command::{Command, StartTurn};
 use crate::config::Config;
 use crate::config::policy::AgentPolicy;
 use crate::digest;
+use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Block, IdempotencyKey, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -23,6 +27,7 @@ const FIELDS: &[&str] = &[
     "session_id",
     "query",
     "prompt",
+    "content",
     "stream",
     "model",
     "effort",
@@ -32,6 +37,9 @@ const FIELDS: &[&str] = &[
     "output_schema",
     "metadata",
     "when_busy",
+    "tools",
+    "permissions",
+    "include",
 ];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
@@ -41,10 +49,11 @@ const REQUEST_HASH_BYTES: usize = 16;
 pub struct QueryHead {
     principal: Principal,
     named: Option<AccountId>,
-    wants_events: bool,
-    respond_async: bool,
+    preference: Preference,
     idempotency_key: Option<IdempotencyKey>,
     policy: Rc<AgentPolicy>,
+    /// Whether the model's API may fetch what a block names.
+    internet: bool,
 }
 
 impl QueryHead {
@@ -64,17 +73,14 @@ impl QueryHead {
         need_json(head)?;
         let length = (head.header)("content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
-            return Err(prompt_too_large());
+            return Err(body_too_large());
         }
-        let wants_events = (head.header)("accept").is_some_and(|accept| prefers_events(&accept));
-        let respond_async = (head.header)("prefer").is_some_and(|prefer| {
-            prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async"))
-        });
+        let preference = Preference::of(head);
         let idempotency_key = (head.header)("idempotency-key")
             .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
             .transpose()?;
-        let policy = Rc::clone(&config.agent);
-        Ok(Self { principal, named, wants_events, respond_async, idempotency_key, policy })
+        let (policy, internet) = (Rc::clone(&config.agent), config.container_internet);
+        Ok(Self { principal, named, preference, idempotency_key, policy, internet })
     }
 
     /// Parses the body and makes the command of it.
@@ -82,7 +88,7 @@ impl QueryHead {
     /// # Errors
     /// The refusals of the contract.
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
-        let fields = Fields::of(body.ok_or_else(prompt_too_large)?, FIELDS)?;
+        let fields = Fields::of(body.ok_or_else(body_too_large)?, FIELDS)?;
         let account_id = self.principal.account(fields.account(self.named)?)?;
         let session_id = fields
             .text("session_id", MAX_SESSION_BYTES, Code::InvalidSessionId)?
@@ -90,64 +96,69 @@ impl QueryHead {
             .transpose()?;
         let prompt = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
         let says_something = |prompt: &String| !prompt.trim().is_empty();
-        let prompt = prompt("query")?
-            .filter(says_something)
-            .or(prompt("prompt")?.filter(says_something))
-            .ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
+        let said = prompt("query")?.filter(says_something).or(prompt("prompt")?.filter(says_something));
+        let (prompt, content) = match fields.raw("content") {
+            None => (said, None),
+            Some(_) if said.is_some() => return Err(ApiError::parameter("content", "not together with query")),
+            Some(raw) => match content::parse(raw, self.internet)? {
+                Content::Text(text) => (Some(text), None),
+                Content::Blocks(blocks) => (Some(prompt_of(&blocks)), Some(blocks)),
+            },
+        };
+        // Blocks of words alone are a prompt like any other.
+        let content = content.filter(|blocks| blocks.iter().any(|block| block.attachment().is_some()));
+        let prompt = prompt.filter(|prompt| content.is_some() || says_something(prompt));
+        let prompt = prompt.ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
         if prompt.len() > MAX_PROMPT_BYTES {
             return Err(prompt_too_large());
         }
         let options = options(&self.policy, &fields)?;
-        let streams = match fields.raw("stream") {
-            None => self.wants_events,
-            Some("true") => true,
-            Some("false") => false,
-            Some(_) => return Err(ApiError::parameter("stream", "true or false")),
+        let answer = self.preference.form(&fields)?;
+        let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
+        let idempotency = self.idempotency_key.map(hash);
+        let title = match &content {
+            Some(blocks) if prompt.is_empty() => title_of(blocks),
+            _ => Title::from_prompt(&prompt),
         };
-        let answer = match (self.respond_async, streams) {
-            (true, _) => AnswerForm::Accepted,
-            (false, true) => AnswerForm::Events,
-            (false, false) => AnswerForm::Json,
-        };
-        let idempotency = self.idempotency_key.map(|key| (key, request_hash(session_id.as_ref(), &prompt, &options)));
-        let title = Title::from_prompt(&prompt);
-        let start = StartTurn { session_id, prompt, title, options, idempotency, answer };
+        let include = include::of_body(fields.raw("include"))?;
+        let start = StartTurn { session_id, prompt, content, title, options, idempotency, answer, include };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
 }
 
-/// Whether `Accept` asks for events, and not rather for a document.
-fn prefers_events(accept: &str) -> bool {
-    let events = weight(accept, "text/event-stream").filter(|weight| !weight.is_empty());
-    events.is_some_and(|events| weight(accept, "application/json").is_none_or(|json| json <= events))
-}
-
-/// The weight (RFC 9110, 12.4.2) of a media type that `Accept` names. Without the zeros at its end, which makes that of 0 empty, it is
-/// as much greater as its text is.
-fn weight<'a>(accept: &'a str, kind: &str) -> Option<&'a str> {
-    accept.split(',').find_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let is_kind = parts.next()?.eq_ignore_ascii_case(kind);
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        is_kind.then(|| weight.unwrap_or("1").trim_end_matches(['0', '.']))
-    })
-}
-
-/// The refusal of a prompt, or of a body that cannot hold an allowed one.
+/// The refusal of a prompt.
 fn prompt_too_large() -> ApiError {
     ApiError::new(Code::PromptTooLarge, "A prompt has at most 1 MiB (1048576 bytes of UTF-8).")
 }
 
+/// The refusal of a body that is longer than any allowed one.
+fn body_too_large() -> ApiError {
+    let detail = "A prompt has at most 1 MiB (1048576 bytes of UTF-8), and a body 6.25 MiB. \
+         Upload larger attachments with PUT /conversations/{session_id}/files/{path}, and name the files.";
+    ApiError::new(Code::PromptTooLarge, detail)
+}
+
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
-fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
-    let what = serde_json::to_string(&(session_id, prompt, options)).unwrap_or_default();
-    digest::hex(&what, REQUEST_HASH_BYTES)
+fn request_hash(
+    session_id: Option<&SessionId>,
+    prompt: &str,
+    content: Option<&[Block]>,
+    options: &TurnOptions,
+) -> String {
+    let what = match content {
+        None => serde_json::to_string(&(session_id, prompt, options)),
+        Some(blocks) => {
+            serde_json::to_string(&(session_id, prompt, options, content::hash(blocks, REQUEST_HASH_BYTES)))
+        }
+    };
+    digest::hex(what.unwrap_or_default(), REQUEST_HASH_BYTES)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::request::{Asked, parse};
     use super::*;
+    use crate::account::command::AnswerForm;
     use crate::domain::{Effort, Millis, Thinking, WhenBusy};
 
     /// What a query with these fields asks of the agent, where the operator has set these vars.
@@ -253,6 +264,47 @@ mod tests {
     }
 
     #[test]
+    fn tools_of_the_caller_are_named_described_and_have_a_schema() {
+        let tool = |name: &str| {
+            format!("{{\"name\":\"{name}\",\"description\":\"d\",\"input_schema\":{{\"type\":\"object\"}}}}")
+        };
+        let options = asked(&[], &format!("\"tools\":[{}]", tool("look_up-1"))).unwrap();
+        assert_eq!(
+            (options.tools[0].name.as_str(), options.tools[0].input_schema.get()),
+            ("look_up-1", r#"{"type":"object"}"#)
+        );
+        let refused = |tools: &str, rule: &str| {
+            let detail = refusal(&[], &format!("\"tools\":{tools}"));
+            assert!(detail.starts_with(rule), "{detail}");
+        };
+        refused(&format!("[{}]", tool("a b")), "tools[0].name: 1 to 64");
+        refused(&format!("[{},{}]", tool("a"), tool("a")), "tools[1].name: given once");
+        refused(&format!("[{}]", vec![tool("a"); 65].join(",")), "tools: at most 64");
+        refused(r#"[{"name":"a"}]"#, "tools: a list of objects");
+        refused(r#"[{"name":"a","description":"","input_schema":[]}]"#, "tools[0].input_schema: a JSON Schema");
+        refused(
+            &format!("[{}]", tool("a").replace("object", &"x".repeat(33_000))),
+            "tools[0].input_schema: a JSON Schema",
+        );
+    }
+
+    #[test]
+    fn rules_about_tools_narrow_what_the_operator_allows() {
+        let vars = [("ASK_TOOLS", "Write")];
+        let options = asked(&vars, r#""permissions":{"ask":["Bash(git push:*)"],"deny":["Edit"]}"#).unwrap();
+        assert_eq!(
+            (options.ask_tools, options.deny_tools),
+            (vec!["Bash(git push:*)".to_owned()], vec!["Edit".to_owned()])
+        );
+        for permissions in ["[]", r#"{"ask":"Bash"}"#, r#"{"deny":["two words"]}"#, r#"{"ask":[7]}"#] {
+            assert!(
+                refusal(&vars, &format!("\"permissions\":{permissions}")).starts_with("permissions: "),
+                "{permissions}"
+            );
+        }
+    }
+
+    #[test]
     fn a_schema_is_a_bounded_object() {
         let refused = |schema: &str| {
             let error = asked(&[], &format!("\"output_schema\":{schema}")).unwrap_err();
@@ -313,6 +365,48 @@ mod tests {
         }
         assert_eq!(prompt(r#""query":"first","prompt":"second""#).unwrap(), "first");
         assert_eq!(prompt(r#""query":" ","prompt":"""#).unwrap_err().code, Code::NoPrompt);
+    }
+
+    /// The turn of a query with this content beside these fields.
+    fn with_content(content: &str, fields: &str) -> Result<StartTurn, ApiError> {
+        started(&[], &[("idempotency-key", "k")], &format!("{{\"content\":{content}{fields}}}"))
+    }
+
+    #[test]
+    fn content_takes_the_place_of_a_query() {
+        let start = with_content(r#""hi""#, "").unwrap();
+        assert_eq!((start.prompt.as_str(), start.content), ("hi", None));
+        let words = r#"[{"type":"text","text":"one"},{"type":"text","text":"two"}]"#;
+        let start = with_content(words, r#","query":" ""#).unwrap();
+        assert_eq!((start.prompt.as_str(), start.content), ("one\n\ntwo", None), "words alone are a prompt");
+        let file = r#"{"type":"image","source":{"type":"file","path":"in/cat.png"}}"#;
+        let start = with_content(&format!("[{file}]"), "").unwrap();
+        assert_eq!((start.prompt.as_str(), start.title.as_str()), ("", "cat.png"));
+        assert_eq!(start.content.map(|content| content.len()), Some(1));
+        let start = with_content(&format!("[{file},{{\"type\":\"text\",\"text\":\"Which cat?\"}}]"), "").unwrap();
+        assert_eq!((start.prompt.as_str(), start.title.as_str()), ("Which cat?", "Which cat?"));
+        for nothing in ["\" \"", "[]", "null"] {
+            assert_eq!(with_content(nothing, "").unwrap_err().code, Code::NoPrompt, "{nothing}");
+        }
+        for field in ["query", "prompt"] {
+            let refused = with_content("\"hi\"", &format!(",\"{field}\":\"ho\"")).unwrap_err();
+            assert_eq!(
+                (refused.code, refused.detail.as_str()),
+                (Code::InvalidParameter, "content: not together with query")
+            );
+        }
+        let long = format!("[{{\"type\":\"text\",\"text\":\"{}\"}},{file}]", "x".repeat(MAX_PROMPT_BYTES + 1));
+        assert_eq!(with_content(&long, "").unwrap_err().code, Code::PromptTooLarge);
+    }
+
+    #[test]
+    fn a_key_tells_one_content_from_another() {
+        let hash = |content: &str| with_content(content, "").unwrap().idempotency.unwrap().1;
+        let file = |path: &str| format!(r#"[{{"type":"image","source":{{"type":"file","path":"{path}"}}}}]"#);
+        assert_eq!(hash(&file("a.png")), hash(&file("a.png")));
+        assert_ne!(hash(&file("a.png")), hash(&file("b.png")));
+        let query = started(&[], &[("idempotency-key", "k")], "{\"query\":\"hi\"}").unwrap().idempotency.unwrap().1;
+        assert_eq!(hash("\"hi\""), query, "a string says what a query says");
     }
 
     #[test]

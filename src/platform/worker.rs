@@ -8,6 +8,7 @@ use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
+use super::attachments;
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
 use super::{http, panic_guard, purge_cron, runtime, stub, vars};
@@ -81,6 +82,9 @@ fn answer(
                 return http::refusal(&ApiError::request_timeout(), &request_id);
             }
             match pending.with_body(body.ok().as_deref()) {
+                Ok((account_id, Command::StartTurn(start))) if start.content.is_some() => {
+                    attachments::start_turn(env, account_id, request_id, start).await
+                }
                 Ok((account_id, command)) => {
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await

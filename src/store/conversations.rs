@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Value};
+use super::transactions::FIRST_SEQ;
 use super::{Store, StoreError, json};
 use crate::domain::{Conversation, Millis, SdkSession, SessionId, Title, Usage};
 
@@ -50,11 +51,11 @@ impl<S: Sql> Store<S> {
             ],
         )?;
         let seq = row.map_or(Ok(1), |row| row.integer(0))?;
-        self.count(i64::from(seq == 1), 1);
+        self.count(i64::from(seq == FIRST_SEQ), 1);
         Ok(seq)
     }
 
-    /// Records the end of a turn in its conversation; `answer_bytes` if an answer was stored.
+    /// Records the end of a turn in its conversation; `answer_bytes` if an answer was stored, and how full the `context` is if that is known.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement.
@@ -64,14 +65,15 @@ impl<S: Sql> Store<S> {
         sdk_session: Option<&SdkSession>,
         answer_bytes: Option<usize>,
         usage: Usage,
+        context: Option<&str>,
         now: Millis,
     ) -> Result<(), StoreError> {
         const CLOSE: &str = "update conversations set last_accessed_at = max(last_accessed_at, ?2), \
              agent_session = coalesce(?3, agent_session), message_count = message_count + ?4, \
              message_bytes = message_bytes + ?5, input_tokens = input_tokens + ?6, output_tokens = output_tokens + ?7, \
              cache_read_input_tokens = cache_read_input_tokens + ?8, \
-             cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = round(cost_usd + ?10, 9) \
-             where session_id = +?1";
+             cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = round(cost_usd + ?10, 9), \
+             context = coalesce(?11, context) where session_id = +?1";
         self.sql.execute(
             CLOSE,
             &[
@@ -85,6 +87,7 @@ impl<S: Sql> Store<S> {
                 tokens(usage.cache_read_input_tokens),
                 tokens(usage.cache_creation_input_tokens),
                 Value::Real(usage.cost_usd),
+                context.into(),
             ],
         )?;
         self.count(0, i64::from(answer_bytes.is_some()));

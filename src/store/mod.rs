@@ -1,13 +1,17 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
+pub mod actions;
 mod cache;
+mod content;
 pub mod conversations;
 pub mod deliveries;
 pub mod directory;
 mod doomed;
 pub mod files;
 pub mod inbox;
+pub mod items;
+mod keys;
 pub mod messages;
 pub mod outbox;
 pub mod reads;

@@ -16,7 +16,9 @@ use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, Containe
 use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Millis, Page, PurgeOutcome, RequestId, Title, Turn, TurnOptions};
+use claude_agent_service::domain::{
+    AccountId, Include, Millis, Page, PurgeOutcome, RequestId, Title, Turn, TurnOptions,
+};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::retention::PURGE_BATCH;
@@ -253,10 +255,12 @@ pub fn start_command() -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some("new".parse().unwrap()),
         prompt: "hello".to_owned(),
+        content: None,
         title: Title::from_prompt("hello"),
         options: TurnOptions::default(),
         idempotency: None,
         answer: AnswerForm::Accepted,
+        include: Include::NOTHING,
     }))
 }
 

@@ -259,6 +259,7 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
         session_id: &session(turn.session_id),
         title: &Title::from_prompt(turn.prompt),
         prompt: turn.prompt,
+        content: None,
         options: &TurnOptions::default(),
         request_id: &RequestId::new(Uuid::from_u128(7)),
         idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
@@ -290,6 +291,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         duration_ms: Some(900),
         finished_at: now,
         last_events: LastEvents { message: 3, end: 5 },
+        stop_reason: None,
+        by_model: None,
     };
     store.finish(&Finished {
         turn_id,
@@ -297,6 +300,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         answer: Some(answer),
         transcript: "{\"type\":\"user\"}\n",
         sdk_session: Some(&sdk_session(1)),
+        items: "",
+        context: None,
         frees_key: false,
         steered: &[],
         files: None,

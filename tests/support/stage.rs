@@ -16,7 +16,7 @@ use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy};
+use claude_agent_service::domain::{AccountId, Include, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use serde_json::Value;
@@ -359,9 +359,11 @@ fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some(session(session_id)),
         prompt: "hello".to_owned(),
+        content: None,
         title: Title::from_prompt("hello"),
         options: TurnOptions::default(),
         idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         answer,
+        include: Include::NOTHING,
     }))
 }

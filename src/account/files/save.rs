@@ -111,13 +111,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     FrameBody::End => break None,
                     // The turn has its result: what else is said of it comes too late.
                     FrameBody::Started(_)
-                    | FrameBody::Delta(_)
-                    | FrameBody::Message(_)
-                    | FrameBody::Tool(_)
-                    | FrameBody::Retry(_)
+                    | FrameBody::Event(_)
+                    | FrameBody::Steered(_)
                     | FrameBody::Transcript(_)
                     | FrameBody::TranscriptPart(_)
-                    | FrameBody::Steered(_)
                     | FrameBody::Result(_)
                     | FrameBody::Unknown => {}
                 },

@@ -11,7 +11,7 @@ use super::events::{EventKind, EventLog, Subscription, TurnEvent, announcement};
 use super::model_calls::ModelCalls;
 use super::state::Stop;
 use crate::account::command::CallEnded;
-use crate::domain::{EventId, SdkSession, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{EventId, Include, SdkSession, SessionId, Turn, TurnId, TurnStatus};
 
 /// A turn that has been launched.
 struct Running {
@@ -71,8 +71,8 @@ impl ActiveTurns {
     }
 
     /// A turn's events after the `after`-th, with `first` before them.
-    pub fn follow(&self, turn_id: &TurnId, first: TurnEvent, after: u64) -> Subscription {
-        self.0.borrow_mut().entry(turn_id.clone()).or_default().log.follow(first, after)
+    pub fn follow(&self, turn_id: &TurnId, first: TurnEvent, after: u64, include: Include) -> Subscription {
+        self.0.borrow_mut().entry(turn_id.clone()).or_default().log.follow(first, after, include)
     }
 
     /// A turn's end, when it comes; none if too many requests wait for it already.
@@ -189,6 +189,10 @@ mod tests {
             num_turns: None,
             duration_ms: None,
             files: None,
+            stop_reason: None,
+            by_model: None,
+            metadata: serde_json::Map::new(),
+            has_output: false,
             steered_into: None,
         }
     }
@@ -196,7 +200,7 @@ mod tests {
     #[test]
     fn a_queued_turn_has_followers_and_does_not_run_until_it_is_launched() {
         let (turns, id, session_id) = (ActiveTurns::default(), turn_id(1), "s".parse().unwrap());
-        let mut events = turns.follow(&id, announcement(&id, &session_id, TurnStatus::Queued, 1), 0);
+        let mut events = turns.follow(&id, announcement(&id, &session_id, TurnStatus::Queued, 1), 0, Include::NOTHING);
         assert_eq!((turns.running_count(), turns.is_running(&id), turns.turn_of(&session_id)), (0, false, None));
         let mut stops = turns.launch(&id, &session_id);
         assert_eq!((turns.running_count(), turns.session_of(&id)), (1, Some(session_id.clone())));

@@ -123,7 +123,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             );
         }
         // Deleted while the container started, it is gone.
-        let mut sdk_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.sdk_session;
+        let origin = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
+        if work.content.is_some() || origin.has_attachments {
+            self.container_for_content(turn, busy).await.map_err(SubmitError::Start)?;
+        }
+        let mut sdk_session = origin.sdk_session;
         progress.sdk_session.clone_from(&sdk_session);
         let stored = self.files_for(turn, busy).await?;
         // What the container holds of a turn that was cut short is not what is stored.
@@ -144,6 +148,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             turn_id: &turn.turn_id,
             sdk_session: sdk_session.as_ref(),
             prompt: &work.prompt,
+            content: work.content.as_ref(),
             resume,
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::command::{SetWebhook, WebhooksCommand, WebhooksReply};
 use crate::account::Account;
-use crate::account::command::AccountError;
+use crate::account::command::{AccountError, Reply};
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::time::DAY;
@@ -63,6 +63,25 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 WebhooksReply::Queued(event.event_id)
             }
         })
+    }
+
+    /// The reply of an account that nothing is stored of; none if something is to be stored.
+    pub(in crate::account) fn webhooks_of_nothing(
+        &self,
+        ask: &WebhooksCommand,
+    ) -> Result<Option<Reply<S::Json>>, AccountError> {
+        Ok(Some(Reply::Webhooks(match ask {
+            WebhooksCommand::Set(_) => return Ok(None),
+            // The operator's webhook is there without a row.
+            WebhooksCommand::Test { name }
+                if name.as_str() == OPERATOR_WEBHOOK && self.config.webhook.url.is_some() =>
+            {
+                return Ok(None);
+            }
+            WebhooksCommand::List => WebhooksReply::List(Vec::new()),
+            WebhooksCommand::Delete { .. } => WebhooksReply::Deleted,
+            _ => return Err(AccountError::NotFound),
+        })))
     }
 
     /// The outbox's word for a webhook that there is.

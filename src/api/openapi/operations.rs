@@ -9,18 +9,24 @@ use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
 use super::schemas::{
-    AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, server_sent_event,
+    AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, feed_event,
+    server_sent_event,
 };
 use super::{Body, Described, Response, Schemas};
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;
-use crate::domain::{FilePath, IdempotencyKey, PurgeRun, TurnId};
+use crate::domain::{FilePath, IdempotencyKey, Include, PurgeRun, TurnId};
 use schemars::{JsonSchema, Schema};
 
 pub(super) const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
 
 pub(super) fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
     json!({"name": name, "in": place, "schema": schema, "description": description})
+}
+
+/// The parameter that asks for items.
+fn items(description: &str) -> Value {
+    parameter("query", "include", &json!({"const": "items"}), description)
 }
 
 /// A response with a JSON document.
@@ -152,7 +158,10 @@ pub(in crate::api) fn read_conversation(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<ConversationJson<'static>>();
     let before = json!({"type": "string", "pattern": "^msg_[0-9]{1,18}$"});
     Described {
-        parameters: vec![parameter("query", "before", &before, "Only messages before the one with this id.")],
+        parameters: vec![
+            parameter("query", "before", &before, "Only messages before the one with this id."),
+            items("`items`: what the turns of these messages did, too."),
+        ],
         ..only(responds(200, "The conversation with its messages.", &schema, example).with_headers(&["Link"]))
     }
 }
@@ -181,14 +190,30 @@ pub(in crate::api) fn cancel_conversation(schemas: &mut Schemas) -> Described {
 
 pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {
     let id = json!({"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]{1,15}$"});
+    let any = Include::words().collect::<Vec<_>>().join("|");
+    let words = json!({"type": "string", "pattern": format!("^(({any})(,({any}))*)?$")});
     let content = json!({"text/event-stream": {"schema": server_sent_event(schemas)}});
     let description = "The turn's events, those that follow included.";
     let events = Response { status: 200, description, content, headers: &[], links: Value::Null };
     Described {
-        parameters: vec![parameter("header", "Last-Event-ID", &id, "The id of the last event that the client has.")],
+        parameters: vec![
+            parameter("header", "Last-Event-ID", &id, "The id of the last event that the client has."),
+            parameter("query", "include", &words, "What is told beside the default events, with commas in between."),
+        ],
         body: None,
         responses: vec![events, nothing("The client has seen the turn's last event.")],
     }
+}
+
+pub(in crate::api) fn follow_account(schemas: &mut Schemas) -> Described {
+    let content = json!({"text/event-stream": {"schema": feed_event(schemas)}});
+    only(Response {
+        status: 200,
+        description: "What changes in the account.",
+        content,
+        headers: &[],
+        links: Value::Null,
+    })
 }
 
 pub(in crate::api) fn list_turns(schemas: &mut Schemas) -> Described {
@@ -275,7 +300,8 @@ pub(in crate::api) fn delete_files(schemas: &mut Schemas) -> Described {
 pub(in crate::api) fn read_turn(schemas: &mut Schemas) -> Described {
     let example = json!({"turn_id": TURN_ID, "session_id": "sums", "status": "completed", "created_at": 1_795_346_575_482_i64,
         "started_at": 1_795_346_575_490_i64, "finished_at": 1_795_346_575_610_i64, "response": "4", "usage": usage()});
-    only(responds(200, "The turn.", &schemas.sent::<TurnJson<'static>>(), example))
+    let turn = responds(200, "The turn.", &schemas.sent::<TurnJson<'static>>(), example);
+    Described { parameters: vec![items("`items`: what the turn did, too, once it has ended.")], ..only(turn) }
 }
 
 pub(in crate::api) fn storage_stats(schemas: &mut Schemas) -> Described {

@@ -1,5 +1,5 @@
--- What a turn did and not only what it said: its events, as they were told, in pieces that fit a row. A turn whose only event is the `message`
--- that its answer is has none here.
+-- What a turn did and not only what it said: its events, as they were told, as JSON values with commas in between. Few of them are stored with
+-- the turn, many here, in pieces that fit a row. The `message` that a turn's answer is is stored as its answer alone.
 create table turn_items (
   session_id text not null references conversations on delete cascade,
   turn_id text not null,
@@ -16,6 +16,8 @@ create table turn_content (
   content text not null,
   primary key (session_id, turn_id, part)
 ) strict, without rowid;
+
+alter table turns add column items text;
 
 alter table turns add column stop_reason text;
 
