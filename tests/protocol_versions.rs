@@ -11,13 +11,14 @@ use claude_agent_service::account::command::{
     AnswerForm, CallBegun, CallEnded, Command, Envelope, LookUpAttachments, StartTurn,
 };
 use claude_agent_service::account::files::command::FilesCommand;
+use claude_agent_service::account::schedules::command::{SchedulesCommand, SetSchedule};
 use claude_agent_service::account::webhooks::command::{SetWebhook, WebhooksCommand};
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::{
-    EventId, EventType, Include, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger,
+    EventId, EventType, Include, MetadataPatch, Millis, Missed, Page, PurgeOutcome, RequestId, RunId, Title, Trigger,
     TurnOptions, Usage,
 };
 use serde_json::value::RawValue;
@@ -121,6 +122,17 @@ fn commands() -> Vec<(Command, bool)> {
             secret: None,
             rotate: false,
         }))),
+        Command::Schedules(SchedulesCommand::Set(Box::new(SetSchedule {
+            name: "daily".parse().unwrap(),
+            cron: "0 9 * * *".to_owned(),
+            timezone: "UTC".to_owned(),
+            query: "hi".to_owned(),
+            options: TurnOptions::default(),
+            session_id: None,
+            missed: Missed::RunOnce,
+            enabled: true,
+        }))),
+        Command::Schedules(SchedulesCommand::Runs("daily".parse().unwrap(), 20)),
         Command::Webhooks(WebhooksCommand::Deliveries { name: "crm".parse().unwrap(), before: None, limit: 50 }),
     ];
     let with_age = |command: Command| {
@@ -152,7 +164,8 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Files { .. }
         | Command::BeginCall(_)
         | Command::EndCall(_)
-        | Command::Webhooks(_) => false,
+        | Command::Webhooks(_)
+        | Command::Schedules(_) => false,
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
+use super::schedules::command::{SchedulesCommand, SchedulesReply};
 use super::turn::events::Subscription;
 use super::webhooks::command::{WebhooksCommand, WebhooksReply};
 use crate::domain::content::TooLarge;
@@ -163,6 +164,8 @@ pub enum Command {
     NoteRefusal(IgnoredAny),
     /// Read or change the webhooks.
     Webhooks(WebhooksCommand),
+    /// Read, change or run the schedules.
+    Schedules(SchedulesCommand),
 }
 
 impl Command {
@@ -175,6 +178,7 @@ impl Command {
             }
             Self::ListConversations { words, .. } => words.is_some(),
             Self::Webhooks(ask) => ask.has_content(),
+            Self::Schedules(ask) => ask.has_content(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
             | Self::FollowAccount
@@ -376,6 +380,8 @@ pub enum Reply<J> {
     Noted,
     /// What was asked of the webhooks.
     Webhooks(WebhooksReply),
+    /// What was asked of the schedules.
+    Schedules(SchedulesReply),
 }
 
 /// Why a command was not carried out.

@@ -12,6 +12,7 @@ mod prewarm;
 mod purge;
 mod queue;
 pub mod runtime;
+pub mod schedules;
 pub mod turn;
 pub mod wake;
 pub mod webhooks;
@@ -175,6 +176,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             Command::NoteRefusal(_) => Reply::Noted,
             Command::Webhooks(ask) => Reply::Webhooks(self.handle_webhooks(ask, now)?),
+            Command::Schedules(ask) => {
+                Reply::Schedules(self.handle_schedules(ask, &envelope.request_id, envelope.again, now)?)
+            }
         };
         Ok(Response::Ready(reply))
     }

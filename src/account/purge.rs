@@ -146,7 +146,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // What is due later is deleted by the alarm, which then looks whether anything is left.
             return Ok(slice);
         }
-        if self.store.has_webhooks()? {
+        if self.store.is_automated()? {
             // They are the account's until it deletes them. The directory forgets it until its next conversation.
             self.store.set_registered(false)?;
         } else if self.turns.running_count() == 0 {

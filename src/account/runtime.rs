@@ -38,6 +38,9 @@ pub trait Runtime: 'static {
         limit: Duration,
     ) -> impl Future<Output = Result<u16, NotSent>> + 'static;
 
+    /// How many seconds clocks in a time zone are ahead of UTC at a moment; none if there is no such zone.
+    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32>;
+
     /// A turn as the public contract shows it, as JSON.
     fn turn_json(&self, turn: &Turn) -> String;
 }

@@ -166,6 +166,7 @@ impl<J> Answer<J> {
             }
             Reply::Deleted | Reply::Noted => Self::success(),
             Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
+            Reply::Schedules(reply) => Self::of_schedules(&reply),
             Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
     }

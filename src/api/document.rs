@@ -12,7 +12,7 @@ use crate::account::command::ItemsOfTurns;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
     AccountId, ByModel, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId, SessionId, Turn,
-    TurnFiles, TurnId, TurnStatus, Usage,
+    TurnFiles, TurnId, TurnStatus, TurnTrigger, Usage,
 };
 
 /// The answer to a query whose turn completed, or the refusal that its failure is.
@@ -139,6 +139,10 @@ struct Beside<'a> {
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, String>"))]
     metadata: &'a Map<String, Value>,
+    /// The schedule whose run it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "TurnTrigger"))]
+    trigger: Option<&'a TurnTrigger>,
     /// The running turn that took this one's message in, and whose answer this one has.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "TurnId"))]
@@ -151,6 +155,7 @@ impl<'a> Beside<'a> {
             output: turn.response.as_deref().filter(|_| turn.has_output).and_then(RawJson::parse),
             stop_reason: turn.stop_reason.as_deref(),
             metadata: &turn.metadata,
+            trigger: turn.trigger.as_ref(),
             steered_into: turn.steered_into.as_ref(),
         }
     }

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod query;
 pub mod request;
 pub mod route;
+pub mod schedules;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;

@@ -13,11 +13,13 @@ use super::include;
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
+use super::schedules::{self, ScheduleHead};
 use super::start_turn::QueryHead;
 use super::update::UpdateHead;
 use super::webhooks::{self, WebhookHead};
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
+use crate::account::schedules::command::SchedulesCommand;
 use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
 use crate::domain::{AccountId, Page, SearchTerms, SessionId, TurnId, WebhookEventId};
@@ -57,6 +59,8 @@ pub enum Pending {
     Bodiless(BodilessHead),
     /// `PUT /webhooks/{name}`.
     Webhook(WebhookHead),
+    /// `PUT /schedules/{name}`.
+    Schedule(ScheduleHead),
 }
 
 impl Pending {
@@ -70,6 +74,7 @@ impl Pending {
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
             Self::Webhook(head) => head.with_body(body),
+            Self::Schedule(head) => head.with_body(body),
         }
     }
 }
@@ -166,6 +171,19 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::Redeliver(name, event_id) => {
             let name = webhooks::visible(&principal, name)?;
             bodiless(Command::Webhooks(WebhooksCommand::Redeliver { name, event_id }))
+        }
+        Route::ListSchedules => about(Command::Schedules(SchedulesCommand::List)),
+        Route::ReadSchedule(name) => about(Command::Schedules(SchedulesCommand::Read(name))),
+        Route::SetSchedule(name) => {
+            let head = ScheduleHead::parse(head, config, principal, named, name)?;
+            Ok(Asked::WithBody(Pending::Schedule(head)))
+        }
+        Route::DeleteSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Delete(name))),
+        Route::RunSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Run(name))),
+        Route::ListRuns(name) => {
+            let most = schedules::MAX_RUNS;
+            let limit = number(&target, "limit", schedules::DEFAULT_RUNS, 1..=most, "a number from 1 to 100")?;
+            about(Command::Schedules(SchedulesCommand::Runs(name, limit)))
         }
         Route::StartPurgeRun => Ok(Asked::StartPurgeRun),
         Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),

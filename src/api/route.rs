@@ -272,6 +272,32 @@ routes! {
         POST Redeliver(name: ResourceName = resource, event_id: WebhookEventId = event), Account,
             refuses [InvalidParameter NotFound], described by redeliver;
     }
+    ["schedules"] {
+        /// List the account's schedules.
+        GET ListSchedules, Account, refuses [], described by list_schedules;
+    }
+    ["schedules", name] {
+        /// Read a schedule with its next due times.
+        GET ReadSchedule(name: ResourceName = resource), Account, refuses [InvalidParameter NotFound],
+            described by read_schedule;
+        /// Make a schedule, or change it.
+        ///
+        /// Its query is a turn of the account at each due time. A schedule that was paused runs again.
+        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema],
+            described by set_schedule;
+        /// Delete a schedule. Its turns stay with their conversations.
+        DELETE DeleteSchedule(name: ResourceName = resource), Account, refuses [InvalidParameter],
+            described by delete_schedule;
+    }
+    ["schedules", name, "run"] {
+        /// Run a schedule now, besides its due times.
+        POST RunSchedule(name: ResourceName = resource), Account,
+            refuses [InvalidParameter NotFound QueueFull ConversationBusy], described by run_schedule;
+    }
+    ["schedules", name, "runs"] {
+        /// List the latest runs of a schedule, newest first.
+        GET ListRuns(name: ResourceName = resource), Account, refuses [InvalidParameter NotFound], described by list_runs;
+    }
     ["purge-runs"] {
         /// List the latest purge runs over all accounts, newest first.
         GET ListPurgeRuns, Operator, refuses [], described by list_purge_runs;

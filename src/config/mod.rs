@@ -117,6 +117,8 @@ pub struct Config {
     pub files: FilesPolicy,
     /// `WEBHOOK_URL`, `WEBHOOK_SECRET`: where the events of every account are sent.
     pub webhook: OperatorWebhook,
+    /// `SCHEDULE_MIN_INTERVAL`: how far apart a schedule's due times are at least.
+    pub schedule_min_interval: Duration,
 }
 
 /// A var that is not what it must be. Names the var, never its value.
@@ -200,6 +202,12 @@ impl Config {
             agent: Rc::new(AgentPolicy::parse(&get)?),
             files: FilesPolicy::parse(&get)?,
             webhook: OperatorWebhook::parse(&get)?,
+            schedule_min_interval: duration(
+                "SCHEDULE_MIN_INTERVAL",
+                Duration::from_mins(5),
+                DAY,
+                "a duration from 1s to 1d, such as 1m, 15m or 1h",
+            )?,
         })
     }
 }

@@ -209,6 +209,14 @@ impl WebhookEventId {
     pub fn of_turn(turn_id: &TurnId) -> Self {
         Self(turn_id.as_str().replacen("turn_", "evt_", 1))
     }
+
+    /// The id of another event of a turn, of which there is one of each `kind`: the digit that in a turn's id is the version of its UUID.
+    #[must_use]
+    pub fn beside_turn(turn_id: &TurnId, kind: char) -> Self {
+        let mut id = Self::of_turn(turn_id).0;
+        id.replace_range(16..17, kind.encode_utf8(&mut [0; 4]));
+        Self(id)
+    }
 }
 
 impl ActionId {

@@ -20,3 +20,4 @@ mod sql;
 mod stub;
 mod vars;
 mod worker;
+mod zones;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use worker::Env;
 
 use super::bindings::ObjectContext;
-use super::{outgoing, runtime, stub};
+use super::{outgoing, runtime, stub, zones};
 use crate::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
 use crate::api::document::turn_json;
 use crate::directory::command::Command;
@@ -62,6 +62,10 @@ impl Runtime for ObjectRuntime {
         limit: Duration,
     ) -> impl Future<Output = Result<u16, NotSent>> + 'static {
         outgoing::post(url, headers, body, limit)
+    }
+
+    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32> {
+        zones::utc_offset_s(zone, at)
     }
 
     fn turn_json(&self, turn: &Turn) -> String {

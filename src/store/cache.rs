@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::outbox::Outbox;
+use super::schedules::ScheduleCount;
 use super::stats::Totals;
 use super::turns::ActiveTurn;
 use super::webhooks::StoredWebhook;
@@ -25,6 +26,8 @@ pub(super) struct Cache {
     pub webhooks: RefCell<Option<Rc<[StoredWebhook]>>>,
     /// What is on its way to them.
     pub outbox: RefCell<Option<Outbox>>,
+    /// How many schedules there are, and when the first is due.
+    pub schedules: Cell<Option<ScheduleCount>>,
 }
 
 impl Cache {
@@ -35,6 +38,7 @@ impl Cache {
         self.registered.set(false);
         self.webhooks.replace(None);
         self.outbox.replace(None);
+        self.schedules.set(None);
     }
 
     pub fn active(&self) -> Option<Vec<ActiveTurn>> {

@@ -87,12 +87,13 @@ impl<S: Sql> Store<S> {
         self.dropped.take()
     }
 
-    /// Whether there is a webhook, or an event on its way to one: such an account is kept though it has no conversation.
+    /// Whether there is a webhook, an event on its way to one, or a schedule: such an account is kept though it has no conversation.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
-    pub fn has_webhooks(&self) -> Result<bool, StoreError> {
-        Ok(!self.webhooks()?.is_empty() || self.pending(|pending| !pending.is_empty())?)
+    pub fn is_automated(&self) -> Result<bool, StoreError> {
+        let is_told = !self.webhooks()?.is_empty() || self.pending(|pending| !pending.is_empty())?;
+        Ok(is_told || self.schedule_count()?.count > 0)
     }
 
     pub(super) fn make_room(&self) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ pub mod messages;
 pub mod outbox;
 pub mod reads;
 pub mod retention;
+pub mod schedules;
 pub mod schema;
 pub mod search;
 pub mod sql;

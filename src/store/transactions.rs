@@ -129,6 +129,7 @@ impl<S: Sql> Store<S> {
                 ended.response = Some(answer.content);
             }
             self.tell_end(&ended)?;
+            self.end_run(&ended)?;
             self.insert_items(&ended.session_id, turn_id, items)?;
             self.record_turn_end(
                 &ended.session_id,

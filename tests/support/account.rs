@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::runtime::{VirtualRuntime, drive};
+use super::zones::utc_offset_s;
 use super::{Rusqlite, exchange, store};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
@@ -74,6 +75,10 @@ impl Runtime for World {
         _limit: Duration,
     ) -> impl Future<Output = Result<u16, NotSent>> + 'static {
         std::future::ready(Err(NotSent::Unreachable))
+    }
+
+    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32> {
+        utc_offset_s(zone, at)
     }
 
     fn turn_json(&self, turn: &Turn) -> String {

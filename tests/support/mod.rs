@@ -14,6 +14,7 @@ pub mod stage;
 mod turn_stream;
 pub mod v1;
 pub mod workspace;
+pub mod zones;
 
 use std::cell::Cell as Shared;
 use std::rc::Rc;

@@ -9,6 +9,7 @@ use super::bucket::ScriptedBucket;
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
 use super::receiver::Receiver;
+use super::zones::utc_offset_s;
 use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
@@ -77,6 +78,10 @@ impl Runtime for StageRuntime {
         self.receiver.post(url, headers, body)
     }
 
+    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32> {
+        utc_offset_s(zone, at)
+    }
+
     fn turn_json(&self, turn: &Turn) -> String {
         turn_json(turn)
     }
@@ -110,6 +115,8 @@ pub struct Stage {
     /// Where files are saved, on a stage that saves them.
     pub bucket: ScriptedBucket,
     has_bucket: bool,
+    /// How often the alarm has rung.
+    rung: Cell<u32>,
     /// The moment of the last step, and how many steps there were at it.
     standstill: Cell<(Millis, u32)>,
     account: Rc<StageAccount>,
@@ -157,6 +164,7 @@ impl Stage {
             receiver,
             bucket,
             has_bucket,
+            rung: Cell::new(0),
             standstill: Cell::new((Millis::new(0), 0)),
             account,
             vars,
@@ -244,6 +252,11 @@ impl Stage {
         sent
     }
 
+    /// How often the alarm has rung so far.
+    pub fn alarms(&self) -> u32 {
+        self.rung.get()
+    }
+
     /// When the object wakes next.
     pub fn alarm(&self) -> Option<Millis> {
         self.runtime.alarm.get()
@@ -299,6 +312,7 @@ impl Stage {
         self.executor.advance_to(next);
         if alarm.is_some_and(|at| at <= self.executor.now()) {
             self.runtime.alarm.set(None);
+            self.rung.set(self.rung.get() + 1);
             if let Some(purge) = self.account.alarm().unwrap() {
                 self.executor.spawn(Owner::Object, async move { purge.await.unwrap() });
             }

@@ -289,6 +289,7 @@ fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
         by_model: None,
         metadata: serde_json::Map::new(),
         has_output: false,
+        trigger: None,
         steered_into: None,
     }
 }

@@ -1,12 +1,14 @@
-//! The operations of webhooks, as `operations` has the others.
+//! The operations of webhooks and schedules, as `operations` has the others.
 
 use serde_json::json;
 
 use super::super::document::SuccessJson;
+use super::super::schedules::{DEFAULT_RUNS, MAX_RUNS, ScheduleJson, StartedJson};
 use super::super::webhooks::{DEFAULT_DELIVERIES, MAX_DELIVERIES, QueuedJson};
 use super::operations::{TURN_ID, bodiless, list_of, only, parameter, responds};
-use super::schemas::WebhookRequest;
+use super::schemas::{ScheduleRequest, WebhookRequest};
 use super::{Body, Described, Schemas};
+use crate::domain::schedule::ScheduleRun;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Webhook, WebhookEventId};
 
@@ -70,4 +72,52 @@ pub(in crate::api) fn list_deliveries(schemas: &mut Schemas) -> Described {
 pub(in crate::api) fn redeliver(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<QueuedJson<'static>>();
     bodiless(schemas, responds(202, "The event is being sent.", &schema, json!({"event_id": EVENT_ID})))
+}
+
+fn schedule() -> serde_json::Value {
+    json!({"name": "report", "cron": "0 9 * * mon-fri", "timezone": "Europe/Berlin", "query": "Write the report of the day.",
+        "conversation": "new", "missed": "skip", "enabled": true, "failures": 0, "next_runs": [1_795_420_800_000_i64],
+        "options": {"max_turns": 20}, "created_at": 1_795_346_575_482_i64, "updated_at": 1_795_346_575_482_i64})
+}
+
+pub(in crate::api) fn list_schedules(schemas: &mut Schemas) -> Described {
+    let schema = list_of::<ScheduleJson<'static>>(schemas);
+    only(responds(200, "All schedules, by name.", &schema, json!([schedule()])))
+}
+
+pub(in crate::api) fn read_schedule(schemas: &mut Schemas) -> Described {
+    only(responds(200, "The schedule.", &schemas.sent::<ScheduleJson<'static>>(), schedule()))
+}
+
+pub(in crate::api) fn set_schedule(schemas: &mut Schemas) -> Described {
+    let example = json!({"cron": "0 9 * * mon-fri", "timezone": "Europe/Berlin", "query": "Write the report of the day.",
+        "max_turns": 20});
+    let body = Body::Json { schema: schemas.taken::<ScheduleRequest>(), example, required: true };
+    let schema = schemas.sent::<ScheduleJson<'static>>();
+    Described { body: Some(body), ..only(responds(200, "The schedule as it is now.", &schema, schedule())) }
+}
+
+pub(in crate::api) fn delete_schedule(schemas: &mut Schemas) -> Described {
+    let schema = schemas.sent::<SuccessJson>();
+    bodiless(schemas, responds(200, "It is gone, or was not there.", &schema, json!({"success": true})))
+}
+
+pub(in crate::api) fn run_schedule(schemas: &mut Schemas) -> Described {
+    let schema = schemas.sent::<StartedJson<'static>>();
+    let example = json!({"turn_id": TURN_ID, "session_id": "sums", "scheduled_at": 1_795_346_575_482_i64});
+    bodiless(
+        schemas,
+        responds(202, "The turn is stored and runs by itself.", &schema, example).with_headers(&["Location"]),
+    )
+}
+
+pub(in crate::api) fn list_runs(schemas: &mut Schemas) -> Described {
+    let example = json!([{"scheduled_at": 1_795_420_800_000_i64, "turn_id": TURN_ID, "session_id": "sums",
+        "status": "completed", "failure": null}]);
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_RUNS, "default": DEFAULT_RUNS});
+    let list = list_of::<ScheduleRun>(schemas);
+    Described {
+        parameters: vec![parameter("query", "limit", &limit, "Most runs.")],
+        ..only(responds(200, "The latest runs.", &list, example))
+    }
 }

@@ -209,6 +209,7 @@ fn tag(path: &str) -> &'static str {
         Some("conversations") => "conversations",
         Some("purge-runs") => "operators",
         Some("webhooks") => "webhooks",
+        Some("schedules") => "schedules",
         _ => "accounts",
     }
 }
@@ -295,6 +296,7 @@ fn document() -> Value {
             {"name": "conversations", "description": "What an account has said and heard."},
             {"name": "accounts", "description": "An account as a whole."},
             {"name": "webhooks", "description": "Where an account's events are sent."},
+            {"name": "schedules", "description": "Queries by the clock."},
             {"name": "operators", "description": "All accounts; for whoever sends one of `API_KEYS`."},
         ],
         "paths": paths,

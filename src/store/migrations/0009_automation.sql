@@ -29,3 +29,30 @@ create table outbox (
   last_status integer,
   last_error text
 ) strict;
+
+-- Queries that the account asks by the clock. One without a session_id begins a conversation with each run. A schedule that is due no more is
+-- disabled or paused.
+create table schedules (
+  name text primary key,
+  cron text not null,
+  timezone text not null,
+  query text not null,
+  options text not null,
+  session_id text,
+  missed text not null,
+  enabled integer not null,
+  paused text,
+  failures integer not null default 0,
+  due_at integer,
+  created_at integer not null,
+  updated_at integer not null
+) strict, without rowid;
+
+-- The latest runs of each schedule, with the turn or the reason why there is none.
+create table schedule_runs (
+  name text not null,
+  scheduled_at integer not null,
+  turn_id text,
+  failure text,
+  primary key (name, scheduled_at)
+) strict, without rowid;
