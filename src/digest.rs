@@ -55,7 +55,9 @@ mod tests {
     fn a_digest_is_sha_256_in_hexadecimal() {
         assert_eq!(super::hex("abc", 4), "ba7816bf");
         let mut in_pieces = super::Hasher::default();
-        ["a", "", "bc"].iter().for_each(|piece| in_pieces.update(piece.as_bytes()));
+        for piece in ["a", "", "bc"] {
+            in_pieces.update(piece.as_bytes());
+        }
         assert_eq!(in_pieces.hex(4), "ba7816bf");
         assert_eq!(super::hex("", 99).len(), 64);
         assert_eq!(super::number("abc"), 0xba78_16bf_8f01_cfea);

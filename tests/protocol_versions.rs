@@ -7,6 +7,7 @@ mod support;
 
 use std::time::Duration;
 
+use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
 use claude_agent_service::account::command::{
     AnswerForm, CallBegun, CallEnded, Command, Envelope, LookUpAttachments, StartTurn,
 };
@@ -95,7 +96,16 @@ fn commands() -> Vec<(Command, bool)> {
             last_event_id: Some(event),
             include: Include::NOTHING,
         },
-        Command::CancelConversation { session_id: session_id.clone() },
+        Command::CancelConversation { session_id: session_id.clone(), reason: None },
+        Command::CancelConversation { session_id: session_id.clone(), reason: Some("Enough.".to_owned()) },
+        Command::ReadContext { session_id: session_id.clone() },
+        Command::Fork(Box::new(ForkAsked {
+            source: session_id.clone(),
+            at: Some(turn(1)),
+            session_id: Some(session("other")),
+            title: Some(Title::from_prompt("Other")),
+        })),
+        Command::Rewind { session_id: session_id.clone(), to: RewindTo::Before(turn(1)) },
         Command::DeleteConversation { session_id: session_id.clone() },
         Command::ListTurns { session_id: session_id.clone(), before: Some(turn(1)), limit: 20 },
         Command::Files { session_id, ask: FilesCommand::Find { path: "a/b".parse().unwrap() } },
@@ -160,6 +170,9 @@ fn is_of_version_1(command: &Command) -> bool {
         Command::Prewarm
         | Command::LookUpAttachments(_)
         | Command::FollowAccount
+        | Command::ReadContext { .. }
+        | Command::Fork(_)
+        | Command::Rewind { .. }
         | Command::ListTurns { .. }
         | Command::Files { .. }
         | Command::BeginCall(_)

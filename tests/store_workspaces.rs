@@ -232,7 +232,7 @@ fn a_deleted_or_purged_conversation_dooms_all_that_it_names() {
 fn a_key_that_another_conversation_names_is_told_from_one_that_nothing_names() {
     let (store, sql) = saved();
     exchange(&store, 50, "b", "hi", "4");
-    sql.run("insert into workspace_packs values ('b', 1, 1, null, 'k1', 100)");
+    sql.run("insert into workspace_packs (session_id, pack_no, from_version, to_version, object_key, bytes) values ('b', 1, 1, null, 'k1', 100)");
     store.delete_conversation(&session("a")).unwrap();
     let keys = ["k1".to_owned(), "k2".to_owned()];
     assert_eq!(store.named(&keys).unwrap(), ["k1"]);
@@ -350,10 +350,10 @@ fn a_listing_has_pages_by_the_bytes_of_paths() {
 fn an_emptied_workspace_is_a_new_version_without_files() {
     let (store, sql) = saved();
     upload(&store, "d", "k5");
-    assert!(store.empty_workspace(&session("a"), 1, at(5)).unwrap());
+    assert!(store.empty_workspace(&session("a"), at(5)).unwrap());
     assert_eq!(store.stored_workspace(&session("a")).unwrap(), Stored { version: 2, inbox: 0 });
     assert_eq!((doomed(&sql).len(), sql.count("workspace_parts"), sql.count("inbox")), (2, 0, 0));
-    assert!(!store.empty_workspace(&session("nobody"), 1, at(5)).unwrap());
+    assert!(!store.empty_workspace(&session("nobody"), at(5)).unwrap());
 }
 
 #[test]

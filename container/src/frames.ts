@@ -25,7 +25,9 @@ export type ErrorCode =
   | "turn_interrupted"
   | "attachment_not_found"
   | "attachment_too_large"
-  | "unsupported_attachment";
+  | "unsupported_attachment"
+  | "output_invalid"
+  | "invalid_output_schema";
 
 export type TurnError = {
   code: ErrorCode;
@@ -41,8 +43,10 @@ export type ResultFrame = {
   status: "completed" | "failed" | "cancelled";
   /** The SDK's word for how the turn ended. */
   subtype: string;
-  /** The assistant's top-level text blocks, joined by blank lines. */
+  /** The assistant's top-level text blocks, joined by blank lines; where the turn has an output, the JSON of that. */
   text: string;
+  /** The value that the turn's schema asked for. */
+  output?: unknown;
   error?: TurnError;
   model: string | null;
   /** Tokens, cost, the SDK's turns, the model's answers and the time of this turn alone. */
@@ -94,7 +98,7 @@ export type Frame =
   | UsageFrame
   /** The conversation so far is a summary from here on. */
   | { type: "compacted"; trigger: "manual" | "auto"; pre_tokens: number; post_tokens: number | null }
-  /** The model does not see an attachment of the turn's message. `path` is null where it is no file or which one is not known. */
+  /** The model does not see an attachment, of this turn's message or of an earlier one. `path` is null where it is no file or which one is not known. */
   | { type: "attachment_removed"; path: string | null; reason: string }
   /** What a reader should know. `events_dropped`: the frames `from` to `to` were forgotten before this reader came to them. */
   | { type: "notice"; code: string; message: string; from?: number; to?: number }
@@ -103,11 +107,11 @@ export type Frame =
    * were streamed with it, are void: the stream was cut, and a new one takes its place. `attempt` is 0 where nothing but that is known.
    */
   | { type: "retry"; attempt: number; delay_ms: number; status: number | null; retracted: boolean }
-  /** An attachment of an earlier turn, or one that the API refused, is not before the model any more. */
-  | { type: "attachment_removed"; path: string | null; reason: string }
   | { type: "transcript"; subpath?: string; entries: Entry[] }
   /** A piece of the JSON of one entry that is too large for a frame. Up to the one that is `last`, no other frame comes between. */
   | { type: "transcript_part"; subpath?: string; text: string; last: boolean }
+  /** The messages that were offered to the turn and that it took in; right before its result. */
+  | { type: "steered"; turn_ids: string[] }
   | ResultFrame
   /** Where the turn asked for its workspace: what its end has saved of it, to be fetched before the conversation's next turn. */
   | ({ type: "workspace" } & WorkspaceFrame)

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::branches::command::{ForkAsked, NoBranch, RewindTo};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::schedules::command::{SchedulesCommand, SchedulesReply};
@@ -14,8 +15,8 @@ use super::webhooks::command::{WebhooksCommand, WebhooksReply};
 use crate::domain::content::TooLarge;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Block, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page, PurgeOutcome,
-    RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
+    Block, ContextUse, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
+    PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
 use crate::workspace::port::BucketError;
@@ -117,6 +118,23 @@ pub enum Command {
     CancelConversation {
         /// The conversation.
         session_id: SessionId,
+        /// Why, for those who hear of their end.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// How full the model's context is.
+    ReadContext {
+        /// The conversation.
+        session_id: SessionId,
+    },
+    /// Make a conversation of another's state.
+    Fork(Box<ForkAsked>),
+    /// Go back to a state of a conversation.
+    Rewind {
+        /// The conversation.
+        session_id: SessionId,
+        /// The state.
+        to: RewindTo,
     },
     /// Delete a conversation, its turns and every trace of it.
     DeleteConversation {
@@ -173,16 +191,21 @@ impl Command {
     #[must_use]
     pub const fn has_content(&self) -> bool {
         match self {
-            Self::StartTurn(_) | Self::LookUpAttachments(_) | Self::UpdateConversation { .. } | Self::Files { .. } => {
-                true
-            }
+            Self::StartTurn(_)
+            | Self::LookUpAttachments(_)
+            | Self::UpdateConversation { .. }
+            | Self::Files { .. }
+            | Self::Fork(_)
+            // One in the body knows when it is sent again.
+            | Self::Rewind { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
             Self::Webhooks(ask) => ask.has_content(),
             Self::Schedules(ask) => ask.has_content(),
+            Self::CancelConversation { reason, .. } => reason.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
             | Self::FollowAccount
-            | Self::CancelConversation { .. }
+            | Self::ReadContext { .. }
             | Self::DeleteConversation { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
@@ -314,6 +337,10 @@ pub enum Reply<J> {
     },
     /// A conversation as it is after a change.
     Updated(Box<Conversation>),
+    /// A conversation that was made of another's state.
+    Forked(Box<Conversation>),
+    /// How full the model's context was at the end of the last turn, if that is known.
+    Context(Option<ContextUse>),
     /// A turn, as it stands.
     Turn(Box<Turn>),
     /// A turn that has ended, with what it did.
@@ -419,6 +446,12 @@ pub enum AccountError {
         /// What it must be.
         rule: &'static str,
     },
+    /// A conversation with that id is there.
+    #[error("there is a conversation with that id")]
+    ConversationExists,
+    /// There is no such branch.
+    #[error(transparent)]
+    NoBranch(#[from] NoBranch),
     /// There would be too much metadata.
     #[error("metadata: {0}")]
     Metadata(#[from] BadMetadata),

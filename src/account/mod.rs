@@ -3,6 +3,7 @@
 
 mod alarm;
 mod attachments;
+pub mod branches;
 pub mod command;
 mod conversations;
 pub mod feed;
@@ -149,10 +150,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 events
             }
             Command::FollowAccount => Reply::Feed(self.feed.follow(self.snapshot()?)),
-            Command::CancelConversation { session_id } => {
+            Command::CancelConversation { session_id, reason } => {
                 self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
-                Reply::Cancelled(self.stop_turns_of(&session_id)?)
+                Reply::Cancelled(self.stop_turns_of(&session_id, reason.as_deref())?)
             }
+            Command::ReadContext { session_id } => self.read_context(&session_id, now)?,
+            Command::Fork(asked) => self.fork(*asked, &envelope.request_id, envelope.again, now)?,
+            Command::Rewind { session_id, to } => self.rewind(&session_id, &to, envelope.again, now)?,
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::Files { session_id, ask } => self.handle_files(&session_id, &ask, now)?,
             Command::ListTurns { session_id, before, limit } => {
@@ -249,7 +253,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
-        self.stop_turns_of(session_id)?;
+        self.stop_turns_of(session_id, None)?;
         let now = self.runtime.now();
         let is_told = self.feed.has_readers() && self.store.conversation(session_id)?.is_some();
         let sdk_session = self.store.transaction(|| {

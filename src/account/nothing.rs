@@ -7,7 +7,7 @@ use super::feed::Snapshot;
 use super::files::command::{FilesRefusal, FilesReply};
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::PurgeOutcome;
+use crate::domain::{PurgeOutcome, TurnKind};
 use crate::store::sql::Sql;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -15,6 +15,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn reply_of_nothing(&self, command: &Command) -> Result<Option<Reply<S::Json>>, AccountError> {
         let visit = PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None };
         let reply = match command {
+            Command::StartTurn(start) if start.options.kind == TurnKind::Compact => return Err(AccountError::NotFound),
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
             Command::FollowAccount => Reply::Feed(self.feed.follow(Snapshot::default())),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
@@ -30,6 +31,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             | Command::UpdateConversation { .. }
             | Command::FollowConversation { .. }
             | Command::CancelConversation { .. }
+            | Command::ReadContext { .. }
+            | Command::Fork(_)
+            | Command::Rewind { .. }
             | Command::Files { .. }
             | Command::ListTurns { .. }
             | Command::ReadTurn { .. } => return Err(AccountError::NotFound),

@@ -10,7 +10,7 @@ use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::content::check;
 use crate::domain::{
-    IdempotencyKey, Include, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnStatus, WhenBusy,
+    IdempotencyKey, Include, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnKind, TurnStatus, WhenBusy,
 };
 use crate::store::sql::Sql;
 use crate::store::transactions::{Admission, FIRST_SEQ};
@@ -89,6 +89,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Ok((turn_id, true));
         }
         let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.runtime.uuid()));
+        if start.options.kind == TurnKind::Compact && self.store.conversation(&session_id)?.is_none() {
+            return Err(AccountError::NotFound);
+        }
         let active = self.store.active_turns()?;
         let when_busy = start.options.when_busy;
         if when_busy == WhenBusy::Reject && active.iter().any(|turn| turn.session_id == session_id) {
@@ -122,7 +125,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         let running = self.turns.turn_of(&session_id);
         match (when_busy, running) {
-            (WhenBusy::Interrupt, Some(running)) => self.turns.cancel(&running),
+            (WhenBusy::Interrupt, Some(running)) => self.turns.cancel(&running, None),
             (WhenBusy::Steer, Some(running)) if self.turns.sdk_session_of(&running).is_some() => {
                 self.offer(&running, vec![turn_id.clone()]);
             }
@@ -212,14 +215,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Ends the queued turns of a conversation and asks the running ones to end; returns how many.
-    pub(super) fn stop_turns_of(self: &Rc<Self>, session_id: &SessionId) -> Result<usize, AccountError> {
+    pub(super) fn stop_turns_of(
+        self: &Rc<Self>,
+        session_id: &SessionId,
+        reason: Option<&str>,
+    ) -> Result<usize, AccountError> {
         let mut stopped = 0;
         for turn in self.store.active_turns()?.into_iter().filter(|turn| turn.session_id == *session_id) {
             stopped += 1;
             if turn.status == TurnStatus::Queued {
-                self.end_queued(&turn)?;
+                self.end_queued(&turn, reason)?;
             } else {
-                self.turns.cancel(&turn.turn_id);
+                self.turns.cancel(&turn.turn_id, reason);
             }
         }
         Ok(stopped)

@@ -31,8 +31,8 @@ const MAX_MS: f64 = 1e10;
 const MAX_COST_USD: f64 = 1e5;
 /// Most models of which one turn tells what it used; the others are left out.
 const MAX_MODELS: usize = 16;
-/// Most turns that one takes in; the agent server lets as many wait.
-pub const MAX_STEERED: usize = 8;
+/// Most turns that one takes in: more are never offered, since no more wait. One that was taken in and is left out here would run again.
+pub const MAX_STEERED: usize = 128;
 /// Longest wait that is passed on, in seconds: a day.
 pub const MAX_RETRY_AFTER_S: f64 = 86_400.0;
 
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!((r.by_model.len(), r.by_model["m00"].input_tokens), (MAX_MODELS, MAX_TOKENS));
         let context = r.context.unwrap();
         assert_eq!((context.tokens, context.limit, context.auto_compact_at), (MAX_TOKENS, 9, None));
-        let turns = vec![r#""turn_0123456789abcdef0123456789abcdef""#; 40].join(",");
+        let turns = vec![r#""turn_0123456789abcdef0123456789abcdef""#; 200].join(",");
         let steered = body(&format!(r#"{{"n":7,"type":"steered","turn_ids":[{turns}]}}"#));
         assert!(matches!(steered, FrameBody::Steered(turns) if turns.len() == MAX_STEERED));
         assert!(Frame::parse(r#"{"n":7,"type":"steered","turn_ids":["turn_1"]}"#).is_err());

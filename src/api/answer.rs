@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::document::{
-    AcceptedJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome,
+    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
+    outcome,
 };
 use super::problem::{ApiError, Code};
 use super::{content, cursor, links};
@@ -120,6 +121,11 @@ impl<J> Answer<J> {
             Reply::Updated(conversation) => {
                 Self::json(200, &ConversationJson::of(account_id, &conversation, None, None))
             }
+            Reply::Forked(conversation) => {
+                Self::json(201, &ConversationJson::of(account_id, &conversation, None, None))
+                    .with("location", links::conversation(&conversation.session_id))
+            }
+            Reply::Context(context) => Self::json(200, &ContextJson::of(context)),
             Reply::Turn(turn) => Self::json(200, &TurnJson::of(&turn)),
             Reply::TurnWithItems { turn, items } => Self::json(200, &TurnJson::with_items(&turn, &items)),
             Reply::Feed(feed) => Self::new(200, EVENT_STREAM, Body::Feed(feed)),
@@ -205,6 +211,10 @@ impl From<&AccountError> for ApiError {
                 "This Idempotency-Key came with another request before. Use a new one for each request.",
             ),
             AccountError::Refused { parameter, rule } => Self::parameter(parameter, rule),
+            AccountError::ConversationExists => {
+                Self::new(Code::ConversationExists, "A conversation with this session_id is there already.")
+            }
+            AccountError::NoBranch(why) => Self::from(*why),
             AccountError::Metadata(rule) => Self::parameter("metadata", &rule.to_string()),
             AccountError::EndUnseen => Self::new(
                 Code::Internal,

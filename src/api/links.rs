@@ -1,4 +1,4 @@
-//! `Link` headers (RFC 8288): where a list or a conversation goes on.
+//! `Link` headers (RFC 8288), which say where a list or a conversation goes on, and `Location`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -44,6 +44,12 @@ pub fn next_files(account_id: &AccountId, session_id: &SessionId, prefix: &str, 
 pub fn older_deliveries(account_id: &AccountId, name: &ResourceName, limit: u32, before: &WebhookEventId) -> String {
     let account = encoded(account_id.as_str());
     format!("</webhooks/{name}/deliveries?accountId={account}&limit={limit}&before={before}>; rel=\"next\"")
+}
+
+/// Where a conversation is read.
+#[must_use]
+pub fn conversation(session_id: &SessionId) -> String {
+    format!("/conversations/{}", encoded(session_id.as_str()))
 }
 
 /// `Content-Disposition` (RFC 6266) of a download that gets this name.

@@ -13,6 +13,7 @@ pub mod files;
 pub mod health;
 pub mod include;
 pub mod links;
+mod on_conversation;
 #[cfg(test)]
 mod openapi;
 pub mod problem;
@@ -23,6 +24,5 @@ pub mod schedules;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;
-mod turn_tools;
 pub mod update;
 pub mod webhooks;

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::account::branches::command::NoBranch;
 use crate::account::files::command::FilesRefusal;
 use crate::domain::turn::shortened;
 use crate::domain::{Failure, FailureCode, RequestId};
@@ -95,6 +96,8 @@ codes! {
     FilesNotConfigured 501 "files_not_configured" "Files are not configured";
     WorkspaceUnavailable 503 "workspace_unavailable" "The files cannot be read";
     InvalidOutputSchema 400 "invalid_output_schema" "Not a usable JSON Schema";
+    ConversationExists 409 "conversation_exists" "There is a conversation with this id";
+    BranchUnavailable 409 "branch_unavailable" "The conversation has no branch there";
     ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
     OutputInvalid 502 "output_invalid" "The answer does not match the schema";
 }
@@ -228,6 +231,24 @@ impl From<FilesRefusal> for ApiError {
             FilesRefusal::BadUpload => (Code::InvalidParameter, "Not an upload of this account."),
         };
         Self::new(code, detail)
+    }
+}
+
+impl From<NoBranch> for ApiError {
+    fn from(why: NoBranch) -> Self {
+        let detail = match why {
+            NoBranch::NoTurn => "No turn of this conversation has ended.",
+            NoBranch::TranscriptUnknown => {
+                "This turn ended before an update of the service, and others came after it: its state is not known. Choose a later turn."
+            }
+            NoBranch::FilesGone => {
+                "The files of that moment are kept no longer: 32 versions are kept, and none from before all files were deleted. Choose a later turn."
+            }
+            NoBranch::TooLarge => {
+                "The conversation has more than 256 MiB of history up to that turn. Choose an earlier turn."
+            }
+        };
+        Self::new(Code::BranchUnavailable, detail)
     }
 }
 

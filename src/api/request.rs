@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::answer_form::{Preference, idempotency_key};
 use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
@@ -10,6 +11,7 @@ use super::body::account;
 use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
+use super::on_conversation::OnConversation;
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
@@ -55,7 +57,7 @@ pub enum Pending {
     Query(QueryHead),
     /// `PATCH /conversations/{id}`.
     Update(UpdateHead),
-    /// What changes something and needs no body.
+    /// What changes something and needs no body, or may do without.
     Bodiless(BodilessHead),
     /// `PUT /webhooks/{name}`.
     Webhook(WebhookHead),
@@ -100,6 +102,10 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         let head = BodilessHead::parse(head, principal.clone(), named.clone(), command);
         Ok(Asked::WithBody(Pending::Bodiless(head)))
     };
+    let action = |action| {
+        let head = BodilessHead::on_conversation(head, principal.clone(), named.clone(), action);
+        Ok(Asked::WithBody(Pending::Bodiless(head)))
+    };
     match route {
         Route::Health => Ok(Asked::Health),
         Route::Query => {
@@ -118,7 +124,16 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             UpdateHead::parse(head, principal, named, session_id).map(|head| Asked::WithBody(Pending::Update(head)))
         }
         Route::DeleteConversation(session_id) => bodiless(Command::DeleteConversation { session_id }),
-        Route::CancelConversation(session_id) => bodiless(Command::CancelConversation { session_id }),
+        Route::CancelConversation(session_id) => action(OnConversation::Cancel(session_id)),
+        Route::ForkConversation(session_id) => action(OnConversation::Fork(session_id)),
+        Route::RewindConversation(session_id) => action(OnConversation::Rewind(session_id)),
+        Route::CompactConversation(session_id) => {
+            if config.credential.is_none() {
+                return Err(ApiError::token_not_set());
+            }
+            action(OnConversation::Compact(session_id, Preference::of(head), idempotency_key(head)?))
+        }
+        Route::ReadContext(session_id) => about(Command::ReadContext { session_id }),
         Route::FollowConversation(session_id) => {
             let last = (head.header)("last-event-id").filter(|id| !id.is_empty());
             let last_event_id = last

@@ -183,8 +183,40 @@ routes! {
     }
     ["conversations", session_id, "cancel"] {
         /// End a conversation's queued and running turns.
-        POST CancelConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId NotFound],
-            described by cancel_conversation;
+        POST CancelConversation(session_id: SessionId = session), Account,
+            refuses [InvalidSessionId InvalidParameter NotFound], described by cancel_conversation;
+    }
+    ["conversations", session_id, "fork"] {
+        /// Make a new conversation with the history and the files that this one had at the end of a turn.
+        ///
+        /// Without `at`, that is its last turn. The new conversation has used nothing yet; uploads that wait for a turn are not copied.
+        POST ForkConversation(session_id: SessionId = session), Account,
+            refuses [InvalidSessionId InvalidParameter NotFound ConversationBusy ConversationExists BranchUnavailable],
+            described by fork_conversation;
+    }
+    ["conversations", session_id, "rewind"] {
+        /// Go back to the history and the files that a conversation had at the end of a turn, or before one.
+        ///
+        /// What came after it is deleted. To edit a question, rewind to before its turn and ask again.
+        POST RewindConversation(session_id: SessionId = session), Account,
+            refuses [InvalidSessionId InvalidParameter NotFound ConversationBusy BranchUnavailable],
+            described by rewind_conversation;
+    }
+    ["conversations", session_id, "context"] {
+        /// Tell how full the model's context was at the end of a conversation's last turn.
+        ///
+        /// What is not known is null.
+        GET ReadContext(session_id: SessionId = session), Account, refuses [InvalidSessionId NotFound],
+            described by read_context;
+    }
+    ["conversations", session_id, "compact"] {
+        /// Replace a conversation's history by a summary of it, for the model alone: its messages stay.
+        ///
+        /// It is a turn, with the forms of answer, the queue and the idempotency of `POST /query`, and without a response.
+        POST CompactConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound
+            TurnCancelled IdempotencyKeyReused QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed
+            AtCapacity ContainerUnavailable TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable],
+            described by compact_conversation;
     }
     ["conversations", session_id, "events"] {
         /// Follow the events of a conversation's current or latest turn.

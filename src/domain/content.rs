@@ -1,7 +1,7 @@
 //! Content blocks: what a query holds beside its words. Their types by the bytes, their bounds, and what is told of them later.
 //! As JSON they are the Messages API's own blocks, with a source more: a file of the conversation's workspace.
 
-mod bounds;
+pub mod bounds;
 mod media;
 mod summary;
 

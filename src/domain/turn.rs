@@ -112,6 +112,9 @@ impl Failure {
     }
 }
 
+/// Longest reason for a cancellation, in characters.
+pub const MAX_REASON_CHARS: usize = 256;
+
 /// Longest detail of a failure or a refusal, in characters: it may quote what a container or a parser says.
 pub const MAX_DETAIL_CHARS: usize = 500;
 

@@ -9,7 +9,7 @@ use crate::account::command::{AccountError, Reply};
 use crate::account::feed::ConversationChange;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::file::{Change, KEPT_VERSIONS, MAX_FILES_PER_PAGE, Target, is_etag};
+use crate::domain::file::{Change, MAX_FILES_PER_PAGE, Target, is_etag};
 use crate::domain::{FilePath, Millis, SessionId};
 use crate::store::files::PageOf;
 use crate::store::inbox::Upload;
@@ -38,7 +38,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 FilesReply::File(file)
             }
             FilesCommand::BeginUpload { path, size, precondition } => {
-                self.may_upload(session_id, path, *size, precondition)?;
+                self.may_upload(session_id, path, *size, precondition, now)?;
                 self.store.remember_account(&self.id)?;
                 let key = format!("{}{}", bucket.prefix(), self.runtime.uuid());
                 self.store.doom(std::slice::from_ref(&key), now)?;
@@ -54,7 +54,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     let uploaded = FilesReply::Uploaded { path: path.clone(), size: *size, etag: etag.clone() };
                     return Ok(Reply::Files(Box::new(uploaded)));
                 }
-                self.may_upload(session_id, path, *size, precondition)?;
+                self.may_upload(session_id, path, *size, precondition, now)?;
                 let there = self.is_there(session_id, path)?;
                 let upload = Upload { key: key.clone(), size: *size, etag: etag.clone() };
                 let expired_at = now.minus(DOOMED_GRACE);
@@ -110,6 +110,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         path: &FilePath,
         size: u64,
         precondition: &Precondition,
+        now: Millis,
     ) -> Result<(), AccountError> {
         let policy = &self.config.files;
         if size > policy.max_upload_bytes {
@@ -122,7 +123,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if !self.store.inbox_has_room(session_id, path.as_str())? {
             return Err(FilesRefusal::InboxFull.into());
         }
-        if self.store.files_bytes()?.saturating_add(size) > policy.account_bytes {
+        if !self.make_room(size, now)? {
             return Err(FilesRefusal::StorageFull.into());
         }
         Ok(())
@@ -139,7 +140,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let path = String::from(target.clone());
         match target {
             Target::Everything => {
-                self.store.empty_workspace(session_id, KEPT_VERSIONS, now)?;
+                self.store.empty_workspace(session_id, now)?;
                 return Ok(());
             }
             Target::File(_) => {

@@ -20,6 +20,8 @@ struct Running {
     sdk_session: Option<SdkSession>,
     calls: ModelCalls,
     stop: mpsc::UnboundedSender<Stop>,
+    /// Why it was cancelled, as the first who did it said.
+    reason: Option<String>,
 }
 
 /// A turn that has not ended.
@@ -41,14 +43,22 @@ impl ActiveTurns {
         let calls = ModelCalls::default();
         let mut turns = self.0.borrow_mut();
         let turn = turns.entry(turn_id.clone()).or_default();
-        turn.running = Some(Running { session_id: session_id.clone(), sdk_session: None, calls, stop });
+        turn.running = Some(Running { session_id: session_id.clone(), sdk_session: None, calls, stop, reason: None });
         turn.log.publish(announcement(turn_id, session_id, TurnStatus::Running, 0));
         stops
     }
 
     /// Asks a running turn to end. One that is ending at this moment ignores it.
-    pub fn cancel(&self, turn_id: &TurnId) {
-        self.running(turn_id, |running| drop(running.stop.unbounded_send(Stop::Cancel)));
+    pub fn cancel(&self, turn_id: &TurnId, reason: Option<&str>) {
+        self.running(turn_id, |running| {
+            running.reason = running.reason.take().or_else(|| reason.map(str::to_owned));
+            drop(running.stop.unbounded_send(Stop::Cancel));
+        });
+    }
+
+    /// Why a running turn was cancelled, if somebody said so.
+    pub fn reason_of(&self, turn_id: &TurnId) -> Option<String> {
+        self.running(turn_id, |running| running.reason.clone()).flatten()
     }
 
     /// Removes a turn that has ended, and tells everyone; `n` is the number of that event.
@@ -205,7 +215,7 @@ mod tests {
         assert_eq!((turns.running_count(), turns.is_running(&id), turns.turn_of(&session_id)), (0, false, None));
         let mut stops = turns.launch(&id, &session_id);
         assert_eq!((turns.running_count(), turns.session_of(&id)), (1, Some(session_id.clone())));
-        turns.cancel(&id);
+        turns.cancel(&id, None);
         assert_eq!(stops.next().now_or_never(), Some(Some(Stop::Cancel)));
         let end = turns.wait(id.clone()).unwrap();
         turns.end(ended(id.clone()), 9);

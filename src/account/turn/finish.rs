@@ -12,7 +12,7 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
 use crate::domain::file::Unsaved;
-use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnStatus, Usage};
+use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnKind, TurnStatus, Usage};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
@@ -44,6 +44,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
             refused.clone_into(&mut failure.detail);
         }
+        if let (Some(failure), Some(reason)) = (&mut failure, self.turns.reason_of(&turn.turn_id)) {
+            tell_reason(failure, &reason);
+        }
         let usage = outcome.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = outcome.result.as_ref().filter(|_| outcome.status == TurnStatus::Completed);
         let told = answer.and_then(|answer| self.turns.number_of_last(&turn.turn_id, &answer.text));
@@ -72,7 +75,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 stop_reason: outcome.result.as_ref().and_then(|result| stop_reason(result)),
                 by_model: outcome.result.as_ref().map(|result| &result.by_model).filter(|models| models.len() > 1),
             },
-            answer: answer.map(|answer| answer.text.as_str()),
+            // A compaction says nothing to the user.
+            answer: answer.filter(|_| progress.kind == TurnKind::Query).map(|answer| answer.text.as_str()),
             transcript: progress.waiting_transcript(),
             sdk_session: progress.sdk_session.as_ref(),
             items: &items,
@@ -118,6 +122,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         for turn_id in steered {
             if let Some(ended) = self.store.turn(turn_id)?.filter(|turn| turn.steered_into.is_some()) {
                 self.log_end(&ended, &Progress::default(), None);
+                self.feed.ended(&ended);
                 self.turns.end(ended, 1);
             }
         }
@@ -125,10 +130,17 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Ends a turn that was still waiting.
-    pub(in crate::account) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
+    pub(in crate::account) fn end_queued(
+        self: &Rc<Self>,
+        turn: &ActiveTurn,
+        reason: Option<&str>,
+    ) -> Result<(), AccountError> {
         let (_, effect) = step(State::Queued, Signal::Stop(Stop::Cancel));
         let Effect::End(status, code) = effect else { return Ok(()) };
-        let failure = code.map(|code| failure(code, None, None));
+        let mut failure = code.map(|code| failure(code, None, None));
+        if let (Some(failure), Some(reason)) = (&mut failure, reason) {
+            tell_reason(failure, reason);
+        }
         let finished_at = self.runtime.now();
         let end = TurnEnd {
             status,
@@ -227,6 +239,13 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
         | FailureCode::UnsupportedAttachment => false,
+    }
+}
+
+/// Lets a cancellation say why it came.
+fn tell_reason(failure: &mut Failure, reason: &str) {
+    if failure.code == FailureCode::TurnCancelled {
+        failure.detail = format!("The turn was cancelled: {reason}");
     }
 }
 

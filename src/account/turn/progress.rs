@@ -3,7 +3,7 @@
 
 use super::items::Items;
 use crate::agent::protocol::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
-use crate::domain::{SdkSession, SessionId, TurnId};
+use crate::domain::{SdkSession, SessionId, TurnId, TurnKind};
 use crate::store::sql::Sql;
 use crate::store::{Store, StoreError};
 
@@ -49,6 +49,8 @@ pub struct Progress {
     pub workspace_of: Option<SdkSession>,
     /// The SDK's session that it begins, where files of its conversation are in the container before.
     pub new_session: Option<SdkSession>,
+    /// What the turn does.
+    pub kind: TurnKind,
     /// What the container said that it must not say, for the caller.
     pub refused: Option<&'static str>,
     /// What it did so far.

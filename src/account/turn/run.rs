@@ -16,7 +16,7 @@ use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
 use crate::account::Account;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::protocol::Frame;
-use crate::agent::protocol::{FrameBody, TurnResult};
+use crate::agent::protocol::{FrameBody, MAX_STEERED, TurnResult};
 use crate::agent::{AgentError, Container, Frames};
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
@@ -59,6 +59,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let mut progress = Progress::new(work.as_ref().map_or(0, |work| work.frames_stored));
         // One that was given to a container before may be at work there.
         progress.given = entry == Entry::Reattach;
+        progress.kind = work.as_ref().map(|work| work.options.kind).unwrap_or_default();
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
         let mut rest = None;
         let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut rest, &mut stops).await;
@@ -226,7 +227,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             FrameBody::Result(result) => return Ok(Some(result)),
             FrameBody::Steered(turns) => {
-                progress.steered = turns;
+                let room = MAX_STEERED.saturating_sub(progress.steered.len());
+                progress.steered.extend(turns.into_iter().take(room));
                 return Ok(None);
             }
             FrameBody::Workspace(_) | FrameBody::End | FrameBody::Unknown => return Ok(None),

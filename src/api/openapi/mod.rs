@@ -2,12 +2,14 @@
 //! WASM. `UPDATE=1 cargo test --lib openapi` writes `public/openapi.json`, which the deployment serves as a static asset.
 
 mod automation;
+mod branches;
 mod operations;
 pub(super) mod schemas;
 
 /// The description of each operation, by the name that the table has for it.
 pub(super) mod described {
     pub(in crate::api) use super::automation::*;
+    pub(in crate::api) use super::branches::*;
     pub(in crate::api) use super::operations::*;
 }
 
@@ -85,6 +87,9 @@ const BODY_CODES: &[Code] = &[Code::InvalidJson, Code::RequestTimeout, Code::Bod
 
 /// The refusals that are the end of a turn, which is reported like that of one that completed.
 const ENDS_OF_TURNS: &[Code] = &[
+    Code::AttachmentNotFound,
+    Code::AttachmentTooLarge,
+    Code::UnsupportedAttachment,
     Code::TurnCancelled,
     Code::ModelRateLimited,
     Code::AgentFailed,
@@ -127,7 +132,7 @@ impl Access {
 const HEADERS: &[(&str, &str)] = &[
     ("X-Request-Id", "Names this request in the logs: `req_` and 32 characters."),
     ("Link", "`rel=\"next\"` or `rel=\"prev\"`: the page that follows, if there is one (RFC 8288)."),
-    ("Location", "Where the turn can be read."),
+    ("Location", "Where the turn, or the new conversation, can be read."),
     ("Preference-Applied", "`respond-async`."),
     ("Idempotent-Replayed", "`true` if an earlier request with this `Idempotency-Key` got this response first."),
     (

@@ -82,12 +82,12 @@ fn links_to(session_id: &str) -> Value {
     })
 }
 
-fn usage() -> Value {
+pub(super) fn usage() -> Value {
     json!({"input_tokens": 409, "output_tokens": 7, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 2742,
         "cost_usd": 0.015_486})
 }
 
-fn conversation() -> Value {
+pub(super) fn conversation() -> Value {
     json!({"session_id": "sums", "account_id": "acme", "title": "What is 2+2?", "created_at": 1_795_346_575_482_i64,
         "last_accessed_at": 1_795_346_579_311_i64, "metadata": {"message_count": 2, "team": "blue"}, "usage": usage()})
 }
@@ -98,9 +98,8 @@ pub(in crate::api) fn health(schemas: &mut Schemas) -> Described {
     only(responds(200, "The deployment answers.", &schemas.sent::<HealthJson>(), example))
 }
 
-pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
-    let result = json!({"success": true, "response": "4", "session_id": "sums", "turn_id": TURN_ID,
-        "model": "claude-opus-5-5", "usage": usage(), "num_turns": 1, "duration_ms": 118});
+/// The parameters of a request that starts a turn, and its responses; `result` is an example of the turn's.
+pub(super) fn starts_turn(schemas: &mut Schemas, result: Value) -> Described {
     let mut done = responds(200, "The turn's result, or its events.", &schemas.sent::<DoneJson<'static>>(), result);
     done.content["text/event-stream"] = json!({"schema": server_sent_event(schemas)});
     let accepted = json!({"turn_id": TURN_ID, "session_id": "sums", "status": "queued"});
@@ -112,11 +111,7 @@ pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
             parameter("header", "Idempotency-Key", &key, "The same request sent twice with the same key runs once."),
             parameter("header", "Prefer", &json!({"type": "string"}), "`respond-async`: respond at once with 202."),
         ],
-        body: Some(Body::Json {
-            schema: schemas.taken::<QueryRequest>(),
-            example: json!({"query": "What is 2+2?", "session_id": "sums"}),
-            required: true,
-        }),
+        body: None,
         responses: vec![
             done.with_headers(&["Server-Timing", "Idempotent-Replayed"])
                 .with_links(links_to("$response.body#/session_id")),
@@ -125,6 +120,17 @@ pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
                 .with_links(links_to("$response.body#/session_id")),
         ],
     }
+}
+
+pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
+    let result = json!({"success": true, "response": "4", "session_id": "sums", "turn_id": TURN_ID,
+        "model": "claude-opus-5-5", "usage": usage(), "num_turns": 1, "duration_ms": 118});
+    let body = Body::Json {
+        schema: schemas.taken::<QueryRequest>(),
+        example: json!({"query": "What is 2+2?", "session_id": "sums"}),
+        required: true,
+    };
+    Described { body: Some(body), ..starts_turn(schemas, result) }
 }
 
 pub(in crate::api) fn list_conversations(schemas: &mut Schemas) -> Described {
@@ -178,14 +184,6 @@ pub(in crate::api) fn update_conversation(schemas: &mut Schemas) -> Described {
 pub(in crate::api) fn delete_conversation(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<SuccessJson>();
     bodiless(schemas, responds(200, "It is gone, or was not there.", &schema, json!({"success": true})))
-}
-
-pub(in crate::api) fn cancel_conversation(schemas: &mut Schemas) -> Described {
-    let schema = schemas.sent::<SuccessJson>();
-    bodiless(
-        schemas,
-        responds(200, "How many turns were told to end.", &schema, json!({"success": true, "cancelled": 1})),
-    )
 }
 
 pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {

@@ -1,4 +1,4 @@
-//! The table of routes, asked as a request asks it.
+//! What the table finds.
 
 use super::*;
 

@@ -34,3 +34,13 @@ alter table conversations add column context text;
 
 -- Attachments in the conversation's history, in bytes of base64.
 alter table conversations add column attachment_bytes integer not null default 0;
+
+-- The oldest version of which every row is kept. Until now only the current one was.
+alter table workspaces add column oldest integer not null default 0;
+
+update workspaces set oldest = version;
+
+-- Whether another conversation may name the same object: a fork copies rows and no bytes.
+alter table workspace_packs add column shared integer not null default 0;
+
+create index workspace_packs_shared on workspace_packs (object_key) where shared = 1;
