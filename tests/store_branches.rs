@@ -241,7 +241,7 @@ fn every_column_of_a_turn_is_copied_or_left_out_on_purpose() {
 fn every_column_of_a_conversation_is_copied_or_left_out_on_purpose() {
     let (store, sql) = store();
     exchange(&store, "a", 1, true);
-    sql.run("update conversations set metadata = '{\"a\":\"b\"}', context = '{\"tokens\":1,\"limit\":2}', attachment_bytes = 7, grants = '[]'");
+    sql.run("update conversations set metadata = '{\"a\":\"b\"}', context = '{\"tokens\":1,\"limit\":2}', attachment_bytes = 7");
     let all = Branch { transcript_seq: None, files_version: None, ..behind(&store, "a", 1).0 };
     fork_of(&store, "a", &all, "b", 50);
     let of = |id, column: &String| sql.text(&format!("select {column} from conversations where session_id = '{id}'"));
@@ -269,22 +269,6 @@ fn attachments_count_as_far_as_the_branch_has_them() {
     fork(&store, "a", 2, "b", 50);
     rewind(&store, "a", 1);
     assert_eq!((counted("b"), counted("a")), (1_200, 400));
-}
-
-#[test]
-fn what_a_turn_waited_for_goes_with_it() {
-    let (store, sql) = store();
-    for n in 1..=2 {
-        exchange(&store, "a", n, false);
-        sql.run(&format!(
-            "insert into actions (action_id, turn_id, session_id, reference, kind, status, created_at, expires_at) \
-             values ('{n}', '{}', 'a', 'r', 'k', 'allowed', 1, 2)",
-            turn(n.into())
-        ));
-    }
-    fork(&store, "a", 2, "b", 50);
-    rewind(&store, "a", 1);
-    assert_eq!(sql.texts("select action_id || session_id from actions"), ["1a"]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ describe("steering", () => {
   before(async () => {
     model = await startModel();
     agent = await startAgent(model, { CLAUDE_CODE_MAX_RETRIES: "1" });
-    session = (await agent.turn({ prompt: "hello" })).session;
+    await anew();
   });
   beforeEach(() => {
     model.control.clearRequests();
@@ -69,6 +69,11 @@ describe("steering", () => {
   /** The last thing that the user said in each request of the model. */
   const said = (): string[] => model.control.requests().map((request) => request.user_texts.at(-1) ?? "");
   const everSaid = (text: string): boolean => model.control.requests().some((request) => request.user_texts.some((each) => each.includes(text)));
+
+  /** A message that was taken in and not answered is shown to the model behind the next one, which the stand-in goes by. */
+  async function anew(): Promise<void> {
+    session = (await agent.turn({ prompt: "hello" })).session;
+  }
 
   /** The conversation goes on in its process, which knows nothing of what was offered in vain. */
   async function goesOnWithout(text: string): Promise<void> {
@@ -248,8 +253,7 @@ describe("steering", () => {
       await agent.call("POST", `/turns/${open.id}/cancel`);
       const turn = await open.rest();
       assert.deepEqual([turn.result.status, steered(turn)], ["cancelled", ["o1"]]);
-      // Its message is unanswered, and the CLI shows it to the model behind the next one.
-      session = (await agent.turn({ prompt: "hello" })).session;
+      await anew();
     });
   });
 
@@ -261,6 +265,7 @@ describe("steering", () => {
     toolEnds();
     const turn = await open.rest();
     assert.deepEqual([turn.result.error?.code, steered(turn)], ["model_auth_failed", ["o1"]]);
+    await anew();
   });
 
   test("a turn that ends with its last tool leaves what was offered, which never runs by itself", async () => {

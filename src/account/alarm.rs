@@ -24,6 +24,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
             self.look_for_orphans(looks);
         }
+        self.run_due_schedules(self.runtime.now())?;
         self.pump()?;
         let now = self.runtime.now();
         if self.is_prewarming() {
@@ -45,6 +46,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.store.set_container_idle_since(self.idle_since.get())?;
         }
         self.register_soon()?;
+        self.deliver()?;
         let purge = self.purge_by_alarm(now)?;
         let work = self.drain_behind(purge, now)?;
         self.set_alarm()?;
@@ -62,6 +64,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
             drain: self.next_drain(now)?,
+            delivery: self.next_delivery(now)?,
+            schedule: self.next_schedule(now)?,
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);

@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 use super::branches::command::{ForkAsked, NoBranch, RewindTo};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
+use super::schedules::command::{SchedulesCommand, SchedulesReply};
 use super::turn::events::Subscription;
+use super::webhooks::command::{WebhooksCommand, WebhooksReply};
 use crate::domain::content::TooLarge;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
@@ -178,6 +180,10 @@ pub enum Command {
     /// A refused call of the model, as a Worker of version 1 reports it. Accepted and ignored.
     #[serde(skip_serializing)]
     NoteRefusal(IgnoredAny),
+    /// Read or change the webhooks.
+    Webhooks(WebhooksCommand),
+    /// Read, change or run the schedules.
+    Schedules(SchedulesCommand),
 }
 
 impl Command {
@@ -193,6 +199,8 @@ impl Command {
             // One in the body knows when it is sent again.
             | Self::Rewind { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
+            Self::Webhooks(ask) => ask.has_content(),
+            Self::Schedules(ask) => ask.has_content(),
             Self::CancelConversation { reason, .. } => reason.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
@@ -213,8 +221,12 @@ impl Command {
 
     /// Whether it may be sent again if no response came. A turn that was started already is found by its request's id.
     #[must_use]
-    pub const fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::EndCall(_))
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::EndCall(_) => false,
+            Self::Webhooks(ask) => ask.is_repeatable(),
+            _ => true,
+        }
     }
 }
 
@@ -393,6 +405,10 @@ pub enum Reply<J> {
     CallBegun(TurnId),
     /// The report was taken.
     Noted,
+    /// What was asked of the webhooks.
+    Webhooks(WebhooksReply),
+    /// What was asked of the schedules.
+    Schedules(SchedulesReply),
 }
 
 /// Why a command was not carried out.
@@ -422,6 +438,14 @@ pub enum AccountError {
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// A parameter is not what it must be, which only the account can tell.
+    #[error("{parameter}: {rule}")]
+    Refused {
+        /// Its name.
+        parameter: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
     /// A conversation with that id is there.
     #[error("there is a conversation with that id")]
     ConversationExists,

@@ -43,6 +43,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Visit => Reply::Visited(visit),
             Command::BeginCall(_) => return Err(AccountError::NoTurn),
             Command::EndCall(_) | Command::NoteRefusal(_) => Reply::Noted,
+            Command::Webhooks(ask) => return self.webhooks_of_nothing(ask),
+            Command::Schedules(ask) => return Self::schedules_of_nothing(ask),
         };
         Ok(Some(reply))
     }

@@ -83,6 +83,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     async fn purge_slice(&self, began: Millis) -> Result<Slice, AccountError> {
         let mut slice = Slice::default();
+        self.store.forget_deliveries(self.cutoff(began))?;
         loop {
             let cutoff = self.cutoff(self.runtime.now());
             let batch = match self.store.transaction(|| self.store.purge_batch(cutoff)) {
@@ -145,7 +146,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // What is due later is deleted by the alarm, which then looks whether anything is left.
             return Ok(slice);
         }
-        if self.turns.running_count() == 0 {
+        if self.store.is_automated()? {
+            // They are the account's until it deletes them. The directory forgets it until its next conversation.
+            self.store.set_registered(false)?;
+        } else if self.turns.running_count() == 0 {
             // Its container holds nothing but what was deleted.
             self.agent.stop();
             self.idle_since.set(None);

@@ -14,13 +14,17 @@ use super::on_conversation::OnConversation;
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
+use super::schedules::{self, ScheduleHead};
 use super::start_turn::QueryHead;
 use super::update::UpdateHead;
+use super::webhooks::{self, WebhookHead};
 use super::{console, cursor};
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
+use crate::account::schedules::command::SchedulesCommand;
+use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
-use crate::domain::{AccountId, Page, SearchTerms, SessionId, TurnId};
+use crate::domain::{AccountId, Page, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;
@@ -57,6 +61,10 @@ pub enum Pending {
     Update(UpdateHead),
     /// What changes something and needs no body, or may do without.
     Bodiless(BodilessHead),
+    /// `PUT /webhooks/{name}`.
+    Webhook(WebhookHead),
+    /// `PUT /schedules/{name}`.
+    Schedule(ScheduleHead),
 }
 
 impl Pending {
@@ -69,6 +77,8 @@ impl Pending {
             Self::Query(head) => head.with_body(body),
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
+            Self::Webhook(head) => head.with_body(body),
+            Self::Schedule(head) => head.with_body(body),
         }
     }
 }
@@ -160,6 +170,41 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
         Route::Purge => bodiless(Command::Purge),
+        Route::ListWebhooks => about(Command::Webhooks(WebhooksCommand::List)),
+        Route::ReadWebhook(name) => about(Command::Webhooks(WebhooksCommand::Read { name })),
+        Route::SetWebhook(name) => {
+            let head = WebhookHead::parse(head, config, principal, named, name)?;
+            Ok(Asked::WithBody(Pending::Webhook(head)))
+        }
+        Route::DeleteWebhook(name) => bodiless(Command::Webhooks(WebhooksCommand::Delete { name })),
+        Route::TestWebhook(name) => {
+            bodiless(Command::Webhooks(WebhooksCommand::Test { name: webhooks::visible(&principal, name)? }))
+        }
+        Route::ListDeliveries(name) => {
+            let before = parameter(&target, "before")?.map(WebhookEventId::try_from).transpose();
+            let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
+            let most = webhooks::MAX_DELIVERIES;
+            let limit = number(&target, "limit", webhooks::DEFAULT_DELIVERIES, 1..=most, "a number from 1 to 200")?;
+            let name = webhooks::visible(&principal, name)?;
+            about(Command::Webhooks(WebhooksCommand::Deliveries { name, before, limit }))
+        }
+        Route::Redeliver(name, event_id) => {
+            let name = webhooks::visible(&principal, name)?;
+            bodiless(Command::Webhooks(WebhooksCommand::Redeliver { name, event_id }))
+        }
+        Route::ListSchedules => about(Command::Schedules(SchedulesCommand::List)),
+        Route::ReadSchedule(name) => about(Command::Schedules(SchedulesCommand::Read(name))),
+        Route::SetSchedule(name) => {
+            let head = ScheduleHead::parse(head, config, principal, named, name)?;
+            Ok(Asked::WithBody(Pending::Schedule(head)))
+        }
+        Route::DeleteSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Delete(name))),
+        Route::RunSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Run(name))),
+        Route::ListRuns(name) => {
+            let most = schedules::MAX_RUNS;
+            let limit = number(&target, "limit", schedules::DEFAULT_RUNS, 1..=most, "a number from 1 to 100")?;
+            about(Command::Schedules(SchedulesCommand::Runs(name, limit)))
+        }
         Route::StartPurgeRun => Ok(Asked::StartPurgeRun),
         Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
     }

@@ -3,6 +3,7 @@
 mod auth;
 pub mod files;
 pub mod policy;
+pub mod webhook;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub use auth::{Auth, Jwt, Origins};
 use files::FilesPolicy;
 use policy::AgentPolicy;
+use webhook::OperatorWebhook;
 
 use crate::domain::time::{DAY, parse_duration};
 
@@ -102,6 +104,10 @@ pub struct Config {
     pub agent: Rc<AgentPolicy>,
     /// `WORKSPACE_MAX_BYTES`, `ACCOUNT_FILES_BYTES` and the like: limits of conversations' files.
     pub files: FilesPolicy,
+    /// `WEBHOOK_URL`, `WEBHOOK_SECRET`: where the events of every account are sent.
+    pub webhook: OperatorWebhook,
+    /// `SCHEDULE_MIN_INTERVAL`: how far apart a schedule's due times are at least.
+    pub schedule_min_interval: Duration,
 }
 
 /// A var that is not what it must be. Names the var, never its value.
@@ -168,6 +174,13 @@ impl Config {
             directory_shards: whole("DIRECTORY_SHARDS", 8, 1..=MAX_DIRECTORY_SHARDS, "a number from 1 to 1024")?,
             agent: Rc::new(AgentPolicy::parse(&get)?),
             files: FilesPolicy::parse(&get)?,
+            webhook: OperatorWebhook::parse(&get)?,
+            schedule_min_interval: duration(
+                "SCHEDULE_MIN_INTERVAL",
+                Duration::from_mins(5),
+                DAY,
+                "a duration from 1s to 1d, such as 1m, 15m or 1h",
+            )?,
         })
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::RawJson;
+use super::schedule::TurnTrigger;
 
 /// How much work the model puts into its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,4 +167,7 @@ pub struct TurnOptions {
     /// What the turn does.
     #[serde(skip_serializing_if = "TurnKind::is_query", default)]
     pub kind: TurnKind,
+    /// The schedule whose run the turn is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trigger: Option<TurnTrigger>,
 }

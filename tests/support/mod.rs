@@ -8,12 +8,14 @@ pub mod container;
 pub mod executor;
 pub mod listening;
 pub mod port;
+pub mod receiver;
 pub mod runtime;
 pub mod script;
 pub mod stage;
 mod turn_stream;
 pub mod v1;
 pub mod workspace;
+pub mod zones;
 
 use std::cell::{Cell as Shared, RefCell};
 use std::collections::BTreeSet;

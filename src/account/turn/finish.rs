@@ -113,6 +113,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.idle_since.set(Some(now));
         }
         self.pump()?;
+        self.deliver()?;
         self.set_alarm()
     }
 
@@ -153,11 +154,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             stop_reason: None,
             by_model: None,
         };
-        let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
+        let Some(ended) = self.store.end_waiting(&turn.turn_id, &end)? else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);
         self.feed.ended(&ended);
         self.turns.end(ended, end.last_events.end);
-        Ok(())
+        self.deliver()
     }
 
     /// Storage failed: the turn stays as it is stored, and the alarm takes it up again. The others go on.
@@ -307,6 +308,7 @@ fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
         by_model: None,
         metadata: serde_json::Map::new(),
         has_output: false,
+        trigger: None,
         steered_into: None,
     }
 }

@@ -1,14 +1,17 @@
 //! The OpenAPI 3.1 document, made from the table of routes and the types that are sent. It exists in tests alone: no byte of it is in the
 //! WASM. `UPDATE=1 cargo test --lib openapi` writes `public/openapi.json`, which the deployment serves as a static asset.
 
+mod automation;
 mod branches;
-pub(super) mod operations;
+mod operations;
 pub(super) mod schemas;
 
-pub(super) use branches::{
-    cancel_conversation, compact_conversation, fork_conversation, read_context, rewind_conversation,
-};
-pub(super) use operations::*;
+/// The description of each operation, by the name that the table has for it.
+pub(super) mod described {
+    pub(in crate::api) use super::automation::*;
+    pub(in crate::api) use super::branches::*;
+    pub(in crate::api) use super::operations::*;
+}
 
 use std::collections::BTreeMap;
 
@@ -18,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Code, Problem};
 use super::route::{Access, Row, TABLE};
-use crate::domain::{AccountId, FilePath, SessionId, TurnId};
+use crate::domain::{AccountId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// The schemas that the document names, in two contracts: what is sent has all its fields, what is taken may leave some out.
 pub(super) struct Schemas {
@@ -191,6 +194,8 @@ fn parameters(path: &str, access: Access, schemas: &mut Schemas) -> Vec<Value> {
             "session_id" => schemas.taken::<SessionId>(),
             "turn_id" => schemas.taken::<TurnId>(),
             "path" => schemas.taken::<FilePath>(),
+            "name" => schemas.taken::<ResourceName>(),
+            "event_id" => schemas.taken::<WebhookEventId>(),
             other => panic!("what is {{{other}}}?"),
         };
         parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
@@ -208,6 +213,8 @@ fn tag(path: &str) -> &'static str {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
         Some("purge-runs") => "operators",
+        Some("webhooks") => "webhooks",
+        Some("schedules") => "schedules",
         _ => "accounts",
     }
 }
@@ -293,6 +300,8 @@ fn document() -> Value {
             {"name": "turns", "description": "Queries, and the turns that they become."},
             {"name": "conversations", "description": "What an account has said and heard."},
             {"name": "accounts", "description": "An account as a whole."},
+            {"name": "webhooks", "description": "Where an account's events are sent."},
+            {"name": "schedules", "description": "Queries by the clock."},
             {"name": "operators", "description": "All accounts; for whoever sends one of `API_KEYS`."},
         ],
         "paths": paths,

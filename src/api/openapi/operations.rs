@@ -20,7 +20,7 @@ use schemars::{JsonSchema, Schema};
 
 pub(super) const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
 
-fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
+pub(super) fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
     json!({"name": name, "in": place, "schema": schema, "description": description})
 }
 
@@ -56,7 +56,7 @@ pub(super) fn only(response: Response) -> Described {
 }
 
 /// An operation that changes something and needs no body; one that is there may name the account.
-fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
+pub(super) fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
     let body = Body::Json {
         schema: schemas.taken::<AccountSelection>(),
         example: json!({"accountId": "acme"}),
@@ -65,7 +65,7 @@ fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
     Described { body: Some(body), ..only(response) }
 }
 
-fn list_of<T: JsonSchema>(schemas: &mut Schemas) -> Schema {
+pub(super) fn list_of<T: JsonSchema>(schemas: &mut Schemas) -> Schema {
     schemars::json_schema!({"type": "array", "items": schemas.sent::<T>()})
 }
 
