@@ -8,6 +8,7 @@ import type { UUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Query, SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { Message } from "./attachments.ts";
 import { removeFolders } from "./folders.ts";
 import { command, Input, userMessage } from "./input.ts";
 import { log, reason } from "./log.ts";
@@ -46,7 +47,7 @@ export type Run = {
 
 /** How a running turn gets further messages, each by its uuid. */
 export type SteeringPort = {
-  push(uuid: string, prompt: string): void;
+  push(uuid: string, message: Message): void;
   /** True: it was not taken and will not run. */
   cancel(uuid: string): Promise<boolean>;
 };
@@ -124,7 +125,7 @@ export class AgentProcess {
    * Runs one turn to its result. Throws `ProcessGone` where there is none.
    * The signal interrupts it: the result comes soon, or the process is killed. Aborted before the turn began, it throws.
    */
-  async run(prompt: string, how: Run): Promise<SDKResultMessage> {
+  async run(content: Message, how: Run): Promise<SDKResultMessage> {
     await this.#interrupting;
     if (!this.alive) throw new ProcessGone("the process had ended");
     await this.#takeOn(how.live, how.signal);
@@ -134,7 +135,7 @@ export class AgentProcess {
     this.#turn = { uuid, onMessage: how.onMessage, resolve, reject, over: promise.then(noop, noop) };
     this.#steering = how.steering;
     how.steering.begin(this.#steeringPort, how.maxSteps);
-    this.#input.push(how.isCommand ? command(uuid, prompt) : userMessage(uuid, prompt));
+    this.#input.push(how.isCommand ? command(uuid, content) : userMessage(uuid, content));
     const interrupt = (): void => this.#interrupt();
     how.signal.addEventListener("abort", interrupt, { once: true });
     return promise.finally(() => how.signal.removeEventListener("abort", interrupt));
@@ -204,7 +205,7 @@ export class AgentProcess {
 
   get #steeringPort(): SteeringPort {
     return {
-      push: (uuid, prompt) => this.#input.push(userMessage(uuid as UUID, prompt)),
+      push: (uuid, message) => this.#input.push(userMessage(uuid as UUID, message)),
       cancel: async (uuid) => {
         const answer = this.#controls.cancelAsyncMessage(uuid).catch(() => false);
         return Promise.race([answer, sleep(CALL_BACK_LIMIT_MS, false, { ref: false })]);

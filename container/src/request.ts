@@ -3,6 +3,8 @@
  * Owns the bounds on what comes in. Never answers anything, and never looks at fields that it does not know.
  */
 import type { IncomingMessage } from "node:http";
+import { InvalidContent, parseContent } from "./content.ts";
+import type { Block } from "./content.ts";
 import { LineTooLong, linesOf } from "./lines.ts";
 import { log } from "./log.ts";
 import { InvalidOptions, readOptions } from "./options.ts";
@@ -40,16 +42,17 @@ export async function readTurnRequest(request: IncomingMessage): Promise<TurnReq
 }
 
 /** A message for a running turn. */
-export type Offered = { turn_id: string; prompt: string };
+export type Offered = { turn_id: string; prompt: string; content?: Block[] };
 
 /** The body of `POST /turns/{id}/steer`. */
 export async function readOffer(request: IncomingMessage): Promise<Offered> {
   const lines = linesOf(request, MAX_LINE_BYTES);
   try {
-    const { turn_id, prompt } = parsed(await firstOf(lines));
+    const { turn_id, prompt, content } = parsed(await firstOf(lines));
+    const hasContent = content !== undefined && content !== null;
     if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
-    if (typeof prompt !== "string" || prompt.trim() === "") throw new InvalidRequest("prompt must be a string that is not blank");
-    return { turn_id, prompt };
+    if (typeof prompt !== "string" || (prompt.trim() === "" && !hasContent)) throw new InvalidRequest("prompt must be a string that is not blank");
+    return { turn_id, prompt, ...(hasContent ? { content: checkedContent(content) } : {}) };
   } finally {
     discard(lines);
   }
@@ -64,19 +67,22 @@ async function firstOf(lines: AsyncGenerator<string, void>): Promise<string> {
 }
 
 function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string, void>): TurnRequest {
-  const { turn_id, agent_session, prompt, resume, options, transcript, workspace } = body;
+  const { turn_id, agent_session, prompt, content, resume, options, transcript, workspace } = body;
   if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
   const session = agent_session ?? null;
   if (session !== null && (typeof session !== "string" || !SDK_SESSION.test(session))) {
     throw new InvalidRequest("agent_session must be null or a UUID in lower case");
   }
   const turnOptions = checkedOptions(options);
-  if (typeof prompt !== "string" || (prompt.trim() === "" && turnOptions.compact !== true)) throw new InvalidRequest("prompt must be a string that is not blank");
+  const hasContent = content !== undefined && content !== null;
+  const saysNothing = typeof prompt === "string" && prompt.trim() === "" && !hasContent && turnOptions.compact !== true;
+  if (typeof prompt !== "string" || saysNothing) throw new InvalidRequest("prompt must be a string that is not blank");
   if (typeof (resume ?? false) !== "boolean" || typeof (transcript ?? false) !== "boolean") {
     throw new InvalidRequest("resume and transcript must be true or false");
   }
   if (resume === true && session === null) throw new InvalidRequest("resume needs an agent_session");
   const turn: TurnRequest = { turn_id, session, prompt, resume: resume === true, options: turnOptions };
+  if (hasContent) turn.content = checkedContent(content);
   if (workspace !== undefined && workspace !== null) turn.workspace = checkedWorkspace(workspace);
   if (session === null && (turn.workspace?.version || turn.workspace?.inbox)) throw new InvalidRequest("a workspace that is stored needs an agent_session");
   if (transcript === true) turn.transcript = transcriptLines(lines);
@@ -124,6 +130,14 @@ function checkedOptions(value: unknown): TurnRequest["options"] {
     return options;
   } catch (error) {
     throw error instanceof InvalidOptions ? new InvalidRequest(error.message) : error;
+  }
+}
+
+function checkedContent(value: unknown): NonNullable<TurnRequest["content"]> {
+  try {
+    return parseContent(value);
+  } catch (error) {
+    throw error instanceof InvalidContent ? new InvalidRequest(error.message) : error;
   }
 }
 

@@ -3,6 +3,9 @@
  * Owns their retention. Every turn's last frames are one `result` and `end`, whatever happens under it.
  */
 import type { SDKMessage } from "@anthropic-ai/claude-agent-sdk";
+import { AttachmentFailed } from "./attachments.ts";
+import type { Message } from "./attachments.ts";
+import type { Block } from "./content.ts";
 import { FrameLog, MAX_FRAME_BYTES, MAX_TURN_FRAME_BYTES } from "./frames.ts";
 import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
 import { log, reason } from "./log.ts";
@@ -26,7 +29,8 @@ const MAX_FINISHED_BYTES = 64 * 1024 * 1024;
 /** The caller has its own, shorter limit; this one is for a caller that is gone. */
 const MAX_TURN_MS = 60 * 60_000;
 
-export type TurnRequest = Wanted & { turn_id: string; prompt: string };
+/** `content`: the blocks of a turn that is more than its prompt. */
+export type TurnRequest = Wanted & { turn_id: string; prompt: string; content?: Block[] };
 
 export class Turn {
   readonly id: string;
@@ -146,7 +150,7 @@ export class Turns {
 
   async #run(turn: Turn, request: TurnRequest): Promise<void> {
     const begun = performance.now();
-    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) });
+    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) }, request.content);
     const limit = setTimeout(() => turn.stop("the turn took too long"), MAX_TURN_MS);
     let lease: Lease | undefined;
     let result: ResultFrame;
@@ -156,13 +160,13 @@ export class Turns {
       if (request.session === null && request.workspace !== undefined) this.#sessions.workspaces.begin(turn.session, request.workspace);
       turn.emit({ type: "started", agent_session: turn.session, instance: this.#instance, warm: lease.warm });
       try {
-        result = await this.#runOn(lease, turn, request, mapper);
+        result = await this.#runOn(lease, turn, request, await messageFor(request, lease), mapper);
       } catch (error) {
         if (!(error instanceof NotReached && lease.warm)) throw error;
         const { session } = lease;
         lease = undefined;
         lease = await this.#sessions.restart(session, request.options, turn.signal);
-        result = await this.#runOn(lease, turn, request, mapper);
+        result = await this.#runOn(lease, turn, request, await messageFor(request, lease), mapper);
       }
     } catch (error) {
       result = endedBadly(turn, mapper, error);
@@ -217,10 +221,11 @@ export class Turns {
     }
   }
 
-  async #runOn({ session }: Lease, turn: Turn, request: TurnRequest, mapper: TurnMapper): Promise<ResultFrame> {
+  async #runOn({ session }: Lease, turn: Turn, request: TurnRequest, message: Message, mapper: TurnMapper): Promise<ResultFrame> {
     if (turn.signal.aborted) return endedEarly(turn, mapper);
     const process = session.process;
     if (process === undefined) throw new NotReached("it ended before the turn began");
+    for (const removed of session.takeRemoved()) turn.emit({ type: "attachment_removed", ...removed });
     let reached = false;
     session.attach((subpath, entries) => {
       reached = true;
@@ -233,6 +238,7 @@ export class Turns {
     reached = false;
     let answering = false;
     const ending = endingOf(request.options, turn);
+    turn.offers.composedBy((blocks) => session.composeOffered(blocks));
     const onMessage = (message: SDKMessage): void => {
       reached = true;
       if (ending?.message(message) ?? true) mapper.message(message);
@@ -243,7 +249,7 @@ export class Turns {
     };
     try {
       const isCommand = request.options.compact === true;
-      const ended = await process.run(isCommand ? compactCommand(request.prompt) : request.prompt, {
+      const ended = await process.run(isCommand ? compactCommand(request.prompt) : message, {
         live: liveOptions(request.options),
         signal: turn.signal,
         onMessage,
@@ -278,6 +284,11 @@ export class Turns {
   }
 }
 
+/** What is pushed; its files are read before anything is sent. */
+async function messageFor({ prompt, content }: TurnRequest, { session }: Lease): Promise<Message> {
+  return content === undefined ? prompt : session.compose(content);
+}
+
 /** Whoever knows how a turn of these options ends; undefined for one that just answers. */
 function endingOf(options: TurnOptions, turn: Turn): Compaction | StructuredOutput | undefined {
   if (options.compact === true) return new Compaction((frame) => turn.emit(frame));
@@ -293,6 +304,9 @@ function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame
   if (turn.cancelled || turn.stopped !== undefined) return endedEarly(turn, mapper);
   if (error instanceof ProcessGone || error instanceof TranscriptCut) {
     return mapper.endedWithoutResult("failed", "interrupted", { code: "turn_interrupted", message: error.message });
+  }
+  if (error instanceof AttachmentFailed) {
+    return mapper.endedWithoutResult("failed", error.code, { code: error.code, message: error.message });
   }
   if (error instanceof InvalidSchema) {
     return mapper.endedWithoutResult("failed", "invalid_output_schema", { code: "invalid_output_schema", message: error.message });

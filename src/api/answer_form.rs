@@ -1,8 +1,9 @@
-//! The form in which the caller of a turn wants its response: `stream`, `Accept` and `Prefer: respond-async`.
+//! The form in which the caller of a turn wants its response: `stream`, `Accept` and `Prefer: respond-async`; and `Idempotency-Key`.
 
 use super::body::{Fields, Head};
 use super::problem::ApiError;
 use crate::account::command::AnswerForm;
+use crate::domain::IdempotencyKey;
 
 /// What a request's headers say of it.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +22,8 @@ impl Preference {
     }
 
     /// The form, with the field `stream` of the body, which counts more than `Accept`.
-    pub(super) fn form(self, fields: &Fields<'_>) -> Result<AnswerForm, ApiError> {
-        let streams = match fields.raw("stream") {
+    pub(super) fn form(self, fields: Option<&Fields<'_>>) -> Result<AnswerForm, ApiError> {
+        let streams = match fields.and_then(|fields| fields.raw("stream")) {
             None => self.wants_events,
             Some("true") => true,
             Some("false") => false,
@@ -34,6 +35,12 @@ impl Preference {
             (false, false) => AnswerForm::Json,
         })
     }
+}
+
+/// The caller's key, under which a request that is sent twice makes one turn.
+pub(super) fn idempotency_key(head: &Head<'_>) -> Result<Option<IdempotencyKey>, ApiError> {
+    let key = (head.header)("idempotency-key");
+    key.map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}")))).transpose()
 }
 
 /// Whether `Accept` asks for events, and not rather for a document.

@@ -3,17 +3,20 @@
 
 use std::ops::RangeInclusive;
 
+use super::answer_form::{Preference, idempotency_key};
 use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
-use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
+use super::include;
+use super::on_conversation::OnConversation;
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
 use super::start_turn::QueryHead;
 use super::update::UpdateHead;
+use super::{console, cursor};
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::config::Config;
@@ -29,6 +32,8 @@ pub(super) const MAX_TURNS: u32 = 100;
 pub enum Asked {
     /// `GET /health`.
     Health,
+    /// `GET /` of a browser: the way to the console.
+    Console,
     /// `OPTIONS` on a path with these methods.
     Options(&'static str),
     /// A command to an account's object.
@@ -50,7 +55,7 @@ pub enum Pending {
     Query(QueryHead),
     /// `PATCH /conversations/{id}`.
     Update(UpdateHead),
-    /// What changes something and needs no body.
+    /// What changes something and needs no body, or may do without.
     Bodiless(BodilessHead),
 }
 
@@ -77,6 +82,9 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     if head.method == "OPTIONS" {
         return Route::allow(target.path).map(Asked::Options);
     }
+    if console::is_asked(head, target.path) {
+        return Ok(Asked::Console);
+    }
     let Found { access, route } = Route::find(head.method, target.path)?;
     let principal = permit(access, &config.auth, target.host, head.header, head.now)?;
     let route = route?;
@@ -89,6 +97,10 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         let head = BodilessHead::parse(head, principal.clone(), named.clone(), command);
         Ok(Asked::WithBody(Pending::Bodiless(head)))
     };
+    let action = |action| {
+        let head = BodilessHead::on_conversation(head, principal.clone(), named.clone(), action);
+        Ok(Asked::WithBody(Pending::Bodiless(head)))
+    };
     match route {
         Route::Health => Ok(Asked::Health),
         Route::Query => {
@@ -97,20 +109,35 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;
-            about(Command::ReadConversation { session_id, before })
+            about(Command::ReadConversation {
+                session_id,
+                before,
+                items: include::of_document(parameter(&target, "include")?.as_deref())?,
+            })
         }
         Route::UpdateConversation(session_id) => {
             UpdateHead::parse(head, principal, named, session_id).map(|head| Asked::WithBody(Pending::Update(head)))
         }
         Route::DeleteConversation(session_id) => bodiless(Command::DeleteConversation { session_id }),
-        Route::CancelConversation(session_id) => bodiless(Command::CancelConversation { session_id }),
+        Route::CancelConversation(session_id) => action(OnConversation::Cancel(session_id)),
+        Route::ForkConversation(session_id) => action(OnConversation::Fork(session_id)),
+        Route::RewindConversation(session_id) => action(OnConversation::Rewind(session_id)),
+        Route::CompactConversation(session_id) => {
+            if config.credential.is_none() {
+                return Err(ApiError::token_not_set());
+            }
+            action(OnConversation::Compact(session_id, Preference::of(head), idempotency_key(head)?))
+        }
+        Route::ReadContext(session_id) => about(Command::ReadContext { session_id }),
         Route::FollowConversation(session_id) => {
             let last = (head.header)("last-event-id").filter(|id| !id.is_empty());
             let last_event_id = last
                 .map(|id| id.parse().map_err(|e| ApiError::parameter("Last-Event-ID", &format!("{e}"))))
                 .transpose()?;
-            about(Command::FollowConversation { session_id, last_event_id })
+            let include = include::of_stream(parameter(&target, "include")?)?;
+            about(Command::FollowConversation { session_id, last_event_id, include })
         }
+        Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {
             let before = parameter(&target, "before")?.map(TurnId::try_from).transpose();
             let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
@@ -126,7 +153,10 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             let ask = FilesCommand::Delete { target, precondition: files::precondition(head)? };
             bodiless(Command::Files { session_id, ask })
         }
-        Route::ReadTurn(turn_id) => about(Command::ReadTurn { turn_id }),
+        Route::ReadTurn(turn_id) => about(Command::ReadTurn {
+            turn_id,
+            items: include::of_document(parameter(&target, "include")?.as_deref())?,
+        }),
         Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
         Route::Purge => bodiless(Command::Purge),

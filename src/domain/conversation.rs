@@ -1,8 +1,10 @@
 //! A conversation and its messages, as they are stored and listed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Millis, SdkSession, SessionId, TurnId, Usage};
+use super::{Millis, RawJson, SdkSession, SessionId, TurnId, Usage};
 
 /// Longest title, in characters.
 pub const MAX_TITLE_CHARS: usize = 200;
@@ -97,6 +99,8 @@ pub struct Page {
 pub struct Messages {
     /// Oldest first.
     pub messages: Vec<Message>,
+    /// What is told of the attachments of those that have some, by their `seq`: a JSON array.
+    pub attachments: BTreeMap<i64, RawJson>,
     /// Whether there are older ones.
     pub older: bool,
 }

@@ -1,23 +1,28 @@
 //! The nouns of the service: ids, time, conversations and turns.
 //! Values and their rules only; it knows no layer above it and no runtime.
 
-pub mod action;
+pub mod content;
 pub mod conversation;
+pub mod event;
 pub mod file;
 pub mod id;
+pub mod include;
 pub mod json;
 pub mod metadata;
 pub mod options;
+pub mod price;
 pub mod purge;
 pub mod search;
 pub mod stored_file;
 pub mod time;
 pub mod turn;
+pub mod usage;
 
-pub use action::{Action, ActionKind, ActionStatus, Decision};
+pub use content::Block;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
-pub use id::{AccountId, ActionId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
+pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
+pub use include::Include;
 pub use json::RawJson;
 pub use metadata::MetadataPatch;
 pub use options::{Effort, Thinking, TurnKind, TurnOptions, WhenBusy};
@@ -25,4 +30,5 @@ pub use purge::{PurgeOutcome, PurgeRun, Trigger};
 pub use search::SearchTerms;
 pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};
 pub use time::Millis;
-pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};
+pub use turn::{Failure, FailureCode, Turn, TurnStatus};
+pub use usage::{ByModel, ContextUse, Usage};

@@ -8,6 +8,7 @@ use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
+use super::attachments;
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
 use super::{http, panic_guard, purge_cron, runtime, stub, vars};
@@ -15,7 +16,7 @@ use crate::account::command::{Command, Envelope};
 use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
-use crate::api::{cors, health};
+use crate::api::{console, cors, health};
 use crate::config::{Config, Origins};
 use crate::domain::{AccountId, Millis, RequestId};
 use crate::log::{Level, Line};
@@ -73,6 +74,7 @@ fn answer(
 ) -> Js {
     match asked {
         Ok(Asked::Health) => health_answer(&env, &config, now, &request_id),
+        Ok(Asked::Console) => http::response(console::redirect(), &request_id),
         Ok(Asked::Options(allow)) => http::response(cors::options(allow, to_page), &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => http::later(&request_id.clone(), async move {
@@ -81,6 +83,9 @@ fn answer(
                 return http::refusal(&ApiError::request_timeout(), &request_id);
             }
             match pending.with_body(body.ok().as_deref()) {
+                Ok((account_id, Command::StartTurn(start))) if start.content.is_some() => {
+                    attachments::start_turn(env, account_id, request_id, start).await
+                }
                 Ok((account_id, command)) => {
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await

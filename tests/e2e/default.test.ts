@@ -6,13 +6,17 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { service } from "./support.ts";
 import { archives } from "./topics/archives.ts";
+import { attachments } from "./topics/attachments.ts";
+import { busy } from "./topics/busy.ts";
 import { cancelling } from "./topics/cancelling.ts";
 import { changes } from "./topics/changes.ts";
 import { conversations } from "./topics/conversations.ts";
 import { credential } from "./topics/credential.ts";
 import { deaths } from "./topics/deaths.ts";
+import { feed } from "./topics/feed.ts";
 import { files } from "./topics/files.ts";
 import { health } from "./topics/health.ts";
+import { include } from "./topics/include.ts";
 import { input } from "./topics/input.ts";
 import { methods } from "./topics/methods.ts";
 import { modelFailures } from "./topics/model-failures.ts";
@@ -21,6 +25,7 @@ import { query } from "./topics/query.ts";
 import { queue } from "./topics/queue.ts";
 import { readme } from "./topics/readme.ts";
 import { restarts } from "./topics/restarts.ts";
+import { schemas } from "./topics/schemas.ts";
 import { smoke } from "./topics/smoke.ts";
 import { streaming } from "./topics/streaming.ts";
 import { traces } from "./topics/traces.ts";
@@ -32,7 +37,8 @@ const running = service();
 
 const topics = {
   health, smoke, query, conversations, pages, changes, input, methods, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
-  restarts, traces, readme, files, uploads, archives, workspaces,
+  restarts, traces, readme, files, uploads, archives, workspaces, include, feed, attachments,
+  busy, schemas,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;

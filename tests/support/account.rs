@@ -15,7 +15,7 @@ use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Millis, Page, PurgeOutcome, RequestId, Title, TurnOptions};
+use claude_agent_service::domain::{AccountId, Include, Millis, Page, PurgeOutcome, RequestId, Title, TurnOptions};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::retention::PURGE_BATCH;
@@ -238,10 +238,12 @@ pub fn start_command() -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some("new".parse().unwrap()),
         prompt: "hello".to_owned(),
+        content: None,
         title: Title::from_prompt("hello"),
         options: TurnOptions::default(),
         idempotency: None,
         answer: AnswerForm::Accepted,
+        include: Include::NOTHING,
     }))
 }
 

@@ -6,6 +6,7 @@ pub mod account;
 pub mod bucket;
 pub mod container;
 pub mod executor;
+pub mod listening;
 pub mod port;
 pub mod runtime;
 pub mod script;
@@ -14,7 +15,8 @@ mod turn_stream;
 pub mod v1;
 pub mod workspace;
 
-use std::cell::Cell as Shared;
+use std::cell::{Cell as Shared, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use claude_agent_service::domain::{
@@ -38,6 +40,7 @@ pub struct Rusqlite {
     connection: Rc<Connection>,
     depth: Rc<Shared<u32>>,
     last: Rc<Shared<&'static str>>,
+    ran: Rc<RefCell<BTreeSet<&'static str>>>,
 }
 
 impl Rusqlite {
@@ -55,7 +58,7 @@ impl Rusqlite {
             connection.set_limit(limit, at_most).unwrap();
         }
         connection.set_prepared_statement_cache_capacity(128);
-        Self { connection: Rc::new(connection), depth: Rc::default(), last: Rc::default() }
+        Self { connection: Rc::new(connection), depth: Rc::default(), last: Rc::default(), ran: Rc::default() }
     }
 
     /// The first column of the first row of any statement, as text.
@@ -77,7 +80,19 @@ impl Rusqlite {
 
     /// How SQLite carries out the statement that the store ran last, a line per step.
     pub fn plan_of_last(&self) -> Vec<String> {
-        let mut statement = self.connection.prepare(&format!("explain query plan {}", self.last.get())).unwrap();
+        self.plan(self.last.get())
+    }
+
+    /// How SQLite carries out the one statement with these words among those that the store ran.
+    pub fn plan_of(&self, words: &str) -> Vec<String> {
+        let ran = self.ran.borrow();
+        let found: Vec<_> = ran.iter().filter(|statement| statement.contains(words)).collect();
+        assert_eq!(found.len(), 1, "{words}: {found:?}");
+        self.plan(found[0])
+    }
+
+    fn plan(&self, statement: &str) -> Vec<String> {
+        let mut statement = self.connection.prepare(&format!("explain query plan {statement}")).unwrap();
         let unbound = vec![rusqlite::types::Null; statement.parameter_count()];
         let rows = statement.query_map(params_from_iter(unbound), |row| row.get("detail")).unwrap();
         rows.map(Result::unwrap).collect()
@@ -140,6 +155,7 @@ impl Sql for Rusqlite {
 
     fn query(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
         self.last.set(statement);
+        self.ran.borrow_mut().insert(statement);
         let mut prepared = self.connection.prepare_cached(statement).map_err(sql_error)?;
         let result = rows(&mut prepared, values).map_err(sql_error);
         assert_eq!(prepared.get_status(StatementStatus::RePrepare), 0, "is prepared anew at each run: {statement}");
@@ -258,6 +274,7 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
         session_id: &session(turn.session_id),
         title: &Title::from_prompt(turn.prompt),
         prompt: turn.prompt,
+        content: None,
         options: &TurnOptions::default(),
         request_id: &RequestId::new(Uuid::from_u128(7)),
         idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
@@ -289,6 +306,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         duration_ms: Some(900),
         finished_at: now,
         last_events: LastEvents { message: 3, end: 5 },
+        stop_reason: None,
+        by_model: None,
     };
     store.finish(&Finished {
         turn_id,
@@ -296,6 +315,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         answer: Some(answer),
         transcript: "{\"type\":\"user\"}\n",
         sdk_session: Some(&sdk_session(1)),
+        items: "",
+        context: None,
         frees_key: false,
         steered: &[],
         files: None,

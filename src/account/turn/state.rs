@@ -94,6 +94,8 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 FailureCode::TurnCancelled => TurnStatus::Cancelled,
                 FailureCode::AgentFailed
                 | FailureCode::AtCapacity
+                | FailureCode::AttachmentNotFound
+                | FailureCode::AttachmentTooLarge
                 | FailureCode::ContainerUnavailable
                 | FailureCode::ModelAuthFailed
                 | FailureCode::ModelFailed
@@ -103,9 +105,7 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 | FailureCode::WorkspaceUnavailable
                 | FailureCode::OutputInvalid
                 | FailureCode::InvalidOutputSchema
-                | FailureCode::UnsupportedAttachment
-                | FailureCode::AttachmentTooLarge
-                | FailureCode::AttachmentNotFound => TurnStatus::Failed,
+                | FailureCode::UnsupportedAttachment => TurnStatus::Failed,
             };
             end((status, Some(code)))
         }

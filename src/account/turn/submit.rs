@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::account::files::restore::NotRestored;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::{AgentError, BodyChunks, Container, ContainerError, Frames, Readiness, TurnRequest};
-use crate::domain::SessionId;
+use crate::domain::{SessionId, TurnKind};
 use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
@@ -123,7 +123,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             );
         }
         // Deleted while the container started, it is gone.
-        let mut sdk_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.sdk_session;
+        let origin = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
+        // To one that does not know the command to compact, its instructions would be a query.
+        if work.options.kind == TurnKind::Compact || work.content.is_some() || origin.has_attachments {
+            self.container_for_content(turn, busy).await.map_err(SubmitError::Start)?;
+        }
+        let mut sdk_session = origin.sdk_session;
         progress.sdk_session.clone_from(&sdk_session);
         let stored = self.files_for(turn, busy).await?;
         // What the container holds of a turn that was cut short is not what is stored.
@@ -143,7 +148,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let request = TurnRequest {
             turn_id: &turn.turn_id,
             sdk_session: sdk_session.as_ref(),
-            prompt: &work.prompt,
+            prompt: work.options.kind.prompt_given(&work.prompt),
+            content: work.content.as_ref(),
             resume,
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,

@@ -9,23 +9,29 @@ use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
 use super::schemas::{
-    AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, server_sent_event,
+    AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, feed_event,
+    server_sent_event,
 };
 use super::{Body, Described, Response, Schemas};
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;
-use crate::domain::{FilePath, IdempotencyKey, PurgeRun, TurnId};
+use crate::domain::{FilePath, IdempotencyKey, Include, PurgeRun, TurnId};
 use schemars::{JsonSchema, Schema};
 
-const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
+pub(super) const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
 
 fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
     json!({"name": name, "in": place, "schema": schema, "description": description})
 }
 
+/// The parameter that asks for items.
+fn items(description: &str) -> Value {
+    parameter("query", "include", &json!({"const": "items"}), description)
+}
+
 /// A response with a JSON document.
 #[expect(clippy::needless_pass_by_value, reason = "examples are written where they are passed")]
-fn responds(status: u16, description: &'static str, schema: &Schema, example: Value) -> Response {
+pub(super) fn responds(status: u16, description: &'static str, schema: &Schema, example: Value) -> Response {
     let content = json!({"application/json": {"schema": schema, "examples": {"one": {"value": example}}}});
     Response { status, description, content, headers: &[], links: Value::Null }
 }
@@ -35,7 +41,7 @@ fn nothing(description: &'static str) -> Response {
 }
 
 impl Response {
-    fn with_headers(self, headers: &'static [&'static str]) -> Self {
+    pub(super) fn with_headers(self, headers: &'static [&'static str]) -> Self {
         Self { headers, ..self }
     }
 
@@ -45,7 +51,7 @@ impl Response {
 }
 
 /// An operation that takes no body and no parameter of its own.
-fn only(response: Response) -> Described {
+pub(super) fn only(response: Response) -> Described {
     Described { parameters: Vec::new(), body: None, responses: vec![response] }
 }
 
@@ -76,12 +82,12 @@ fn links_to(session_id: &str) -> Value {
     })
 }
 
-fn usage() -> Value {
+pub(super) fn usage() -> Value {
     json!({"input_tokens": 409, "output_tokens": 7, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 2742,
         "cost_usd": 0.015_486})
 }
 
-fn conversation() -> Value {
+pub(super) fn conversation() -> Value {
     json!({"session_id": "sums", "account_id": "acme", "title": "What is 2+2?", "created_at": 1_795_346_575_482_i64,
         "last_accessed_at": 1_795_346_579_311_i64, "metadata": {"message_count": 2, "team": "blue"}, "usage": usage()})
 }
@@ -92,9 +98,8 @@ pub(in crate::api) fn health(schemas: &mut Schemas) -> Described {
     only(responds(200, "The deployment answers.", &schemas.sent::<HealthJson>(), example))
 }
 
-pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
-    let result = json!({"success": true, "response": "4", "session_id": "sums", "turn_id": TURN_ID,
-        "model": "claude-opus-5-5", "usage": usage(), "num_turns": 1, "duration_ms": 118});
+/// The parameters of a request that starts a turn, and its responses; `result` is an example of the turn's.
+pub(super) fn starts_turn(schemas: &mut Schemas, result: Value) -> Described {
     let mut done = responds(200, "The turn's result, or its events.", &schemas.sent::<DoneJson<'static>>(), result);
     done.content["text/event-stream"] = json!({"schema": server_sent_event(schemas)});
     let accepted = json!({"turn_id": TURN_ID, "session_id": "sums", "status": "queued"});
@@ -106,11 +111,7 @@ pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
             parameter("header", "Idempotency-Key", &key, "The same request sent twice with the same key runs once."),
             parameter("header", "Prefer", &json!({"type": "string"}), "`respond-async`: respond at once with 202."),
         ],
-        body: Some(Body::Json {
-            schema: schemas.taken::<QueryRequest>(),
-            example: json!({"query": "What is 2+2?", "session_id": "sums"}),
-            required: true,
-        }),
+        body: None,
         responses: vec![
             done.with_headers(&["Server-Timing", "Idempotent-Replayed"])
                 .with_links(links_to("$response.body#/session_id")),
@@ -119,6 +120,17 @@ pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
                 .with_links(links_to("$response.body#/session_id")),
         ],
     }
+}
+
+pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
+    let result = json!({"success": true, "response": "4", "session_id": "sums", "turn_id": TURN_ID,
+        "model": "claude-opus-5-5", "usage": usage(), "num_turns": 1, "duration_ms": 118});
+    let body = Body::Json {
+        schema: schemas.taken::<QueryRequest>(),
+        example: json!({"query": "What is 2+2?", "session_id": "sums"}),
+        required: true,
+    };
+    Described { body: Some(body), ..starts_turn(schemas, result) }
 }
 
 pub(in crate::api) fn list_conversations(schemas: &mut Schemas) -> Described {
@@ -152,7 +164,10 @@ pub(in crate::api) fn read_conversation(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<ConversationJson<'static>>();
     let before = json!({"type": "string", "pattern": "^msg_[0-9]{1,18}$"});
     Described {
-        parameters: vec![parameter("query", "before", &before, "Only messages before the one with this id.")],
+        parameters: vec![
+            parameter("query", "before", &before, "Only messages before the one with this id."),
+            items("`items`: what the turns of these messages did, too."),
+        ],
         ..only(responds(200, "The conversation with its messages.", &schema, example).with_headers(&["Link"]))
     }
 }
@@ -171,24 +186,32 @@ pub(in crate::api) fn delete_conversation(schemas: &mut Schemas) -> Described {
     bodiless(schemas, responds(200, "It is gone, or was not there.", &schema, json!({"success": true})))
 }
 
-pub(in crate::api) fn cancel_conversation(schemas: &mut Schemas) -> Described {
-    let schema = schemas.sent::<SuccessJson>();
-    bodiless(
-        schemas,
-        responds(200, "How many turns were told to end.", &schema, json!({"success": true, "cancelled": 1})),
-    )
-}
-
 pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {
     let id = json!({"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]{1,15}$"});
+    let any = Include::words().collect::<Vec<_>>().join("|");
+    let words = json!({"type": "string", "pattern": format!("^(({any})(,({any}))*)?$")});
     let content = json!({"text/event-stream": {"schema": server_sent_event(schemas)}});
     let description = "The turn's events, those that follow included.";
     let events = Response { status: 200, description, content, headers: &[], links: Value::Null };
     Described {
-        parameters: vec![parameter("header", "Last-Event-ID", &id, "The id of the last event that the client has.")],
+        parameters: vec![
+            parameter("header", "Last-Event-ID", &id, "The id of the last event that the client has."),
+            parameter("query", "include", &words, "What is told beside the default events, with commas in between."),
+        ],
         body: None,
         responses: vec![events, nothing("The client has seen the turn's last event.")],
     }
+}
+
+pub(in crate::api) fn follow_account(schemas: &mut Schemas) -> Described {
+    let content = json!({"text/event-stream": {"schema": feed_event(schemas)}});
+    only(Response {
+        status: 200,
+        description: "What changes in the account.",
+        content,
+        headers: &[],
+        links: Value::Null,
+    })
 }
 
 pub(in crate::api) fn list_turns(schemas: &mut Schemas) -> Described {
@@ -275,7 +298,8 @@ pub(in crate::api) fn delete_files(schemas: &mut Schemas) -> Described {
 pub(in crate::api) fn read_turn(schemas: &mut Schemas) -> Described {
     let example = json!({"turn_id": TURN_ID, "session_id": "sums", "status": "completed", "created_at": 1_795_346_575_482_i64,
         "started_at": 1_795_346_575_490_i64, "finished_at": 1_795_346_575_610_i64, "response": "4", "usage": usage()});
-    only(responds(200, "The turn.", &schemas.sent::<TurnJson<'static>>(), example))
+    let turn = responds(200, "The turn.", &schemas.sent::<TurnJson<'static>>(), example);
+    Described { parameters: vec![items("`items`: what the turn did, too, once it has ended.")], ..only(turn) }
 }
 
 pub(in crate::api) fn storage_stats(schemas: &mut Schemas) -> Described {
