@@ -78,7 +78,8 @@ export function branches(service: Service): void {
     await client.query(`four ${bash("echo four > four")}`, { session_id: "edited" });
     assert.deepEqual([await remembered("edited"), await folder("edited")], [["one", "two", "four"], "two four number one two"]);
     await problem(client.request("GET", `/turns/${third}`), 404, "not_found");
-    assert.deepEqual((await client.said("edited")).slice(0, 6).map((said) => said.split(" ")[1]), ["one", "", "two", "", "four", ""].map((word, at) => (at % 2 === 0 ? word : (said(before, at)))));
+    const asked = (await client.said("edited")).filter((said) => said.startsWith("user: "));
+    assert.deepEqual(asked.map((said) => said.split(" ")[1]).slice(0, 3), ["one", "two", "four"]);
   });
 
   test("a conversation that goes back to before its first turn begins anew", async () => {
