@@ -13,10 +13,7 @@ import type { Model } from "../../dev/model/server.ts";
 import { configFrom } from "../src/config.ts";
 import { makeFolders, pathsOf } from "../src/folders.ts";
 import type { ResultFrame } from "../src/frames.ts";
-<<<<<<< HEAD
-=======
 import { userMessage } from "../src/input.ts";
->>>>>>> run
 import { TurnMapper } from "../src/mapper.ts";
 import type { TurnOptions } from "../src/options.ts";
 import { sdkOptions, sessionStore } from "../src/sdk.ts";
@@ -48,11 +45,7 @@ export class Direct {
   /** One message to its result. */
   async turn(content: string): Promise<ResultFrame> {
     const mapper = new TurnMapper({ emit: () => {}, stop: (message) => assert.fail(message) });
-<<<<<<< HEAD
-    this.#said.push({ type: "user", message: { role: "user", content }, parent_tool_use_id: null, uuid: randomUUID() });
-=======
     this.#said.push(userMessage(randomUUID(), content));
->>>>>>> run
     this.#wake();
     for (;;) {
       const { value, done } = await this.query.next();
