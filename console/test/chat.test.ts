@@ -107,6 +107,9 @@ test("a failure says what happened and what to do, and the question is asked aga
   await alert.getByRole("button", { name: "Ask again" }).click();
   await alert.nth(1).getByText("The model could not answer").waitFor();
   assert.equal(await page.locator(".bubble").count(), 2);
+  await page.reload();
+  await alert.nth(1).getByText("The model could not answer").waitFor();
+  assert.match(await alert.nth(1).innerText(), /model_failed/);
 });
 
 test("thinking is folded", TIME_LIMIT, async (t) => {
