@@ -168,6 +168,7 @@ export class Offers implements Steering {
 
   /** True: nothing that was offered can run by itself. Else the process must end, and what it knows with it. */
   async settled(): Promise<boolean> {
+    if (!this.pushed) return !this.#stray;
     const limit = new AbortController();
     const expired = sleep(SETTLE_LIMIT_MS, "expired", { signal: limit.signal }).catch(() => "expired");
     while (!this.#stray && this.pushed) {
