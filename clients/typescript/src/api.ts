@@ -340,6 +340,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the account's schedules */
+        get: operations["listSchedules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a schedule with its next due times */
+        get: operations["readSchedule"];
+        /**
+         * Make a schedule, or change it
+         * @description Its query is a turn of the account at each due time. A schedule that was paused runs again.
+         */
+        put: operations["setSchedule"];
+        post?: never;
+        /** Delete a schedule. Its turns stay with their conversations */
+        delete: operations["deleteSchedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run a schedule now, besides its due times */
+        post: operations["runSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{name}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the latest runs of a schedule, newest first */
+        get: operations["listRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/storage-stats": {
         parameters: {
             query?: never;
@@ -368,6 +441,96 @@ export interface paths {
         get: operations["readTurn"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the account's webhooks */
+        get: operations["listWebhooks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a webhook */
+        get: operations["readWebhook"];
+        /**
+         * Make a webhook, or change it
+         * @description The account's events are sent to its `url` from now on, signed as Standard Webhooks says. The response has the secret if this request has set one; it is not shown again.
+         */
+        put: operations["setWebhook"];
+        post?: never;
+        /** Delete a webhook with its deliveries */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{name}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the deliveries to a webhook, newest first */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{name}/deliveries/{event_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send an event to a webhook anew */
+        post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a webhook an event of the type `webhook.test` */
+        post: operations["testWebhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -534,6 +697,8 @@ export interface components {
             /** @description Its title: the beginning of its first prompt, until it is changed. */
             title: string;
         };
+        /** @description How far a delivery has come. */
+        DeliveryStatus: "pending" | "delivered" | "dead";
         /** @description `delta`: a piece of the answer's text. */
         DeltaEvent: {
             /** @description The piece. */
@@ -573,6 +738,8 @@ export interface components {
         };
         /** @description How much work the model puts into its answers. */
         Effort: "low" | "medium" | "high" | "xhigh" | "max";
+        /** @description What happened. */
+        EventType: "turn.completed" | "turn.failed" | "turn.cancelled" | "turn.requires_action" | "action.expired" | "budget.warning" | "budget.exhausted" | "schedule.failed" | "schedule.paused" | "account.erased" | "webhook.test";
         /** @description `conversation`: a conversation was created, changed or deleted. What its turns do comes as `turn`. */
         FeedConversation: {
             /** @description What happened to it. */
@@ -747,6 +914,8 @@ export interface components {
         };
         /** @description A moment, in milliseconds since 1970-01-01T00:00:00Z. */
         Millis: number;
+        /** @description What becomes of a run whose time the account slept through. */
+        Missed: "skip" | "run_once";
         /** @description `notice`: something that the reader should know. */
         NoticeEvent: {
             /**
@@ -859,8 +1028,15 @@ export interface components {
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
         };
+        /** @description An event that is about to be sent. */
+        QueuedEvent: {
+            /** @description Names it: the `webhook-id` of the delivery. */
+            event_id: components["schemas"]["WebhookEventId"];
+        };
         /** @description a request id is req_ and 32 hexadecimal digits */
         RequestId: string;
+        /** @description a name has 1 to 64 characters of A-Z a-z 0-9 . _ - and starts with a letter or digit */
+        ResourceName: string;
         /** @description `retry`: the model's API failed and is asked again. */
         RetryEvent: {
             /** @description Which attempt comes next. */
@@ -894,8 +1070,104 @@ export interface components {
         Role: "user" | "assistant";
         /** @description a run id is run_ and 32 hexadecimal digits */
         RunId: string;
+        /** @description A schedule, as it is sent. */
+        Schedule: {
+            /** @description The conversation that goes on, or `new` for one with each run. */
+            conversation: string;
+            /** @description When it was made. */
+            created_at: components["schemas"]["Millis"];
+            /** @description When it is due. */
+            cron: string;
+            /** @description Whether it runs by itself. */
+            enabled: boolean;
+            /** @description Runs that failed in a row. */
+            failures: number;
+            /** @description What becomes of a run that was missed. */
+            missed: components["schemas"]["Missed"];
+            /** @description Names it within its account. */
+            name: components["schemas"]["ResourceName"];
+            /** @description Its next five due times; none if it is disabled or paused. */
+            next_runs: components["schemas"]["Millis"][];
+            /** @description What is asked of the agent, as in a query; what is not set is absent. */
+            options: {
+                [key: string]: unknown;
+            };
+            /** @description Why it is paused until it is written again: `failures`; absent if it is not. */
+            paused?: string;
+            /** @description What is asked. */
+            query: string;
+            /** @description The zone of these times. */
+            timezone: string;
+            /** @description When it was last written. */
+            updated_at: components["schemas"]["Millis"];
+        };
+        /** @description A schedule as it is to be, with the options of a query. Unknown fields are ignored. */
+        ScheduleRequest: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description The conversation that goes on, or `new` for one with each run. Default: `new`. */
+            conversation?: components["schemas"]["SessionId"] | null;
+            /** @description When it is due: minute, hour, day of the month, month, day of the week. */
+            cron: string;
+            /** @description How much work the model puts into them. */
+            effort?: components["schemas"]["Effort"] | null;
+            /** @description Whether it runs by itself. Default: true. */
+            enabled?: boolean | null;
+            /** @description How many times the agent may call the model in a turn. */
+            max_turns?: number | null;
+            /**
+             * @description Notes of the caller's about the turns, which come back with them.
+             * @default null
+             */
+            metadata?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description What becomes of a run whose time the account slept through. Default: `skip`. */
+            missed?: components["schemas"]["Missed"] | null;
+            /** @description The model of its turns, if the operator allows it. */
+            model?: string | null;
+            /**
+             * @description A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
+             * @default null
+             */
+            output_schema?: Record<string, unknown> | null;
+            /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
+            prompt?: string | null;
+            /** @description What the user says, at most 64 KiB of UTF-8. */
+            query?: string | null;
+            /** @description The system prompt of its turns, if the operator allows one; at most 64 KiB of UTF-8. */
+            system_prompt?: string | null;
+            /** @description Whether the model thinks before it answers. */
+            thinking?: components["schemas"]["Thinking"] | null;
+            /** @description The IANA name of the zone of these times. Default: UTC. */
+            timezone?: string | null;
+            /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
+            when_busy?: components["schemas"]["WhenBusy"] | null;
+        };
+        /** @description A run of a schedule. */
+        ScheduleRun: {
+            /** @description Why no turn was admitted: the code that a query would have got. */
+            failure: string | null;
+            /** @description The due time; of a run that somebody asked for, when they did. */
+            scheduled_at: components["schemas"]["Millis"];
+            /** @description The turn's conversation; null if it is gone. */
+            session_id: components["schemas"]["SessionId"] | null;
+            /** @description Where the turn stands; null if it is gone. */
+            status: components["schemas"]["TurnStatus"] | null;
+            /** @description Its turn; null if none was admitted. */
+            turn_id: components["schemas"]["TurnId"] | null;
+        };
         /** @description a session id has 1 to 128 characters of A-Z a-z 0-9 . _ : - and starts with a letter or digit */
         SessionId: string;
+        /** @description A run that somebody asked for. */
+        StartedRun: {
+            /** @description When it was asked for. */
+            scheduled_at: components["schemas"]["Millis"];
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description The turn, for `GET /turns/{turn_id}`. */
+            turn_id: components["schemas"]["TurnId"];
+        };
         /** @description How much an account stores. */
         StorageStats: {
             /** @description How many conversations a purge would delete now. */
@@ -997,6 +1269,8 @@ export interface components {
             steered_into?: components["schemas"]["TurnId"];
             /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
             stop_reason?: string;
+            /** @description The schedule whose run it is. */
+            trigger?: components["schemas"]["TurnTrigger"];
             /** @description Names it. */
             turn_id: components["schemas"]["TurnId"];
             /** @description What it used, if it has ended and that is known. */
@@ -1059,6 +1333,8 @@ export interface components {
             stop_reason?: string;
             /** @description Always true: a turn that did not complete is a problem document. */
             success: boolean;
+            /** @description The schedule whose run it is. */
+            trigger?: components["schemas"]["TurnTrigger"];
             /** @description The turn, for `GET /turns/{turn_id}`. */
             turn_id: components["schemas"]["TurnId"];
             /** @description What the turn used. */
@@ -1066,6 +1342,13 @@ export interface components {
         };
         /** @description The state of a turn. The last four are ends, and a turn has exactly one. */
         TurnStatus: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+        /** @description The schedule whose run a turn is. */
+        TurnTrigger: {
+            /** @description The schedule's name. */
+            schedule: components["schemas"]["ResourceName"];
+            /** @description The due time; of a run that somebody asked for, when they did. */
+            scheduled_at: components["schemas"]["Millis"];
+        };
         /** @description What a turn used, and what of it each model did if there was more than one. */
         TurnUsage: {
             /** @description The same by model, if there was more than one. */
@@ -1138,6 +1421,71 @@ export interface components {
             output_tokens: number;
             /** @description The tool call that started the subagent which asked. */
             parent?: string;
+        };
+        /** @description An endpoint that an account's events are sent to. */
+        Webhook: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Millis"];
+            /** @description Whether events are sent. An endpoint that answers 410 is disabled until the webhook is written again. */
+            enabled: boolean;
+            /** @description What is sent beside the event's ids. */
+            include: components["schemas"]["WebhookInclude"][];
+            /** @description Names it within its account. */
+            name: components["schemas"]["ResourceName"];
+            /** @description Until when deliveries are signed with the secret before this one, too; absent if they are not. */
+            previous_secret_until?: components["schemas"]["Millis"];
+            /** @description The secret; only in the response to the request that set it. */
+            secret?: string;
+            /** @description The events that are sent; all if empty. */
+            types: components["schemas"]["EventType"][];
+            /** @description When it was last written. */
+            updated_at: components["schemas"]["Millis"];
+            /** @description Where the events are sent. */
+            url: string;
+        };
+        /** @description An event and what became of it at one webhook. */
+        WebhookDelivery: {
+            /** @description How often it was tried. */
+            attempts: number;
+            /** @description When the event happened. */
+            created_at: components["schemas"]["Millis"];
+            /** @description When it was delivered or given up; null before. */
+            ended_at: components["schemas"]["Millis"] | null;
+            /** @description The event: the `webhook-id` of each attempt. */
+            event_id: components["schemas"]["WebhookEventId"];
+            /** @description Why the last attempt brought no response; null if it brought one. */
+            last_error: string | null;
+            /** @description The status of the last response; null if there was none. */
+            last_status: number | null;
+            /** @description When it is tried next; null if it has ended. */
+            next_attempt_at: components["schemas"]["Millis"] | null;
+            /** @description The conversation that the event is about. */
+            session_id: components["schemas"]["SessionId"] | null;
+            /** @description How far it has come. */
+            status: components["schemas"]["DeliveryStatus"];
+            /** @description The turn that the event is about. */
+            turn_id: components["schemas"]["TurnId"] | null;
+            /** @description What happened. */
+            type: components["schemas"]["EventType"];
+        };
+        /** @description an event id is evt_ and 32 hexadecimal digits */
+        WebhookEventId: string;
+        /** @description What a delivery holds beside the event itself. */
+        WebhookInclude: "result";
+        /** @description A webhook as it is to be. Unknown fields are ignored. */
+        WebhookRequest: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description `result`: events of turns hold the turn as `GET /turns/{turn_id}` returns it. */
+            include?: components["schemas"]["WebhookInclude"][] | null;
+            /** @description Whether a new secret takes the place of the one that it has, which signs for a day more. */
+            rotate_secret?: boolean | null;
+            /** @description The secret that signs: `whsec_` and the base64 of 24 to 64 bytes. Default: the one that it has, or a new one. */
+            secret?: string | null;
+            /** @description The events that are sent. Default: all. */
+            types?: components["schemas"]["EventType"][] | null;
+            /** @description Where the events are sent: `https://` and a public name. */
+            url: string;
         };
         /** @description What happens to a query whose conversation has a turn running. */
         WhenBusy: "queue" | "steer" | "interrupt" | "reject";
@@ -2113,6 +2461,175 @@ export interface operations {
             };
         };
     };
+    listSchedules: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All schedules, by name. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"][];
+                };
+            };
+        };
+    };
+    readSchedule: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schedule. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+        };
+    };
+    setSchedule: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description The schedule as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+        };
+    };
+    deleteSchedule: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description It is gone, or was not there. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    runSchedule: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description The turn is stored and runs by itself. */
+            202: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+        };
+    };
+    listRuns: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Most runs. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest runs. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleRun"][];
+                };
+            };
+        };
+    };
     storageStats: {
         parameters: {
             query?: {
@@ -2161,6 +2678,208 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Turn"];
+                };
+            };
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All webhooks, by name. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"][];
+                };
+            };
+        };
+    };
+    readWebhook: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+        };
+    };
+    setWebhook: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRequest"];
+            };
+        };
+        responses: {
+            /** @description The webhook as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description It is gone, or was not there. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Most deliveries of a page. */
+                limit?: number;
+                /** @description Only deliveries before this one. */
+                before?: components["schemas"]["WebhookEventId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deliveries. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"][];
+                };
+            };
+        };
+    };
+    redeliver: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+                event_id: components["schemas"]["WebhookEventId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description The event is being sent. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedEvent"];
+                };
+            };
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description The event is being sent. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedEvent"];
                 };
             };
         };

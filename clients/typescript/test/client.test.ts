@@ -296,6 +296,23 @@ test("operators start and list purge runs; a container is started ahead", TIME_L
   assert.equal((await client.prewarm()).prewarming, true);
 });
 
+test("webhooks and schedules are set, read, run and deleted", TIME_LIMIT, async () => {
+  const client = newClient();
+  const { name, ...schedule } = await client.setSchedule("daily", { cron: "0 6 * * *", query: "What is 2+2?" });
+  assert.deepEqual([name, schedule.cron], ["daily", "0 6 * * *"]);
+  assert.deepEqual((await client.listSchedules()).map((each) => each.name), ["daily"]);
+  await client.runSchedule("daily");
+  assert.equal((await client.listRuns("daily", { limit: 5 })).items.length, 1);
+  await client.deleteSchedule("daily");
+  await assert.rejects(client.readSchedule("daily"), (error) => error instanceof AgentError && error.code === "not_found");
+
+  await client.setWebhook("hook", { url: "https://hooks.example.com/agent" });
+  assert.equal((await client.readWebhook("hook")).url, "https://hooks.example.com/agent");
+  assert.deepEqual((await client.listDeliveries("hook")).items, []);
+  await client.deleteWebhook("hook");
+  assert.deepEqual(await client.listWebhooks(), []);
+});
+
 test("the credential is asked for before each request", async () => {
   const sent: (string | null)[] = [];
   let asked = 0;

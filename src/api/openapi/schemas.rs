@@ -300,10 +300,10 @@ pub(super) struct ScheduleRequest {
     /// Whether the model thinks before it answers.
     thinking: Option<Thinking>,
     /// A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
-    #[schemars(schema_with = "json_object")]
+    #[schemars(default, schema_with = "json_object")]
     output_schema: Option<serde_json::Map<String, Value>>,
     /// Notes of the caller's about the turns, which come back with them.
-    #[schemars(schema_with = "metadata_patch")]
+    #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
