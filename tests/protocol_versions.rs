@@ -124,6 +124,17 @@ fn commands() -> Vec<(Command, bool)> {
         Command::FollowAccount,
         Command::BeginCall(CallBegun { sdk_session: Some(sdk_session(1)), counts: true }),
         Command::EndCall(ended),
+    ];
+    let with_age = |command: Command| {
+        let known = is_of_version_1(&command);
+        (command, known)
+    };
+    all.into_iter().chain(automation()).map(with_age).collect()
+}
+
+/// The commands about webhooks and schedules.
+fn automation() -> Vec<Command> {
+    vec![
         Command::Webhooks(WebhooksCommand::Set(Box::new(SetWebhook {
             name: "crm".parse().unwrap(),
             url: "https://hooks.example.com".to_owned(),
@@ -144,12 +155,7 @@ fn commands() -> Vec<(Command, bool)> {
         }))),
         Command::Schedules(SchedulesCommand::Runs("daily".parse().unwrap(), 20)),
         Command::Webhooks(WebhooksCommand::Deliveries { name: "crm".parse().unwrap(), before: None, limit: 50 }),
-    ];
-    let with_age = |command: Command| {
-        let known = is_of_version_1(&command);
-        (command, known)
-    };
-    all.into_iter().map(with_age).collect()
+    ]
 }
 
 /// A command that is added belongs into `commands`, too.

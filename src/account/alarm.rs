@@ -60,7 +60,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 || !self.leaving.borrow().is_empty()
                 || self.orphan_looks.get() > 0
                 || !self.store.active_turns()?.is_empty(),
-            container_idle_since: self.idle_since.get(),
+            // While a turn runs, the container does not idle, whenever the one before has ended.
+            container_idle_since: self.idle_since.get().filter(|_| self.turns.running_count() == 0),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
             drain: self.next_drain(now)?,

@@ -24,7 +24,7 @@ use crate::account::files::command::FilesCommand;
 use crate::account::schedules::command::SchedulesCommand;
 use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
-use crate::domain::{AccountId, Page, SearchTerms, SessionId, TurnId, WebhookEventId};
+use crate::domain::{AccountId, Page, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;
@@ -87,6 +87,7 @@ impl Pending {
 ///
 /// # Errors
 /// The refusals of the contract.
+#[expect(clippy::too_many_lines, reason = "one arm for each route")]
 pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     let target = Target::of(head.url);
     if head.method == "OPTIONS" {
@@ -180,14 +181,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::TestWebhook(name) => {
             bodiless(Command::Webhooks(WebhooksCommand::Test { name: webhooks::visible(&principal, name)? }))
         }
-        Route::ListDeliveries(name) => {
-            let before = parameter(&target, "before")?.map(WebhookEventId::try_from).transpose();
-            let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
-            let most = webhooks::MAX_DELIVERIES;
-            let limit = number(&target, "limit", webhooks::DEFAULT_DELIVERIES, 1..=most, "a number from 1 to 200")?;
-            let name = webhooks::visible(&principal, name)?;
-            about(Command::Webhooks(WebhooksCommand::Deliveries { name, before, limit }))
-        }
+        Route::ListDeliveries(name) => about(deliveries(&target, webhooks::visible(&principal, name)?)?),
         Route::Redeliver(name, event_id) => {
             let name = webhooks::visible(&principal, name)?;
             bodiless(Command::Webhooks(WebhooksCommand::Redeliver { name, event_id }))
@@ -200,11 +194,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         }
         Route::DeleteSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Delete(name))),
         Route::RunSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Run(name))),
-        Route::ListRuns(name) => {
-            let most = schedules::MAX_RUNS;
-            let limit = number(&target, "limit", schedules::DEFAULT_RUNS, 1..=most, "a number from 1 to 100")?;
-            about(Command::Schedules(SchedulesCommand::Runs(name, limit)))
-        }
+        Route::ListRuns(name) => about(runs(&target, name)?),
         Route::StartPurgeRun => Ok(Asked::StartPurgeRun),
         Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
     }
@@ -246,6 +236,20 @@ fn list(target: &Target<'_>) -> Result<Command, ApiError> {
     let words = parameter(target, "q")?.map(SearchTerms::try_from).transpose();
     let words = words.map_err(|rule| ApiError::parameter("q", &rule.to_string()))?;
     Ok(Command::ListConversations { limit, page, words })
+}
+
+fn deliveries(target: &Target<'_>, name: ResourceName) -> Result<Command, ApiError> {
+    let before = parameter(target, "before")?.map(WebhookEventId::try_from).transpose();
+    let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
+    let most = webhooks::MAX_DELIVERIES;
+    let limit = number(target, "limit", webhooks::DEFAULT_DELIVERIES, 1..=most, "a number from 1 to 200")?;
+    Ok(Command::Webhooks(WebhooksCommand::Deliveries { name, before, limit }))
+}
+
+fn runs(target: &Target<'_>, name: ResourceName) -> Result<Command, ApiError> {
+    let most = schedules::MAX_RUNS;
+    let limit = number(target, "limit", schedules::DEFAULT_RUNS, 1..=most, "a number from 1 to 100")?;
+    Ok(Command::Schedules(SchedulesCommand::Runs(name, limit)))
 }
 
 /// The number in a message's id.

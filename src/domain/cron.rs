@@ -158,9 +158,9 @@ fn month_and_day(day: i64) -> (i64, i64) {
 /// The set that a field matches: a list of `*`, numbers, names and ranges, each with an optional step.
 fn field(text: &str, (least, most): (u32, u32), names: &[&str], first_name: u32) -> Option<u64> {
     let number = |word: &str| {
-        let named = || names.iter().position(|name| word.eq_ignore_ascii_case(name));
+        let by_name = || names.iter().position(|name| word.eq_ignore_ascii_case(name));
         let digits = !word.is_empty() && word.len() <= 2 && word.bytes().all(|byte| byte.is_ascii_digit());
-        let value = if digits { word.parse().ok() } else { Some(u32::try_from(named()?).ok()? + first_name) };
+        let value = if digits { word.parse().ok() } else { Some(u32::try_from(by_name()?).ok()? + first_name) };
         value.filter(|value| (least..=most).contains(value))
     };
     let mut set = 0_u64;

@@ -14,6 +14,7 @@ pub mod script;
 pub mod stage;
 mod turn_stream;
 pub mod v1;
+pub mod webhooks;
 pub mod workspace;
 pub mod zones;
 

@@ -33,8 +33,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 SchedulesReply::Deleted
             }
             SchedulesCommand::Run(name) => {
-                let turn = self.run_now(&self.known_schedule(&name)?, request_id, again, now)?;
-                SchedulesReply::Started { turn_id: turn.turn_id, session_id: turn.session_id, scheduled_at: now }
+                let (turn, scheduled_at) = self.run_now(&self.known_schedule(&name)?, request_id, again, now)?;
+                SchedulesReply::Started { turn_id: turn.turn_id, session_id: turn.session_id, scheduled_at }
             }
             SchedulesCommand::Runs(name, limit) => {
                 self.known_schedule(&name)?;

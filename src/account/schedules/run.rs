@@ -2,6 +2,7 @@
 //! run once.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::account::command::{AccountError, AnswerForm, Reply, StartTurn};
 use crate::account::runtime::{Directory, Runtime};
@@ -81,12 +82,17 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         request_id: &RequestId,
         again: bool,
         now: Millis,
-    ) -> Result<Turn, AccountError> {
-        let trigger = TurnTrigger { schedule: schedule.name.clone(), scheduled_at: now };
+    ) -> Result<(Turn, Millis), AccountError> {
+        // It does not stand for the run of a due time.
+        let mut free = now;
+        while schedule.due_at == Some(free) || self.store.has_run(&schedule.name, free)? {
+            free = free.plus(Duration::from_millis(1));
+        }
+        let trigger = TurnTrigger { schedule: schedule.name.clone(), scheduled_at: free };
         let turn = self.start_run(schedule, &trigger, None, request_id, again, now)?;
-        let at = turn.trigger.as_ref().map_or(now, |trigger| trigger.scheduled_at);
+        let at = turn.trigger.as_ref().map_or(free, |trigger| trigger.scheduled_at);
         self.store.add_run(&schedule.name, at, Ok(&turn.turn_id))?;
-        Ok(turn)
+        Ok((turn, at))
     }
 
     fn start_run(
