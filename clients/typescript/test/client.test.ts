@@ -228,9 +228,9 @@ test("a conversation is forked, taken back and compacted", TIME_LIMIT, async () 
   const fork = await client.forkConversation("trunk", { at: first.turn_id, title: "Branch" });
   assert.equal(fork.title, "Branch");
   assert.deepEqual(await asked(fork.session_id), ["What is 2+2?"]);
+  assert.ok(((await client.readContext("trunk")).limit ?? 0) > 0);
   await client.rewindConversation("trunk", { before: second.turn_id });
   assert.deepEqual(await asked("trunk"), ["What is 2+2?"]);
-  assert.ok(((await client.readContext("trunk")).limit ?? 0) > 0);
   const events = await collect(client.compactConversation("trunk", { instructions: "Keep the numbers." }));
   assert.deepEqual(events.filter(({ type }) => type === "compacted" || type === "done").map(({ type }) => type), ["compacted", "done"]);
 });
