@@ -169,7 +169,7 @@ test("a question is edited in its place, and a branch goes on by itself", TIME_L
 test("the context is told, and a conversation is summarised to make room", TIME_LIMIT, async (t) => {
   const page = await chrome.openFor(t, running.newClient());
   await ask(page, "[[usage 500000]] [[say Much.]]");
-  await page.getByRole("meter", { name: /^50\dk of 1\.0M tokens in the model's context/ }).waitFor();
+  await page.getByRole("meter", { name: /^50\dk of [0-9.]+(k|M) tokens in the model's context/ }).waitFor();
   await page.getByRole("button", { name: "Conversation", exact: true }).click();
   await page.getByRole("menuitem", { name: "Summarise to make room" }).click();
   await page.getByText("The conversation was summarised to make room", { exact: false }).waitFor();

@@ -137,6 +137,15 @@ impl TurnKind {
     }
 }
 
+impl TurnOptions {
+    /// Whether it asks nothing of the agent that another turn of the conversation may not have asked.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let (metadata, when_busy) = (self.metadata.clone(), self.when_busy);
+        *self == Self { metadata, when_busy, ..Self::default() }
+    }
+}
+
 /// What the caller asked of the agent for one turn, and was allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnOptions {

@@ -246,6 +246,18 @@ impl Stage {
         }
     }
 
+    /// Admits a turn with these options.
+    pub fn query_with_options(&self, session_id: &str, options: TurnOptions) -> TurnId {
+        let mut command = start(session_id, None, AnswerForm::Accepted);
+        if let Command::StartTurn(start) = &mut command {
+            start.options = options;
+        }
+        match self.handle(command).unwrap() {
+            Response::Ready(Reply::Accepted { turn, .. }) => turn.turn_id,
+            _ => unreachable!(),
+        }
+    }
+
     /// Admits a turn that does so in the container.
     pub fn query_that(&self, session_id: &str, script: Script) -> TurnId {
         self.container.script(script);
