@@ -67,7 +67,7 @@ pub(super) struct StorageStats {
 
 /// A query. Unknown fields are ignored.
 #[derive(JsonSchema)]
-#[schemars(extend("anyOf" = [says_something("query"), says_something("prompt"), {"required": ["content"]}]))]
+#[schemars(extend("anyOf" = says_words_or_shows()))]
 #[expect(dead_code, reason = "a schema")]
 pub(super) struct QueryRequest {
     /// What the user says, at most 1 MiB of UTF-8.
@@ -244,6 +244,21 @@ fn says_something(field: &str) -> Value {
     json!({"required": [field], "properties": {field: {"type": "string", "pattern": "[^\\s\\u0085]"}}})
 }
 
+/// What a query must be: words in `query` or `prompt`, or `content` without words beside it.
+fn says_words_or_shows() -> Value {
+    let nothing = json!({"type": ["string", "null"], "pattern": "^[\\s\\u0085]*$"});
+    let words = ["query", "prompt"].map(|field| {
+        let mut words = says_something(field);
+        words["properties"]["content"] = json!({"type": "null"});
+        words
+    });
+    let [query, prompt] = words;
+    let content = json!({"not": {"type": "null"}});
+    let content =
+        json!({"required": ["content"], "properties": {"content": content, "query": nothing, "prompt": nothing}});
+    json!([query, prompt, content])
+}
+
 /// A change of a conversation. Unknown fields are ignored.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema")]
@@ -268,6 +283,9 @@ pub(super) struct AccountSelection {
     account_id: Option<AccountId>,
 }
 
+/// Five fields with white space in between.
+const CRON: &str = r"^[ \t\n\f\r]*[0-9A-Za-z*,/-]+([ \t\n\f\r]+[0-9A-Za-z*,/-]+){4}[ \t\n\f\r]*$";
+
 /// A schedule as it is to be, with the options of a query. Unknown fields are ignored.
 #[derive(JsonSchema)]
 #[schemars(extend("anyOf" = [says_something("query"), says_something("prompt")]))]
@@ -277,7 +295,7 @@ pub(super) struct ScheduleRequest {
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
     /// When it is due: minute, hour, day of the month, month, day of the week.
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), regex(pattern = CRON))]
     cron: String,
     /// The IANA name of the zone of these times. Default: UTC.
     #[schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"))]
@@ -322,7 +340,7 @@ pub(super) struct WebhookRequest {
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
     /// Where the events are sent: `https://` and a public name.
-    #[schemars(length(max = 2048))]
+    #[schemars(length(max = 2048), regex(pattern = "^https://"))]
     url: String,
     /// The events that are sent. Default: all.
     types: Option<Vec<EventType>>,
