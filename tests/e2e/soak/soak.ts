@@ -1,8 +1,8 @@
 /*
  * The soak: users of many accounts at once, while the Worker restarts and containers are killed; then the reckoning.
  * What must hold afterwards, whatever happened: every turn has exactly one end, every answer that a user holds is in its
- * conversation exactly once, what was streamed of a turn is what is kept of it, no two turns of one conversation ran at once, and no more of
- * one account than may.
+ * conversation exactly once, a webhook was told of every end, what was streamed of a turn is what is kept of it, no two turns of
+ * one conversation ran at once, and no more of one account than may.
  */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,6 +12,7 @@ import type { Client, Item, Turn } from "../client.ts";
 import type { ServerEvent } from "../event-stream.ts";
 import { isAlive } from "../processes.ts";
 import type { Service } from "../support.ts";
+import { Deliveries } from "./deliveries.ts";
 import { Random } from "./random.ts";
 import { User } from "./user.ts";
 
@@ -39,10 +40,12 @@ export type Reckoning = {
   steered: number;
   compacted: number;
   branches: number;
+  /** Webhooks that were sent. */
+  delivered: number;
   atOnce: number;
 };
 
-type Counts = Pick<Reckoning, "ends" | "answered" | "streamed" | "steered" | "compacted" | "branches">;
+type Counts = Pick<Reckoning, "ends" | "answered" | "streamed" | "steered" | "compacted" | "branches" | "delivered">;
 
 /** A turn that ran: its conversation, and from when to when. */
 type Span = { sessionId: string; from: number; to: number };
@@ -55,22 +58,33 @@ export async function soak(service: Service, options: SoakOptions): Promise<Reck
   const users = Array.from({ length: options.accounts }, (_, n) => new User(service.url, `${run}-${n}`, random.fork(), options.concurrency));
   for (const user of users) await user.client.query("[[say warm]]", { session_id: "warm-up" });
   const chaos = new Chaos(service.stack, random.fork(), options);
-  const disturbing = chaos.run();
+  const deliveries = await Deliveries.start(random.fork());
+  for (const user of users) await deliveries.watch(user.client);
   try {
-    await Promise.all(users.map((user) => user.ask(options.turns)));
+    const disturbing = chaos.run();
+    try {
+      await Promise.all(users.map((user) => user.ask(options.turns)));
+    } finally {
+      chaos.end();
+      await disturbing;
+    }
+    return await reckonAll(users, deliveries, chaos, options);
   } finally {
-    chaos.end();
-    await disturbing;
+    await deliveries.close();
   }
+}
+
+async function reckonAll(users: readonly User[], deliveries: Deliveries, chaos: Chaos, options: SoakOptions): Promise<Reckoning> {
   options.say(`${chaos.restarts} restarts, ${chaos.kills} kills; now the reckoning`);
-  const counts: Counts = { ends: {}, answered: 0, streamed: 0, steered: 0, compacted: 0, branches: 0 };
+  const counts: Counts = { ends: {}, answered: 0, streamed: 0, steered: 0, compacted: 0, branches: 0, delivered: 0 };
   const { ends } = counts;
   const failures: string[] = [];
   let atOnce = 0;
   for (const user of users) {
     const spans: Span[] = [];
-    await reckon(user, counts, failures, spans);
+    const turnIds = await reckon(user, counts, failures, spans);
     counts.branches += user.branches.length;
+    counts.delivered += await deliveries.check(user.client, turnIds);
     atOnce = Math.max(atOnce, mostAtOnce(spans));
     const { accountId } = user.client;
     for (const sessionId of user.sessionIds()) {
@@ -96,8 +110,8 @@ function mostAtOnce(spans: readonly Span[]): number {
 /** A turn as it stands at the end, and the turn that took it in. */
 type Ended = Turn & { steered_into?: string };
 
-/** Checks one user's account; counts, and notes which turns failed and when all ran. */
-async function reckon(user: User, counts: Counts, failures: string[], spans: Span[]): Promise<void> {
+/** Checks one user's account; counts, notes which turns failed and when all ran, and returns all that there were. */
+async function reckon(user: User, counts: Counts, failures: string[], spans: Span[]): Promise<string[]> {
   const { client } = user;
   /** By conversation and prompt. */
   const turns = new Map<string, Ended>();
@@ -151,6 +165,7 @@ async function reckon(user: User, counts: Counts, failures: string[], spans: Spa
     await compareItems(client, turn.turn_id, asked.events);
     counts.streamed += 1;
   }
+  return [...turns.values()].map(({ turn_id }) => turn_id);
 }
 
 /** What was told live of a turn is what is kept of it, but for the pieces of messages and inputs. */
