@@ -168,6 +168,12 @@ enum ContentBlock {
     },
 }
 
+/// RFC 4648, section 4: with padding, and without bits that say nothing.
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+
+/// An HTTPS URL in ASCII without a user name.
+const ATTACHED_URL: &str = r#"^https://[!-"$-.0->A-\[\]-~]+([/?#][!-~]*)?$"#;
+
 /// Where the bytes of an image are. Its type must be that of its bytes.
 #[derive(JsonSchema)]
 #[schemars(tag = "type", rename_all = "snake_case")]
@@ -179,7 +185,7 @@ enum ImageSource {
         #[schemars(extend("enum" = ["image/png", "image/jpeg", "image/gif", "image/webp"]))]
         media_type: String,
         /// The bytes.
-        #[schemars(extend("contentEncoding" = "base64"))]
+        #[schemars(regex(pattern = BASE64), extend("contentEncoding" = "base64"))]
         data: String,
     },
     /// In a file of the conversation, saved or uploaded.
@@ -190,7 +196,7 @@ enum ImageSource {
     /// Where the model's API fetches them, if the deployment has access to the internet.
     Url {
         /// The address, without a user name or a password.
-        #[schemars(length(max = 8192), regex(pattern = "^https://"))]
+        #[schemars(length(max = 8192), regex(pattern = ATTACHED_URL))]
         url: String,
     },
 }
@@ -206,7 +212,7 @@ enum DocumentSource {
         #[schemars(extend("const" = "application/pdf"))]
         media_type: String,
         /// The bytes.
-        #[schemars(extend("contentEncoding" = "base64"))]
+        #[schemars(regex(pattern = BASE64), extend("contentEncoding" = "base64"))]
         data: String,
     },
     /// A text in the request.
@@ -215,6 +221,7 @@ enum DocumentSource {
         #[schemars(extend("const" = "text/plain"))]
         media_type: String,
         /// The text, at most 1 MiB of all documents together.
+        #[schemars(regex(pattern = "[^\\s\\u0085]"))]
         data: String,
     },
     /// A PDF or a text in UTF-8 in a file of the conversation, saved or uploaded.
@@ -225,7 +232,7 @@ enum DocumentSource {
     /// A PDF that the model's API fetches, if the deployment has access to the internet.
     Url {
         /// The address, without a user name or a password.
-        #[schemars(length(max = 8192), regex(pattern = "^https://"))]
+        #[schemars(length(max = 8192), regex(pattern = ATTACHED_URL))]
         url: String,
     },
 }
