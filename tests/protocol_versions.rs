@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
 use claude_agent_service::account::files::command::FilesCommand;
+use claude_agent_service::account::manage::command::{ManageCommand, UsageAsk};
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
+use claude_agent_service::domain::usage::{Day, Group};
 use claude_agent_service::domain::{
     EventId, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger, TurnOptions, Usage,
 };
@@ -95,6 +97,14 @@ fn commands() -> Vec<(Command, bool)> {
         Command::Prewarm,
         Command::BeginCall(CallBegun { sdk_session: Some(sdk_session(1)), counts: true }),
         Command::EndCall(ended),
+        Command::Manage(ManageCommand::Usage(UsageAsk {
+            group: Group::Conversation,
+            from: Day::new(1),
+            to: Day::new(2),
+            after: Some(session("a")),
+            limit: 5,
+            csv: true,
+        })),
     ];
     let with_age = |command: Command| {
         let known = is_of_version_1(&command);
@@ -122,7 +132,8 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::ListTurns { .. }
         | Command::Files { .. }
         | Command::BeginCall(_)
-        | Command::EndCall(_) => false,
+        | Command::EndCall(_)
+        | Command::Manage(_) => false,
     }
 }
 

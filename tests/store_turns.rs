@@ -187,6 +187,7 @@ fn a_failed_turn_keeps_its_failure_and_has_no_answer() {
         duration_ms: None,
         finished_at: at(5_000),
         last_events: LastEvents { message: 0, end: 1 },
+        counted: None,
     };
     let (ended, seq) = store.end_turn(&turn(1), &end).unwrap().unwrap();
     let read = store.turn(&turn(1)).unwrap().unwrap();

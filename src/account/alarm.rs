@@ -24,6 +24,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
             self.look_for_orphans(looks);
         }
+        self.store_calls()?;
         self.pump()?;
         let now = self.runtime.now();
         if self.is_prewarming() {
@@ -57,6 +58,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             turn_active: self.turns.running_count() > 0
                 || !self.leaving.borrow().is_empty()
                 || self.orphan_looks.get() > 0
+                || self.ledger.has_pending()
                 || !self.store.active_turns()?.is_empty(),
             container_idle_since: self.idle_since.get(),
             unregistered: self.store.unregistered_since()?.is_some(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
+use super::manage::command::{ManageCommand, ManageReply};
 use super::turn::events::Subscription;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
@@ -140,6 +141,8 @@ pub enum Command {
     BeginCall(CallBegun),
     /// A call of the model's API has ended.
     EndCall(CallEnded),
+    /// Something about the account as a whole.
+    Manage(ManageCommand),
     /// A refused call of the model, as a Worker of version 1 reports it. Accepted and ignored.
     #[serde(skip_serializing)]
     NoteRefusal(IgnoredAny),
@@ -152,6 +155,7 @@ impl Command {
         match self {
             Self::StartTurn(_) | Self::UpdateConversation { .. } | Self::Files { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
+            Self::Manage(ask) => ask.has_content(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
             | Self::CancelConversation { .. }
@@ -171,7 +175,8 @@ impl Command {
     /// Whether it may be sent again if no response came. A turn that was started already is found by its request's id.
     #[must_use]
     pub const fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::EndCall(_))
+        // The end of a call is known by its request's id, too.
+        !matches!(self, Self::NoteRefusal(_))
     }
 }
 
@@ -310,6 +315,8 @@ pub enum Reply<J> {
     CallBegun(TurnId),
     /// The report was taken.
     Noted,
+    /// What was asked of the account as a whole.
+    Managed(Box<ManageReply>),
 }
 
 /// Why a command was not carried out.

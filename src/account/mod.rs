@@ -5,6 +5,8 @@ mod alarm;
 pub mod command;
 mod conversations;
 pub mod files;
+pub mod ledger;
+pub mod manage;
 mod nothing;
 mod prewarm;
 mod purge;
@@ -70,6 +72,7 @@ pub struct Account<S, C, R> {
     purge_lock: Mutex<()>,
     registering: Cell<bool>,
     files: files::Files,
+    ledger: ledger::Ledger,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -96,6 +99,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             purge_lock: Mutex::new(()),
             registering: Cell::new(false),
             files: files::Files::default(),
+            ledger: ledger::Ledger::default(),
         }
     }
 
@@ -159,11 +163,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
             Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),
-            Command::EndCall(call) => {
-                self.end_call(&call, &envelope.request_id);
-                Reply::Noted
-            }
+            Command::EndCall(call) => return self.end_call(&call, &envelope.request_id),
             Command::NoteRefusal(_) => Reply::Noted,
+            Command::Manage(ask) => self.manage(ask)?,
         };
         Ok(Response::Ready(reply))
     }

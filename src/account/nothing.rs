@@ -6,7 +6,7 @@ use super::command::{AccountError, Command, Reply};
 use super::files::command::FilesRefusal;
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::PurgeOutcome;
+use crate::domain::{PurgeOutcome, Usage};
 use crate::store::sql::Sql;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -15,6 +15,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let visit = PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None };
         let reply = match command {
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
+            // Its turn was deleted; it is paid for all the same.
+            Command::EndCall(call) if call.usage != Usage::default() => return Ok(None),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
             Command::Files { ask, .. } if ask.stores() => return Ok(None),
             Command::ListConversations { limit, words, .. } => {
@@ -33,6 +35,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Visit => Reply::Visited(visit),
             Command::BeginCall(_) => return Err(AccountError::NoTurn),
             Command::EndCall(_) | Command::NoteRefusal(_) => Reply::Noted,
+            Command::Manage(ask) => return Ok(self.manage_nothing(ask).map(|reply| Reply::Managed(Box::new(reply)))),
         };
         Ok(Some(reply))
     }

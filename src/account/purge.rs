@@ -125,6 +125,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Looks at what is left after the last await of a slice, and clears the storage if that is nothing.
     async fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
+        self.forget_old_usage()?;
         slice.oldest_access = self.store.oldest_access()?;
         if slice.oldest_access.is_some() {
             if !slice.more
@@ -145,6 +146,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // Its container holds nothing but what was deleted.
             self.agent.stop();
             self.idle_since.set(None);
+            slice.oldest_access = self.keeps_usage_as()?;
+            if slice.oldest_access.is_some() {
+                return Ok(slice);
+            }
             self.store.clear()?;
             self.alarm.set(None);
             self.look_later();

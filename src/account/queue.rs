@@ -157,6 +157,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
         let stops = self.turns.launch(&turn.turn_id, &turn.session_id);
+        if work.is_none() {
+            self.take_up_counts(&turn.turn_id);
+        }
         self.runtime.spawn(Rc::clone(self).run(turn, entry, work, stops));
     }
 

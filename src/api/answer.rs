@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::document::{
     AcceptedJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome,
 };
+use super::managed::Document;
 use super::problem::{ApiError, Code};
-use super::{cursor, links};
+use super::{cursor, links, managed};
 use crate::account::command::{AccountError, Reply};
 use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
@@ -154,6 +155,14 @@ impl<J> Answer<J> {
                 Self::new(200, JSON, Body::Text(String::new())).with(TURN_HEADER, turn_id.as_str())
             }
             Reply::Deleted | Reply::Noted => Self::json(200, &SuccessJson { success: true, cancelled: None }),
+            Reply::Managed(reply) => {
+                let Document { status, content_type, text, link } = managed::document(*reply, account_id);
+                let answer = Self::new(status, content_type, Body::Text(text));
+                match link {
+                    Some(link) => answer.with("link", link),
+                    None => answer,
+                }
+            }
             Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
     }

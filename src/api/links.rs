@@ -2,6 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::account::manage::command::UsageAsk;
 use crate::domain::{AccountId, SearchTerms, SessionId, TurnId};
 
 /// All but the URL's unreserved characters.
@@ -36,6 +37,16 @@ pub fn next_files(account_id: &AccountId, session_id: &SessionId, prefix: &str, 
     let (prefix, cursor) = (encoded(prefix), encoded(after));
     format!(
         "</conversations/{id}/files?accountId={account}&prefix={prefix}&limit={limit}&cursor={cursor}>; rel=\"next\""
+    )
+}
+
+/// What an account has used, behind the conversation `after`.
+#[must_use]
+pub fn next_usage(account_id: &AccountId, ask: &UsageAsk, after: &str) -> String {
+    let (account, cursor) = (encoded(account_id.as_str()), encoded(after));
+    let (group, from, to, limit) = (ask.group.as_str(), ask.from, ask.to, ask.limit);
+    format!(
+        "</usage?accountId={account}&group={group}&from={from}&to={to}&limit={limit}&cursor={cursor}>; rel=\"next\""
     )
 }
 

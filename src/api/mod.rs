@@ -10,8 +10,10 @@ pub mod document;
 pub mod files;
 pub mod health;
 pub mod links;
+mod managed;
 #[cfg(test)]
 mod openapi;
+mod parameters;
 pub mod problem;
 pub mod query;
 pub mod request;
@@ -20,3 +22,4 @@ pub mod sse;
 pub mod start_turn;
 mod turn_options;
 pub mod update;
+mod usage;

@@ -1,19 +1,19 @@
 //! A request, parsed once: whom it speaks for, which account it is about, and the command that it is.
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
-use std::ops::RangeInclusive;
-
 use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
 use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
+use super::parameters::{number, parameter};
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
 use super::start_turn::QueryHead;
 use super::update::UpdateHead;
+use super::usage;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::config::Config;
@@ -129,30 +129,11 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::ReadTurn(turn_id) => about(Command::ReadTurn { turn_id }),
         Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
+        Route::ReadUsage => about(Command::Manage(usage::parse(head, &target)?)),
         Route::Purge => bodiless(Command::Purge),
         Route::StartPurgeRun => Ok(Asked::StartPurgeRun),
         Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
     }
-}
-
-/// A parameter of the URL.
-fn parameter(target: &Target<'_>, name: &str) -> Result<Option<String>, ApiError> {
-    target.parameter(name).map_err(|e| ApiError::parameter(name, e.rule()))
-}
-
-/// A parameter of the URL that is a number.
-fn number(
-    target: &Target<'_>,
-    name: &str,
-    default: u32,
-    range: RangeInclusive<u32>,
-    rule: &str,
-) -> Result<u32, ApiError> {
-    parameter(target, name)?.map_or(Ok(default), |text| {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let parsed = text.parse().ok().filter(|number| digits && range.contains(number));
-        parsed.ok_or_else(|| ApiError::parameter(name, rule))
-    })
 }
 
 fn list(target: &Target<'_>) -> Result<Command, ApiError> {

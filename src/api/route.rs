@@ -228,6 +228,13 @@ routes! {
         /// Tell how much an account stores.
         GET StorageStats, Account, refuses [], described by storage_stats;
     }
+    ["usage"] {
+        /// Tell what an account has used, by day, model or conversation.
+        ///
+        /// The numbers are the model gateway's, which the agent cannot change. `Accept: text/csv` gives the rows as CSV. They outlive the
+        /// conversations, for `USAGE_DAYS`; by conversation, they are of those that are still there.
+        GET ReadUsage, Account, refuses [InvalidParameter], described by read_usage;
+    }
     ["prewarm"] {
         /// Start the account's container ahead of a query, unless it runs already.
         POST Prewarm, Account, refuses [], described by prewarm;

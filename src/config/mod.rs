@@ -1,5 +1,6 @@
 //! The operator's vars and secrets, parsed once into a value. It reads no environment itself.
 
+pub mod accounts;
 mod auth;
 pub mod files;
 pub mod policy;
@@ -7,6 +8,7 @@ pub mod policy;
 use std::rc::Rc;
 use std::time::Duration;
 
+use accounts::AccountsPolicy;
 pub use auth::{Auth, Jwt, Origins};
 use files::FilesPolicy;
 use policy::AgentPolicy;
@@ -102,6 +104,8 @@ pub struct Config {
     pub agent: Rc<AgentPolicy>,
     /// `WORKSPACE_MAX_BYTES`, `ACCOUNT_FILES_BYTES` and the like: limits of conversations' files.
     pub files: FilesPolicy,
+    /// `USAGE_DAYS`, `MODEL_PRICES` and the like: what accounts use and may use.
+    pub accounts: Rc<AccountsPolicy>,
 }
 
 /// A var that is not what it must be. Names the var, never its value.
@@ -168,6 +172,7 @@ impl Config {
             directory_shards: whole("DIRECTORY_SHARDS", 8, 1..=MAX_DIRECTORY_SHARDS, "a number from 1 to 1024")?,
             agent: Rc::new(AgentPolicy::parse(&get)?),
             files: FilesPolicy::parse(&get)?,
+            accounts: Rc::new(AccountsPolicy::parse(&get)?),
         })
     }
 }

@@ -7,11 +7,13 @@ pub mod id;
 pub mod json;
 pub mod metadata;
 pub mod options;
+pub mod price;
 pub mod purge;
 pub mod search;
 pub mod stored_file;
 pub mod time;
 pub mod turn;
+pub mod usage;
 
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};

@@ -2,6 +2,7 @@
 //! account what it cost. Interception alone reaches it (`ctx.exports.Gateway`), and nothing that reaches it gets anywhere else.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use worker::js_sys::Reflect;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
@@ -23,6 +24,11 @@ use crate::log::{Level, Line};
 
 /// How long the model's API may take to its first byte: a little longer than the CLI waits for it (`API_TIMEOUT_MS`, 60 s).
 const HEADERS_LIMIT_MS: u32 = 70_000;
+
+/// Tries to tell the account of a call that has ended, and the pause after the first; it doubles. The platform lets a Worker go on for 30 s
+/// after its answer.
+const TELL_TRIES: u32 = 4;
+const TELL_PAUSE: Duration = Duration::from_millis(250);
 
 /// The prop that says whose container a call comes out of.
 pub const ACCOUNT_PROP: &str = "account_id";
@@ -135,8 +141,19 @@ impl Call {
         let (turn_id, Metered { model, usage }) = (turn_id.clone(), told);
         let command = Command::EndCall(CallEnded { turn_id, status, model, usage, total_ms, retry_after_s });
         let envelope = Envelope::new(self.request_id.clone(), command);
-        if let Err(error) = self.ask(&envelope).await {
-            self.log("model_call_not_counted", &bindings::thrown(&error));
+        let mut pause = TELL_PAUSE;
+        for again in (0..TELL_TRIES).rev() {
+            let why = match self.ask(&envelope).await {
+                Ok(answer) if answer.ok() => return,
+                Ok(answer) => format!("the object answered {}", answer.status()),
+                Err(error) => bindings::thrown(&error),
+            };
+            if again == 0 {
+                self.log("model_call_not_counted", &why);
+            } else {
+                runtime::sleep(pause).await;
+                pause *= 2;
+            }
         }
     }
 

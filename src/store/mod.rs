@@ -19,6 +19,7 @@ pub mod transactions;
 pub mod transcripts;
 pub mod turn_list;
 pub mod turns;
+pub mod usage;
 pub mod workspaces;
 
 use std::cell::Cell;

@@ -2,6 +2,7 @@
 
 use super::sql::Sql;
 use super::turns::{NewTurn, TurnEnd};
+use super::usage::LedgerEntry;
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError};
 use crate::domain::{
@@ -55,6 +56,8 @@ pub struct Finished<'a> {
     pub steered: &'a [TurnId],
     /// Its conversation, and what becomes of its files; absent where files are not saved.
     pub files: Option<(&'a SessionId, FilesEnd<'a>)>,
+    /// What is added to the ledger.
+    pub usage: &'a LedgerEntry,
 }
 
 impl<S: Sql> Store<S> {
@@ -92,7 +95,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
     pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
-        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key, steered, files } = finished;
+        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key, steered, files, usage } = finished;
         self.transaction(|| {
             let files = match files {
                 Some((session_id, files)) if self.is_active(turn_id)? => {
@@ -101,6 +104,7 @@ impl<S: Sql> Store<S> {
                 _ => None,
             };
             let ended = self.end_turn_with(turn_id, end, files.as_ref())?;
+            self.add_usage(usage)?;
             let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
             self.end_steered(steered, turn_id, end)?;
             if *frees_key {

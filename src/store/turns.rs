@@ -2,7 +2,9 @@
 
 use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
+use super::usage::counts;
 use super::{Store, StoreError, json};
+use crate::domain::usage::Counted;
 use crate::domain::{
     Failure, IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId, TurnOptions,
     TurnStatus, Usage,
@@ -93,6 +95,8 @@ pub struct TurnEnd<'a> {
     pub finished_at: Millis,
     /// The numbers of its last events.
     pub last_events: LastEvents,
+    /// What the gateway counted of it; absent if that is nothing.
+    pub counted: Option<Counted>,
 }
 
 impl<S: Sql> Store<S> {
@@ -246,10 +250,11 @@ impl<S: Sql> Store<S> {
         files: Option<&TurnFiles>,
     ) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, \
-             num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10, files = ?11 where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
+             num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10, files = ?11, counted = coalesce(?12, counted) where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
         let error = end.error.map(json).transpose()?;
         let usage = end.usage.as_ref().map(json).transpose()?;
         let told = files.map(json).transpose()?;
+        let counted = end.counted.as_ref().map(counts).transpose()?;
         let row = self.sql.first(
             END,
             &[
@@ -264,6 +269,7 @@ impl<S: Sql> Store<S> {
                 i64::try_from(end.last_events.message).ok().into(),
                 i64::try_from(end.last_events.end).ok().into(),
                 told.as_deref().into(),
+                counted.as_deref().into(),
             ],
         )?;
         let Some(mut row) = row else { return Ok(None) };

@@ -6,6 +6,7 @@ pub mod account;
 pub mod bucket;
 pub mod container;
 pub mod executor;
+pub mod model_calls;
 pub mod port;
 pub mod runtime;
 pub mod script;
@@ -23,6 +24,7 @@ use claude_agent_service::domain::{
 use claude_agent_service::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 use claude_agent_service::store::transactions::{self, Finished};
 use claude_agent_service::store::turns::{LastEvents, TurnEnd};
+use claude_agent_service::store::usage::LedgerEntry;
 use claude_agent_service::store::{Store, StoreError};
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -289,6 +291,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         duration_ms: Some(900),
         finished_at: now,
         last_events: LastEvents { message: 3, end: 5 },
+        counted: None,
     };
     store.finish(&Finished {
         turn_id,
@@ -299,6 +302,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         frees_key: false,
         steered: &[],
         files: None,
+        usage: &LedgerEntry::default(),
     })?;
     Ok(active)
 }

@@ -14,7 +14,9 @@ use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{AccountId, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy};
+use claude_agent_service::domain::{
+    AccountId, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
+};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use serde_json::Value;
@@ -76,7 +78,7 @@ impl Directory for StageRuntime {
 }
 
 type StageAccount = Account<Rusqlite, Scripted, StageRuntime>;
-type Sent<T> = Rc<RefCell<Option<T>>>;
+pub type Sent<T> = Rc<RefCell<Option<T>>>;
 
 /// Steps at one moment: beyond them, an alarm rings for ever.
 const MAX_STEPS_AT_ONCE: u32 = 10_000;
@@ -145,7 +147,17 @@ impl Stage {
     }
 
     pub fn handle(&self, command: Command) -> Result<Response<String>, AccountError> {
-        self.account.handle(Envelope::new(RequestId::new(self.runtime.uuid()), command))
+        self.handle_as(&self.request_id(), command)
+    }
+
+    /// Carries out a command of that request.
+    pub fn handle_as(&self, request_id: &RequestId, command: Command) -> Result<Response<String>, AccountError> {
+        self.account.handle(Envelope::new(request_id.clone(), command))
+    }
+
+    /// The id of a new request.
+    pub fn request_id(&self) -> RequestId {
+        RequestId::new(self.runtime.uuid())
     }
 
     pub fn cancel(&self, session_id: &str) {
@@ -218,11 +230,18 @@ impl Stage {
         self.runtime.alarm.get()
     }
 
-    /// A visit of the directory.
-    pub fn visit(&self) {
-        let Ok(Response::Deferred(visit)) = self.handle(Command::Visit) else { return };
-        self.executor.spawn(Owner::World, async move { drop(visit.await.map_err(|error| error.to_string())) });
+    /// A visit of the directory, and what it found if that comes at once.
+    pub fn visit(&self) -> Option<PurgeOutcome> {
+        let Ok(Response::Deferred(visit)) = self.handle(Command::Visit) else { return None };
+        let sent = Sent::default();
+        let found = Rc::clone(&sent);
+        self.executor.spawn(Owner::World, async move {
+            if let Ok(Reply::Visited(outcome)) = visit.await {
+                found.replace(Some(outcome));
+            }
+        });
         self.executor.run_ready();
+        sent.take()
     }
 
     pub fn turn(&self, turn_id: &TurnId) -> Turn {

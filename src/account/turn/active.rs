@@ -11,6 +11,7 @@ use super::events::{EventKind, EventLog, Subscription, TurnEvent, announcement};
 use super::model_calls::ModelCalls;
 use super::state::Stop;
 use crate::account::command::CallEnded;
+use crate::domain::usage::Counted;
 use crate::domain::{EventId, SdkSession, SessionId, Turn, TurnId, TurnStatus};
 
 /// A turn that has been launched.
@@ -136,11 +137,16 @@ impl ActiveTurns {
     }
 
     /// Adds what a call used to its turn, if that still runs, and returns the turn's conversation.
-    pub fn end_call(&self, call: &CallEnded) -> Option<SessionId> {
+    pub fn end_call(&self, call: &CallEnded, counted: &Counted) -> Option<SessionId> {
         self.running(&call.turn_id, |running| {
-            running.calls.end(call);
+            running.calls.end(call, counted);
             running.session_id.clone()
         })
+    }
+
+    /// Takes what an object before this one counted of a running turn.
+    pub fn set_counted(&self, turn_id: &TurnId, counted: Counted) {
+        self.running(turn_id, |running| running.calls.counted = counted);
     }
 
     /// What a running turn has asked of the model so far.

@@ -50,6 +50,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let last_events = LastEvents { message: told.unwrap_or(progress.last_n), end: progress.last_n + 1 };
         let files = saved.map(|saved| self.settle(turn, saved));
         let is_save = matches!(files, Some(FilesEnd::Save(_)));
+        let entry = self.ledger_with(&turn.turn_id, outcome.result.as_deref());
         let mut finished = Finished {
             turn_id: &turn.turn_id,
             end: TurnEnd {
@@ -61,6 +62,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 duration_ms: outcome.result.as_ref().map(|result| whole_ms(result.duration_ms)),
                 finished_at: now,
                 last_events,
+                counted: Some(calls.counted).filter(|counted| counted.calls > 0),
             },
             answer: answer.map(|answer| answer.text.as_str()),
             transcript: progress.waiting_transcript(),
@@ -69,6 +71,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // Of a turn without a result nobody knows what it took in.
             steered: if outcome.result.is_some() { &progress.steered } else { &[] },
             files: files.map(|files| (&turn.session_id, files)),
+            usage: &entry,
         };
         let stored = match self.store.finish(&finished) {
             Err(error) if is_save => {
@@ -78,6 +81,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             stored => stored?,
         };
+        self.ledger_stored();
+        if let Some(result) = outcome.result.as_deref().filter(|_| calls.open == 0) {
+            self.compare_usage(&turn.turn_id, result, &calls.counted);
+        }
         // It may be packing its files for ever, and the conversation's next turn would wait for that.
         let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
         self.clean_up_after(turn, progress, outcome, (stored.is_none(), stuck));
@@ -120,6 +127,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             duration_ms: None,
             finished_at,
             last_events: LastEvents { message: 0, end: 1 },
+            counted: None,
         };
         let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);

@@ -8,13 +8,15 @@ use super::super::document::{
 use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
+use super::super::usage::{self, UsageJson};
 use super::schemas::{
     AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, server_sent_event,
 };
 use super::{Body, Described, Response, Schemas};
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;
-use crate::domain::{FilePath, IdempotencyKey, PurgeRun, TurnId};
+use crate::domain::usage::{Day, Group};
+use crate::domain::{FilePath, IdempotencyKey, PurgeRun, SessionId, TurnId};
 use schemars::{JsonSchema, Schema};
 
 const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
@@ -282,6 +284,42 @@ pub(in crate::api) fn storage_stats(schemas: &mut Schemas) -> Described {
     let example = json!({"total_conversations": 1, "oldest_conversation_age_days": 0.5, "conversations_ready_to_purge": 0,
         "retention_policy_days": 30, "total_messages": 6, "database_bytes": 61_440});
     only(responds(200, "The account's counts.", &schemas.sent::<StorageStats>(), example))
+}
+
+pub(in crate::api) fn read_usage(schemas: &mut Schemas) -> Described {
+    let spent = |more: Value| {
+        let mut spent = json!({"input_tokens": 410, "output_tokens": 8, "cache_read_input_tokens": 0,
+            "cache_creation_input_tokens": 0, "cost_usd": 0.0018});
+        if let (Value::Object(spent), Value::Object(more)) = (&mut spent, more) {
+            spent.extend(more);
+        }
+        spent
+    };
+    let row = |key: Value| {
+        let mut row = spent(json!({"turns": 1, "model_calls": 2, "reported": spent(json!({}))}));
+        if let (Value::Object(row), Value::Object(key)) = (&mut row, key) {
+            row.extend(key);
+        }
+        row
+    };
+    let example = json!({"from": "2026-11-01", "to": "2026-11-22", "group": "day", "rows": [row(json!({"day": "2026-11-22"}))],
+        "total": row(json!({}))});
+    let mut report = responds(200, "What was used.", &schemas.sent::<UsageJson<'static>>(), example);
+    report.content["text/csv"] = json!({"schema": {"type": "string"}});
+    let day = schemas.taken::<Day>().to_value();
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": usage::MAX_ROWS, "default": usage::DEFAULT_ROWS});
+    let group = schemas.taken::<Group>().to_value();
+    let cursor = schemas.taken::<SessionId>().to_value();
+    Described {
+        parameters: vec![
+            parameter("query", "from", &day, "The first day. Default: the first of the month of `to`."),
+            parameter("query", "to", &day, "The last day, at most 366 days from the first. Default: today."),
+            parameter("query", "group", &group, "By what it is summed. Default: `day`."),
+            parameter("query", "limit", &limit, "Most rows."),
+            parameter("query", "cursor", &cursor, "Where the page starts, by conversation; from a `Link` header."),
+        ],
+        ..only(report.with_headers(&["Link"]))
+    }
 }
 
 pub(in crate::api) fn prewarm(schemas: &mut Schemas) -> Described {

@@ -1,0 +1,24 @@
+-- What the account has used, by day of UTC (counted from 1970-01-01) and model. It has no foreign key: it outlives conversations. The gateway's
+-- counts are what is billed, `reported_` is what the SDK said of the same turns. Costs are billionths of a US dollar. `recent` names the calls
+-- that were stored last, so that one that is told twice is counted once.
+create table usage (
+  day integer not null,
+  model text not null,
+  turns integer not null,
+  calls integer not null,
+  input_tokens integer not null,
+  output_tokens integer not null,
+  cache_read_input_tokens integer not null,
+  cache_creation_input_tokens integer not null,
+  cost integer not null,
+  reported_input_tokens integer not null,
+  reported_output_tokens integer not null,
+  reported_cache_read_input_tokens integer not null,
+  reported_cache_creation_input_tokens integer not null,
+  reported_cost integer not null,
+  recent text not null,
+  primary key (day, model)
+) strict, without rowid;
+
+-- What the gateway counted of a turn.
+alter table turns add column counted text;
