@@ -303,3 +303,30 @@ fn a_page_of_turns_with_long_answers_is_shorter() {
     let page = store.turns_before(&session("a"), i64::MAX, 100).unwrap();
     assert_eq!((page.turns.len(), page.older), (1, true), "one that is larger than a page comes alone");
 }
+
+#[test]
+fn a_turn_that_ran_knows_the_last_row_of_the_transcript_at_its_end() {
+    let (store, sql) = store();
+    let long = "é".repeat(MAX_ROW_TEXT_BYTES);
+    exchange(&store, 1, "a", "x", "4");
+    admit(&store, &admission(2, "a", "x")).unwrap();
+    admit(&store, &support::Admission { starts: false, ..admission(3, "a", "x") }).unwrap();
+    store.append_transcript(&session("a"), &long).unwrap();
+    let cancelled = TurnEnd {
+        status: TurnStatus::Cancelled,
+        error: None,
+        model: None,
+        usage: None,
+        num_turns: None,
+        duration_ms: None,
+        finished_at: at(5_000),
+        last_events: LastEvents { message: 0, end: 1 },
+        counted: None,
+    };
+    store.end_turn(&turn(3), &cancelled).unwrap();
+    finish(&store, &turn(2), "4", at(6_000)).unwrap();
+    exchange(&store, 4, "b", "x", "4");
+    let ends = sql.texts("select turn_id || ' ' || coalesce(transcript_seq, 'never ran') from turns order by turn_id");
+    let told = [(1, "1"), (2, "4"), (3, "never ran"), (4, "1")].map(|(n, seq)| format!("{} {seq}", turn(n)));
+    assert_eq!(ends, told);
+}

@@ -11,6 +11,12 @@ export type Usage = {
   cache_creation_input_tokens: number;
 };
 
+/** Of one model in a turn. */
+export type ModelUsage = Usage & { cost_usd: number };
+
+/** How full the conversation is: the tokens of its last call, the model's window, and where the CLI compacts by itself. */
+export type Context = { tokens: number; limit: number; auto_compact_at: number };
+
 export type ErrorCode = "model_auth_failed" | "model_rate_limited" | "model_failed" | "agent_failed" | "turn_interrupted";
 
 export type TurnError = {
@@ -37,6 +43,32 @@ export type ResultFrame = {
   num_turns: number;
   model_calls: number;
   duration_ms: number;
+  /** Why the model stopped, in the API's words. */
+  stop_reason?: string;
+  by_model?: Record<string, ModelUsage>;
+  context?: Context;
+};
+
+/** Of one call of the model, when it has ended. */
+export type UsageFrame = Usage & { type: "usage"; model: string; parent?: string };
+
+/** An image stands for its data. */
+export type ResultBlock = { type: "text"; text: string } | { type: "image"; media_type: string; bytes: number };
+
+/**
+ * `parent` is the call of the subagent that makes this one. `input` is always an object; its long strings are cut so that the frame stays
+ * small, and `whole` then has more of them. `result` comes with the end, and `truncated` says that it is not all of it.
+ */
+export type ToolFrame = {
+  type: "tool";
+  id: string;
+  name: string;
+  status: "started" | "finished" | "failed" | "denied";
+  input?: object;
+  whole?: object;
+  result?: string | ResultBlock[];
+  truncated?: true;
+  parent?: string;
 };
 
 export type Entry = { type: string; [field: string]: unknown };
@@ -44,12 +76,23 @@ export type Entry = { type: string; [field: string]: unknown };
 export type Frame =
   | { type: "started"; agent_session: string; instance: string; warm: boolean }
   | { type: "delta"; text: string }
-  | { type: "message"; text: string }
-  /** `input` is always an object; its long strings are cut so that the frame stays small. `parent` is the subagent's call. */
-  | { type: "tool"; id: string; name: string; status: "started" | "finished" | "failed"; input?: object; parent?: string }
+  /** A piece of the model's thinking, joined like deltas; a subagent's comes block by block. */
+  | { type: "thinking"; text: string; parent?: string }
+  /** A piece of the JSON of a call's input, joined like deltas. */
+  | { type: "tool_input"; id: string; json: string }
+  /** With `parent` a subagent's, which is no part of the answer. */
+  | { type: "message"; text: string; parent?: string }
+  | ToolFrame
+  | UsageFrame
+  /** The conversation so far is a summary from here on. */
+  | { type: "compacted"; trigger: "manual" | "auto"; pre_tokens: number; post_tokens: number | null }
+  /** The model does not see an attachment of the turn's message. `path` is null where it is no file or which one is not known. */
+  | { type: "attachment_removed"; path: string | null; reason: string }
+  /** What a reader should know. `events_dropped`: the frames `from` to `to` were forgotten before this reader came to them. */
+  | { type: "notice"; code: string; message: string; from?: number; to?: number }
   /**
-   * The model's API is asked again. `retracted` says that the text since the last `message` frame is void:
-   * its stream was cut, and a new message takes its place. `attempt` is 0 where nothing but that is known.
+   * The model's API is asked again. `retracted` says that the text since the last `message` frame, and the thinking and input that
+   * were streamed with it, are void: the stream was cut, and a new one takes its place. `attempt` is 0 where nothing but that is known.
    */
   | { type: "retry"; attempt: number; delay_ms: number; status: number | null; retracted: boolean }
   | { type: "transcript"; subpath?: string; entries: Entry[] }
@@ -62,10 +105,13 @@ export type Frame =
 
 /** A frame's line, at most. Whatever can be large is cut or divided before it is emitted. */
 export const MAX_FRAME_BYTES = 4 * 1024 * 1024;
-/** All frames of a turn that are held. Over this, deltas and tool frames are forgotten; a turn whose other frames exceed it is ended. */
+/** All frames of a turn that are held. Over this, what nobody has to store is forgotten; a turn whose other frames exceed it is ended. */
 export const MAX_TURN_FRAME_BYTES = 32 * 1024 * 1024;
 
-type Kept = { n: number; line: string; bytes: number; type: Frame["type"] };
+type Kept = { n: number; line: string; bytes: number; type: Frame["type"]; ofSubagent: boolean };
+
+/** Forgotten where the log is full: what tells how a turn goes, not what it leaves. */
+const FORGETTABLE: readonly Frame["type"][] = ["delta", "thinking", "tool_input", "tool", "usage"];
 
 /** Reads frames: called whenever there is one more. */
 export type Reader = { wake(type: Frame["type"]): void };
@@ -75,7 +121,9 @@ export class FrameLog {
   #bytes = 0;
   #count = 0;
   #ended = false;
+  /** The last frames that stand for the pieces before them. */
   #lastMessage = 0;
+  #lastCall = 0;
   #readers = new Set<Reader>();
   readonly #maxBytes: number;
 
@@ -100,21 +148,31 @@ export class FrameLog {
   append(frame: Frame): boolean {
     if (this.#ended) return true;
     const n = this.#count + 1;
-    const line = `${JSON.stringify({ n, ...frame })}\n`;
+    const line = lineOf(n, frame);
     const bytes = Buffer.byteLength(line);
     if (bytes > MAX_FRAME_BYTES) return false;
     this.#count = n;
-    this.#frames.push({ n, line, bytes, type: frame.type });
+    const ofSubagent = "parent" in frame;
+    this.#frames.push({ n, line, bytes, type: frame.type, ofSubagent });
     this.#bytes += bytes;
-    if (frame.type === "message") this.#lastMessage = n;
+    if (frame.type === "message" && !ofSubagent) this.#lastMessage = n;
+    if (frame.type === "tool" && !ofSubagent) this.#lastCall = n;
     if (frame.type === "end") this.#ended = true;
     for (const reader of this.#readers) reader.wake(frame.type);
     if (this.#bytes > this.#maxBytes) this.#forget();
     return true;
   }
 
-  /** The first kept frame after the n-th. */
+  /** The first kept frame after the n-th; where those that follow it are forgotten, a notice of that, under the number of the last of them. */
   next(after: number): { n: number; line: string } | undefined {
+    const found = this.#firstAfter(after);
+    if (found === undefined || found.n === after + 1) return found;
+    const [from, to] = [after + 1, found.n - 1];
+    const notice: Frame = { type: "notice", code: "events_dropped", message: "the turn had more events than are kept", from, to };
+    return { n: to, line: lineOf(to, notice) };
+  }
+
+  #firstAfter(after: number): Kept | undefined {
     const frames = this.#frames;
     const last = frames.at(-1);
     if (last === undefined || last.n <= after) return undefined;
@@ -134,14 +192,18 @@ export class FrameLog {
     return () => this.#readers.delete(reader);
   }
 
-  /** Deltas that a message stands for go first, then tool frames; what must be stored stays. */
+  /** Pieces that a message or a call stands for go first, then all that may be forgotten; what must be stored stays. */
   #forget(): void {
-    this.#keep((frame) => frame.type !== "delta" || frame.n > this.#lastMessage);
-    if (this.overfull) this.#keep((frame) => frame.type !== "delta" && frame.type !== "tool");
+    this.#keep((frame) => (frame.type === "delta" ? frame.n > this.#lastMessage : frame.type !== "tool_input" || frame.n > this.#lastCall));
+    if (this.overfull) this.#keep((frame) => !FORGETTABLE.includes(frame.type) && !(frame.type === "message" && frame.ofSubagent));
   }
 
   #keep(wanted: (frame: Kept) => boolean): void {
     this.#frames = this.#frames.filter(wanted);
     this.#bytes = this.#frames.reduce((sum, frame) => sum + frame.bytes, 0);
   }
+}
+
+function lineOf(n: number, frame: Frame): string {
+  return `${JSON.stringify({ n, ...frame })}\n`;
 }

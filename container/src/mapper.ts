@@ -1,67 +1,57 @@
 /*
- * From the SDK's messages of one turn to its frames: text, tools, retries, and the result with its usage.
- * Owns how text deltas are joined and how the SDK's outcomes are named. Starts nothing and waits for nothing but its own timer.
+ * From the SDK's messages of one turn, and the entries of its transcript, to its frames.
+ * Owns their order and how the SDK's outcomes are named; what the parts of a turn look like is in events/. Starts nothing and waits for nothing.
  */
 import type { SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
-import { MAX_FRAME_BYTES } from "./frames.ts";
-import type { Frame, ResultFrame, TurnError, Usage } from "./frames.ts";
-import { cutToBytes, cutToChars } from "./pieces.ts";
-
-/** Deltas that come sooner than this after the last one are joined. */
-const DELTA_JOIN_MS = 25;
-/** The JSON of a tool's input in a frame is at most this long. */
-const MAX_TOOL_INPUT_CHARS = 2048;
-const INPUT_STRING_CUTS = [1024, 256, 64, 16];
-
-/** The joined text of a turn. Escaped as JSON it may be larger, as far as a frame can hold it. */
-export const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
-const MAX_ANSWER_JSON_BYTES = MAX_FRAME_BYTES - 64 * 1024;
-/** A character takes up to six bytes as JSON. */
-const MAX_DELTA_CHARS = 512 * 1024;
-/** The words of an error, whoever they are of. */
-const MAX_ERROR_CHARS = 500;
-/** Names and ids that come of the model or the SDK. */
-const MAX_NAME_CHARS = 256;
-/** They change no file. */
-const READING_TOOLS = ["Read", "Glob", "Grep"];
-const BLOCK_SEPARATOR = "\n\n";
+import { Answer, MAX_ANSWER_BYTES } from "./events/answer.ts";
+import { frames, Joined, MAX_PIECE_CHARS } from "./events/joined.ts";
+import { shortName, shortSentence } from "./events/names.ts";
+import { Removals } from "./events/removals.ts";
+import type { Attached } from "./events/removals.ts";
+import { Tools } from "./events/tools.ts";
+import { Used } from "./events/usage.ts";
+import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
+import { cutToChars } from "./pieces.ts";
 
 /** Where a mapper's frames go, and how it ends a turn that goes beyond a bound. */
 export type TurnPort = { emit(frame: Frame): void; stop(message: string): void };
 
-type Block = { uuid: string; text: string; bytes: number; jsonBytes: number };
-type ToolUse = { id: string; name: string; input: unknown };
+type StreamEvent = Extract<SDKMessage, { type: "stream_event" }>["event"];
+type Assistant = Extract<SDKMessage, { type: "assistant" }>;
 
 export class TurnMapper {
   readonly #port: TurnPort;
   readonly #begun = performance.now();
-  #pending = "";
-  #joinTimer: NodeJS.Timeout | undefined;
-  #lastDelta = -DELTA_JOIN_MS;
-  /** Text was streamed that no `message` frame stands for yet. */
+  readonly #pieces: Joined;
+  readonly #answer = new Answer();
+  readonly #tools = new Tools();
+  readonly #used = new Used();
+  readonly #removals: Removals;
+  /** Text or thinking was streamed that no whole block stands for yet. */
   #open = false;
-  #blocks: Block[] = [];
-  #tools = new Map<string, string>();
+  #thinking = false;
+  /** The calls whose input is streamed, by the index of their block. */
+  readonly #inputs = new Map<number, string>();
   #model: string | null = null;
   #retryAfterMs = 0;
-  /** Answers of the model that began, subagents' too. */
+  /** Answers of the model that began. */
   #modelCalls = 0;
-  #onlyRead = true;
 
-  constructor(port: TurnPort) {
+  /** `attached` are the blocks of the turn's message, where it is not only a text. */
+  constructor(port: TurnPort, attached: readonly Attached[] = []) {
     this.#port = port;
+    this.#pieces = new Joined((frame) => port.emit(frame));
+    this.#removals = new Removals(attached);
   }
 
   /** All of the answer, or as much of it as its bounds allow. */
   get text(): string {
-    let text = cutToBytes(this.#blocks.map((block) => block.text).join(BLOCK_SEPARATOR), MAX_ANSWER_BYTES);
-    while (jsonBytes(text) > MAX_ANSWER_JSON_BYTES) text = cutToBytes(text, Math.floor(Buffer.byteLength(text) / 2));
-    return text;
+    return this.#answer.text;
   }
 
   /** No tool was called but those that only read. */
   get onlyRead(): boolean {
-    return this.#onlyRead;
+    return this.#tools.onlyRead;
   }
 
   /** Every message of the turn but its result. Unknown ones are no error. */
@@ -74,28 +64,24 @@ export class TurnMapper {
       case "assistant":
         return this.#assistant(message);
       case "user":
-        return this.#toolResults(message);
+        return this.#emit(...this.#tools.ended(message));
       case "system":
-        if (message.subtype === "init") this.#model = message.model;
-        if (message.subtype === "api_retry") this.#retried(message.attempt, message.retry_delay_ms, message.error_status);
-        return;
+        return this.#system(message);
       default:
+    }
+  }
+
+  /** What the transcript alone tells: an attachment that was left out, and what a subagent's calls used. */
+  entries(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const usage = this.#used.entry(entry);
+      this.#emit(...this.#removals.entry(entry), ...(usage === undefined ? [] : [usage]));
     }
   }
 
   /** What stands between this turn's frames and any frame that is not made here. */
   flush(): void {
-    clearTimeout(this.#joinTimer);
-    this.#joinTimer = undefined;
-    if (this.#pending === "") return;
-    const text = this.#pending;
-    this.#pending = "";
-    this.#lastDelta = performance.now();
-    for (let rest = text; rest !== ""; ) {
-      const piece = cutToChars(rest, MAX_DELTA_CHARS);
-      rest = rest.slice(piece.length);
-      this.#port.emit({ type: "delta", text: piece });
-    }
+    this.#pieces.flush();
   }
 
   result(result: SDKResultMessage): ResultFrame {
@@ -104,7 +90,8 @@ export class TurnMapper {
     return {
       ...this.#frame(cancelled ? "cancelled" : error === undefined ? "completed" : "failed", result.subtype),
       ...(error === undefined || cancelled ? {} : { error: short(error) }),
-      ...usageOf(result),
+      ...this.#used.result(result),
+      ...(typeof result.stop_reason === "string" ? { stop_reason: shortName(result.stop_reason) } : {}),
       num_turns: result.num_turns,
       duration_ms: Math.round(result.duration_ms),
     };
@@ -119,9 +106,9 @@ export class TurnMapper {
     return {
       type: "result",
       status,
-      subtype: cutToChars(subtype, MAX_NAME_CHARS),
+      subtype: shortName(subtype),
       text: this.text,
-      model: this.#model === null ? null : cutToChars(this.#model, MAX_NAME_CHARS),
+      model: this.#model === null ? null : shortName(this.#model),
       usage: { input_tokens: 0, output_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 },
       cost_usd: 0,
       num_turns: 0,
@@ -130,85 +117,111 @@ export class TurnMapper {
     };
   }
 
-  #streamed(event: Extract<SDKMessage, { type: "stream_event" }>["event"]): void {
-    if (event.type === "content_block_delta" && event.delta.type === "text_delta") this.#delta(event.delta.text);
-    // A whole block's assistant message comes before its stop: what is still open at these was cut.
-    else if (event.type === "message_start" || event.type === "message_stop") this.#retract();
+  /** Behind the pieces that came before. */
+  #emit(...frames: Frame[]): void {
+    if (frames.length > 0) this.flush();
+    for (const frame of frames) this.#port.emit(frame);
   }
 
-  #delta(text: string): void {
-    if (text === "") return;
-    this.#open = true;
-    this.#pending += text;
-    if (this.#joinTimer !== undefined) return;
-    const wait = this.#lastDelta + DELTA_JOIN_MS - performance.now();
-    if (wait <= 0) this.flush();
-    else this.#joinTimer = setTimeout(() => this.flush(), wait);
+  #system(message: Extract<SDKMessage, { type: "system" }>): void {
+    switch (message.subtype) {
+      case "init":
+        this.#model = message.model;
+        return this.#used.begun(message.model);
+      case "api_retry":
+        return this.#retried(message.attempt, message.retry_delay_ms, message.error_status);
+      case "permission_denied":
+        return this.#tools.denied(message);
+      case "compact_boundary": {
+        const { trigger, pre_tokens, post_tokens = null } = message.compact_metadata;
+        this.#used.compacted(post_tokens);
+        return this.#emit({ type: "compacted", trigger, pre_tokens, post_tokens });
+      }
+      default:
+    }
   }
 
-  #retract(): void {
-    if (this.#open) this.#retried(0, 0, null);
+  #streamed(event: StreamEvent): void {
+    switch (event.type) {
+      case "content_block_start":
+        if (event.content_block.type === "tool_use") this.#inputs.set(event.index, shortName(event.content_block.id));
+        return;
+      case "content_block_delta":
+        return this.#delta(event.index, event.delta);
+      case "message_start":
+      case "message_stop":
+        // A whole block's assistant message comes before its stop: what is still open at these was cut.
+        this.#inputs.clear();
+        if (this.#open || this.#thinking) this.#retried(0, 0, null);
+        break;
+      default:
+    }
+    const usage = this.#used.streamed(event);
+    if (usage !== undefined) this.#emit(usage);
+  }
+
+  #delta(index: number, delta: Extract<StreamEvent, { type: "content_block_delta" }>["delta"]): void {
+    if (delta.type === "text_delta") {
+      this.#open ||= delta.text !== "";
+      this.#pieces.add({ type: "delta" }, delta.text);
+    } else if (delta.type === "thinking_delta") {
+      this.#thinking ||= delta.thinking !== "";
+      this.#pieces.add({ type: "thinking" }, delta.thinking);
+    } else if (delta.type === "input_json_delta") {
+      const id = this.#inputs.get(index);
+      if (id !== undefined) this.#pieces.add({ type: "tool_input", id }, delta.partial_json);
+    }
   }
 
   #retried(attempt: number, delayMs: number, status: number | null): void {
-    this.flush();
     if (status === 429) this.#retryAfterMs = delayMs;
-    this.#port.emit({ type: "retry", attempt, delay_ms: Math.round(delayMs), status, retracted: this.#open });
+    this.#emit({ type: "retry", attempt, delay_ms: Math.round(delayMs), status, retracted: this.#open || this.#thinking });
     this.#open = false;
+    this.#thinking = false;
   }
 
-  #assistant(message: Extract<SDKMessage, { type: "assistant" }>): void {
+  #assistant(message: Assistant): void {
     this.flush();
-    const top = message.parent_tool_use_id === null;
+    const parent = message.parent_tool_use_id;
+    this.#used.subagent(message.agent_id, parent);
     if (message.supersedes !== undefined) this.#supersede(message.supersedes);
     for (const block of message.message.content) {
-      if (block.type === "tool_use") this.#toolStarted(block, message.parent_tool_use_id);
+      if (block.type === "tool_use") this.#emit(this.#tools.started(block, parent));
       // A synthetic message that carries an API error is no answer; the result says it.
-      if (block.type !== "text" || !top || message.error !== undefined || block.text === "") continue;
-      this.#open = false;
-      this.#model = message.message.model;
-      this.#blocks.push({ uuid: message.uuid, text: block.text, bytes: Buffer.byteLength(block.text), jsonBytes: jsonBytes(block.text) });
-      if (this.#overfull()) return this.#port.stop(`the answer is over ${MAX_ANSWER_BYTES / 1024 / 1024} MiB`);
-      this.#port.emit({ type: "message", text: block.text });
+      if (message.error !== undefined) continue;
+      if (block.type === "thinking") this.#thought(block.thinking, parent);
+      if (block.type !== "text" || block.text === "") continue;
+      if (parent !== null) this.#subagentSaid(block.text, shortName(parent));
+      else if (!this.#said(message, block.text)) return;
     }
   }
 
-  #overfull(): boolean {
-    const between = this.#blocks.length - 1;
-    const sum = (of: (block: Block) => number, separator: number): number => this.#blocks.reduce((bytes, block) => bytes + of(block), between * separator);
-    return (
-      sum((block) => block.bytes, BLOCK_SEPARATOR.length) > MAX_ANSWER_BYTES ||
-      sum((block) => block.jsonBytes, jsonBytes(BLOCK_SEPARATOR)) > MAX_ANSWER_JSON_BYTES
-    );
+  /** False: it is too much. */
+  #said(message: Assistant, text: string): boolean {
+    this.#open = false;
+    this.#model = message.message.model;
+    this.#answer.add(message.uuid, text);
+    if (this.#answer.overfull) this.#port.stop(`the answer is over ${MAX_ANSWER_BYTES / 1024 / 1024} MiB`);
+    else this.#emit({ type: "message", text });
+    return !this.#answer.overfull;
+  }
+
+  /** Of a subagent nothing is streamed, nor of an answer that the SDK took whole. */
+  #thought(text: string, parent: string | null): void {
+    const streamed = parent === null && this.#thinking;
+    if (parent === null) this.#thinking = false;
+    if (!streamed) this.#emit(...frames({ type: "thinking", ...(parent === null ? {} : { parent: shortName(parent) }) }, text));
+  }
+
+  #subagentSaid(text: string, parent: string): void {
+    const said = cutToChars(text, MAX_PIECE_CHARS);
+    this.#emit({ type: "message", text: said, parent });
+    if (said.length < text.length) this.#emit({ type: "notice", code: "message_cut", message: `a subagent's message is over ${MAX_PIECE_CHARS} characters` });
   }
 
   #supersede(uuids: string[]): void {
-    const before = this.#blocks.length;
-    this.#blocks = this.#blocks.filter((block) => !uuids.includes(block.uuid));
-    if (this.#blocks.length < before) this.#open = true;
-    this.#retract();
-  }
-
-  #toolStarted(use: ToolUse, parent: string | null): void {
-    const name = cutToChars(use.name, MAX_NAME_CHARS);
-    this.#tools.set(use.id, name);
-    this.#onlyRead &&= READING_TOOLS.includes(name);
-    const input = smallInput(use.input);
-    this.#port.emit({ type: "tool", ...callOf(use.id, name, parent), status: "started", ...(input === undefined ? {} : { input }) });
-  }
-
-  #toolResults(message: Extract<SDKMessage, { type: "user" }>): void {
-    if (typeof message.message.content === "string") return;
-    for (const block of message.message.content) {
-      if (block.type !== "tool_result") continue;
-      const name = this.#tools.get(block.tool_use_id);
-      if (name === undefined) continue;
-      this.#tools.delete(block.tool_use_id);
-      this.flush();
-      const parent = message.parent_tool_use_id;
-      const status = block.is_error === true ? "failed" : "finished";
-      this.#port.emit({ type: "tool", ...callOf(block.tool_use_id, name, parent), status });
-    }
+    if (this.#answer.remove(uuids)) this.#open = true;
+    if (this.#open) this.#retried(0, 0, null);
   }
 
   #errorOf(result: SDKResultMessage): TurnError | undefined {
@@ -226,45 +239,6 @@ export class TurnMapper {
   }
 }
 
-function jsonBytes(text: string): number {
-  return Buffer.byteLength(JSON.stringify(text));
-}
-
 function short(error: TurnError): TurnError {
-  return { ...error, message: cutToChars(error.message, MAX_ERROR_CHARS) };
-}
-
-function callOf(id: string, name: string, parent: string | null): { id: string; name: string; parent?: string } {
-  return { id: cutToChars(id, MAX_NAME_CHARS), name, ...(parent === null ? {} : { parent: cutToChars(parent, MAX_NAME_CHARS) }) };
-}
-
-/** A billionth of a dollar is below every price: what is finer comes of adding floats. */
-const COST_UNITS_A_USD = 1e9;
-
-/** The SDK's `usage` is the main loop's alone; this counts every call of the turn. Its types don't name it. */
-type Counted = SDKResultMessage & { model_usage_since_last_result?: SDKResultMessage["modelUsage"] };
-
-function usageOf(result: Counted): { usage: Usage; cost_usd: number } {
-  const usage: Usage = { input_tokens: 0, output_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 };
-  let cost = 0;
-  for (const model of Object.values(result.model_usage_since_last_result ?? {})) {
-    usage.input_tokens += model.inputTokens;
-    usage.output_tokens += model.outputTokens;
-    usage.cache_read_input_tokens += model.cacheReadInputTokens;
-    usage.cache_creation_input_tokens += model.cacheCreationInputTokens;
-    cost += model.costUSD;
-  }
-  return { usage, cost_usd: Math.round(cost * COST_UNITS_A_USD) / COST_UNITS_A_USD };
-}
-
-/** The input as an object whose JSON is small: its strings are cut, harder and harder; undefined where that is not enough. */
-export function smallInput(input: unknown): object | undefined {
-  if (typeof input !== "object" || input === null) return undefined;
-  if (JSON.stringify(input).length <= MAX_TOOL_INPUT_CHARS) return input;
-  for (const limit of INPUT_STRING_CUTS) {
-    const cut = (_key: string, value: unknown): unknown => (typeof value === "string" && value.length > limit ? `${cutToChars(value, limit)}…` : value);
-    const json = JSON.stringify(input, cut);
-    if (json.length <= MAX_TOOL_INPUT_CHARS) return JSON.parse(json) as object;
-  }
-  return undefined;
+  return { ...error, message: shortSentence(error.message) };
 }

@@ -64,6 +64,20 @@ export function cutToChars(text: string, maxChars: number): string {
   return text.slice(0, last >= 0xd800 && last < 0xdc00 ? maxChars - 1 : maxChars);
 }
 
+/** Its beginning, whose JSON has at most so many bytes. */
+export function cutToJsonBytes(text: string, maxBytes: number): string {
+  let cut = cutToBytes(text, Math.max(0, maxBytes - '""'.length));
+  // A byte of text is one to six of its JSON: each time, a sixth of what is too much goes at least.
+  for (let size = jsonBytes(cut); size > maxBytes && cut !== ""; size = jsonBytes(cut)) {
+    cut = cutToBytes(cut, Math.floor((Buffer.byteLength(cut) * maxBytes) / size));
+  }
+  return cut;
+}
+
+export function jsonBytes(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
 /** At `wanted` or up to three bytes before: never within a character. */
 function cutAt(bytes: Buffer, wanted: number): number {
   if (wanted >= bytes.length) return bytes.length;

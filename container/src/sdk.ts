@@ -47,6 +47,7 @@ export function sdkOptions(setup: Setup): Options {
     verbatimPrompts: true,
     permissionPrompts: "none",
     includePartialMessages: true,
+    forwardSubagentText: true,
     sessionStore: setup.store,
     // Each entry leaves at once: what a killed process had done is in the transcript.
     sessionStoreFlush: "eager",

@@ -18,8 +18,8 @@ import { workspaceCall } from "./workspace/routes.ts";
 const KEEP_ALIVE_MS = 10 * 60_000;
 /** What nobody looks out for waits so long for other frames to go with. */
 const BATCH_WAIT_MS = 25;
-/** Transcripts are kept for the turn's end, and a message says again what its deltas said. */
-const BATCHED_TYPES: readonly Frame["type"][] = ["transcript", "transcript_part", "message"];
+/** Transcripts and usage are kept for the turn's end, and a message says again what its deltas said. */
+const BATCHED_TYPES: readonly Frame["type"][] = ["transcript", "transcript_part", "message", "usage"];
 /** Frames that go together make a piece of about this length at most. */
 const MAX_PIECE_CHARS = 64 * 1024;
 

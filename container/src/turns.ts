@@ -217,6 +217,7 @@ export class Turns {
       reached = true;
       mapper.flush();
       turn.emitTranscript(subpath, entries);
+      mapper.entries(entries);
     });
     // What had waited is not of this turn.
     reached = false;

@@ -22,6 +22,9 @@ function numbers(log: FrameLog): number[] {
   return linesOf(log).map((line) => (JSON.parse(line) as { n: number }).n);
 }
 
+/** What stands in the place of forgotten frames. */
+const dropped = (from: number, to: number): object => ({ n: to, type: "notice", code: "events_dropped", message: "the turn had more events than are kept", from, to });
+
 test("a frame is one line of JSON that begins with its number", () => {
   const log = logOf(10_000, [
     { type: "started", agent_session: "s", instance: "i", warm: true },
@@ -29,6 +32,12 @@ test("a frame is one line of JSON that begins with its number", () => {
     { type: "tool", id: "t", name: "Bash", status: "started", input: { command: "ls" } },
     { type: "retry", attempt: 1, delay_ms: 500, status: 529, retracted: false },
     { type: "transcript", subpath: "subagents/x", entries: [{ type: "user" }] },
+    { type: "thinking", text: "hm" },
+    { type: "tool_input", id: "t", json: '{"a"' },
+    { type: "tool", id: "t", name: "Bash", status: "denied", result: "no", parent: "p" },
+    { type: "usage", model: "m", input_tokens: 1, output_tokens: 2, cache_read_input_tokens: 3, cache_creation_input_tokens: 4 },
+    { type: "compacted", trigger: "auto", pre_tokens: 9, post_tokens: 1 },
+    { type: "attachment_removed", path: null, reason: "r" },
     { type: "end" },
   ]);
   assert.deepEqual(linesOf(log), [
@@ -37,7 +46,13 @@ test("a frame is one line of JSON that begins with its number", () => {
     '{"n":3,"type":"tool","id":"t","name":"Bash","status":"started","input":{"command":"ls"}}\n',
     '{"n":4,"type":"retry","attempt":1,"delay_ms":500,"status":529,"retracted":false}\n',
     '{"n":5,"type":"transcript","subpath":"subagents/x","entries":[{"type":"user"}]}\n',
-    '{"n":6,"type":"end"}\n',
+    '{"n":6,"type":"thinking","text":"hm"}\n',
+    '{"n":7,"type":"tool_input","id":"t","json":"{\\"a\\""}\n',
+    '{"n":8,"type":"tool","id":"t","name":"Bash","status":"denied","result":"no","parent":"p"}\n',
+    '{"n":9,"type":"usage","model":"m","input_tokens":1,"output_tokens":2,"cache_read_input_tokens":3,"cache_creation_input_tokens":4}\n',
+    '{"n":10,"type":"compacted","trigger":"auto","pre_tokens":9,"post_tokens":1}\n',
+    '{"n":11,"type":"attachment_removed","path":null,"reason":"r"}\n',
+    '{"n":12,"type":"end"}\n',
   ]);
 });
 
@@ -63,8 +78,20 @@ test("a full log forgets the deltas that a message stands for, and keeps every n
     { type: "transcript", entries: [{ type: "user", text }] },
     { type: "delta", text: "newer" },
   ]);
-  assert.deepEqual(numbers(log), [3, 4, 5, 6]);
+  assert.deepEqual(numbers(log), [2, 3, 4, 5, 6]);
+  assert.deepEqual(JSON.parse(linesOf(log)[0] ?? ""), dropped(1, 2));
   assert.equal(log.overfull, false);
+});
+
+test("a full log forgets the input that a call has, and no other", () => {
+  const json = "x".repeat(100);
+  const log = logOf(450, [
+    { type: "tool_input", id: "t", json },
+    { type: "tool", id: "t", name: "Bash", status: "started" },
+    { type: "tool_input", id: "u", json },
+    { type: "transcript", entries: [{ type: "user", json }] },
+  ]);
+  assert.deepEqual(linesOf(log).map((line) => (JSON.parse(line) as { type: string }).type), ["notice", "tool", "tool_input", "transcript"]);
 });
 
 test("a log that is still too full forgets tools and open deltas, and what must be stored stays", () => {
@@ -73,10 +100,29 @@ test("a log that is still too full forgets tools and open deltas, and what must 
     { type: "message", text },
     { type: "tool", id: "t", name: "Bash", status: "started", input: { text } },
     { type: "delta", text },
+    { type: "thinking", text },
+    { type: "tool_input", id: "t", json: text },
+    { type: "message", text, parent: "t" },
+    { type: "usage", model: text, input_tokens: 1, output_tokens: 1, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 },
     { type: "transcript", entries: [{ type: "user", text }] },
   ]);
-  assert.deepEqual(numbers(log), [1, 4]);
+  assert.deepEqual(numbers(log), [1, 7, 8]);
   assert.equal(log.overfull, false);
+});
+
+test("a subagent's message stands for none of the answer's deltas", () => {
+  const text = "x".repeat(100);
+  const log = logOf(440, [{ type: "delta", text: "mine" }, { type: "message", text: "theirs", parent: "t" }, { type: "transcript", entries: [{ type: "user", text }] }, { type: "tool_input", id: "t", json: text }, { type: "tool", id: "t", name: "Bash", status: "started" }]);
+  assert.deepEqual(linesOf(log).map((line) => (JSON.parse(line) as { type: string }).type), ["delta", "message", "transcript", "notice", "tool"]);
+});
+
+test("a reader that was behind is told which frames are forgotten, and one that had them is not", () => {
+  const text = "x".repeat(100);
+  const log = logOf(700, [{ type: "started", agent_session: "s", instance: "i", warm: true }, ...Array<Frame>(4).fill({ type: "delta", text }), { type: "message", text }, { type: "end" }]);
+  assert.deepEqual(linesOf(log, 1).map((line) => JSON.parse(line) as object), [dropped(2, 5), { n: 6, type: "message", text }, { n: 7, type: "end" }]);
+  assert.deepEqual(JSON.parse(linesOf(log, 3)[0] ?? ""), dropped(4, 5));
+  assert.deepEqual(numbers(log).slice(0, 3), [1, 5, 6]);
+  assert.deepEqual(linesOf(log, 5).map((line) => (JSON.parse(line) as { n: number }).n), [6, 7]);
 });
 
 test("a log that holds too much of what must be stored says so", () => {

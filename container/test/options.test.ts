@@ -126,7 +126,7 @@ describe("options", () => {
 
   test("allowed_tools with a rule deny what is outside of it", async () => {
     const turn = await agent.turn({ prompt: '[[tool Bash {"command":"touch outside"}]] [[say tried]]', options: { allowed_tools: ["Bash(git status:*)"] } });
-    assert.equal(turn.of("tool").at(-1)?.status, "failed");
+    assert.equal(turn.of("tool").at(-1)?.status, "denied");
     assert.equal(turn.result.text, "tried");
   });
 
@@ -145,7 +145,7 @@ describe("options", () => {
 
   test("permission_mode plan runs no tool that writes", async () => {
     const turn = await agent.turn({ prompt: '[[tool Write {"file_path":"a.txt","content":"x"}]] [[say planned]]', options: { permission_mode: "plan" } });
-    assert.equal(turn.of("tool").at(-1)?.status, "failed");
+    assert.equal(turn.of("tool").at(-1)?.status, "denied");
   });
 
   test("mcp_servers give their tools, and their environment stays off the command line", async () => {

@@ -32,10 +32,10 @@ describe("turns", () => {
     await model.close();
   });
 
-  test("a turn is started, delta, message, result, end, with the transcript somewhere before the result", async () => {
+  test("a turn is started, delta, message, usage, result, end, with the transcript somewhere before the result", async () => {
     const turn = await agent.turn(asked("What is 2+2?"));
     const types = turn.types.filter((type) => type !== "transcript");
-    assert.deepEqual(types, ["started", "delta", "message", "result", "end"]);
+    assert.deepEqual(types, ["started", "delta", "message", "usage", "result", "end"]);
     assert.ok(turn.transcript.some(({ entry }) => entry.type === "assistant"));
     assert.deepEqual(turn.types.slice(-2), ["result", "end"]);
     assert.equal(turn.result.status, "completed");

@@ -1,6 +1,7 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
 pub mod answer;
+mod answer_form;
 pub mod auth;
 pub mod bodiless;
 pub mod body;
@@ -21,5 +22,6 @@ pub mod route;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;
+mod turn_tools;
 pub mod update;
 mod usage;

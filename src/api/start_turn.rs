@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use super::answer_form::Preference;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::problem::{ApiError, Code};
 use super::turn_options::options;
-use crate::account::command::{AnswerForm, Command, StartTurn};
+use crate::account::command::{Command, StartTurn};
 use crate::config::Config;
 use crate::config::policy::AgentPolicy;
 use crate::digest;
@@ -32,6 +33,8 @@ const FIELDS: &[&str] = &[
     "output_schema",
     "metadata",
     "when_busy",
+    "tools",
+    "permissions",
 ];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
@@ -41,8 +44,7 @@ const REQUEST_HASH_BYTES: usize = 16;
 pub struct QueryHead {
     principal: Principal,
     named: Option<AccountId>,
-    wants_events: bool,
-    respond_async: bool,
+    preference: Preference,
     idempotency_key: Option<IdempotencyKey>,
     policy: Rc<AgentPolicy>,
 }
@@ -66,15 +68,12 @@ impl QueryHead {
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
             return Err(prompt_too_large());
         }
-        let wants_events = (head.header)("accept").is_some_and(|accept| prefers_events(&accept));
-        let respond_async = (head.header)("prefer").is_some_and(|prefer| {
-            prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async"))
-        });
+        let preference = Preference::of(head);
         let idempotency_key = (head.header)("idempotency-key")
             .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
             .transpose()?;
         let policy = Rc::clone(&config.agent);
-        Ok(Self { principal, named, wants_events, respond_async, idempotency_key, policy })
+        Ok(Self { principal, named, preference, idempotency_key, policy })
     }
 
     /// Parses the body and makes the command of it.
@@ -98,39 +97,12 @@ impl QueryHead {
             return Err(prompt_too_large());
         }
         let options = options(&self.policy, &fields)?;
-        let streams = match fields.raw("stream") {
-            None => self.wants_events,
-            Some("true") => true,
-            Some("false") => false,
-            Some(_) => return Err(ApiError::parameter("stream", "true or false")),
-        };
-        let answer = match (self.respond_async, streams) {
-            (true, _) => AnswerForm::Accepted,
-            (false, true) => AnswerForm::Events,
-            (false, false) => AnswerForm::Json,
-        };
+        let answer = self.preference.form(&fields)?;
         let idempotency = self.idempotency_key.map(|key| (key, request_hash(session_id.as_ref(), &prompt, &options)));
         let title = Title::from_prompt(&prompt);
         let start = StartTurn { session_id, prompt, title, options, idempotency, answer };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
-}
-
-/// Whether `Accept` asks for events, and not rather for a document.
-fn prefers_events(accept: &str) -> bool {
-    let events = weight(accept, "text/event-stream").filter(|weight| !weight.is_empty());
-    events.is_some_and(|events| weight(accept, "application/json").is_none_or(|json| json <= events))
-}
-
-/// The weight (RFC 9110, 12.4.2) of a media type that `Accept` names. Without the zeros at its end, which makes that of 0 empty, it is
-/// as much greater as its text is.
-fn weight<'a>(accept: &'a str, kind: &str) -> Option<&'a str> {
-    accept.split(',').find_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let is_kind = parts.next()?.eq_ignore_ascii_case(kind);
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        is_kind.then(|| weight.unwrap_or("1").trim_end_matches(['0', '.']))
-    })
 }
 
 /// The refusal of a prompt, or of a body that cannot hold an allowed one.
@@ -148,6 +120,7 @@ fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOpti
 mod tests {
     use super::super::request::{Asked, parse};
     use super::*;
+    use crate::account::command::AnswerForm;
     use crate::domain::{Effort, Millis, Thinking, WhenBusy};
 
     /// What a query with these fields asks of the agent, where the operator has set these vars.
@@ -250,6 +223,47 @@ mod tests {
         assert_eq!(refusal(&[], r#""when_busy":"now""#), "when_busy: one of queue, steer, interrupt, reject");
         assert!(refusal(&[], r#""metadata":{"a":1}"#).starts_with("metadata: a value is a string"));
         assert!(refusal(&[], r#""metadata":[]"#).starts_with("metadata: an object"));
+    }
+
+    #[test]
+    fn tools_of_the_caller_are_named_described_and_have_a_schema() {
+        let tool = |name: &str| {
+            format!("{{\"name\":\"{name}\",\"description\":\"d\",\"input_schema\":{{\"type\":\"object\"}}}}")
+        };
+        let options = asked(&[], &format!("\"tools\":[{}]", tool("look_up-1"))).unwrap();
+        assert_eq!(
+            (options.tools[0].name.as_str(), options.tools[0].input_schema.get()),
+            ("look_up-1", r#"{"type":"object"}"#)
+        );
+        let refused = |tools: &str, rule: &str| {
+            let detail = refusal(&[], &format!("\"tools\":{tools}"));
+            assert!(detail.starts_with(rule), "{detail}");
+        };
+        refused(&format!("[{}]", tool("a b")), "tools[0].name: 1 to 64");
+        refused(&format!("[{},{}]", tool("a"), tool("a")), "tools[1].name: given once");
+        refused(&format!("[{}]", vec![tool("a"); 65].join(",")), "tools: at most 64");
+        refused(r#"[{"name":"a"}]"#, "tools: a list of objects");
+        refused(r#"[{"name":"a","description":"","input_schema":[]}]"#, "tools[0].input_schema: a JSON Schema");
+        refused(
+            &format!("[{}]", tool("a").replace("object", &"x".repeat(33_000))),
+            "tools[0].input_schema: a JSON Schema",
+        );
+    }
+
+    #[test]
+    fn rules_about_tools_narrow_what_the_operator_allows() {
+        let vars = [("ASK_TOOLS", "Write")];
+        let options = asked(&vars, r#""permissions":{"ask":["Bash(git push:*)"],"deny":["Edit"]}"#).unwrap();
+        assert_eq!(
+            (options.ask_tools, options.deny_tools),
+            (vec!["Bash(git push:*)".to_owned()], vec!["Edit".to_owned()])
+        );
+        for permissions in ["[]", r#"{"ask":"Bash"}"#, r#"{"deny":["two words"]}"#, r#"{"ask":[7]}"#] {
+            assert!(
+                refusal(&vars, &format!("\"permissions\":{permissions}")).starts_with("permissions: "),
+                "{permissions}"
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The nouns of the service: ids, time, conversations and turns.
 //! Values and their rules only; it knows no layer above it and no runtime.
 
+pub mod action;
 pub mod conversation;
 pub mod file;
 pub mod id;
@@ -15,9 +16,10 @@ pub mod time;
 pub mod turn;
 pub mod usage;
 
+pub use action::{Action, ActionKind, ActionStatus, Decision};
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
-pub use id::{AccountId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
+pub use id::{AccountId, ActionId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use json::RawJson;
 pub use metadata::MetadataPatch;
 pub use options::{Effort, Thinking, TurnKind, TurnOptions, WhenBusy};

@@ -97,12 +97,13 @@ impl<S: Sql> Store<S> {
     pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
         let Finished { turn_id, end, answer, transcript, sdk_session, frees_key, steered, files, usage } = finished;
         self.transaction(|| {
+            let Some(session_id) = self.session_of_active(turn_id)? else { return self.turn(turn_id) };
             let files = match files {
-                Some((session_id, files)) if self.is_active(turn_id)? => {
-                    self.end_files(session_id, files, end.finished_at)?
-                }
-                _ => None,
+                Some((session_id, files)) => self.end_files(session_id, files, end.finished_at)?,
+                None => None,
             };
+            // The turn's end names the last row of it.
+            self.append_transcript(&session_id, transcript)?;
             let ended = self.end_turn_with(turn_id, end, files.as_ref())?;
             self.add_usage(usage)?;
             let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
@@ -115,7 +116,6 @@ impl<S: Sql> Store<S> {
                 self.insert_message(&ended.session_id, &answer)?;
                 ended.response = Some(answer.content);
             }
-            self.append_transcript(&ended.session_id, transcript)?;
             self.record_turn_end(
                 &ended.session_id,
                 *sdk_session,

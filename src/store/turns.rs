@@ -250,7 +250,10 @@ impl<S: Sql> Store<S> {
         files: Option<&TurnFiles>,
     ) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, \
-             num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10, files = ?11, counted = coalesce(?12, counted) where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
+             num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10, files = ?11, transcript_seq = iif(started_at is null, null, \
+             coalesce((select max(transcripts.seq) from transcripts where transcripts.session_id = turns.session_id), 0)), \
+             counted = coalesce(?12, counted) \
+             where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
         let error = end.error.map(json).transpose()?;
         let usage = end.usage.as_ref().map(json).transpose()?;
         let told = files.map(json).transpose()?;
@@ -294,9 +297,10 @@ impl<S: Sql> Store<S> {
         Ok(Some((turn, row.integer(1)?)))
     }
 
-    /// Whether the turn is stored and has not ended.
-    pub(super) fn is_active(&self, turn_id: &TurnId) -> Result<bool, StoreError> {
-        Ok(self.active_turns()?.iter().any(|turn| turn.turn_id == *turn_id))
+    /// The conversation of a turn that is stored and has not ended.
+    pub(super) fn session_of_active(&self, turn_id: &TurnId) -> Result<Option<SessionId>, StoreError> {
+        let mut active = self.active_turns()?.into_iter();
+        Ok(active.find(|turn| turn.turn_id == *turn_id).map(|turn| turn.session_id))
     }
 
     /// One turn with its answer.

@@ -141,7 +141,7 @@ describe("a service that says what its agent is", { timeout: TIMEOUT_MS }, () =>
     const events = await client.stream('[[tool Bash {"command":"touch outside; echo done"}]] [[say tried]]');
     await events.toEnd();
     const calls = events.events.filter((event) => event.event === "tool").map((event) => event.data["status"]);
-    assert.deepEqual(calls, ["started", "failed"]);
+    assert.deepEqual(calls, ["started", "denied"]);
   });
 
   test("offers the tools of its MCP servers from the first request on", async () => {
@@ -217,8 +217,8 @@ describe("a service that leaves more to its callers", { timeout: TIMEOUT_MS }, (
 
   for (const [what, call, status] of [
     ["runs what its mode accepts", 'Write {"file_path":"note.txt","content":"x"}', "finished"],
-    ["denies what its mode does not accept", 'Bash {"command":"curl --version"}', "failed"],
-    ["denies what its mode accepts and a rule does not", 'Bash {"command":"touch note.txt"}', "failed"],
+    ["denies what its mode does not accept", 'Bash {"command":"curl --version"}', "denied"],
+    ["denies what its mode accepts and a rule does not", 'Bash {"command":"touch note.txt"}', "denied"],
   ] as const) {
     test(what, async () => {
       const events = await client.stream(`[[tool ${call}]] [[say tried]]`);

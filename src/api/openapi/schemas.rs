@@ -11,6 +11,7 @@ use super::super::problem::Problem;
 use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
 use super::Schemas;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
+use crate::domain::options::ClientTool;
 use crate::domain::{AccountId, Effort, Millis, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
@@ -89,6 +90,11 @@ pub(super) struct QueryRequest {
     /// Notes of the caller's about the turn, which come back with it.
     #[schemars(schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
+    /// Tools that the caller runs: each call of one is an action.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, beside the operator's.
+    permissions: Option<Permissions>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
@@ -96,6 +102,18 @@ pub(super) struct QueryRequest {
     /// How many times the agent may call the model in this turn; the operator can lower the maximum.
     #[schemars(range(min = 1, max = 1000))]
     max_turns: Option<u32>,
+}
+
+/// Rules such as `Write` or `Bash(git push:*)`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct Permissions {
+    /// Calls that a person has to allow.
+    #[schemars(length(max = 64))]
+    ask: Option<Vec<String>>,
+    /// Calls that are refused.
+    #[schemars(length(max = 64))]
+    deny: Option<Vec<String>>,
 }
 
 fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

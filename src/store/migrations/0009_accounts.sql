@@ -22,3 +22,11 @@ create table usage (
 
 -- What the gateway counted of a turn.
 alter table turns add column counted text;
+
+-- What operators have set of the account, as JSON, and the periods in which it was warned of its budget.
+alter table account add column settings text;
+
+alter table account add column warned text;
+
+-- The last day of which the directory knows that the account was active.
+alter table account add column active_day integer;
