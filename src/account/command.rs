@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::manage::command::{ManageCommand, ManageReply};
 use super::turn::events::Subscription;
+use crate::domain::limits::Exceeded;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
     Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession,
@@ -172,6 +173,31 @@ impl Command {
         }
     }
 
+    /// Whether a suspended account may not do it: it may be read, and operators and the platform have their ways.
+    #[must_use]
+    pub const fn needs_active_account(&self) -> bool {
+        match self {
+            Self::StartTurn(_)
+            | Self::UpdateConversation { .. }
+            | Self::CancelConversation { .. }
+            | Self::DeleteConversation { .. }
+            | Self::Prewarm
+            | Self::BeginCall(_) => true,
+            Self::Files { ask, .. } => ask.changes(),
+            Self::ListConversations { .. }
+            | Self::ReadConversation { .. }
+            | Self::FollowConversation { .. }
+            | Self::ListTurns { .. }
+            | Self::ReadTurn { .. }
+            | Self::StorageStats
+            | Self::Purge
+            | Self::Visit
+            | Self::EndCall(_)
+            | Self::Manage(_)
+            | Self::NoteRefusal(_) => false,
+        }
+    }
+
     /// Whether it may be sent again if no response came. A turn that was started already is found by its request's id.
     #[must_use]
     pub const fn is_repeatable(&self) -> bool {
@@ -328,6 +354,18 @@ pub enum AccountError {
     /// No turn runs that a call of the model could belong to.
     #[error("no turn is running")]
     NoTurn,
+    /// A limit of the account leaves no room for what costs money.
+    #[error("the budget is exhausted")]
+    BudgetExhausted(Exceeded),
+    /// The account stores as much as it may.
+    #[error("the storage is full")]
+    StorageFull(Exceeded),
+    /// As many calls of the model are open as a turn may have.
+    #[error("too many calls of the model are open")]
+    TooManyCalls,
+    /// The account may be read and nothing else, for this reason.
+    #[error("the account is suspended")]
+    Suspended(Option<String>),
     /// As many turns wait as may.
     #[error("{depth} turns are waiting")]
     QueueFull {

@@ -64,6 +64,11 @@ impl Ledger {
         sum
     }
 
+    /// What waits to be stored, by day.
+    pub fn pending_by_day(&self) -> Vec<(Day, Counted)> {
+        self.pending.borrow().iter().map(|call| (call.day, call.counted)).collect()
+    }
+
     /// What is added to the ledger now. `ends` is the turn that ends with it, which stores its own counts.
     fn entry(&self, ends: Option<&TurnId>) -> LedgerEntry {
         let mut entry = LedgerEntry::default();

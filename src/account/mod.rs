@@ -6,6 +6,7 @@ pub mod command;
 mod conversations;
 pub mod files;
 pub mod ledger;
+pub mod limits;
 pub mod manage;
 mod nothing;
 mod prewarm;
@@ -73,6 +74,7 @@ pub struct Account<S, C, R> {
     registering: Cell<bool>,
     files: files::Files,
     ledger: ledger::Ledger,
+    settings: limits::Settings,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -100,6 +102,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             registering: Cell::new(false),
             files: files::Files::default(),
             ledger: ledger::Ledger::default(),
+            settings: limits::Settings::default(),
         }
     }
 
@@ -121,6 +124,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Ok(Response::Ready(reply));
         }
         self.wake_up()?;
+        if envelope.command.needs_active_account() {
+            self.check_active()?;
+        }
         let now = self.runtime.now();
         let reply = match envelope.command {
             Command::StartTurn(start) => {

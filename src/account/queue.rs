@@ -81,10 +81,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Err(AccountError::ConversationBusy);
         }
         let queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
-        if queued >= self.config.max_queued_turns as usize {
+        let limits = self.limits()?;
+        self.check_admission(&limits, active.len(), now)?;
+        if queued >= limits.queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
         }
-        let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
+        let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
         let turn_id = TurnId::new(self.runtime.uuid());
         let queue_position =
             if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };
@@ -115,11 +117,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
     /// one whose conversation was deleted is stored no more; and one that has ended may not have left the container.
-    fn has_room_for(&self, session_id: &SessionId, active: &[ActiveTurn]) -> bool {
-        self.turns.running_count() < self.config.account_concurrency as usize
+    fn has_room_for(&self, session_id: &SessionId, active: &[ActiveTurn]) -> Result<bool, AccountError> {
+        Ok(self.turns.running_count() < self.limits()?.concurrency as usize
+            && !self.settings()?.is_suspended()
             && self.turns.turn_of(session_id).is_none()
             && active.iter().all(|turn| turn.status != TurnStatus::Running || turn.session_id != *session_id)
-            && !self.leaving.borrow().contains(session_id)
+            && !self.leaving.borrow().contains(session_id))
     }
 
     /// Starts the turns that may run, in the order of the queue.
@@ -144,7 +147,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let work = admitted.take_if(|(turn_id, _)| **turn_id == turn.turn_id).map(|(_, work)| work);
                 self.launch(turn, run::Entry::Submit, work);
             } else if turn.status == TurnStatus::Queued
-                && self.has_room_for(&turn.session_id, &self.store.active_turns()?)
+                && self.has_room_for(&turn.session_id, &self.store.active_turns()?)?
             {
                 let now = self.runtime.now();
                 self.store.start_turn(&turn.turn_id, now, self.agent.ready_instance().as_deref())?;

@@ -187,6 +187,25 @@ impl From<&AccountError> for ApiError {
                 Code::QueueFull,
                 format!("{depth} turns of this account are waiting already. Try again later."),
             ),
+            AccountError::BudgetExhausted(exceeded) => {
+                let name = exceeded.name.as_str();
+                let detail =
+                    format!("This account has used what `{name}` allows. It may go on when that is counted anew.");
+                let retry_after_s = exceeded.retry_after_s;
+                Self { exceeded: Some(Box::new(*exceeded)), retry_after_s, ..Self::new(Code::BudgetExhausted, detail) }
+            }
+            AccountError::StorageFull(exceeded) => {
+                let detail =
+                    "This account stores as much as it may (`storage_bytes`). Delete conversations or files first.";
+                Self { exceeded: Some(Box::new(*exceeded)), ..Self::new(Code::AccountFull, detail) }
+            }
+            AccountError::TooManyCalls => {
+                Self::new(Code::RateLimited, "As many calls of the model are open as a turn may have.")
+            }
+            AccountError::Suspended(reason) => Self::new(
+                Code::AccountSuspended,
+                reason.as_deref().unwrap_or("This account is suspended: it may be read and nothing else."),
+            ),
             AccountError::TooManyWait => Self::new(
                 Code::QueueFull,
                 "Too many requests wait for this turn already. Ask GET /turns/{id} for its end, or try again later.",

@@ -152,7 +152,7 @@ routes! {
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
             TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema UnsupportedAttachment
-            AttachmentTooLarge AttachmentNotFound ConversationBusy], described by query;
+            AttachmentTooLarge AttachmentNotFound ConversationBusy BudgetExhausted AccountFull RateLimited], described by query;
     }
     ["conversations"] {
         /// List conversations, most recently accessed first.

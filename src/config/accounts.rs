@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::BadConfig;
+use super::files::parse_size;
 use super::policy::is_model;
 use crate::domain::Usage;
+use crate::domain::limits::{Limits, MAX_COUNT, MAX_USD};
 use crate::domain::price::{self, Price};
 use crate::domain::usage::NanoUsd;
 
@@ -21,6 +23,10 @@ const PRICES_RULE: &str = "an object of prices by model, each {\"input\", \"outp
 pub struct AccountsPolicy {
     /// `MODEL_PRICES`: what comes before the list prices.
     prices: Prices,
+    /// `ACCOUNT_USD_PER_DAY` and the like: what each account may use. Those of turns that wait and run have vars of their own.
+    pub limits: Limits,
+    /// `ACCOUNT_WARN_AT`: of a budget, in percent, what is used when the account is warned.
+    pub warn_at_percent: u32,
     /// `USAGE_DAYS`: how many days what an account has used is remembered.
     pub usage_days: u32,
 }
@@ -46,7 +52,38 @@ impl AccountsPolicy {
         let usage_days = get("USAGE_DAYS").map_or(Some(400), days).ok_or(BadConfig { name: "USAGE_DAYS", rule })?;
         let prices = get("MODEL_PRICES").map_or(Some(Prices::default()), |text| Prices::parse(&text));
         let prices = prices.ok_or(BadConfig { name: "MODEL_PRICES", rule: PRICES_RULE })?;
-        Ok(Self { prices, usage_days })
+        let usd = |name| {
+            let rule = "an amount from 0 to 1000000, such as 12.50";
+            let usd =
+                |text: String| serde_json::from_str::<f64>(&text).ok().filter(|usd| (0.0..=MAX_USD).contains(usd));
+            get(name).map(|text| usd(text).map(NanoUsd::of_usd).ok_or(BadConfig { name, rule })).transpose()
+        };
+        let count = |name| {
+            let rule = "a number from 0 to 2^53";
+            let count = |text: String| text.parse().ok().filter(|count| *count <= MAX_COUNT);
+            get(name).map(|text| count(text).ok_or(BadConfig { name, rule })).transpose()
+        };
+        let storage = get("ACCOUNT_STORAGE_BYTES").map(|text| {
+            let rule = "a size, such as 5GiB";
+            parse_size(&text).ok_or(BadConfig { name: "ACCOUNT_STORAGE_BYTES", rule })
+        });
+        let percent = |text: String| text.parse().ok().filter(|percent| (1..=100).contains(percent));
+        let rule = "a number of percent from 1 to 100";
+        let warn_at = get("ACCOUNT_WARN_AT").map_or(Some(80), percent);
+        Ok(Self {
+            prices,
+            limits: Limits {
+                usd_per_day: usd("ACCOUNT_USD_PER_DAY")?,
+                usd_per_month: usd("ACCOUNT_USD_PER_MONTH")?,
+                turns_per_day: count("ACCOUNT_TURNS_PER_DAY")?,
+                tokens_per_day: count("ACCOUNT_TOKENS_PER_DAY")?,
+                storage_bytes: storage.transpose()?,
+                queued_turns: 0,
+                concurrency: 0,
+            },
+            warn_at_percent: warn_at.ok_or(BadConfig { name: "ACCOUNT_WARN_AT", rule })?,
+            usage_days,
+        })
     }
 
     /// What a call of that model costs, and whether its price is known; if it is not, the dearest known one counts.

@@ -1,11 +1,13 @@
 //! The nouns of the service: ids, time, conversations and turns.
 //! Values and their rules only; it knows no layer above it and no runtime.
 
+pub mod account;
 pub mod action;
 pub mod conversation;
 pub mod file;
 pub mod id;
 pub mod json;
+pub mod limits;
 pub mod metadata;
 pub mod options;
 pub mod price;

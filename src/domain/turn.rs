@@ -88,6 +88,8 @@ pub enum FailureCode {
     AttachmentTooLarge,
     /// An attachment names a file that the conversation does not have.
     AttachmentNotFound,
+    /// The account, or the turn, has spent what it may.
+    BudgetExhausted,
 }
 
 /// How a turn failed, as its caller may know it. Never holds content, a stack or a credential.

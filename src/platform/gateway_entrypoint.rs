@@ -84,17 +84,21 @@ impl Call {
         let target = Target::of(url);
         let destination = gateway::destination(&self.config, method, target.host, target.path, target.query)?;
         let credential = gateway::credential_header(&self.config)?;
-        let turn_id = self.begin(gateway::is_model_call(target.path)).await?;
+        let counts = gateway::is_model_call(target.path);
+        let turn_id = self.begin(counts).await?;
         let sent = self.send(&destination, credential).await;
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) => {
-                self.end(&turn_id, error.status, Metered::default(), None).await;
+                if counts {
+                    self.end(&turn_id, error.status, Metered::default(), None).await;
+                }
                 return Err(error);
             }
         };
         let told = |name: &str| answer.headers().get(name).ok().flatten();
-        if !answer.ok() {
+        let metered = answer.ok() && answer.body().is_some();
+        if counts && !metered {
             let retry_after_s = told(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
             // This refusal may end the turn: what it asks for is known before.
             self.end(&turn_id, answer.status(), Metered::default(), retry_after_s).await;
@@ -103,7 +107,7 @@ impl Call {
             self.log("model_redirects", "MODEL_API_URL answers with a redirect");
             return Err(Refused::unreachable());
         }
-        let body = if answer.ok() && answer.body().is_some() && gateway::is_model_call(target.path) {
+        let body = if counts && metered {
             let meter = Meter::new(&told("content-type").unwrap_or_default());
             self.metered(&answer, turn_id, meter).map_err(|error| self.broken(&error))?
         } else {
@@ -119,7 +123,9 @@ impl Call {
         let command = Command::BeginCall(CallBegun { sdk_session, counts });
         let envelope = Envelope::new(self.request_id.clone(), command);
         match self.ask(&envelope).await {
-            Ok(answer) if answer.status() == 404 => Err(Refused::no_turn()),
+            Ok(answer) if matches!(answer.status(), 403 | 404) => Err(Refused::no_turn()),
+            Ok(answer) if answer.status() == 402 => Err(Refused::no_budget()),
+            Ok(answer) if answer.status() == 429 => Err(Refused::too_many_calls()),
             Ok(answer) => {
                 let turn_id = answer.headers().get(TURN_HEADER).ok().flatten();
                 turn_id.and_then(|id| id.try_into().ok()).ok_or_else(Refused::no_word)

@@ -12,6 +12,7 @@ mod object_runtime;
 mod panic_guard;
 mod purge_cron;
 mod r2;
+mod rate;
 mod relay;
 mod runtime;
 mod sql;

@@ -10,7 +10,7 @@ use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
-use super::{http, panic_guard, purge_cron, runtime, stub, vars};
+use super::{http, panic_guard, purge_cron, rate, runtime, stub, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, parse};
@@ -82,6 +82,9 @@ fn answer(
             }
             match pending.with_body(body.ok().as_deref()) {
                 Ok((account_id, command)) => {
+                    if !rate::allows(&env, &account_id, &command).await {
+                        return http::refusal(&ApiError::rate_limited(), &request_id);
+                    }
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await
                 }

@@ -13,6 +13,7 @@ pub mod reads;
 pub mod retention;
 pub mod schema;
 pub mod search;
+pub mod settings;
 pub mod sql;
 pub mod stats;
 mod steering;

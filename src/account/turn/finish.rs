@@ -43,6 +43,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
             refused.clone_into(&mut failure.detail);
         }
+        if let Some(failure) = failure.as_mut().filter(|failure| failure.code == FailureCode::BudgetExhausted) {
+            failure.retry_after_s = self.budget_resets_in(now)?;
+        }
         let usage = outcome.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = outcome.result.as_ref().filter(|_| outcome.status == TurnStatus::Completed);
         let told = answer.and_then(|answer| self.turns.number_of_last(&turn.turn_id, &answer.text));
@@ -204,7 +207,8 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::InvalidOutputSchema
         | FailureCode::UnsupportedAttachment
         | FailureCode::AttachmentTooLarge
-        | FailureCode::AttachmentNotFound => false,
+        | FailureCode::AttachmentNotFound
+        | FailureCode::BudgetExhausted => false,
     }
 }
 
@@ -213,6 +217,9 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
     let told = result.and_then(|result| result.error.as_ref());
     let sentence = match code {
         FailureCode::TurnCancelled => "The turn was cancelled.",
+        FailureCode::BudgetExhausted => {
+            "The turn or its account has spent as much on the model as it may. The turn's work so far is kept."
+        }
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
         FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
         FailureCode::AtCapacity => "No container is free at the moment. It is safe to send the turn again.",

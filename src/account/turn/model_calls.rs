@@ -49,10 +49,15 @@ impl ModelCalls {
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// The running turn that a call is counted for: the one of the conversation that the container names, else the first.
     pub(in crate::account) fn begin_call(&self, call: &CallBegun) -> Result<TurnId, AccountError> {
-        self.turns.begin_call(call.sdk_session.as_ref(), call.counts).ok_or_else(|| {
+        let Some(turn_id) = self.turns.turn_of_call(call.sdk_session.as_ref()) else {
             self.log(Level::Warn, Line { event: "call_without_turn", ..Line::default() });
-            AccountError::NoTurn
-        })
+            return Err(AccountError::NoTurn);
+        };
+        if call.counts {
+            self.check_call(&turn_id)?;
+        }
+        self.turns.begin_call(&turn_id, call.counts);
+        Ok(turn_id)
     }
 
     /// Adds a call's tokens to its turn, if that still runs, and logs the call in any case.

@@ -94,6 +94,7 @@ const ENDS_OF_TURNS: &[Code] = &[
     Code::UnsupportedAttachment,
     Code::AttachmentTooLarge,
     Code::AttachmentNotFound,
+    Code::BudgetExhausted,
 ];
 
 impl Access {
@@ -105,6 +106,7 @@ impl Access {
                 Code::InvalidAccount,
                 Code::Unauthorized,
                 Code::WrongAccount,
+                Code::AccountSuspended,
                 Code::AuthNotConfigured,
                 Code::Internal,
                 Code::ObjectReset,
@@ -159,7 +161,7 @@ fn refusals(row: &Row, has_body: bool, schemas: &mut Schemas) -> Map<String, Val
         let described: Vec<String> = codes.iter().map(|c| format!("`{}`: {}.", c.as_str(), c.title())).collect();
         let mut names: Vec<&str> = match status {
             401 => vec!["WWW-Authenticate"],
-            429 | 503 => vec!["Retry-After"],
+            402 | 429 | 503 => vec!["Retry-After"],
             _ => Vec::new(),
         };
         if codes.iter().any(|code| ENDS_OF_TURNS.contains(code)) {
