@@ -1,13 +1,16 @@
 //! The object's one alarm: what is done when it rings, and when it rings next.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::command::AccountError;
 use super::runtime::{Directory, Runtime};
 use super::{Account, Deferred, wake};
 use crate::agent::Container;
+use crate::domain::TurnStatus;
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
+use crate::store::turns::ActiveTurn;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory if that is still to do,
@@ -37,7 +40,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         } else if self.turns.running_count() == 0 {
             let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
             self.idle_since.set(Some(since));
-            if now >= since.plus(self.config.container_idle) {
+            if now >= since.plus(self.wake_limits().container_idle) {
                 self.agent.stop();
                 self.idle_since.set(None);
                 let total_ms = u64::try_from(now.since(since).as_millis()).ok();
@@ -59,7 +62,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 || !self.leaving.borrow().is_empty()
                 || self.orphan_looks.get() > 0
                 || self.ledger.has_pending()
-                || !self.store.active_turns()?.is_empty(),
+                || self.has_turns_to_run()?,
             container_idle_since: self.idle_since.get(),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
@@ -80,7 +83,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(())
     }
 
+    /// Whether turns run, or wait for their turn; those of a suspended account wait for nothing that an alarm brings.
+    fn has_turns_to_run(&self) -> Result<bool, AccountError> {
+        let active = self.store.active_turns()?;
+        let counts = |turn: &ActiveTurn| turn.status == TurnStatus::Running;
+        Ok(if self.settings()?.is_suspended() { active.iter().any(counts) } else { !active.is_empty() })
+    }
+
     pub(super) fn wake_limits(&self) -> wake::Limits {
-        wake::Limits { container_idle: self.config.container_idle, retention: self.config.retention }
+        let suspended = self.settings().is_ok_and(|settings| settings.is_suspended());
+        let container_idle = if suspended { Duration::ZERO } else { self.config.container_idle };
+        wake::Limits { container_idle, retention: self.retention().unwrap_or(self.config.retention) }
     }
 }

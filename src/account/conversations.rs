@@ -2,13 +2,13 @@
 
 use super::Account;
 use super::command::{AccountError, Reply};
-use super::runtime::Runtime;
+use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::{MetadataPatch, Millis, Page, SearchTerms, SessionId, Title, TurnId};
 use crate::store::conversations::ACCESS_RESOLUTION;
 use crate::store::sql::Sql;
 
-impl<S: Sql + 'static, C: Container + 'static, R: Runtime> Account<S, C, R> {
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     pub(super) fn list_conversations(
         &self,
         limit: u32,
@@ -75,6 +75,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime> Account<S, C, R> {
     }
 
     pub(super) fn storage_stats(&self, now: Millis) -> Result<Reply<S::Json>, AccountError> {
-        Ok(Reply::Document(self.store.storage_stats(self.config.retention, now)?))
+        Ok(Reply::Document(self.store.storage_stats(self.retention()?, now)?))
     }
 }

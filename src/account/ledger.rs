@@ -52,6 +52,12 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// Drops what it remembers of a database that was cleared.
+    pub fn forget(&self) {
+        self.pending.borrow_mut().clear();
+        self.recent.replace(None);
+    }
+
     /// Whether calls wait to be stored.
     pub fn has_pending(&self) -> bool {
         !self.pending.borrow().is_empty()
@@ -166,7 +172,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// None if the ledger is empty.
     pub(super) fn keeps_usage_as(&self) -> Result<Option<Millis>, AccountError> {
         let due = |last: Day| last.plus(i64::from(self.config.accounts.usage_days) + 1).start();
-        Ok(self.store.last_usage()?.map(|last| due(last).minus(self.config.retention)))
+        let retention = self.retention()?;
+        Ok(self.store.last_usage()?.map(|last| due(last).minus(retention)))
     }
 
     /// What is added to the ledger with the end of a turn: the calls that wait, and what the SDK said of the turn.

@@ -31,11 +31,15 @@ use turn::events::{Subscription, announcement};
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
+use crate::domain::usage::Day;
 use crate::domain::{AccountId, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
 use crate::workspace::port::Bucket;
+
+/// Why an account that is being erased does nothing.
+const ERASING: &str = "This account is being erased.";
 
 /// A result that comes later: with the end of a turn or of a purge.
 pub type Deferred<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
@@ -75,6 +79,12 @@ pub struct Account<S, C, R> {
     files: files::Files,
     ledger: ledger::Ledger,
     settings: limits::Settings,
+    /// The day of which the directory knows that the account is active.
+    active_day: Cell<Option<Day>>,
+    /// Whether the account is being erased.
+    erasing: Cell<bool>,
+    /// Whether it was erased, and has not worked since.
+    erased: Cell<bool>,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -103,6 +113,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             files: files::Files::default(),
             ledger: ledger::Ledger::default(),
             settings: limits::Settings::default(),
+            active_day: Cell::new(None),
+            erasing: Cell::new(false),
+            erased: Cell::new(false),
         }
     }
 
@@ -118,6 +131,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// # Errors
     /// [`AccountError::Store`] if storage fails; every other [`AccountError`] is the caller's fault.
     pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Response<S::Json>, AccountError> {
+        if self.erasing.get() && envelope.command.needs_active_account() {
+            return Err(AccountError::Suspended(Some(ERASING.to_owned())));
+        }
         if !self.store.is_made()
             && let Some(reply) = self.reply_of_nothing(&envelope.command)?
         {
@@ -171,7 +187,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),
             Command::EndCall(call) => return self.end_call(&call, &envelope.request_id),
             Command::NoteRefusal(_) => Reply::Noted,
-            Command::Manage(ask) => self.manage(ask)?,
+            Command::Manage(ask) => return self.manage(ask, now),
         };
         Ok(Response::Ready(reply))
     }

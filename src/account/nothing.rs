@@ -16,7 +16,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let reply = match command {
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
             // Its turn was deleted; it is paid for all the same.
-            Command::EndCall(call) if call.usage != Usage::default() => return Ok(None),
+            Command::EndCall(call) if call.usage != Usage::default() && !self.erased.get() => return Ok(None),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
             Command::Files { ask, .. } if ask.stores() => return Ok(None),
             Command::ListConversations { limit, words, .. } => {
@@ -35,7 +35,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Visit => Reply::Visited(visit),
             Command::BeginCall(_) => return Err(AccountError::NoTurn),
             Command::EndCall(_) | Command::NoteRefusal(_) => Reply::Noted,
-            Command::Manage(ask) => return Ok(self.manage_nothing(ask).map(|reply| Reply::Managed(Box::new(reply)))),
+            Command::Manage(ask) => return Ok(self.manage_nothing(ask)?.map(|reply| Reply::Managed(Box::new(reply)))),
         };
         Ok(Some(reply))
     }

@@ -62,7 +62,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             self.set_alarm()?;
         }
-        Ok(PurgeOutcome { deleted: slice.deleted, errors: slice.errors, oldest_access_at: slice.oldest_access })
+        let oldest_access_at = slice.oldest_access.map(|oldest| self.as_the_directory_counts(oldest)).transpose()?;
+        Ok(PurgeOutcome { deleted: slice.deleted, errors: slice.errors, oldest_access_at })
     }
 
     /// What an alarm has to purge, as a task of that alarm; none if nothing is due or it is being done.
@@ -146,7 +147,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // Its container holds nothing but what was deleted.
             self.agent.stop();
             self.idle_since.set(None);
-            slice.oldest_access = self.keeps_usage_as()?;
+            slice.oldest_access = self.keeps_as()?;
             if slice.oldest_access.is_some() {
                 return Ok(slice);
             }
@@ -161,8 +162,20 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(slice)
     }
 
+    /// The access that makes the account due in the directory when its oldest conversation is: that counts by the retention of all accounts.
+    fn as_the_directory_counts(&self, oldest: Millis) -> Result<Millis, AccountError> {
+        Ok(oldest.plus(self.retention()?).minus(self.config.retention))
+    }
+
+    /// What an account without conversations is in the directory; none if there is nothing to keep of it.
+    fn keeps_as(&self) -> Result<Option<Millis>, AccountError> {
+        let usage = self.keeps_usage_as()?;
+        let has_settings = self.store.settings()?.is_some();
+        Ok(usage.or_else(|| has_settings.then(|| self.runtime.now())))
+    }
+
     fn cutoff(&self, now: Millis) -> Millis {
-        now.minus(self.config.retention)
+        now.minus(self.retention().unwrap_or(self.config.retention))
     }
 
     /// Tells the directory of this account if it does not know it; nobody waits for that. If it fails, the alarm tries again.

@@ -38,6 +38,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             };
             self.pump_with(Some((&turn_id, work)), None)?;
             self.register_soon()?;
+            self.tell_active(now)?;
+            self.erased.set(false);
             self.set_alarm()?;
         }
         match answer {
@@ -83,10 +85,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
         let limits = self.limits()?;
         self.check_admission(&limits, active.len(), now)?;
-        if queued >= limits.queued_turns as usize {
+        let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
+        if !starts_now && queued >= limits.queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
         }
-        let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
         let turn_id = TurnId::new(self.runtime.uuid());
         let queue_position =
             if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };

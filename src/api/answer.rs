@@ -68,7 +68,9 @@ impl<J> Answer<J> {
         Self::new(204, "", Body::Nothing)
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// The same with a header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }

@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::account::manage::command::UsageAsk;
+use crate::domain::account::AccountFilter;
 use crate::domain::{AccountId, SearchTerms, SessionId, TurnId};
 
 /// All but the URL's unreserved characters.
@@ -38,6 +39,14 @@ pub fn next_files(account_id: &AccountId, session_id: &SessionId, prefix: &str, 
     format!(
         "</conversations/{id}/files?accountId={account}&prefix={prefix}&limit={limit}&cursor={cursor}>; rel=\"next\""
     )
+}
+
+/// The accounts behind a place.
+#[must_use]
+pub fn next_accounts(filter: &AccountFilter, cursor: &str) -> String {
+    let status = filter.status.map(|status| format!("&status={}", status.as_str())).unwrap_or_default();
+    let since = filter.active_since.map(|since| format!("&active_since={}", since.get())).unwrap_or_default();
+    format!("</accounts?limit={}{status}{since}&cursor={}>; rel=\"next\"", filter.limit, encoded(cursor))
 }
 
 /// What an account has used, behind the conversation `after`.

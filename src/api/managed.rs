@@ -17,9 +17,17 @@ pub(super) struct Document {
     pub(super) link: Option<String>,
 }
 
+fn json(value: &impl serde::Serialize) -> Document {
+    // Structs with text keys: serialising them does not fail.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    Document { status: 200, content_type: "application/json", text, link: None }
+}
+
 /// The document that carries a reply.
 pub(super) fn document(reply: ManageReply, account_id: &AccountId) -> Document {
     match reply {
+        ManageReply::Overview(overview) => json(&overview),
+        ManageReply::Erased(step) => json(&step),
         ManageReply::Usage { ask, rows, total, more } => {
             let (content_type, text) = usage::report(&ask, &rows, &total);
             let link = usage::link(account_id, &ask, &rows, more);

@@ -1,7 +1,8 @@
 //! A request, parsed once: whom it speaks for, which account it is about, and the command that it is.
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
-use super::auth::permit;
+use super::accounts::{self, ChangeHead, OperatorAsks};
+use super::auth::{Principal, permit};
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
@@ -16,6 +17,7 @@ use super::update::UpdateHead;
 use super::usage;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
+use crate::account::manage::command::ManageCommand;
 use crate::config::Config;
 use crate::domain::{AccountId, Page, SearchTerms, SessionId, TurnId};
 
@@ -37,6 +39,8 @@ pub enum Asked {
     Files(AccountId, SessionId, FilesRequest),
     /// What is known when its body is read.
     WithBody(Pending),
+    /// What is asked of the directory.
+    Operator(OperatorAsks),
     /// `POST /purge-runs`, by the operator.
     StartPurgeRun,
     /// `GET /purge-runs`, by the operator.
@@ -52,6 +56,8 @@ pub enum Pending {
     Update(UpdateHead),
     /// What changes something and needs no body.
     Bodiless(BodilessHead),
+    /// `PATCH /accounts/{id}`.
+    Change(ChangeHead),
 }
 
 impl Pending {
@@ -64,6 +70,7 @@ impl Pending {
             Self::Query(head) => head.with_body(body),
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
+            Self::Change(head) => head.with_body(body),
         }
     }
 }
@@ -131,6 +138,28 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::StorageStats => about(Command::StorageStats),
         Route::ReadUsage => about(Command::Manage(usage::parse(head, &target)?)),
         Route::Purge => bodiless(Command::Purge),
+        Route::ListAccounts => accounts::list(&target).map(Asked::Operator),
+        Route::ReadAccount(account_id) => Ok(Asked::Command(account_id, Command::Manage(ManageCommand::Overview))),
+        Route::ChangeAccount(account_id) => {
+            ChangeHead::parse(head, account_id).map(|head| Asked::WithBody(Pending::Change(head)))
+        }
+        Route::EraseAccount(account_id) => {
+            let keep = parameter(&target, "keep_account")?;
+            let keep = match keep.as_deref() {
+                None | Some("false") => false,
+                Some("true") => true,
+                Some(_) => return Err(ApiError::parameter("keep_account", "true or false")),
+            };
+            Ok(Asked::Operator(OperatorAsks::Erase(account_id, keep)))
+        }
+        Route::EraseOwnAccount => {
+            // A key speaks for any account: what it erases is never the one that goes without saying.
+            if named.is_none() && principal == Principal::Operator {
+                return Err(ApiError::new(Code::InvalidAccount, "accountId: name the account to erase in the URL"));
+            }
+            Ok(Asked::Operator(OperatorAsks::Erase(principal.account(named.clone())?, true)))
+        }
+        Route::ReadErasure(erasure_id) => Ok(Asked::Operator(OperatorAsks::ReadErasure(erasure_id))),
         Route::StartPurgeRun => Ok(Asked::StartPurgeRun),
         Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
     }

@@ -3,10 +3,11 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::accounts::{account, erasure};
 use super::files::target;
 use super::problem::{ApiError, Code};
 use crate::domain::file::Target;
-use crate::domain::{FilePath, SessionId, TurnId};
+use crate::domain::{AccountId, ErasureId, FilePath, SessionId, TurnId};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,6 +243,33 @@ routes! {
     ["purge"] {
         /// Delete the account's conversations that nobody has touched for `RETENTION_DAYS`, now.
         POST Purge, Account, refuses [], described by purge;
+    }
+    ["accounts"] {
+        /// List accounts, shard by shard in the order of their ids.
+        ///
+        /// A page of a filtered list may hold fewer than `limit` accounts, even none, and still have a `Link`.
+        GET ListAccounts, Operator, refuses [InvalidParameter], described by list_accounts;
+    }
+    ["accounts", account_id] {
+        /// Read an account as a whole.
+        GET ReadAccount(account_id: AccountId = account), Operator, refuses [ObjectReset], described by read_account;
+        /// Change what is set of an account: its status, its limits, its retention, notes.
+        ///
+        /// What is absent stays. A suspended account may be read and nothing else: its running turns and its container end, its queue stays.
+        PATCH ChangeAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter ObjectReset],
+            described by change_account;
+        /// Erase an account with everything there is of it.
+        ///
+        /// With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
+        DELETE EraseAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter], described by erase_account;
+    }
+    ["account"] {
+        /// Erase everything there is of an account, but for what operators have set of it and what it has used.
+        DELETE EraseOwnAccount, Account, refuses [], described by erase_own_account;
+    }
+    ["erasures", erasure_id] {
+        /// Read the receipt of an erasure.
+        GET ReadErasure(erasure_id: ErasureId = erasure), Operator, refuses [NotFound], described by read_erasure;
     }
     ["purge-runs"] {
         /// List the latest purge runs over all accounts, newest first.

@@ -161,6 +161,7 @@ mod tests {
         let head = Head { method: "GET", url: &url, header: &header, now: Millis::new(1_795_330_108_184) };
         match parse(&head, &Target::of(&url)) {
             Ok(ManageCommand::Usage(ask)) => Ok(ask),
+            Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.detail),
         }
     }

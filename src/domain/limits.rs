@@ -37,7 +37,7 @@ pub struct Limits {
 }
 
 /// What is set for one account. An absent limit is the operator's for all accounts; one that is null is none.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LimitsOfAccount"))]
 pub struct SetLimits {
@@ -69,6 +69,7 @@ pub struct SetLimits {
 }
 
 /// Tells a null from an absent field.
+#[expect(clippy::option_option, reason = "absent, null and set are three things")]
 fn set<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(value).map(Some)
 }

@@ -21,7 +21,9 @@ pub mod usage;
 pub use action::{Action, ActionKind, ActionStatus, Decision};
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
-pub use id::{AccountId, ActionId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
+pub use id::{
+    AccountId, ActionId, ErasureId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId,
+};
 pub use json::RawJson;
 pub use metadata::MetadataPatch;
 pub use options::{Effort, Thinking, TurnKind, TurnOptions, WhenBusy};

@@ -9,6 +9,7 @@ mod gateway_entrypoint;
 mod http;
 mod interned;
 mod object_runtime;
+mod operators;
 mod panic_guard;
 mod purge_cron;
 mod r2;

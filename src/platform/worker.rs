@@ -10,7 +10,7 @@ use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
-use super::{http, panic_guard, purge_cron, rate, runtime, stub, vars};
+use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, parse};
@@ -95,6 +95,9 @@ fn answer(
             let is_head = request.method() == "HEAD";
             let call = FilesCall::new(env, account_id, session_id, request_id.clone());
             http::later(&request_id, call.respond(asked, request, is_head))
+        }
+        Ok(Asked::Operator(asks)) => {
+            http::later(&request_id.clone(), async move { operators::answer(&env, &config, asks, &request_id).await })
         }
         Ok(Asked::StartPurgeRun) => {
             http::later(&request_id.clone(), async move { purge_cron::start_run(&env, &config, &request_id).await })

@@ -5,6 +5,7 @@ pub mod actions;
 mod cache;
 pub mod conversations;
 pub mod directory;
+pub mod directory_accounts;
 mod doomed;
 pub mod files;
 pub mod inbox;

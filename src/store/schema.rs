@@ -25,7 +25,10 @@ pub const ACCOUNT: &[Migration] = &[
 ];
 
 /// The schema of a directory shard's database.
-pub const DIRECTORY: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") }];
+pub const DIRECTORY: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") },
+    Migration { version: 2, sql: include_str!("migrations/0002_directory.sql") },
+];
 
 const CREATE: &str =
     "create table if not exists schema_migrations (version integer primary key, applied_at integer not null) strict";

@@ -196,6 +196,29 @@ impl<S: Sql> Store<S> {
         Ok(total)
     }
 
+    /// The whole ledger.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn all_usage(&self) -> Result<LedgerEntry, StoreError> {
+        const ALL: &str = "select day, model, turns, calls, input_tokens, output_tokens, cache_read_input_tokens, \
+             cache_creation_input_tokens, cost, reported_input_tokens, reported_output_tokens, reported_cache_read_input_tokens, \
+             reported_cache_creation_input_tokens, reported_cost, recent from usage order by day, model";
+        let mut entry = LedgerEntry::default();
+        for mut row in self.sql.query(ALL, &[])? {
+            entry.rows.push(LedgerRow {
+                day: Day::new(row.integer(0)?),
+                model: row.text(1)?,
+                turns: row.count(2)?,
+                counted: Counted { calls: row.count(3)?, spent: spent_from(&row, 4)? },
+                reported: spent_from(&row, 9)?,
+            });
+            // The calls of the newest row are the newest.
+            entry.recent = row.text(14)?;
+        }
+        Ok(entry)
+    }
+
     /// The last day of which the ledger has calls.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use claude_agent_service::account::wake::BACKSTOP_SLACK;
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
+use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{AccountId, Millis, Page, PurgeOutcome, RequestId, Title, TurnOptions};
 use claude_agent_service::log::{Level, Line};
@@ -34,6 +35,7 @@ pub struct World {
     pub container_runs: Rc<Cell<bool>>,
     pub container_answers: Rc<Cell<bool>>,
     pub container_calls: Rc<RefCell<Vec<String>>>,
+    pub noted: Rc<RefCell<Vec<(bool, Option<AccountStatus>)>>>,
 }
 
 impl Runtime for World {
@@ -79,6 +81,16 @@ impl Directory for World {
             world.registered.borrow_mut().push(oldest_access_at);
             Ok(())
         }
+    }
+
+    fn note(
+        &self,
+        _account_id: &AccountId,
+        active: bool,
+        status: Option<AccountStatus>,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        self.noted.borrow_mut().push((active, status));
+        std::future::ready(Ok(()))
     }
 }
 
@@ -155,6 +167,7 @@ impl Fixture {
             registered: Rc::default(),
             container_runs: Rc::default(),
             container_answers: Rc::new(Cell::new(true)),
+            noted: Rc::default(),
             container_calls: Rc::default(),
         };
         let account = account(&world, &sql);

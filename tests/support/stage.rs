@@ -14,6 +14,7 @@ use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
+use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::{
     AccountId, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
 };
@@ -32,6 +33,8 @@ pub struct StageRuntime {
     uuids: Rc<Cell<u128>>,
     alarm: Rc<Cell<Option<Millis>>>,
     log: Rc<RefCell<Vec<String>>>,
+    /// What the directory was told.
+    pub noted: Rc<RefCell<Vec<(bool, Option<AccountStatus>)>>>,
 }
 
 impl StageRuntime {
@@ -73,6 +76,16 @@ impl Directory for StageRuntime {
         _account_id: &AccountId,
         _oldest: Millis,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        std::future::ready(Ok(()))
+    }
+
+    fn note(
+        &self,
+        _account_id: &AccountId,
+        active: bool,
+        status: Option<AccountStatus>,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        self.noted.borrow_mut().push((active, status));
         std::future::ready(Ok(()))
     }
 }
@@ -118,8 +131,13 @@ impl Stage {
 
     fn made(vars: &[(&'static str, &str)], has_bucket: bool) -> Self {
         let executor = Executor::default();
-        let runtime =
-            StageRuntime { executor: executor.clone(), uuids: Rc::default(), alarm: Rc::default(), log: Rc::default() };
+        let runtime = StageRuntime {
+            executor: executor.clone(),
+            uuids: Rc::default(),
+            alarm: Rc::default(),
+            log: Rc::default(),
+            noted: Rc::default(),
+        };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let bucket = ScriptedBucket::new(&executor);

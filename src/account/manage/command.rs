@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::SessionId;
+use crate::domain::account::{AccountChange, ErasureStep, Overview};
 use crate::domain::usage::{Day, Group, UsageSum};
 
 /// What may be asked.
@@ -11,13 +12,25 @@ use crate::domain::usage::{Day, Group, UsageSum};
 pub enum ManageCommand {
     /// What the account has used.
     Usage(UsageAsk),
+    /// The account as a whole.
+    Overview,
+    /// Change what is set of it.
+    Change(Box<AccountChange>),
+    /// Erase what there is of it, for the directory.
+    Erase {
+        /// Whether the account itself stays: what is set of it and what it has used.
+        keep_account: bool,
+        /// Whether it is stored what there is to erase.
+        counted: bool,
+    },
 }
 
 impl ManageCommand {
     /// Whether it holds a user's content.
     pub(in crate::account) const fn has_content(&self) -> bool {
         match self {
-            Self::Usage(_) => false,
+            Self::Change(_) => true,
+            Self::Usage(_) | Self::Overview | Self::Erase { .. } => false,
         }
     }
 }
@@ -52,4 +65,8 @@ pub enum ManageReply {
         /// Whether there are rows behind these.
         more: bool,
     },
+    /// The account as a whole.
+    Overview(Box<Overview>),
+    /// How far the erasure has come.
+    Erased(ErasureStep),
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Code, Problem};
 use super::route::{Access, Row, TABLE};
-use crate::domain::{AccountId, FilePath, SessionId, TurnId};
+use crate::domain::{AccountId, ErasureId, FilePath, SessionId, TurnId};
 
 /// The schemas that the document names, in two contracts: what is sent has all its fields, what is taken may leave some out.
 pub(super) struct Schemas {
@@ -184,6 +184,8 @@ fn parameters(path: &str, access: Access, schemas: &mut Schemas) -> Vec<Value> {
             "session_id" => schemas.taken::<SessionId>(),
             "turn_id" => schemas.taken::<TurnId>(),
             "path" => schemas.taken::<FilePath>(),
+            "account_id" => schemas.taken::<AccountId>(),
+            "erasure_id" => schemas.taken::<ErasureId>(),
             other => panic!("what is {{{other}}}?"),
         };
         parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
@@ -200,7 +202,7 @@ fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
-        Some("purge-runs") => "operators",
+        Some("purge-runs" | "accounts" | "erasures") => "operators",
         _ => "accounts",
     }
 }

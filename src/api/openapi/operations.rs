@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::accounts::{self, ErasureBegunJson};
 use super::super::document::{
     AcceptedJson, ConversationJson, DoneJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
 };
@@ -10,9 +11,12 @@ use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
 use super::super::usage::{self, UsageJson};
 use super::schemas::{
-    AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, server_sent_event,
+    AccountChangeRequest, AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats,
+    server_sent_event,
 };
 use super::{Body, Described, Response, Schemas};
+use crate::domain::Millis;
+use crate::domain::account::{AccountStatus, Erasure, ListedAccount, Overview};
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;
 use crate::domain::usage::{Day, Group};
@@ -330,6 +334,74 @@ pub(in crate::api) fn prewarm(schemas: &mut Schemas) -> Described {
 pub(in crate::api) fn purge(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<PurgedJson>();
     bodiless(schemas, responds(200, "What was deleted.", &schema, json!({"deleted": 3, "errors": 0})))
+}
+
+fn account_example() -> Value {
+    let spent = json!({"input_tokens": 410, "output_tokens": 8, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0,
+        "cost_usd": 0.0018});
+    json!({"account_id": "acme", "status": "active", "reason": null, "limits": {"usd_per_day": 5.0, "usd_per_month": null,
+        "turns_per_day": null, "tokens_per_day": null, "storage_bytes": null, "queued_turns": 32, "concurrency": 1},
+        "set_limits": {"usd_per_day": 5.0}, "retention_days": 30, "metadata": {"plan": "pro"}, "conversations": 2, "turns_open": 0,
+        "usage": {"today": spent, "month": spent}, "bytes": {"database": 61_440, "files": 1_204}, "container": "stopped",
+        "last_active_day": "2026-11-22"})
+}
+
+const ERASURE_ID: &str = "erasure_01a202feb07b753ebcc7ee3525df0aa1";
+
+pub(in crate::api) fn list_accounts(schemas: &mut Schemas) -> Described {
+    let example = json!([{"account_id": "acme", "status": "active", "created_at": 1_795_346_575_482_i64,
+        "last_active_at": 1_795_346_575_482_i64}]);
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": accounts::MAX_ACCOUNTS, "default": accounts::DEFAULT_ACCOUNTS});
+    let (status, at) = (schemas.taken::<AccountStatus>().to_value(), schemas.taken::<Millis>().to_value());
+    let list = list_of::<ListedAccount>(schemas);
+    Described {
+        parameters: vec![
+            parameter("query", "limit", &limit, "Most accounts of a page."),
+            parameter("query", "status", &status, "Only accounts of this status."),
+            parameter("query", "active_since", &at, "Only accounts that ran a turn since, to a day."),
+            parameter("query", "cursor", &json!({"type": "string"}), "Where the page starts; from a `Link` header."),
+        ],
+        ..only(responds(200, "A page of accounts.", &list, example).with_headers(&["Link"]))
+    }
+}
+
+pub(in crate::api) fn read_account(schemas: &mut Schemas) -> Described {
+    only(responds(200, "The account.", &schemas.sent::<Overview>(), account_example()))
+}
+
+pub(in crate::api) fn change_account(schemas: &mut Schemas) -> Described {
+    let body = Body::Json {
+        schema: schemas.taken::<AccountChangeRequest>(),
+        example: json!({"status": "suspended", "reason": "The invoice of October is open.", "limits": {"usd_per_day": 5}}),
+        required: true,
+    };
+    Described { body: Some(body), ..read_account(schemas) }
+}
+
+pub(in crate::api) fn erase_account(schemas: &mut Schemas) -> Described {
+    let keep = json!({"type": "boolean", "default": false});
+    let schema = schemas.sent::<ErasureBegunJson<'static>>();
+    Described {
+        parameters: vec![parameter(
+            "query",
+            "keep_account",
+            &keep,
+            "Whether what is set of the account and what it has used stay.",
+        )],
+        ..only(responds(202, "The erasure goes on.", &schema, json!({"erasure_id": ERASURE_ID})))
+    }
+}
+
+pub(in crate::api) fn erase_own_account(schemas: &mut Schemas) -> Described {
+    let schema = schemas.sent::<ErasureBegunJson<'static>>();
+    only(responds(202, "The erasure goes on.", &schema, json!({"erasure_id": ERASURE_ID})))
+}
+
+pub(in crate::api) fn read_erasure(schemas: &mut Schemas) -> Described {
+    let example = json!({"erasure_id": ERASURE_ID, "status": "done", "requested_at": 1_795_346_575_482_i64,
+        "erased_at": 1_795_346_577_101_i64, "counts": {"conversations": 2, "messages": 6, "turns": 3, "database_bytes": 61_440,
+        "files_bytes": 1_204}});
+    only(responds(200, "The receipt.", &schemas.sent::<Erasure>(), example))
 }
 
 pub(in crate::api) fn list_purge_runs(schemas: &mut Schemas) -> Described {

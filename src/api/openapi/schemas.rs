@@ -10,6 +10,8 @@ use super::super::document::DoneJson;
 use super::super::problem::Problem;
 use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
 use super::Schemas;
+use crate::domain::account::AccountStatus;
+use crate::domain::limits::SetLimits;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
 use crate::domain::options::ClientTool;
 use crate::domain::{AccountId, Effort, Millis, SessionId, Thinking, WhenBusy};
@@ -145,6 +147,25 @@ pub(super) struct ConversationChange {
     #[schemars(length(max = 200), regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"))]
     title: Option<String>,
     /// Keys to set, and with `null` to remove; null removes all. A conversation has at most 16 keys and 37,500 bytes of metadata.
+    #[schemars(schema_with = "metadata_patch")]
+    metadata: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// A change of what an operator has set of an account. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct AccountChangeRequest {
+    /// Whether the account may work.
+    status: Option<AccountStatus>,
+    /// Why it may not, for its user; only with the status `suspended`.
+    #[schemars(length(max = 200))]
+    reason: Option<String>,
+    /// Limits to set. One that is null is none; `limits` that are null are those of all accounts again.
+    limits: Option<SetLimits>,
+    /// How many days its conversations are kept; null is as those of all accounts.
+    #[schemars(range(min = 1, max = 36500))]
+    retention_days: Option<u32>,
+    /// Notes to set, and with `null` to remove; null removes all.
     #[schemars(schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
 }

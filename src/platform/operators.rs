@@ -1,0 +1,48 @@
+//! What operators ask of the directory: which accounts there are, and their erasure.
+
+use worker::Env;
+use worker::wasm_bindgen::JsValue;
+
+use super::bindings::Js;
+use super::purge_cron::{self, AllShards};
+use super::{http, runtime};
+use crate::api::accounts::{ErasureBegunJson, OperatorAsks, next};
+use crate::api::answer::Answer;
+use crate::api::problem::ApiError;
+use crate::config::Config;
+use crate::directory::command::DirectoryError;
+use crate::directory::shards;
+use crate::domain::{ErasureId, RequestId};
+
+/// Answers what is asked of the directory.
+pub async fn answer(env: &Env, config: &Config, asks: OperatorAsks, request_id: &RequestId) -> Js {
+    let answer = ask(&AllShards(env), config.directory_shards, asks, request_id).await;
+    http::response(answer.unwrap_or_else(|error| purge_cron::failed(&error, request_id)), request_id)
+}
+
+async fn ask(
+    port: &AllShards<'_>,
+    shards: u32,
+    asks: OperatorAsks,
+    request_id: &RequestId,
+) -> Result<Answer<JsValue>, DirectoryError> {
+    Ok(match asks {
+        OperatorAsks::List(shard, filter) => {
+            let (accounts, place) = shards::list_accounts(port, shards, (shard, filter.clone())).await?;
+            let answer = Answer::json(200, &accounts);
+            match place {
+                Some(place) => answer.with("link", next(&filter, &place)),
+                None => answer,
+            }
+        }
+        OperatorAsks::Erase(account_id, keep_account) => {
+            let erasure_id = ErasureId::new(runtime::uuid());
+            let erasure_id = shards::erase(port, shards, (erasure_id, account_id), keep_account).await?;
+            Answer::json(202, &ErasureBegunJson { erasure_id: &erasure_id })
+        }
+        OperatorAsks::ReadErasure(erasure_id) => match shards::erasure(port, shards, erasure_id).await? {
+            Some(erasure) => Answer::json(200, &erasure),
+            None => Answer::refusal(&ApiError::not_found(), request_id),
+        },
+    })
+}
