@@ -16,8 +16,9 @@ use claude_agent_service::directory::{Directory, PAGE, RUN_SLICE, RUN_WATCH, VIS
 use claude_agent_service::domain::account::{
     AccountFilter, AccountStatus, Erasure, ErasureCounts, ErasureStatus, ErasureStep,
 };
+use claude_agent_service::domain::audit::{AuditAction, AuditEntry};
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, ErasureId, Millis, PurgeOutcome, PurgeRun, RunId, Trigger};
+use claude_agent_service::domain::{AccountId, ErasureId, Millis, PurgeOutcome, PurgeRun, RequestId, RunId, Trigger};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::directory::{DirectoryStore, MAX_RUNS_KEPT};
 use support::runtime::{VirtualRuntime, drive, next_poll, poll};
@@ -392,7 +393,7 @@ fn the_schema_of_a_shard_is_pinned() {
     let plan = fixture.sql.texts(
         "select name from sqlite_schema where name not like 'sqlite_%' and name <> 'schema_migrations' order by name",
     );
-    assert_eq!(plan, ["accounts", "accounts_by_oldest_access", "erasures", "erasures_pending", "purge_runs"]);
+    assert_eq!(plan, ["accounts", "accounts_by_oldest_access", "audit", "erasures", "erasures_pending", "purge_runs"]);
 }
 
 fn noted(fixture: &Fixture, account: &str, active: bool, status: Option<AccountStatus>) {
@@ -532,4 +533,34 @@ fn an_account_that_does_not_answer_is_asked_again_after_a_reset_and_one_that_is_
     alarm(&again);
     assert_eq!(receipt(&again, &id).map(|erasure| erasure.status), Some(ErasureStatus::Done));
     assert!(listed(&again, filter("", 100)).0.contains(&"zoë".to_owned()));
+}
+
+fn audit(fixture: &Fixture, n: u128, at: Millis) {
+    let entry = AuditEntry {
+        at,
+        actor: "key:billing".to_owned(),
+        action: AuditAction::ChangeAccount,
+        target: Some("zoë".parse().unwrap()),
+        request_id: RequestId::new(Uuid::from_u128(n)),
+    };
+    assert_eq!(fixture.directory.handle(Command::Audit(entry)).unwrap(), Reply::Registered);
+}
+
+fn audited(fixture: &Fixture, before: i64, limit: u32) -> Vec<i64> {
+    match fixture.directory.handle(Command::ListAudit { before, limit }).unwrap() {
+        Reply::Audit(entries) => entries.iter().map(|(seq, _)| *seq).collect(),
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn the_audit_is_listed_newest_first_and_forgotten_after_its_days() {
+    let fixture = Fixture::new(0);
+    for n in 0..3 {
+        audit(&fixture, n, NOW);
+    }
+    assert_eq!((audited(&fixture, i64::MAX, 2), audited(&fixture, 2, 2)), (vec![3, 2], vec![1]));
+    fixture.world.runtime.now.set(NOW.plus(400 * DAY + Duration::from_secs(1)));
+    audit(&fixture, 9, fixture.world.now());
+    assert_eq!(audited(&fixture, i64::MAX, 9), [4]);
 }

@@ -12,6 +12,7 @@ use super::update;
 use crate::account::command::Command;
 use crate::account::manage::command::ManageCommand;
 use crate::domain::account::{AccountChange, AccountFilter, AccountStatus, MAX_REASON_CHARS, RETENTION_DAYS};
+use crate::domain::audit::AuditAction;
 use crate::domain::limits::SetLimits;
 use crate::domain::{AccountId, ErasureId, Millis};
 
@@ -33,6 +34,19 @@ pub enum OperatorAsks {
     Erase(AccountId, bool),
     /// `GET /erasures/{id}`.
     ReadErasure(ErasureId),
+    /// `GET /audit`: where the page begins, by shard and number, and how many entries it has.
+    ListAudit((u32, i64), u32),
+}
+
+/// A change that is written into the audit before it is carried out.
+#[derive(Debug)]
+pub struct Audited {
+    /// Who asks.
+    pub actor: String,
+    /// For what.
+    pub action: AuditAction,
+    /// The account that it is about, as far as the URL says.
+    pub target: Option<AccountId>,
 }
 
 /// Reads which accounts are listed.
@@ -60,6 +74,22 @@ pub(super) fn list(target: &Target<'_>) -> Result<OperatorAsks, ApiError> {
 #[must_use]
 pub fn next(filter: &AccountFilter, (shard, after): &(u32, String)) -> String {
     links::next_accounts(filter, &format!("{shard}.{after}"))
+}
+
+/// Reads which entries of the audit are listed.
+pub(super) fn audit(target: &Target<'_>) -> Result<OperatorAsks, ApiError> {
+    let limit = number(target, "limit", DEFAULT_ACCOUNTS, 1..=MAX_ACCOUNTS, "a number from 1 to 100")?;
+    let place = parameter(target, "cursor")?.map_or(Ok((0, i64::MAX)), |cursor| {
+        let place = cursor.split_once('.').and_then(|(shard, seq)| Some((shard.parse().ok()?, seq.parse().ok()?)));
+        place.ok_or_else(|| ApiError::parameter("cursor", "one that a Link header gave"))
+    });
+    Ok(OperatorAsks::ListAudit(place?, limit))
+}
+
+/// Where the audit goes on.
+#[must_use]
+pub fn next_audit(limit: u32, (shard, before): (u32, i64)) -> String {
+    links::next_audit(limit, &format!("{shard}.{before}"))
 }
 
 /// An erasure that was begun.

@@ -49,6 +49,12 @@ pub fn next_accounts(filter: &AccountFilter, cursor: &str) -> String {
     format!("</accounts?limit={}{status}{since}&cursor={}>; rel=\"next\"", filter.limit, encoded(cursor))
 }
 
+/// The entries of the audit behind a place.
+#[must_use]
+pub fn next_audit(limit: u32, cursor: &str) -> String {
+    format!("</audit?limit={limit}&cursor={}>; rel=\"next\"", encoded(cursor))
+}
+
 /// What an account has used, behind the conversation `after`.
 #[must_use]
 pub fn next_usage(account_id: &AccountId, ask: &UsageAsk, after: &str) -> String {

@@ -22,6 +22,7 @@ pub mod request;
 pub mod route;
 pub mod sse;
 pub mod start_turn;
+pub mod tokens;
 mod turn_options;
 mod turn_tools;
 pub mod update;

@@ -1,8 +1,8 @@
 //! A request, parsed once: whom it speaks for, which account it is about, and the command that it is.
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
-use super::accounts::{self, ChangeHead, OperatorAsks};
-use super::auth::{Principal, permit};
+use super::accounts::{self, Audited, ChangeHead, OperatorAsks};
+use super::auth::{Principal, actor, permit};
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
@@ -13,12 +13,14 @@ use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
 use super::start_turn::QueryHead;
+use super::tokens::TokenHead;
 use super::update::UpdateHead;
 use super::usage;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::account::manage::command::ManageCommand;
 use crate::config::Config;
+use crate::domain::audit::AuditAction;
 use crate::domain::{AccountId, Page, SearchTerms, SessionId, TurnId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
@@ -39,6 +41,10 @@ pub enum Asked {
     Files(AccountId, SessionId, FilesRequest),
     /// What is known when its body is read.
     WithBody(Pending),
+    /// A change that is written into the audit before.
+    Audited(Audited, Box<Asked>),
+    /// `POST /tokens`, by the operator.
+    Token(TokenHead),
     /// What is asked of the directory.
     Operator(OperatorAsks),
     /// `POST /purge-runs`, by the operator.
@@ -96,6 +102,10 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         let head = BodilessHead::parse(head, principal.clone(), named.clone(), command);
         Ok(Asked::WithBody(Pending::Bodiless(head)))
     };
+    let audited = |action, target: Option<AccountId>, asked| {
+        let actor = actor(&principal, &config.auth, head.header);
+        Ok(Asked::Audited(Audited { actor, action, target }, Box::new(asked)))
+    };
     match route {
         Route::Health => Ok(Asked::Health),
         Route::Query => {
@@ -138,10 +148,16 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::StorageStats => about(Command::StorageStats),
         Route::ReadUsage => about(Command::Manage(usage::parse(head, &target)?)),
         Route::Purge => bodiless(Command::Purge),
+        Route::ListAudit => accounts::audit(&target).map(Asked::Operator),
+        Route::MakeToken => {
+            let head = TokenHead::parse(head, config)?;
+            audited(AuditAction::MakeToken, None, Asked::Token(head))
+        }
         Route::ListAccounts => accounts::list(&target).map(Asked::Operator),
         Route::ReadAccount(account_id) => Ok(Asked::Command(account_id, Command::Manage(ManageCommand::Overview))),
         Route::ChangeAccount(account_id) => {
-            ChangeHead::parse(head, account_id).map(|head| Asked::WithBody(Pending::Change(head)))
+            let change = Asked::WithBody(Pending::Change(ChangeHead::parse(head, account_id.clone())?));
+            audited(AuditAction::ChangeAccount, Some(account_id), change)
         }
         Route::EraseAccount(account_id) => {
             let keep = parameter(&target, "keep_account")?;
@@ -150,17 +166,20 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
                 Some("true") => true,
                 Some(_) => return Err(ApiError::parameter("keep_account", "true or false")),
             };
-            Ok(Asked::Operator(OperatorAsks::Erase(account_id, keep)))
+            let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), keep));
+            audited(AuditAction::EraseAccount, Some(account_id), erase)
         }
         Route::EraseOwnAccount => {
             // A key speaks for any account: what it erases is never the one that goes without saying.
             if named.is_none() && principal == Principal::Operator {
                 return Err(ApiError::new(Code::InvalidAccount, "accountId: name the account to erase in the URL"));
             }
-            Ok(Asked::Operator(OperatorAsks::Erase(principal.account(named.clone())?, true)))
+            let account_id = principal.account(named.clone())?;
+            let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), true));
+            audited(AuditAction::EraseAccount, Some(account_id), erase)
         }
         Route::ReadErasure(erasure_id) => Ok(Asked::Operator(OperatorAsks::ReadErasure(erasure_id))),
-        Route::StartPurgeRun => Ok(Asked::StartPurgeRun),
+        Route::StartPurgeRun => audited(AuditAction::StartPurgeRun, None, Asked::StartPurgeRun),
         Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
     }
 }

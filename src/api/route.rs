@@ -267,6 +267,16 @@ routes! {
         /// Erase everything there is of an account, but for what operators have set of it and what it has used.
         DELETE EraseOwnAccount, Account, refuses [], described by erase_own_account;
     }
+    ["audit"] {
+        /// List who asked for which change of accounts, shard by shard, newest first.
+        ///
+        /// Entries are kept for 400 days. Each is written before the change is carried out, which may then have been refused.
+        GET ListAudit, Operator, refuses [InvalidParameter], described by list_audit;
+    }
+    ["tokens"] {
+        /// Make a token that speaks for one account.
+        POST MakeToken, Operator, refuses [InvalidParameter], described by make_token;
+    }
     ["erasures", erasure_id] {
         /// Read the receipt of an erasure.
         GET ReadErasure(erasure_id: ErasureId = erasure), Operator, refuses [NotFound], described by read_erasure;
@@ -395,6 +405,8 @@ mod tests {
             let path = path
                 .replace("{session_id}", "a")
                 .replace("{path}", "a/b")
+                .replace("{account_id}", "a")
+                .replace("{erasure_id}", "erasure_0123456789abcdef0123456789abcdef")
                 .replace("{turn_id}", "turn_0123456789abcdef0123456789abcdef");
             let path = path.as_str();
             let allow = Route::allow(path).unwrap();

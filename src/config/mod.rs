@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use accounts::AccountsPolicy;
-pub use auth::{Auth, Jwt, Origins};
+pub use auth::{ApiKey, Auth, Jwt, Origins};
 use files::FilesPolicy;
 use policy::AgentPolicy;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::account::{AccountFilter, AccountStatus, Erasure, ListedAccount};
+use crate::domain::audit::AuditEntry;
 use crate::domain::{AccountId, ErasureId, Millis, PurgeRun, RunId, Trigger};
 use crate::store::StoreError;
 
@@ -48,6 +49,15 @@ pub enum Command {
     },
     /// The receipt of an erasure.
     ReadErasure(ErasureId),
+    /// Add to the audit.
+    Audit(AuditEntry),
+    /// One page of the audit, newest first.
+    ListAudit {
+        /// Only entries with a lower number.
+        before: i64,
+        /// At most so many.
+        limit: u32,
+    },
 }
 
 /// What comes back.
@@ -71,6 +81,8 @@ pub enum Reply {
     Erasing(ErasureId),
     /// The receipt; none if it is another shard's.
     Erasure(Option<Erasure>),
+    /// Entries of the audit, each with its number.
+    Audit(Vec<(i64, AuditEntry)>),
 }
 
 /// Why a shard did not do it. The detail is for the log.

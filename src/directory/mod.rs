@@ -73,6 +73,12 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
             Command::Erase { erasure_id, account_id, keep_account } => {
                 self.begin_erasure(erasure_id, &account_id, keep_account).map(Reply::Erasing)
             }
+            Command::Audit(entry) => {
+                let forget_before = self.runtime.now().minus(erasures::RECEIPTS);
+                self.store.transaction(|| self.store.add_audit(&entry, forget_before))?;
+                Ok(Reply::Registered)
+            }
+            Command::ListAudit { before, limit } => Ok(Reply::Audit(self.store.audit(before, limit)?)),
             Command::ReadErasure(erasure_id) => Ok(Reply::Erasure(self.store.erasure(&erasure_id)?)),
         }
     }

@@ -10,6 +10,7 @@ use super::command::{Command, DirectoryError, Reply};
 use super::port::{Shards, Unreachable};
 use crate::digest;
 use crate::domain::account::{AccountFilter, Erasure, ListedAccount};
+use crate::domain::audit::AuditEntry;
 use crate::domain::{AccountId, ErasureId, PurgeRun, RunId, Trigger};
 
 /// Tries to reach a shard, and the pause between two.
@@ -100,6 +101,45 @@ pub async fn erase(
         Reply::Erasing(erasure_id) => Ok(erasure_id),
         _ => Err(DirectoryError::Shard { shard, error: "another reply".to_owned() }),
     }
+}
+
+/// Adds to the audit, in the shard of the account that it is about.
+///
+/// # Errors
+/// The shard could not be reached.
+pub async fn add_audit(port: &impl Shards, shards: u32, entry: AuditEntry) -> Result<(), DirectoryError> {
+    let shard = entry.target.as_ref().map_or(0, |target| shard_of(target, shards));
+    ask(port, shard, &Command::Audit(entry)).await.map(drop)
+}
+
+/// One page of the audit over all shards: those of the first shard first, each shard's newest first. `from` is the shard and the number before
+/// which it begins; with it comes where the next page begins, if there may be one.
+///
+/// # Errors
+/// The shard that could not be reached.
+pub async fn list_audit(
+    port: &impl Shards,
+    shards: u32,
+    (mut shard, mut before): (u32, i64),
+    limit: u32,
+) -> Result<(Vec<AuditEntry>, Option<(u32, i64)>), DirectoryError> {
+    let mut entries = Vec::new();
+    while shard < shards {
+        let left = limit.saturating_sub(u32::try_from(entries.len()).unwrap_or(u32::MAX));
+        if left == 0 {
+            return Ok((entries, Some((shard, before))));
+        }
+        let Reply::Audit(page) = ask(port, shard, &Command::ListAudit { before, limit: left }).await? else {
+            return Err(DirectoryError::Shard { shard, error: "another reply".to_owned() });
+        };
+        let whole = page.len() < left as usize;
+        before = page.last().map_or(before, |(seq, _)| *seq);
+        entries.extend(page.into_iter().map(|(_, entry)| entry));
+        if whole {
+            (shard, before) = (shard + 1, i64::MAX);
+        }
+    }
+    Ok((entries, None))
 }
 
 /// The receipt of an erasure, if any shard has it.

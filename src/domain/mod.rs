@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod action;
+pub mod audit;
 pub mod conversation;
 pub mod file;
 pub mod id;

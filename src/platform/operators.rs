@@ -6,13 +6,24 @@ use worker::wasm_bindgen::JsValue;
 use super::bindings::Js;
 use super::purge_cron::{self, AllShards};
 use super::{http, runtime};
-use crate::api::accounts::{ErasureBegunJson, OperatorAsks, next};
+use crate::api::accounts::{Audited, ErasureBegunJson, OperatorAsks, next, next_audit};
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
 use crate::config::Config;
 use crate::directory::command::DirectoryError;
 use crate::directory::shards;
-use crate::domain::{ErasureId, RequestId};
+use crate::domain::audit::AuditEntry;
+use crate::domain::{ErasureId, Millis, RequestId};
+
+/// Writes a change into the audit; the refusal if that fails: no change goes without.
+pub async fn audit(env: &Env, config: &Config, audited: Audited, at: Millis, request_id: &RequestId) -> Option<Js> {
+    let Audited { actor, action, target } = audited;
+    let entry = AuditEntry { at, actor, action, target, request_id: request_id.clone() };
+    match shards::add_audit(&AllShards(env), config.directory_shards, entry).await {
+        Ok(()) => None,
+        Err(error) => Some(http::response(purge_cron::failed(&error, request_id), request_id)),
+    }
+}
 
 /// Answers what is asked of the directory.
 pub async fn answer(env: &Env, config: &Config, asks: OperatorAsks, request_id: &RequestId) -> Js {
@@ -39,6 +50,14 @@ async fn ask(
             let erasure_id = ErasureId::new(runtime::uuid());
             let erasure_id = shards::erase(port, shards, (erasure_id, account_id), keep_account).await?;
             Answer::json(202, &ErasureBegunJson { erasure_id: &erasure_id })
+        }
+        OperatorAsks::ListAudit(place, limit) => {
+            let (entries, place) = shards::list_audit(port, shards, place, limit).await?;
+            let answer = Answer::json(200, &entries);
+            match place {
+                Some(place) => answer.with("link", next_audit(limit, place)),
+                None => answer,
+            }
         }
         OperatorAsks::ReadErasure(erasure_id) => match shards::erasure(port, shards, erasure_id).await? {
             Some(erasure) => Answer::json(200, &erasure),

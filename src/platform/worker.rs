@@ -12,6 +12,7 @@ use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
 use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, vars};
 use crate::account::command::{Command, Envelope};
+use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
@@ -96,6 +97,23 @@ fn answer(
             let call = FilesCall::new(env, account_id, session_id, request_id.clone());
             http::later(&request_id, call.respond(asked, request, is_head))
         }
+        Ok(Asked::Audited(audited, asked)) => http::later(&request_id.clone(), async move {
+            if let Some(refusal) = operators::audit(&env, &config, audited, now, &request_id).await {
+                return refusal;
+            }
+            let answered = answer(Ok(*asked), request, env, config, (request_id, now), to_page)?;
+            worker::wasm_bindgen_futures::JsFuture::from(Promise::resolve(&answered)).await
+        }),
+        Ok(Asked::Token(head)) => http::later(&request_id.clone(), async move {
+            let body = http::read_body(&request, MAX_BODY_BYTES).await?;
+            if body == Err(http::Unread::Overdue) {
+                return http::refusal(&ApiError::request_timeout(), &request_id);
+            }
+            match head.with_body(body.ok().as_deref()) {
+                Ok(token) => http::response(Answer::json(201, &token), &request_id),
+                Err(error) => http::refusal(&error, &request_id),
+            }
+        }),
         Ok(Asked::Operator(asks)) => {
             http::later(&request_id.clone(), async move { operators::answer(&env, &config, asks, &request_id).await })
         }

@@ -77,15 +77,6 @@ impl<S: Sql> DirectoryStore<S> {
         Ok((accounts, last.filter(|_| scanned == scan as usize)))
     }
 
-    /// One account, if it is known.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
-    pub fn account(&self, account_id: &AccountId) -> Result<Option<ListedAccount>, StoreError> {
-        const ONE: &str = "select account_id, status, created_at, last_active_at from accounts where account_id = +?1";
-        self.sql().first(ONE, &[Value::Text(account_id.as_str())])?.map(listed).transpose()
-    }
-
     /// Begins an erasure, or finds the one of the account that goes on.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
 pub mod actions;
+pub mod audit;
 mod cache;
 pub mod conversations;
 pub mod directory;

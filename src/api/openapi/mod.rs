@@ -202,7 +202,7 @@ fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
-        Some("purge-runs" | "accounts" | "erasures") => "operators",
+        Some("purge-runs" | "accounts" | "erasures" | "tokens" | "audit") => "operators",
         _ => "accounts",
     }
 }

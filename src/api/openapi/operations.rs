@@ -9,14 +9,16 @@ use super::super::document::{
 use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
+use super::super::tokens::TokenJson;
 use super::super::usage::{self, UsageJson};
 use super::schemas::{
     AccountChangeRequest, AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats,
-    server_sent_event,
+    TokenRequest, server_sent_event,
 };
 use super::{Body, Described, Response, Schemas};
 use crate::domain::Millis;
 use crate::domain::account::{AccountStatus, Erasure, ListedAccount, Overview};
+use crate::domain::audit::AuditEntry;
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;
 use crate::domain::usage::{Day, Group};
@@ -395,6 +397,31 @@ pub(in crate::api) fn erase_account(schemas: &mut Schemas) -> Described {
 pub(in crate::api) fn erase_own_account(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<ErasureBegunJson<'static>>();
     only(responds(202, "The erasure goes on.", &schema, json!({"erasure_id": ERASURE_ID})))
+}
+
+pub(in crate::api) fn list_audit(schemas: &mut Schemas) -> Described {
+    let example = json!([{"at": 1_795_346_575_482_i64, "actor": "key:billing", "action": "change_account", "target": "acme",
+        "request_id": "req_01a202feb07b753ebcc7ee3525df0aa1"}]);
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": accounts::MAX_ACCOUNTS, "default": accounts::DEFAULT_ACCOUNTS});
+    let list = list_of::<AuditEntry>(schemas);
+    Described {
+        parameters: vec![
+            parameter("query", "limit", &limit, "Most entries of a page."),
+            parameter("query", "cursor", &json!({"type": "string"}), "Where the page starts; from a `Link` header."),
+        ],
+        ..only(responds(200, "A page of the audit.", &list, example).with_headers(&["Link"]))
+    }
+}
+
+pub(in crate::api) fn make_token(schemas: &mut Schemas) -> Described {
+    let body = Body::Json {
+        schema: schemas.taken::<TokenRequest>(),
+        example: json!({"account_id": "acme", "expires_in": 3600}),
+        required: true,
+    };
+    let example = json!({"token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhY21lIn0.c2lnbmVk", "account_id": "acme",
+        "expires_at": 1_795_350_175_000_i64});
+    Described { body: Some(body), ..only(responds(201, "The token.", &schemas.sent::<TokenJson>(), example)) }
 }
 
 pub(in crate::api) fn read_erasure(schemas: &mut Schemas) -> Described {

@@ -170,6 +170,17 @@ pub(super) struct AccountChangeRequest {
     metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
+/// A token to be made. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct TokenRequest {
+    /// The account that it speaks for; any but `default`.
+    account_id: AccountId,
+    /// Its life, in seconds. Default: 3600.
+    #[schemars(range(min = 1, max = 86400))]
+    expires_in: Option<u32>,
+}
+
 /// The account, where it is not in the URL. Unknown fields are ignored.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema")]

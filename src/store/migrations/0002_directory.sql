@@ -16,3 +16,13 @@ create table erasures (
 ) strict, without rowid;
 
 create unique index erasures_pending on erasures (account_id) where account_id is not null;
+
+-- Who changed what of accounts. `seq` counts up in a shard.
+create table audit (
+  seq integer primary key,
+  at integer not null,
+  actor text not null,
+  action text not null,
+  target text,
+  request_id text not null
+) strict;
