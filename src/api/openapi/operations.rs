@@ -311,7 +311,7 @@ pub(in crate::api) fn read_usage(schemas: &mut Schemas) -> Described {
     let example = json!({"from": "2026-11-01", "to": "2026-11-22", "group": "day", "rows": [row(json!({"day": "2026-11-22"}))],
         "total": row(json!({}))});
     let mut report = responds(200, "What was used.", &schemas.sent::<UsageJson<'static>>(), example);
-    report.content["text/csv"] = json!({"schema": {"type": "string"}});
+    report.content["text/csv"] = json!({});
     let day = schemas.taken::<Day>().to_value();
     let limit = json!({"type": "integer", "minimum": 1, "maximum": usage::MAX_ROWS, "default": usage::DEFAULT_ROWS});
     let group = schemas.taken::<Group>().to_value();
