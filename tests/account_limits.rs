@@ -8,8 +8,8 @@ use std::time::Duration;
 use claude_agent_service::account::command::AccountError;
 use claude_agent_service::account::limits::MAX_OPEN_CALLS;
 use claude_agent_service::domain::Usage;
+use claude_agent_service::domain::ledger::{Day, NanoUsd};
 use claude_agent_service::domain::limits::{Amount, Exceeded, LimitName};
-use claude_agent_service::domain::usage::{Day, NanoUsd};
 use support::model_calls::ScriptedGateway;
 use support::script::{Script, Step, entry, result};
 use support::stage::Stage;
@@ -22,7 +22,7 @@ fn dollars(usd: u64) -> Usage {
 }
 
 fn slow() -> Script {
-    Script::new([Step::Frame(entry("said")), Step::Wait(Duration::from_secs(60)), Step::Frame(result("4"))])
+    Script::new([Step::Frame(entry("said")), Step::Wait(Duration::from_mins(1)), Step::Frame(result("4"))])
 }
 
 /// A stage with a turn that runs.

@@ -21,7 +21,7 @@ use support::stage::{Sent, Stage};
 const CANARY: &str = "canary-7f3a";
 
 fn slow() -> Script {
-    Script::new([Step::Frame(entry(CANARY)), Step::Wait(Duration::from_secs(60)), Step::Frame(result(CANARY))])
+    Script::new([Step::Frame(entry(CANARY)), Step::Wait(Duration::from_mins(1)), Step::Frame(result(CANARY))])
 }
 
 fn manage(stage: &Stage, ask: ManageCommand) -> ManageReply {
@@ -99,7 +99,7 @@ fn a_suspended_account_ends_what_runs_keeps_what_waits_and_can_be_read() {
         assert!(matches!(stage.query_with("c", None), Err(AccountError::Suspended(Some(_)))));
         assert!(matches!(stage.handle(Command::Prewarm), Err(AccountError::Suspended(_))));
         assert!(matches!(ScriptedGateway::default().begin(&stage), Err(AccountError::Suspended(_))));
-        let read = Command::ReadTurn { turn_id: running.clone() };
+        let read = Command::ReadTurn { turn_id: running.clone(), items: false };
         assert!(stage.handle(read).is_ok());
     }
     change(&stage, AccountChange { status: Some(AccountStatus::Active), ..AccountChange::default() });

@@ -69,6 +69,21 @@ fn a_body_that_is_refused_takes_no_memory_besides_its_own() {
     ] {
         refused("POST", "/query", &format!("{{\"{field}\":[{objects}0]}}"), code);
     }
+    // Blocks that are too many, too deep, or none.
+    for unit in ["0,", "[],", "{\"type\":\"text\"},"] {
+        refused("POST", "/query", &format!("{{\"content\":[{}0]}}", list(unit)), Code::InvalidParameter);
+    }
+    let long = list("x");
+    for block in [
+        format!("{{\"type\":\"{long}\"}}"),
+        format!("{{\"type\":\"image\",\"title\":\"{long}\",\"source\":{{\"type\":\"file\",\"path\":\"a\"}}}}"),
+        format!("{{\"type\":\"image\",\"source\":{{\"type\":\"file\",\"path\":\"{long}\"}}}}"),
+        format!("{{\"type\":\"image\",\"source\":{{\"type\":\"url\",\"url\":\"{long}\"}}}}"),
+        format!("{{\"type\":\"image\",\"source\":[{objects}0]}}"),
+        format!("{{\"type\":\"document\",\"source\":{{\"type\":\"file\",\"path\":\"a\"}},\"citations\":[{objects}0]}}"),
+    ] {
+        refused("POST", "/query", &format!("{{\"content\":[{block}]}}"), Code::InvalidParameter);
+    }
     // Unknown keys, long keys, long values of short fields.
     refused("POST", "/query", &format!("{{{}\"a\":0}}", list("\"b\":0,")), Code::NoPrompt);
     for text in ["x", "\\u0061"] {

@@ -5,11 +5,12 @@ mod support;
 
 use std::rc::Rc;
 
+use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
 use claude_agent_service::account::command::{AccountError, CallBegun, Command, Envelope, Reply};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{Page, RequestId, TurnId};
+use claude_agent_service::domain::{Include, Page, RequestId, TurnId};
 use claude_agent_service::store::Store;
 use serde_json::Value;
 use support::account::{Fixture, World};
@@ -36,12 +37,15 @@ fn commands() -> Vec<Command> {
     let turn_id = TurnId::new(Uuid::from_u128(7));
     vec![
         Command::ListConversations { limit: 50, page: Page::default(), words: None },
-        Command::ReadConversation { session_id: session("s"), before: None },
+        Command::ReadConversation { session_id: session("s"), before: None, items: false },
         Command::UpdateConversation { session_id: session("s"), title: None, metadata: None },
-        Command::FollowConversation { session_id: session("s"), last_event_id: None },
-        Command::CancelConversation { session_id: session("s") },
+        Command::FollowConversation { session_id: session("s"), last_event_id: None, include: Include::NOTHING },
+        Command::CancelConversation { session_id: session("s"), reason: None },
+        Command::ReadContext { session_id: session("s") },
+        Command::Fork(Box::new(ForkAsked { source: session("s"), at: None, session_id: None, title: None })),
+        Command::Rewind { session_id: session("s"), to: RewindTo::To(turn_id.clone()) },
         Command::DeleteConversation { session_id: session("s") },
-        Command::ReadTurn { turn_id },
+        Command::ReadTurn { turn_id, items: false },
         Command::StorageStats,
         Command::BeginCall(CallBegun { sdk_session: None, counts: true }),
     ]
@@ -84,6 +88,19 @@ fn a_purge_and_a_visit_find_nothing_and_write_nothing() {
         assert_eq!((visit.deleted, visit.errors, visit.oldest_access_at), (0, 0, None));
         assert_eq!(tables(&sql), Vec::<String>::new());
     }
+}
+
+#[test]
+fn its_feed_begins_with_an_empty_snapshot_writes_nothing_and_tells_of_its_first_turn() {
+    let (account, sql, _) = unmade();
+    let send = |command| account.handle(Envelope::new(RequestId::new(Uuid::from_u128(5)), command));
+    let Ok(Response::Ready(Reply::Feed(mut feed))) = send(Command::FollowAccount) else { panic!("no feed") };
+    let snapshot = support::listening::told(&mut feed);
+    assert_eq!(snapshot[0].1, serde_json::json!({ "conversations": [], "turns": [], "actions": [] }));
+    assert_eq!(tables(&sql), Vec::<String>::new());
+    drop(send(support::account::start_command()).unwrap());
+    let told = support::listening::told(&mut feed);
+    assert_eq!(told.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["conversation", "turn"]);
 }
 
 #[test]

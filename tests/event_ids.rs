@@ -9,7 +9,7 @@ use std::time::Duration;
 use claude_agent_service::account::Response;
 use claude_agent_service::account::command::{Command, Reply};
 use claude_agent_service::account::turn::events::{EventKind, Subscription};
-use claude_agent_service::domain::{EventId, TurnId};
+use claude_agent_service::domain::{EventId, Include, TurnId};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
 use support::script::{Script, Step, result};
@@ -29,7 +29,11 @@ fn message(text: &str) -> Step {
 /// The events of the conversation from there on; none where nothing follows.
 fn follow(stage: &Stage, last: Option<(&TurnId, u64)>) -> Option<Subscription> {
     let last_event_id = last.map(|(turn_id, n)| EventId { turn_id: turn_id.clone(), n });
-    match stage.handle(Command::FollowConversation { session_id: session("a"), last_event_id }) {
+    match stage.handle(Command::FollowConversation {
+        session_id: session("a"),
+        last_event_id,
+        include: Include::NOTHING,
+    }) {
         Ok(Response::Ready(Reply::Events { subscription, .. })) => Some(subscription),
         Ok(Response::Ready(Reply::NothingFollows)) => None,
         _ => panic!("neither events nor their end"),
@@ -41,11 +45,8 @@ fn heard(mut subscription: Subscription) -> Vec<(u64, &'static str)> {
     let events = std::iter::from_fn(|| subscription.next().now_or_never().flatten());
     let kind = |kind: &EventKind| match kind {
         EventKind::Turn { .. } => "turn",
-        EventKind::Delta(_) => "delta",
-        EventKind::Message(_) => "message",
-        EventKind::Tool(_) => "tool",
-        EventKind::Retry(_) => "retry",
         EventKind::Ended(_) => "end",
+        part => part.data(Include::ALL).map_or("", |(name, _)| name),
     };
     events.map(|event| (event.id.n, kind(&event.kind))).collect()
 }
@@ -90,11 +91,20 @@ fn whoever_comes_back_after_the_end_hears_what_comes_after_and_nothing_after_the
 }
 
 #[test]
-fn an_answer_that_no_message_said_is_told_after_the_last_one() {
+fn an_answer_that_several_messages_said_is_told_again_as_they_were() {
     let stage = Stage::new();
     let steps = [message("Let me see."), message("12?"), Step::Frame(result("12"))];
     let (turn, live) = turn_that(&stage, steps);
-    let (last, end) = (of_kind(&live, "message")[1], of_kind(&live, "end")[0]);
+    let (said, end) = (of_kind(&live, "message"), of_kind(&live, "end")[0]);
+    assert_eq!(told_again(&stage, Some((&turn, said[0]))), [(said[0], "turn"), (said[1], "message"), (end, "end")]);
+    assert_eq!(told_again(&stage, Some((&turn, said[1]))), [(said[1], "turn"), (end, "end")]);
+}
+
+#[test]
+fn an_answer_of_a_turn_that_told_nothing_is_told_before_the_end() {
+    let stage = Stage::new();
+    let (turn, live) = turn_that(&stage, [delta("1"), Step::Frame(result("12"))]);
+    let (last, end) = (of_kind(&live, "delta")[0], of_kind(&live, "end")[0]);
     assert_eq!(told_again(&stage, Some((&turn, last))), [(last, "turn"), (end - 1, "message"), (end, "end")]);
     assert_eq!(told_again(&stage, Some((&turn, end - 1))), [(end - 1, "turn"), (end, "end")]);
 }

@@ -12,7 +12,7 @@ use claude_agent_service::account::command::{AccountError, Command, Envelope, Re
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{Millis, RequestId};
+use claude_agent_service::domain::{Include, Millis, RequestId};
 use support::account::{Fixture, World, new_account, start_turn};
 use support::runtime::VirtualRuntime;
 use support::{Rusqlite, at, made_store, session};
@@ -110,7 +110,7 @@ impl Warmed {
     }
 
     fn open(&self, id: &str) -> Result<Reply<String>, AccountError> {
-        self.send(Command::ReadConversation { session_id: session(id), before: None })
+        self.send(Command::ReadConversation { session_id: session(id), before: None, items: false })
     }
 
     fn prewarm(&self) -> bool {
@@ -152,7 +152,15 @@ fn opening_a_conversation_starts_the_container() {
     assert_eq!(open.starts(), 1);
 
     let follow = Warmed::new(&[]);
-    assert!(follow.send(Command::FollowConversation { session_id: session("c1"), last_event_id: None }).is_ok());
+    assert!(
+        follow
+            .send(Command::FollowConversation {
+                session_id: session("c1"),
+                last_event_id: None,
+                include: Include::NOTHING
+            })
+            .is_ok()
+    );
     assert_eq!(follow.starts(), 1);
 }
 
@@ -160,7 +168,8 @@ fn opening_a_conversation_starts_the_container() {
 fn opening_what_is_not_there_starts_nothing() {
     let warmed = Warmed::new(&[]);
     assert!(matches!(warmed.open("nowhere"), Err(AccountError::NotFound)));
-    let follow = Command::FollowConversation { session_id: session("nowhere"), last_event_id: None };
+    let follow =
+        Command::FollowConversation { session_id: session("nowhere"), last_event_id: None, include: Include::NOTHING };
     assert!(matches!(warmed.send(follow), Err(AccountError::NotFound)));
     assert_eq!(warmed.starts(), 0);
 }

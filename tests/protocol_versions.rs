@@ -7,16 +7,19 @@ mod support;
 
 use std::time::Duration;
 
-use claude_agent_service::account::command::{AnswerForm, CallBegun, CallEnded, Command, Envelope, StartTurn};
+use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
+use claude_agent_service::account::command::{
+    AnswerForm, CallBegun, CallEnded, Command, Envelope, LookUpAttachments, StartTurn,
+};
 use claude_agent_service::account::files::command::FilesCommand;
 use claude_agent_service::account::manage::command::{ManageCommand, UsageAsk};
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
-use claude_agent_service::domain::usage::{Day, Group};
+use claude_agent_service::domain::ledger::{Day, Group};
 use claude_agent_service::domain::{
-    EventId, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger, TurnOptions, Usage,
+    EventId, Include, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger, TurnOptions, Usage,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -47,6 +50,7 @@ fn commands() -> Vec<(Command, bool)> {
         Command::StartTurn(Box::new(StartTurn {
             session_id: full.then(|| session("diary")),
             prompt: "What is 2+2?".to_owned(),
+            content: None,
             title: Title::from_prompt("What is 2+2?"),
             options: if full {
                 TurnOptions {
@@ -61,6 +65,7 @@ fn commands() -> Vec<(Command, bool)> {
             },
             idempotency: full.then(|| ("key".parse().unwrap(), "hash".to_owned())),
             answer: if full { AnswerForm::Events } else { AnswerForm::Json },
+            include: Include::NOTHING,
         }))
     };
     let patch = MetadataPatch::try_from(json!({ "a": "1", "b": null })).unwrap();
@@ -79,22 +84,43 @@ fn commands() -> Vec<(Command, bool)> {
         start(true),
         start(false),
         Command::ListConversations { limit: 20, page: Page::default(), words },
-        Command::ReadConversation { session_id: session_id.clone(), before: Some(41) },
+        Command::ReadConversation { session_id: session_id.clone(), before: Some(41), items: false },
         Command::UpdateConversation {
             session_id: session_id.clone(),
             title: Some(Title::from_prompt("New")),
             metadata: Some(patch),
         },
-        Command::FollowConversation { session_id: session_id.clone(), last_event_id: Some(event) },
-        Command::CancelConversation { session_id: session_id.clone() },
+        Command::FollowConversation {
+            session_id: session_id.clone(),
+            last_event_id: Some(event),
+            include: Include::NOTHING,
+        },
+        Command::CancelConversation { session_id: session_id.clone(), reason: None },
+        Command::CancelConversation { session_id: session_id.clone(), reason: Some("Enough.".to_owned()) },
+        Command::ReadContext { session_id: session_id.clone() },
+        Command::Fork(Box::new(ForkAsked {
+            source: session_id.clone(),
+            at: Some(turn(1)),
+            session_id: Some(session("other")),
+            title: Some(Title::from_prompt("Other")),
+        })),
+        Command::Rewind { session_id: session_id.clone(), to: RewindTo::Before(turn(1)) },
         Command::DeleteConversation { session_id: session_id.clone() },
         Command::ListTurns { session_id: session_id.clone(), before: Some(turn(1)), limit: 20 },
         Command::Files { session_id, ask: FilesCommand::Find { path: "a/b".parse().unwrap() } },
-        Command::ReadTurn { turn_id: turn(1) },
+        Command::LookUpAttachments(Box::new(LookUpAttachments {
+            session_id: None,
+            paths: vec!["a/b".parse().unwrap()],
+            idempotency: Some(("key".parse().unwrap(), "hash".to_owned())),
+            answer: AnswerForm::Json,
+            include: Include::NOTHING,
+        })),
+        Command::ReadTurn { turn_id: turn(1), items: false },
         Command::StorageStats,
         Command::Purge,
         Command::Visit,
         Command::Prewarm,
+        Command::FollowAccount,
         Command::BeginCall(CallBegun { sdk_session: Some(sdk_session(1)), counts: true }),
         Command::EndCall(ended),
         Command::Manage(ManageCommand::Usage(UsageAsk {
@@ -129,6 +155,11 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Visit
         | Command::NoteRefusal(_) => true,
         Command::Prewarm
+        | Command::LookUpAttachments(_)
+        | Command::FollowAccount
+        | Command::ReadContext { .. }
+        | Command::Fork(_)
+        | Command::Rewind { .. }
         | Command::ListTurns { .. }
         | Command::Files { .. }
         | Command::BeginCall(_)
@@ -262,6 +293,7 @@ fn a_container_of_version_1_understands_every_turn() {
             turn_id: &turn_id,
             sdk_session,
             prompt: "hi",
+            content: None,
             resume: true,
             options,
             transcript: true,

@@ -97,11 +97,14 @@ fn active_turns_are_known_as_they_are_stored_after_every_write() {
 fn an_active_turn_knows_its_conversations_sdk_session() {
     let (store, _) = store();
     admit(&store, &admission(1, "a", "x")).unwrap();
-    assert_eq!(store.origin_of(&turn(1)).unwrap(), Some(Origin { sdk_session: None }));
+    assert_eq!(store.origin_of(&turn(1)).unwrap(), Some(Origin { sdk_session: None, has_attachments: false }));
     finish(&store, &turn(1), "done", at(0)).unwrap();
     assert_eq!(store.origin_of(&turn(1)).unwrap(), None, "it has ended");
     admit(&store, &admission(2, "a", "x")).unwrap();
-    assert_eq!(store.origin_of(&turn(2)).unwrap(), Some(Origin { sdk_session: Some(sdk_session(1)) }));
+    assert_eq!(
+        store.origin_of(&turn(2)).unwrap(),
+        Some(Origin { sdk_session: Some(sdk_session(1)), has_attachments: false })
+    );
     store.delete_conversation(&session("a")).unwrap();
     assert_eq!(store.origin_of(&turn(2)).unwrap(), None, "it is deleted");
 }
@@ -188,6 +191,8 @@ fn a_failed_turn_keeps_its_failure_and_has_no_answer() {
         finished_at: at(5_000),
         last_events: LastEvents { message: 0, end: 1 },
         counted: None,
+        stop_reason: None,
+        by_model: None,
     };
     let (ended, seq) = store.end_turn(&turn(1), &end).unwrap().unwrap();
     let read = store.turn(&turn(1)).unwrap().unwrap();
@@ -322,6 +327,8 @@ fn a_turn_that_ran_knows_the_last_row_of_the_transcript_at_its_end() {
         finished_at: at(5_000),
         last_events: LastEvents { message: 0, end: 1 },
         counted: None,
+        stop_reason: None,
+        by_model: None,
     };
     store.end_turn(&turn(3), &cancelled).unwrap();
     finish(&store, &turn(2), "4", at(6_000)).unwrap();

@@ -52,6 +52,8 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         finished_at: at(9_000),
         last_events: LastEvents { message: 1, end: 2 },
         counted: None,
+        stop_reason: None,
+        by_model: None,
     };
     let id = session("a");
     let finished = Finished {
@@ -60,6 +62,8 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         answer: Some("4"),
         transcript: "",
         sdk_session: None,
+        items: "",
+        context: None,
         frees_key: false,
         steered: &[],
         files: Some((&id, files)),
@@ -96,7 +100,7 @@ fn listed(store: &Store<Rusqlite>, prefix: &str) -> Vec<String> {
 fn upload(store: &Store<Rusqlite>, path: &str, key: &str) {
     store.doom(&[key.to_owned()], at(2)).unwrap();
     let upload = Upload { key: key.to_owned(), size: 3, etag: "e".to_owned() };
-    assert!(store.commit_upload(&session("a"), &path.parse().unwrap(), &upload, at(0), at(3)).unwrap());
+    assert!(store.commit_upload((&session("a"), None), &path.parse().unwrap(), &upload, at(0), at(3)).unwrap());
 }
 
 fn delete(store: &Store<Rusqlite>, path: &str) {
@@ -231,7 +235,7 @@ fn a_deleted_or_purged_conversation_dooms_all_that_it_names() {
 fn a_key_that_another_conversation_names_is_told_from_one_that_nothing_names() {
     let (store, sql) = saved();
     exchange(&store, 50, "b", "hi", "4");
-    sql.run("insert into workspace_packs values ('b', 1, 1, null, 'k1', 100)");
+    sql.run("insert into workspace_packs (session_id, pack_no, from_version, to_version, object_key, bytes) values ('b', 1, 1, null, 'k1', 100)");
     store.delete_conversation(&session("a")).unwrap();
     let keys = ["k1".to_owned(), "k2".to_owned()];
     assert_eq!(store.named(&keys).unwrap(), ["k1"]);
@@ -306,11 +310,14 @@ fn an_upload_makes_its_conversation_and_counts_it_once() {
 fn an_upload_whose_key_was_drained_is_refused_and_doomed_again() {
     let (store, sql) = saved();
     let late = Upload { key: "k8".to_owned(), size: 3, etag: "e".to_owned() };
-    assert!(!store.commit_upload(&session("a"), &"u".parse().unwrap(), &late, at(0), at(7)).unwrap());
+    assert!(!store.commit_upload((&session("a"), None), &"u".parse().unwrap(), &late, at(0), at(7)).unwrap());
     assert_eq!(doomed(&sql), [format!("k8 {}", at(7).get())]);
     upload(&store, "u", "k9");
     let again = Upload { key: "k9".to_owned(), ..late };
-    assert!(store.commit_upload(&session("a"), &"u".parse().unwrap(), &again, at(0), at(8)).unwrap(), "sent twice");
+    assert!(
+        store.commit_upload((&session("a"), None), &"u".parse().unwrap(), &again, at(0), at(8)).unwrap(),
+        "sent twice"
+    );
     assert_eq!(doomed(&sql).len(), 1, "what is named is not doomed");
 }
 
@@ -346,10 +353,10 @@ fn a_listing_has_pages_by_the_bytes_of_paths() {
 fn an_emptied_workspace_is_a_new_version_without_files() {
     let (store, sql) = saved();
     upload(&store, "d", "k5");
-    assert!(store.empty_workspace(&session("a"), 1, at(5)).unwrap());
+    assert!(store.empty_workspace(&session("a"), at(5)).unwrap());
     assert_eq!(store.stored_workspace(&session("a")).unwrap(), Stored { version: 2, inbox: 0 });
     assert_eq!((doomed(&sql).len(), sql.count("workspace_parts"), sql.count("inbox")), (2, 0, 0));
-    assert!(!store.empty_workspace(&session("nobody"), 1, at(5)).unwrap());
+    assert!(!store.empty_workspace(&session("nobody"), at(5)).unwrap());
 }
 
 #[test]

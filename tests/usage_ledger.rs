@@ -10,8 +10,8 @@ use claude_agent_service::account::ledger::{MAX_PENDING_CALLS, MAX_RECENT_CALLS}
 use claude_agent_service::account::wake::WATCH;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::Usage;
+use claude_agent_service::domain::ledger::{Day, Group, NanoUsd};
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::usage::{Day, Group, NanoUsd};
 use proptest::prelude::*;
 use support::model_calls::ScriptedGateway;
 use support::script::{Script, Step, entry, result};

@@ -51,6 +51,7 @@ fn commit(stage: &Stage, at: &str, key: &str, text: &str) -> Result<FilesReply, 
         size,
         etag: format!("e-{}", text.replace(' ', "-")),
         precondition,
+        title: None,
     };
     ask(stage, "a", commit)
 }
@@ -107,7 +108,10 @@ fn an_upload_is_seen_at_once_and_by_the_agent_at_its_next_turn() {
     writes(&stage, &[]);
     assert_eq!(folder(&stage), owned(&[("a.txt", "one")]));
     stage.pass(DAY);
-    assert_eq!((stage.bucket.keys().len(), stage.sql.count("doomed")), (1, 0));
+    assert_eq!((stage.bucket.keys().len(), stage.sql.count("doomed")), (2, 0), "the version before still holds it");
+    delete(&stage, "").unwrap();
+    stage.pass(DAY);
+    assert!(is_clean(&stage), "and goes with all files");
 }
 
 #[test]
@@ -172,7 +176,7 @@ fn preconditions_limits_and_keys_are_checked() {
     assert!(failed(begun("a.txt", Precondition::Absent)));
     let large = begin(&stage, "c", 101, Precondition::default());
     assert!(matches!(large, Err(AccountError::Files(FilesRefusal::UploadTooLarge))));
-    stage.sql.run("insert into workspace_packs values ('a', 9, 1, null, '0a1b/full', 1048530)");
+    stage.sql.run("insert into workspace_packs values ('a', 9, 1, null, '0a1b/full', 1048530, 0)");
     let full = begin(&stage, "c", 100, Precondition::default());
     assert!(matches!(full, Err(AccountError::Files(FilesRefusal::StorageFull))));
     stage.sql.run("delete from workspace_packs");
@@ -297,7 +301,9 @@ fn a_doomed_key_that_another_conversation_names_keeps_its_object() {
     writes(&stage, &[("a.txt", "one")]);
     stage.query_that("b", Script::writes(&[]));
     stage.settle();
-    stage.sql.run("insert into workspace_packs select 'b', pack_no, 1, null, object_key, bytes from workspace_packs");
+    stage
+        .sql
+        .run("insert into workspace_packs select 'b', pack_no, 1, null, object_key, bytes, 1 from workspace_packs");
     stage.delete("a");
     stage.pass(DAY);
     assert_eq!((stage.bucket.keys().len(), stage.sql.count("doomed")), (1, 0));
@@ -341,7 +347,14 @@ fn a_commit_that_is_sent_again_has_stored_the_upload_whatever_it_asked_of_the_fi
     stage.bucket.put_directly(&key, b"one");
     let commit = || {
         let (etag, precondition) = ("e-one".to_owned(), Precondition::Absent);
-        let commit = FilesCommand::CommitUpload { path: path("a.txt"), key: key.clone(), size: 3, etag, precondition };
+        let commit = FilesCommand::CommitUpload {
+            path: path("a.txt"),
+            key: key.clone(),
+            size: 3,
+            etag,
+            precondition,
+            title: None,
+        };
         ask(&stage, "a", commit).unwrap()
     };
     assert_eq!(commit(), commit());

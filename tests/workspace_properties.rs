@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
+use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
 use claude_agent_service::account::command::{Command, Reply};
 use claude_agent_service::account::files::command::{FilesCommand, FilesReply, Precondition};
 use claude_agent_service::domain::SessionId;
@@ -21,7 +22,7 @@ use support::script::{Fault, Script, Step, entry, result};
 use support::session;
 use support::stage::Stage;
 
-const CONVERSATIONS: [&str; 2] = ["a", "b"];
+const CONVERSATIONS: [&str; 3] = ["a", "b", "c"];
 const PATHS: [&str; 4] = ["x", "d/y", "d/z", "w"];
 const CALLS: [&str; 5] = ["POST /turns", "GET /turns/", "PUT /sessions/", "GET /sessions/", "DELETE /sessions/"];
 const BUCKET_CALLS: [&str; 4] = ["put", "get", "delete", "list"];
@@ -33,6 +34,9 @@ enum Op {
     DeleteFile(&'static str, &'static str),
     Delete(&'static str),
     Cancel(&'static str),
+    Fork(&'static str, &'static str),
+    /// Goes back to a turn, or before it: that many before the last.
+    Rewind(&'static str, usize, bool),
     Pass(u64),
     Fault(&'static str, Fault),
     BucketFault(&'static str, BucketFault),
@@ -62,6 +66,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (conversation(), prop::sample::select(&["x", "d/y", "d/", ""][..])).prop_map(|(id, path)| Op::DeleteFile(id, path)),
         1 => conversation().prop_map(Op::Delete),
         1 => conversation().prop_map(Op::Cancel),
+        2 => (conversation(), conversation()).prop_map(|(id, into)| Op::Fork(id, into)),
+        2 => (conversation(), 0..4_usize, any::<bool>()).prop_map(|(id, back, before)| Op::Rewind(id, back, before)),
         8 => (0..2_500_u64).prop_map(Op::Pass),
         1 => Just(Op::Pass(700_000)),
         2 => (prop::sample::select(&CALLS[..]), fault).prop_map(|(call, fault)| Op::Fault(call, fault)),
@@ -93,9 +99,25 @@ fn upload(stage: &Stage, session_id: &str, path: &str, byte: u8, ends: bool) {
             size: 3,
             etag: format!("e{byte}"),
             precondition: Precondition::default(),
+            title: None,
         };
         files(stage, session_id, commit);
     }
+}
+
+fn fork(stage: &Stage, id: &str, into: &str) {
+    let asked = ForkAsked { source: session(id), at: None, session_id: Some(session(into)), title: None };
+    drop(stage.handle(Command::Fork(Box::new(asked))));
+}
+
+fn rewind(stage: &Stage, id: &str, back: usize, before: bool) {
+    if !is_made(stage) {
+        return;
+    }
+    let turns = stage.store.ended_turns(&session(id)).unwrap();
+    let Some(turn) = turns.into_iter().rev().nth(back) else { return };
+    let to = if before { RewindTo::Before(turn.turn_id) } else { RewindTo::To(turn.turn_id) };
+    drop(stage.handle(Command::Rewind { session_id: session(id), to }));
 }
 
 /// Whether there are tables: an account that is left empty is cleared.
@@ -189,6 +211,8 @@ fn run(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
             Op::Delete(id) => stage.delete(id),
             Op::Cancel(id) => stage.cancel(id),
+            Op::Fork(id, into) => fork(&stage, id, into),
+            Op::Rewind(id, back, before) => rewind(&stage, id, back, before),
             Op::Pass(ms) => stage.pass(Duration::from_millis(ms)),
             Op::Fault(call, fault) => stage.container.fault(call, fault),
             Op::BucketFault(call, fault) => stage.bucket.fault(call, fault),

@@ -17,7 +17,15 @@ export type ModelUsage = Usage & { cost_usd: number };
 /** How full the conversation is: the tokens of its last call, the model's window, and where the CLI compacts by itself. */
 export type Context = { tokens: number; limit: number; auto_compact_at: number };
 
-export type ErrorCode = "model_auth_failed" | "model_rate_limited" | "model_failed" | "agent_failed" | "turn_interrupted";
+export type ErrorCode =
+  | "model_auth_failed"
+  | "model_rate_limited"
+  | "model_failed"
+  | "agent_failed"
+  | "turn_interrupted"
+  | "attachment_not_found"
+  | "attachment_too_large"
+  | "unsupported_attachment";
 
 export type TurnError = {
   code: ErrorCode;
@@ -86,7 +94,7 @@ export type Frame =
   | UsageFrame
   /** The conversation so far is a summary from here on. */
   | { type: "compacted"; trigger: "manual" | "auto"; pre_tokens: number; post_tokens: number | null }
-  /** The model does not see an attachment of the turn's message. `path` is null where it is no file or which one is not known. */
+  /** The model does not see an attachment, of this turn's message or of an earlier one. `path` is null where it is no file or which one is not known. */
   | { type: "attachment_removed"; path: string | null; reason: string }
   /** What a reader should know. `events_dropped`: the frames `from` to `to` were forgotten before this reader came to them. */
   | { type: "notice"; code: string; message: string; from?: number; to?: number }

@@ -3,11 +3,11 @@
  * Owns their order and how the SDK's outcomes are named; what the parts of a turn look like is in events/. Starts nothing and waits for nothing.
  */
 import type { SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { Block } from "./content.ts";
 import { Answer, MAX_ANSWER_BYTES } from "./events/answer.ts";
 import { frames, Joined, MAX_PIECE_CHARS } from "./events/joined.ts";
 import { shortName, shortSentence } from "./events/names.ts";
 import { Removals } from "./events/removals.ts";
-import type { Attached } from "./events/removals.ts";
 import { Tools } from "./events/tools.ts";
 import { Used } from "./events/usage.ts";
 import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
@@ -37,11 +37,11 @@ export class TurnMapper {
   /** Answers of the model that began. */
   #modelCalls = 0;
 
-  /** `attached` are the blocks of the turn's message, where it is not only a text. */
-  constructor(port: TurnPort, attached: readonly Attached[] = []) {
+  /** `content` are the blocks of the turn's message, where it is not only a text. */
+  constructor(port: TurnPort, content: readonly Block[] = []) {
     this.#port = port;
     this.#pieces = new Joined((frame) => port.emit(frame));
-    this.#removals = new Removals(attached);
+    this.#removals = new Removals(content);
   }
 
   /** All of the answer, or as much of it as its bounds allow. */

@@ -93,7 +93,7 @@ export class AgentProcess {
    * Runs one turn to its result. Throws `ProcessGone` where there is none.
    * The signal interrupts it: the result comes soon, or the process is killed. Aborted before the turn began, it throws.
    */
-  async run(prompt: string, how: Run): Promise<SDKResultMessage> {
+  async run(content: SDKUserMessage["message"]["content"], how: Run): Promise<SDKResultMessage> {
     await this.#interrupting;
     if (!this.alive) throw new ProcessGone("the process had ended");
     await this.#takeOn(how.live, how.signal);
@@ -101,7 +101,7 @@ export class AgentProcess {
     const uuid = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<SDKResultMessage>();
     this.#turn = { uuid, onMessage: how.onMessage, resolve, reject, over: promise.then(noop, noop) };
-    this.#input.push({ type: "user", message: { role: "user", content: prompt }, parent_tool_use_id: null, uuid });
+    this.#input.push({ type: "user", message: { role: "user", content }, parent_tool_use_id: null, uuid });
     const interrupt = (): void => this.#interrupt();
     how.signal.addEventListener("abort", interrupt, { once: true });
     return promise.finally(() => how.signal.removeEventListener("abort", interrupt));

@@ -3,6 +3,7 @@
  * Owns the bounds on what comes in. Never answers anything, and never looks at fields that it does not know.
  */
 import type { IncomingMessage } from "node:http";
+import { InvalidContent, parseContent } from "./content.ts";
 import { LineTooLong, linesOf } from "./lines.ts";
 import { log } from "./log.ts";
 import { InvalidOptions, readOptions } from "./options.ts";
@@ -43,18 +44,20 @@ export async function readTurnRequest(request: IncomingMessage): Promise<TurnReq
 }
 
 function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string, void>): TurnRequest {
-  const { turn_id, agent_session, prompt, resume, options, transcript, workspace } = body;
+  const { turn_id, agent_session, prompt, content, resume, options, transcript, workspace } = body;
   if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
   const session = agent_session ?? null;
   if (session !== null && (typeof session !== "string" || !SDK_SESSION.test(session))) {
     throw new InvalidRequest("agent_session must be null or a UUID in lower case");
   }
-  if (typeof prompt !== "string" || prompt.trim() === "") throw new InvalidRequest("prompt must be a string that is not blank");
+  const hasContent = content !== undefined && content !== null;
+  if (typeof prompt !== "string" || (prompt.trim() === "" && !hasContent)) throw new InvalidRequest("prompt must be a string that is not blank");
   if (typeof (resume ?? false) !== "boolean" || typeof (transcript ?? false) !== "boolean") {
     throw new InvalidRequest("resume and transcript must be true or false");
   }
   if (resume === true && session === null) throw new InvalidRequest("resume needs an agent_session");
   const turn: TurnRequest = { turn_id, session, prompt, resume: resume === true, options: checkedOptions(options) };
+  if (hasContent) turn.content = checkedContent(content);
   if (workspace !== undefined && workspace !== null) turn.workspace = checkedWorkspace(workspace);
   if (session === null && (turn.workspace?.version || turn.workspace?.inbox)) throw new InvalidRequest("a workspace that is stored needs an agent_session");
   if (transcript === true) turn.transcript = transcriptLines(lines);
@@ -102,6 +105,14 @@ function checkedOptions(value: unknown): TurnRequest["options"] {
     return options;
   } catch (error) {
     throw error instanceof InvalidOptions ? new InvalidRequest(error.message) : error;
+  }
+}
+
+function checkedContent(value: unknown): NonNullable<TurnRequest["content"]> {
+  try {
+    return parseContent(value);
+  } catch (error) {
+    throw error instanceof InvalidContent ? new InvalidRequest(error.message) : error;
   }
 }
 

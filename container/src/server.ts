@@ -26,7 +26,7 @@ const MAX_PIECE_CHARS = 64 * 1024;
 /** Of the calls and frames: counted up where a caller has to know. Whoever lacks one knows neither `stop` nor `transcript_part`. */
 export const PROTOCOL = 2;
 /** What this server can do beyond its protocol's number. */
-export const FEATURES = ["workspace"];
+export const FEATURES = ["workspace", "turns"];
 
 export type Facts = {
   instance: string;

@@ -2,13 +2,18 @@
  * One conversation in this container: its folders, its live process, and where its transcript entries go.
  * At most one process at a time: the next starts when the last is gone. Knows nothing of other conversations.
  */
+import { messageOf } from "./attachments.ts";
+import type { Message, Place } from "./attachments.ts";
 import type { Config } from "./config.ts";
+import type { Block } from "./content.ts";
 import { makeFolders, pathsOf, removeFolders, removeTraces } from "./folders.ts";
 import type { Entry } from "./frames.ts";
 import type { Gate } from "./gate.ts";
 import type { TurnOptions } from "./options.ts";
 import { processKey } from "./options.ts";
 import { AgentProcess } from "./process.ts";
+import { References } from "./references.ts";
+import type { Removed } from "./references.ts";
 import { sessionStore } from "./sdk.ts";
 import type { Transcripts } from "./transcript.ts";
 import type { User, Users } from "./users.ts";
@@ -27,6 +32,8 @@ export class Session {
   #key = "";
   #sink: EntrySink | undefined;
   #waiting: { subpath: string | null; entries: Entry[] }[] = [];
+  #references = new References();
+  #removed: Removed[] = [];
   /** A turn has it, or it is being removed. */
   busy = false;
   /** Busy with being removed: it gets no process. */
@@ -69,7 +76,7 @@ export class Session {
         env: config.childEnv,
         store: sessionStore({
           append: (subpath, entries) => this.#appended(process, subpath, entries),
-          load: (subpath) => transcripts.load(this.id, subpath),
+          load: (subpath) => this.#loaded(subpath),
           subpaths: () => transcripts.subpaths(this.id),
         }),
       });
@@ -88,6 +95,19 @@ export class Session {
     const user = users.of(this.id);
     await makeFolders(pathsOf(config, this.id), user);
     return user;
+  }
+
+  /** What a turn's blocks are to the model. Throws `AttachmentFailed` where one of them cannot be had. */
+  async compose(blocks: readonly Block[]): Promise<Message> {
+    const { message, sent } = await messageOf(blocks, this.#place);
+    const images = blocks.filter(({ type }) => type !== "text").flatMap(({ type }, at) => (type === "image" ? [sent[at]?.reference] : []));
+    this.#references.begin(sent, images);
+    return message;
+  }
+
+  /** The attachments that the process was started without, each told once. */
+  takeRemoved(): Removed[] {
+    return this.#removed.splice(0);
   }
 
   /** Entries go to the turn from here on, those that waited first. */
@@ -120,6 +140,8 @@ export class Session {
     await this.kill();
     this.#process = undefined;
     this.#waiting = [];
+    this.#references = new References();
+    this.#removed = [];
     await transcripts.drop(this.id);
     const { state, workspace, ...inState } = pathsOf(config, this.id);
     const user = users.known(this.id);
@@ -131,9 +153,21 @@ export class Session {
     users.free(this.id);
   }
 
-  #appended(process: AgentProcess, subpath: string | null, entries: Entry[]): void {
+  get #place(): Place {
+    const { config, users } = this.#context;
+    return { root: pathsOf(config, this.id).workspace, user: users.known(this.id) };
+  }
+
+  async #loaded(subpath: string | null): Promise<Entry[]> {
+    const { entries, removed } = await this.#references.hydrated(await this.#context.transcripts.load(this.id, subpath), this.#place);
+    this.#removed.push(...removed);
+    return entries;
+  }
+
+  #appended(process: AgentProcess, subpath: string | null, whole: Entry[]): void {
     // What a process that was cleared away still had to say is not kept.
     if (process !== this.#process) return;
+    const entries = whole.map((entry) => this.#references.dehydrated(entry));
     this.#context.transcripts.append(
       this.id,
       entries.map((entry) => ({ subpath, entry })),

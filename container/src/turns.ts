@@ -3,6 +3,9 @@
  * Owns their retention. Every turn's last frames are one `result` and `end`, whatever happens under it.
  */
 import type { SDKMessage } from "@anthropic-ai/claude-agent-sdk";
+import { AttachmentFailed } from "./attachments.ts";
+import type { Message } from "./attachments.ts";
+import type { Block } from "./content.ts";
 import { FrameLog, MAX_FRAME_BYTES, MAX_TURN_FRAME_BYTES } from "./frames.ts";
 import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
 import { log, reason } from "./log.ts";
@@ -21,7 +24,8 @@ const MAX_FINISHED_BYTES = 64 * 1024 * 1024;
 /** The caller has its own, shorter limit; this one is for a caller that is gone. */
 const MAX_TURN_MS = 60 * 60_000;
 
-export type TurnRequest = Wanted & { turn_id: string; prompt: string };
+/** `content`: the blocks of a turn that is more than its prompt. */
+export type TurnRequest = Wanted & { turn_id: string; prompt: string; content?: Block[] };
 
 export class Turn {
   readonly id: string;
@@ -139,7 +143,7 @@ export class Turns {
 
   async #run(turn: Turn, request: TurnRequest): Promise<void> {
     const begun = performance.now();
-    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) });
+    const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) }, request.content);
     const limit = setTimeout(() => turn.stop("the turn took too long"), MAX_TURN_MS);
     let lease: Lease | undefined;
     let result: ResultFrame;
@@ -150,13 +154,13 @@ export class Turns {
       if (request.session === null && request.workspace !== undefined) this.#sessions.workspaces.begin(turn.session, request.workspace);
       turn.emit({ type: "started", agent_session: turn.session, instance: this.#instance, warm: lease.warm });
       try {
-        result = await this.#runOn(lease, turn, request, mapper);
+        result = await this.#runOn(lease, turn, request, await messageFor(request, lease), mapper);
       } catch (error) {
         if (!(error instanceof NotReached && lease.warm)) throw error;
         const { session } = lease;
         lease = undefined;
         lease = await this.#sessions.restart(session, request.options, turn.signal);
-        result = await this.#runOn(lease, turn, request, mapper);
+        result = await this.#runOn(lease, turn, request, await messageFor(request, lease), mapper);
       }
     } catch (error) {
       result = endedBadly(turn, mapper, error);
@@ -208,10 +212,11 @@ export class Turns {
     }
   }
 
-  async #runOn({ session }: Lease, turn: Turn, request: TurnRequest, mapper: TurnMapper): Promise<ResultFrame> {
+  async #runOn({ session }: Lease, turn: Turn, request: TurnRequest, message: Message, mapper: TurnMapper): Promise<ResultFrame> {
     if (turn.signal.aborted) return endedEarly(turn, mapper);
     const process = session.process;
     if (process === undefined) throw new NotReached("it ended before the turn began");
+    for (const removed of session.takeRemoved()) turn.emit({ type: "attachment_removed", ...removed });
     let reached = false;
     session.attach((subpath, entries) => {
       reached = true;
@@ -231,7 +236,7 @@ export class Turns {
       this.#sessions.ensureSpare();
     };
     try {
-      const result = mapper.result(await process.run(request.prompt, { live: liveOptions(request.options), signal: turn.signal, onMessage }));
+      const result = mapper.result(await process.run(message, { live: liveOptions(request.options), signal: turn.signal, onMessage }));
       return turn.stopped === undefined ? result : { ...result, status: "failed", error: turn.stopped };
     } catch (error) {
       throw error instanceof ProcessGone && !reached ? new NotReached(error.message) : error;
@@ -257,6 +262,11 @@ export class Turns {
   }
 }
 
+/** What is pushed; its files are read before anything is sent. */
+async function messageFor({ prompt, content }: TurnRequest, { session }: Lease): Promise<Message> {
+  return content === undefined ? prompt : session.compose(content);
+}
+
 function endedEarly(turn: Turn, mapper: TurnMapper): ResultFrame {
   if (turn.stopped !== undefined) return mapper.endedWithoutResult("failed", "stopped", turn.stopped);
   return mapper.endedWithoutResult("cancelled", "cancelled");
@@ -266,6 +276,9 @@ function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame
   if (turn.cancelled || turn.stopped !== undefined) return endedEarly(turn, mapper);
   if (error instanceof ProcessGone || error instanceof TranscriptCut) {
     return mapper.endedWithoutResult("failed", "interrupted", { code: "turn_interrupted", message: error.message });
+  }
+  if (error instanceof AttachmentFailed) {
+    return mapper.endedWithoutResult("failed", error.code, { code: error.code, message: error.message });
   }
   if (error instanceof InvalidRequest || error instanceof NoUserLeft) {
     return mapper.endedWithoutResult("failed", "invalid_request", { code: "agent_failed", message: error.message });

@@ -2,13 +2,12 @@
  * The events of a turn on the real SDK, row by row: what each frame holds, in which order, and what it does not hold.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { startModel } from "../../dev/model/server.ts";
 import type { Model } from "../../dev/model/server.ts";
 import { MAX_RESULT_BYTES, MAX_WHOLE_BYTES } from "../src/events/tools.ts";
-import type { Frame } from "../src/frames.ts";
 import { jsonBytes } from "../src/pieces.ts";
-import { Direct } from "./direct.ts";
 import { startAgent } from "./harness.ts";
 import type { Agent, Body, Numbered, TurnFrames } from "./harness.ts";
 
@@ -151,55 +150,69 @@ describe("a turn tells", () => {
 });
 
 describe("a turn whose message has attachments tells", () => {
-  const PDF = (text: string): object => ({ type: "document", source: { type: "base64", media_type: "application/pdf", data: Buffer.from(text).toString("base64") } });
-  const IMAGE = { type: "image", source: { type: "base64", media_type: "image/png", data: Buffer.from("no image").toString("base64") } };
-  const removedIn = (frames: Frame[]): Frame[] => frames.filter(({ type }) => type === "attachment_removed");
+  const inline = (type: "document" | "image", media_type: string, words: string): object => ({ type, source: { type: "base64", media_type, data: Buffer.from(words).toString("base64") } });
+  const says = (text: string): object => ({ type: "text", text });
+  const BAD_PDF = inline("document", "application/pdf", "no PDF");
+  const GOOD_PDF = inline("document", "application/pdf", "%PDF-1.4");
   let model: Model;
+  let agent: Agent;
   before(async () => {
     model = await startModel();
+    agent = await startAgent(model);
   });
-  after(() => model.close());
+  after(async () => {
+    await agent.stop();
+    await model.close();
+  });
 
-  async function turnOf(blocks: object[], paths: (string | null)[]): Promise<{ frames: Frame[]; text: string; direct: Direct }> {
-    const direct = await Direct.start(model, MODEL);
-    const attached = blocks.map((block, index) => ({ type: (block as { type: string }).type, path: paths[index] ?? null }));
-    const { frames, result } = await direct.turn(blocks as never, attached);
-    return { frames, text: result.text, direct };
+  const removedIn = (turn: TurnFrames): object[] => turn.of("attachment_removed").map(({ path, reason }) => ({ path, reason }));
+  const of = (content: object[], more: Partial<Body> = {}): Promise<TurnFrames> => agent.turn({ prompt: "", content, options: MODEL, ...more });
+  const NOT_VALID = "The PDF specified was not valid.";
+
+  /** A turn with two files, which the conversation's turn before has written. */
+  async function withFiles(first: string, second: string, blocks: (a: object, b: object) => object[]): Promise<TurnFrames> {
+    const { session } = await agent.turn({ prompt: `[[tool Bash {"command":"printf %s '${first}' > a; printf %s '${second}' > b"}]]`, options: MODEL });
+    const file = (path: string, words: string): object => ({ type: "file", path, size: words.length, etag: createHash("sha256").update(words).digest("hex").slice(0, 32) });
+    return of(blocks(file("a", first), file("b", second)), { agent_session: session, resume: true });
   }
 
-  test("that the API refused one, and goes on without it, cold as well", async () => {
-    const { frames, text, direct } = await turnOf([{ type: "text", text: "[[say read]]" }, PDF("no PDF")], [null, "uploads/a.pdf"]);
-    const frame = { type: "attachment_removed", path: "uploads/a.pdf", reason: "The PDF specified was not valid." };
-    assert.deepEqual([removedIn(frames), text], [[frame], "read"]);
-    const next = await direct.turn("[[say on]]");
-    assert.deepEqual([removedIn(next.frames), next.result.text], [[], "on"]);
-    await direct.stop();
-    model.control.clearRequests();
-    const cold = await Direct.start(model, MODEL, direct);
-    const later = await cold.turn("[[say later]]");
-    await cold.stop();
-    assert.deepEqual([removedIn(later.frames), later.result.text], [[], "later"]);
-    const [request, ...others] = model.control.requests();
-    assert.deepEqual([request?.status, request?.blocks.some(({ type }) => type === "document"), others.length], [200, false, 0]);
+  test("which file the API refused, and why, and goes on without it", async () => {
+    const turn = await withFiles("no PDF", "a note", (a, b) => [
+      says("[[say read]]"),
+      { type: "document", source: { ...a, media_type: "application/pdf" } },
+      { type: "image", source: { ...b, media_type: "image/png" } },
+    ]);
+    const [unreadable, refused] = removedIn(turn) as { path: string; reason: string }[];
+    assert.deepEqual([refused, unreadable?.path, turn.result.text], [{ path: "a", reason: NOT_VALID }, "b", "read"]);
+    assert.match(unreadable?.reason ?? "", /^Unable to resize image/);
   });
 
-  test("that the API refused one of several, which it does not name", async () => {
-    const { frames, text, direct } = await turnOf([PDF("%PDF-1.4"), PDF("no PDF"), { type: "text", text: "[[say read]]" }], ["a.pdf", "b.pdf"]);
-    await direct.stop();
-    assert.deepEqual([removedIn(frames), text], [[{ type: "attachment_removed", path: null, reason: "The PDF specified was not valid." }], "read"]);
+  test("that one was refused, once: the conversation goes on without it, elsewhere as well", async () => {
+    const turn = await of([says("[[say read]]"), BAD_PDF]);
+    assert.deepEqual([removedIn(turn), turn.result.text, turn.of("message").length], [[{ path: null, reason: NOT_VALID }], "read", 1]);
+    const next = { agent_session: turn.session, resume: true, prompt: "[[say on]]", options: MODEL };
+    const fresh = await startAgent(model);
+    try {
+      for (const server of [agent, fresh]) {
+        model.control.clearRequests();
+        const later = await server.turn({ ...next, ...(server === fresh ? { transcript: turn.transcript } : {}) });
+        assert.deepEqual([removedIn(later), later.result.text], [[], "on"]);
+        const [request, ...others] = model.control.requests();
+        assert.deepEqual([request?.status, request?.blocks.some(({ type }) => type === "document"), others.length], [200, false, 0]);
+      }
+    } finally {
+      await fresh.stop();
+    }
   });
 
-  test("that an image could not be read", async () => {
-    const { frames, text, direct } = await turnOf([{ type: "text", text: "[[say seen]]" }, IMAGE], [null, "b.png"]);
-    await direct.stop();
-    const [frame] = removedIn(frames);
-    assert.deepEqual([frame?.type === "attachment_removed" && frame.path, text], ["b.png", "seen"]);
-    assert.match(JSON.stringify(frame), /"reason":"Unable to resize image/);
+  test("that one of several was refused, which the API does not name to us", async () => {
+    const turn = await withFiles("no PDF", "%PDF-1.4", (a, b) => [a, b].map((file) => ({ type: "document", source: { ...file, media_type: "application/pdf" } })));
+    assert.deepEqual(removedIn(turn), [{ path: null, reason: NOT_VALID }]);
   });
 
   test("nothing of one that the model sees", async () => {
-    const { frames, text, direct } = await turnOf([{ type: "text", text: "[[say read]]" }, PDF("%PDF-1.4")], [null, "a.pdf"]);
-    await direct.stop();
-    assert.deepEqual([removedIn(frames), text], [[], "read"]);
+    const turn = await of([GOOD_PDF, says("[[say read]]")]);
+    assert.deepEqual([removedIn(turn), turn.result.text], [[], "read"]);
+    assert.ok(model.control.requests().at(-1)?.last_blocks.some(({ type }) => type === "document"));
   });
 });

@@ -22,6 +22,7 @@ export type Body = {
   turn_id?: string;
   agent_session?: string | null;
   prompt: string;
+  content?: object[];
   resume?: boolean;
   options?: Record<string, unknown>;
   transcript?: TranscriptLine[];

@@ -18,11 +18,11 @@ for (const name of ["claude-sonnet-5", "claude-haiku-4-5", "claude-3-haiku-20240
   test(`${name} has the room and is compacted where the CLI says`, async () => {
     model.control.clearRequests();
     const direct = await Direct.start(model, { model: name });
-    const { result } = await direct.turn("[[say one]]");
+    const { context } = await direct.turn("[[say one]]");
     assert.equal(model.control.requests().length, 1);
     const told = await direct.query.getContextUsage({ detail: "summary" });
     await direct.stop();
     const tokens = Object.values(told.apiUsage ?? {}).reduce((sum, count) => sum + count, 0);
-    assert.deepEqual(result.context, { tokens, limit: told.maxTokens, auto_compact_at: told.autoCompactThreshold });
+    assert.deepEqual(context, { tokens, limit: told.maxTokens, auto_compact_at: told.autoCompactThreshold });
   });
 }

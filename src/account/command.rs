@@ -1,17 +1,22 @@
 //! The Durable Object's protocol: every command that a Worker may send to an account's object, and every reply to one.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::branches::command::{ForkAsked, NoBranch, RewindTo};
+use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::manage::command::{ManageCommand, ManageReply};
 use super::turn::events::Subscription;
+use crate::domain::content::TooLarge;
 use crate::domain::limits::Exceeded;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Conversation, EventId, IdempotencyKey, Messages, MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession,
-    SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
+    Block, Context, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
+    PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
 use crate::workspace::port::BucketError;
@@ -67,6 +72,8 @@ pub struct UnknownCommand {
 pub enum Command {
     /// Admit a turn and run it.
     StartTurn(Box<StartTurn>),
+    /// Look whether a turn with attachments can be admitted, and what files it names, before their bytes are moved.
+    LookUpAttachments(Box<LookUpAttachments>),
     /// One page of the conversations.
     ListConversations {
         /// Most conversations on the page.
@@ -82,6 +89,9 @@ pub enum Command {
         session_id: SessionId,
         /// Only messages with a lower `seq`; the newest ones if absent.
         before: Option<i64>,
+        /// Whether it comes with what its turns did.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        items: bool,
     },
     /// Change title and metadata. Counts as an access.
     UpdateConversation {
@@ -98,11 +108,33 @@ pub enum Command {
         session_id: SessionId,
         /// The last event that the client has.
         last_event_id: Option<EventId>,
+        /// What the client wants to hear beside the default events.
+        #[serde(skip_serializing_if = "Include::is_nothing", default)]
+        include: Include,
     },
+    /// The account's feed: what changes from now on.
+    FollowAccount,
     /// End the queued and running turns of a conversation.
     CancelConversation {
         /// The conversation.
         session_id: SessionId,
+        /// Why, for those who hear of their end.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// How full the model's context is.
+    ReadContext {
+        /// The conversation.
+        session_id: SessionId,
+    },
+    /// Make a conversation of another's state.
+    Fork(Box<ForkAsked>),
+    /// Go back to a state of a conversation.
+    Rewind {
+        /// The conversation.
+        session_id: SessionId,
+        /// The state.
+        to: RewindTo,
     },
     /// Delete a conversation, its turns and every trace of it.
     DeleteConversation {
@@ -129,6 +161,9 @@ pub enum Command {
     ReadTurn {
         /// The turn.
         turn_id: TurnId,
+        /// Whether it comes with what it did.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        items: bool,
     },
     /// How much is stored.
     StorageStats,
@@ -154,12 +189,20 @@ impl Command {
     #[must_use]
     pub const fn has_content(&self) -> bool {
         match self {
-            Self::StartTurn(_) | Self::UpdateConversation { .. } | Self::Files { .. } => true,
+            Self::StartTurn(_)
+            | Self::LookUpAttachments(_)
+            | Self::UpdateConversation { .. }
+            | Self::Files { .. }
+            | Self::Fork(_)
+            // One in the body knows when it is sent again.
+            | Self::Rewind { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
             Self::Manage(ask) => ask.has_content(),
+            Self::CancelConversation { reason, .. } => reason.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
-            | Self::CancelConversation { .. }
+            | Self::FollowAccount
+            | Self::ReadContext { .. }
             | Self::DeleteConversation { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
@@ -178,6 +221,9 @@ impl Command {
     pub const fn needs_active_account(&self) -> bool {
         match self {
             Self::StartTurn(_)
+            | Self::LookUpAttachments(_)
+            | Self::Fork(_)
+            | Self::Rewind { .. }
             | Self::UpdateConversation { .. }
             | Self::CancelConversation { .. }
             | Self::DeleteConversation { .. }
@@ -186,6 +232,8 @@ impl Command {
             Self::Files { ask, .. } => ask.changes(),
             Self::ListConversations { .. }
             | Self::ReadConversation { .. }
+            | Self::FollowAccount
+            | Self::ReadContext { .. }
             | Self::FollowConversation { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
@@ -252,6 +300,9 @@ pub struct StartTurn {
     pub session_id: Option<SessionId>,
     /// What the user said.
     pub prompt: String,
+    /// The blocks that say it, if some of them are no words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content: Option<Vec<Block>>,
     /// The title that a new conversation gets.
     pub title: Title,
     /// What the caller asks of the agent.
@@ -260,7 +311,29 @@ pub struct StartTurn {
     pub idempotency: Option<(IdempotencyKey, String)>,
     /// How the answer is wanted.
     pub answer: AnswerForm,
+    /// What the client wants to hear beside the default events.
+    #[serde(skip_serializing_if = "Include::is_nothing", default)]
+    pub include: Include,
 }
+
+/// What is to be known before the bytes of a turn's attachments are moved.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LookUpAttachments {
+    /// The conversation; none for a new one.
+    pub session_id: Option<SessionId>,
+    /// The files that are asked for, at most as many as a query has blocks.
+    pub paths: Vec<FilePath>,
+    /// The caller's key, and the hash of the request that it came with.
+    pub idempotency: Option<(IdempotencyKey, String)>,
+    /// How the answer is wanted, if the key has made a turn already.
+    pub answer: AnswerForm,
+    /// What the events tell beside the default.
+    #[serde(default)]
+    pub include: Include,
+}
+
+/// What turns did, each as a JSON array; none of one for which the answer has no room.
+pub type ItemsOfTurns = BTreeMap<TurnId, Option<String>>;
 
 /// The result of a command.
 pub enum Reply<J> {
@@ -283,11 +356,26 @@ pub enum Reply<J> {
         conversation: Box<Conversation>,
         /// Its newest messages, or the newest of those that were asked for.
         messages: Messages,
+        /// What the turns of these messages did, if that was asked for.
+        items: Option<ItemsOfTurns>,
     },
     /// A conversation as it is after a change.
     Updated(Box<Conversation>),
+    /// A conversation that was made of another's state.
+    Forked(Box<Conversation>),
+    /// How full the model's context was at the end of the last turn.
+    Context(Context),
     /// A turn, as it stands.
     Turn(Box<Turn>),
+    /// A turn that has ended, with what it did.
+    TurnWithItems {
+        /// The turn.
+        turn: Box<Turn>,
+        /// A JSON array.
+        items: String,
+    },
+    /// What changes in the account from now on.
+    Feed(Feed),
     /// A turn that has ended, as the response to its query.
     Answer {
         /// The turn.
@@ -378,9 +466,18 @@ pub enum AccountError {
     /// The conversation has a turn open, and the caller does not wait for it.
     #[error("a turn of the conversation is open")]
     ConversationBusy,
+    /// The turn's attachments break a bound.
+    #[error("attachments: {0}")]
+    Attachments(#[from] TooLarge),
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// A conversation with that id is there.
+    #[error("there is a conversation with that id")]
+    ConversationExists,
+    /// There is no such branch.
+    #[error(transparent)]
+    NoBranch(#[from] NoBranch),
     /// There would be too much metadata.
     #[error("metadata: {0}")]
     Metadata(#[from] BadMetadata),

@@ -13,7 +13,7 @@ use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;
 use crate::agent::protocol::TurnResult;
-use crate::domain::usage::{Counted, Day, NanoUsd, Spent};
+use crate::domain::ledger::{Counted, Day, NanoUsd, Spent};
 use crate::domain::{Millis, RequestId, TurnId};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;

@@ -2,8 +2,11 @@
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
 mod alarm;
+mod attachments;
+pub mod branches;
 pub mod command;
 mod conversations;
+pub mod feed;
 pub mod files;
 pub mod ledger;
 pub mod limits;
@@ -31,8 +34,8 @@ use turn::events::{Subscription, announcement};
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
-use crate::domain::usage::Day;
-use crate::domain::{AccountId, EventId, Millis, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::ledger::Day;
+use crate::domain::{AccountId, EventId, Include, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
@@ -77,6 +80,7 @@ pub struct Account<S, C, R> {
     purge_lock: Mutex<()>,
     registering: Cell<bool>,
     files: files::Files,
+    feed: feed::Followers,
     ledger: ledger::Ledger,
     settings: limits::Settings,
     /// The day of which the directory knows that the account is active.
@@ -111,6 +115,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             purge_lock: Mutex::new(()),
             registering: Cell::new(false),
             files: files::Files::default(),
+            feed: feed::Followers::default(),
             ledger: ledger::Ledger::default(),
             settings: limits::Settings::default(),
             active_day: Cell::new(None),
@@ -148,32 +153,37 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::StartTurn(start) => {
                 return self.start_turn(&start, &envelope.request_id, envelope.again, now);
             }
+            Command::LookUpAttachments(asked) => return self.look_up_attachments(&asked),
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
-            Command::ReadConversation { session_id, before } => {
-                let read = self.read_conversation(&session_id, before, now)?;
+            Command::ReadConversation { session_id, before, items } => {
+                let read = self.read_conversation(&session_id, before, items, now)?;
                 self.prewarm_for_reader(now);
                 read
             }
             Command::UpdateConversation { session_id, title, metadata } => {
                 self.update_conversation(&session_id, title.as_ref(), metadata, now)?
             }
-            Command::FollowConversation { session_id, last_event_id } => {
+            Command::FollowConversation { session_id, last_event_id, include } => {
                 let turn_id = self.turn_to_follow(&session_id, last_event_id.as_ref())?;
                 let after = last_event_id.filter(|id| id.turn_id == turn_id).map_or(0, |id| id.n);
-                let events = self.follow(&turn_id, after, false)?;
+                let events = self.follow(&turn_id, after, include, false)?;
                 self.prewarm_for_reader(now);
                 events
             }
-            Command::CancelConversation { session_id } => {
+            Command::FollowAccount => Reply::Feed(self.feed.follow(self.snapshot()?)),
+            Command::CancelConversation { session_id, reason } => {
                 self.store.conversation(&session_id)?.ok_or(AccountError::NotFound)?;
-                Reply::Cancelled(self.stop_turns_of(&session_id)?)
+                Reply::Cancelled(self.stop_turns_of(&session_id, reason.as_deref())?)
             }
+            Command::ReadContext { session_id } => self.read_context(&session_id, now)?,
+            Command::Fork(asked) => self.fork(*asked, &envelope.request_id, envelope.again, now)?,
+            Command::Rewind { session_id, to } => self.rewind(&session_id, &to, envelope.again, now)?,
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::Files { session_id, ask } => self.handle_files(&session_id, &ask, now)?,
             Command::ListTurns { session_id, before, limit } => {
                 self.list_turns(session_id, before.as_ref(), limit, now)?
             }
-            Command::ReadTurn { turn_id } => Reply::Turn(Box::new(self.turn(&turn_id)?)),
+            Command::ReadTurn { turn_id, items } => self.read_turn(&turn_id, items)?,
             Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,
             Command::Purge => {
@@ -230,15 +240,22 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// A turn's events after the `after`-th.
-    fn follow(&self, turn_id: &TurnId, after: u64, replayed: bool) -> Result<Reply<S::Json>, AccountError> {
-        let from = |first| self.turns.follow(turn_id, first, after);
+    fn follow(
+        &self,
+        turn_id: &TurnId,
+        after: u64,
+        include: Include,
+        replayed: bool,
+    ) -> Result<Reply<S::Json>, AccountError> {
+        let from = |first| self.turns.follow(turn_id, first, after, include);
         if let Some(session_id) = self.turns.session_of(turn_id) {
             let first = announcement(turn_id, &session_id, TurnStatus::Running, 0);
             return Ok(Reply::Events { subscription: from(first), replayed });
         }
         let turn = self.turn(turn_id)?;
         if turn.status.is_end() {
-            let events = Subscription::of_ended(&Rc::new(turn), self.store.last_events(turn_id)?, after);
+            let (last, told) = self.told(&turn)?;
+            let events = Subscription::of_ended(&Rc::new(turn), last, told, after, include);
             return Ok(events.map_or(Reply::NothingFollows, |subscription| Reply::Events { subscription, replayed }));
         }
         let position = if turn.status == TurnStatus::Queued {
@@ -251,10 +268,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
-        self.stop_turns_of(session_id)?;
+        self.stop_turns_of(session_id, None)?;
+        let is_told = self.feed.has_readers() && self.store.conversation(session_id)?.is_some();
         let sdk_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
         if self.files.is_on() {
             self.set_alarm()?;
+        }
+        if is_told {
+            self.feed.conversation(session_id, feed::ConversationChange::Deleted, None);
         }
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
         let is_running = self.turns.delete_conversation(session_id, sdk_session.as_ref());

@@ -3,10 +3,11 @@
 
 use super::Account;
 use super::command::{AccountError, Command, Reply};
-use super::files::command::FilesRefusal;
+use super::feed::Snapshot;
+use super::files::command::{FilesRefusal, FilesReply};
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::{PurgeOutcome, Usage};
+use crate::domain::{PurgeOutcome, TurnKind, Usage};
 use crate::store::sql::Sql;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -14,11 +15,17 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn reply_of_nothing(&self, command: &Command) -> Result<Option<Reply<S::Json>>, AccountError> {
         let visit = PurgeOutcome { deleted: 0, errors: 0, oldest_access_at: None };
         let reply = match command {
+            Command::StartTurn(start) if start.options.kind == TurnKind::Compact => return Err(AccountError::NotFound),
             Command::StartTurn(_) | Command::Prewarm => return Ok(None),
             // Its turn was deleted; it is paid for all the same.
             Command::EndCall(call) if call.usage != Usage::default() && !self.erased.get() => return Ok(None),
+            Command::FollowAccount => Reply::Feed(self.feed.follow(Snapshot::default())),
             Command::Files { .. } if !self.files.is_on() => return Err(FilesRefusal::NotConfigured.into()),
             Command::Files { ask, .. } if ask.stores() => return Ok(None),
+            Command::LookUpAttachments(asked) => {
+                let files = asked.paths.iter().map(|_| None).collect();
+                Reply::Files(Box::new(FilesReply::Found { files, attachment_bytes: 0 }))
+            }
             Command::ListConversations { limit, words, .. } => {
                 Reply::Listing { json: self.store.empty_list(), limit: *limit, words: words.clone(), next: None }
             }
@@ -26,6 +33,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             | Command::UpdateConversation { .. }
             | Command::FollowConversation { .. }
             | Command::CancelConversation { .. }
+            | Command::ReadContext { .. }
+            | Command::Fork(_)
+            | Command::Rewind { .. }
             | Command::Files { .. }
             | Command::ListTurns { .. }
             | Command::ReadTurn { .. } => return Err(AccountError::NotFound),

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::command::AccountError;
+use super::feed::ConversationChange;
 use super::runtime::{Directory, Runtime};
 use super::wake::Purge;
 use super::{Account, Deferred};
@@ -94,6 +95,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 }
             };
             slice.deleted += u64::from(batch.conversations);
+            for session_id in &batch.session_ids {
+                self.feed.conversation(session_id, ConversationChange::Deleted, None);
+            }
             slice.errors += self.forget_sessions(batch.sdk_sessions).await;
             if batch.conversations < PURGE_BATCH {
                 return Ok(slice);

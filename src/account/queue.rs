@@ -3,13 +3,17 @@
 use std::rc::Rc;
 
 use super::command::{AccountError, AnswerForm, Reply, StartTurn};
+use super::feed::ConversationChange;
 use super::runtime::{Directory, Runtime};
 use super::turn::run;
 use super::{Account, Response};
 use crate::agent::Container;
-use crate::domain::{Millis, RequestId, SessionId, Turn, TurnId, TurnStatus, WhenBusy};
+use crate::domain::content::check;
+use crate::domain::{
+    IdempotencyKey, Include, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnKind, TurnStatus, WhenBusy,
+};
 use crate::store::sql::Sql;
-use crate::store::transactions::Admission;
+use crate::store::transactions::{Admission, FIRST_SEQ};
 use crate::store::turns::{ActiveTurn, TurnWork};
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -20,7 +24,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         again: bool,
         now: Millis,
     ) -> Result<Response<S::Json>, AccountError> {
-        let answer = start.answer;
         // A request that is sent again may have made its turn before the object was reset.
         let made = if again { self.store.turn_by_request(request_id)? } else { None };
         let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
@@ -32,21 +35,34 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if admitted {
             let work = TurnWork {
                 prompt: start.prompt.clone(),
+                content: start.content.as_ref().and_then(RawJson::of),
                 options: start.options.clone(),
                 frames_stored: 0,
                 instance: self.agent.ready_instance(),
             };
             self.pump_with(Some((&turn_id, work)), None)?;
+            self.tell_if_queued(&turn_id)?;
             self.register_soon()?;
             self.tell_active(now)?;
             self.erased.set(false);
             self.set_alarm()?;
         }
+        self.answer_of(turn_id, (start.answer, start.include), admitted, replayed)
+    }
+
+    /// The response to whoever asks for a turn: one that was `admitted` now, or that an earlier request had made.
+    pub(super) fn answer_of(
+        self: &Rc<Self>,
+        turn_id: TurnId,
+        (answer, include): (AnswerForm, Include),
+        admitted: bool,
+        replayed: bool,
+    ) -> Result<Response<S::Json>, AccountError> {
         match answer {
             AnswerForm::Accepted => {
                 Ok(Response::Ready(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
-            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, 0, replayed)?)),
+            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, 0, include, replayed)?)),
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =
@@ -71,33 +87,38 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         request_id: &RequestId,
         now: Millis,
     ) -> Result<(TurnId, bool), AccountError> {
-        if let Some((key, hash)) = &start.idempotency
-            && let Some((turn_id, stored_hash)) = self.store.turn_by_key(key)?
-        {
-            return if stored_hash == *hash { Ok((turn_id, true)) } else { Err(AccountError::KeyReused) };
+        if let Some(turn_id) = self.turn_of_key(start.idempotency.as_ref())? {
+            return Ok((turn_id, true));
         }
         let session_id = start.session_id.clone().unwrap_or_else(|| SessionId::generate(now, self.runtime.uuid()));
+        if start.options.kind == TurnKind::Compact && self.store.conversation(&session_id)?.is_none() {
+            return Err(AccountError::NotFound);
+        }
         let active = self.store.active_turns()?;
         let when_busy = start.options.when_busy;
         if when_busy == WhenBusy::Reject && active.iter().any(|turn| turn.session_id == session_id) {
             return Err(AccountError::ConversationBusy);
         }
-        let queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
         let limits = self.limits()?;
         self.check_admission(&limits, active.len(), now)?;
+        let queued = self.refuse_if_full()?;
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
         if !starts_now && queued >= limits.queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
         }
+        if let Some(content) = &start.content {
+            check(content, self.store.attachment_bytes(&session_id)?)?;
+        }
         let turn_id = TurnId::new(self.runtime.uuid());
         let queue_position =
             if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };
-        self.store.admit(&Admission {
+        let seq = self.store.admit(&Admission {
             account_id: &self.id,
             turn_id: &turn_id,
             session_id: &session_id,
             title: &start.title,
             prompt: &start.prompt,
+            content: start.content.as_deref(),
             options: &start.options,
             request_id,
             idempotency: start.idempotency.as_ref().map(|(key, hash)| (key, hash.as_str())),
@@ -106,15 +127,51 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             starts: starts_now,
             instance: self.agent.ready_instance().as_deref(),
         })?;
+        if seq == FIRST_SEQ {
+            self.feed.conversation(&session_id, ConversationChange::Created, Some(start.title.as_str()));
+        }
         let running = self.turns.turn_of(&session_id);
         match (when_busy, running) {
-            (WhenBusy::Interrupt, Some(running)) => self.turns.cancel(&running),
+            (WhenBusy::Interrupt, Some(running)) => self.turns.cancel(&running, None),
             (WhenBusy::Steer, Some(running)) if self.turns.sdk_session_of(&running).is_some() => {
                 self.offer(&running, vec![turn_id.clone()]);
             }
             _ => {}
         }
         Ok((turn_id, false))
+    }
+
+    /// The turn that a key made with the same request, if it made any.
+    pub(super) fn turn_of_key(
+        &self,
+        idempotency: Option<&(IdempotencyKey, String)>,
+    ) -> Result<Option<TurnId>, AccountError> {
+        let Some((key, hash)) = idempotency else { return Ok(None) };
+        match self.store.turn_by_key(key)? {
+            Some((turn_id, stored_hash)) if stored_hash == *hash => Ok(Some(turn_id)),
+            Some(_) => Err(AccountError::KeyReused),
+            None => Ok(None),
+        }
+    }
+
+    /// How many turns wait, if one more may.
+    pub(super) fn refuse_if_full(&self) -> Result<usize, AccountError> {
+        let waiting = self.store.active_turns()?.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
+        // One that starts at once needs no place in the queue.
+        let is_full = waiting > 0 && waiting >= self.limits()?.queued_turns as usize;
+        if is_full { Err(AccountError::QueueFull { depth: waiting }) } else { Ok(waiting) }
+    }
+
+    /// Tells the account's feed of a turn that has to wait.
+    fn tell_if_queued(&self, turn_id: &TurnId) -> Result<(), AccountError> {
+        if self.feed.has_readers() {
+            let active = self.store.active_turns()?;
+            let queued = active.iter().position(|turn| turn.turn_id == *turn_id && turn.status == TurnStatus::Queued);
+            if let Some((at, turn)) = queued.and_then(|at| Some((at, active.get(at)?))) {
+                self.feed.turn(turn_id, &turn.session_id, turn.status, at);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
@@ -165,18 +222,23 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if work.is_none() {
             self.take_up_counts(&turn.turn_id);
         }
+        self.feed.turn(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
         self.runtime.spawn(Rc::clone(self).run(turn, entry, work, stops));
     }
 
     /// Ends the queued turns of a conversation and asks the running ones to end; returns how many.
-    pub(super) fn stop_turns_of(self: &Rc<Self>, session_id: &SessionId) -> Result<usize, AccountError> {
+    pub(super) fn stop_turns_of(
+        self: &Rc<Self>,
+        session_id: &SessionId,
+        reason: Option<&str>,
+    ) -> Result<usize, AccountError> {
         let mut stopped = 0;
         for turn in self.store.active_turns()?.into_iter().filter(|turn| turn.session_id == *session_id) {
             stopped += 1;
             if turn.status == TurnStatus::Queued {
-                self.end_queued(&turn)?;
+                self.end_queued(&turn, reason)?;
             } else {
-                self.turns.cancel(&turn.turn_id);
+                self.turns.cancel(&turn.turn_id, reason);
             }
         }
         Ok(stopped)

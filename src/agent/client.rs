@@ -14,8 +14,8 @@ use super::error::AgentError;
 use super::frames::Frames;
 use super::options::RunOptions;
 use super::port::{Body, BodyChunks, Call, Container, ContainerError, Method};
-use super::protocol::{BaseHeld, WORKSPACE_FEATURE, WantedWorkspace};
-use crate::domain::{SdkSession, TurnId};
+use super::protocol::{BaseHeld, TURNS_FEATURE, WORKSPACE_FEATURE, WantedWorkspace};
+use crate::domain::{RawJson, SdkSession, TurnId};
 
 /// Time limit of a health check, and of a call that returns nothing.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -34,6 +34,9 @@ pub struct TurnRequest<'a> {
     pub sdk_session: Option<&'a SdkSession>,
     /// What the user said.
     pub prompt: &'a str,
+    /// The blocks that say it, if some of them are no words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<&'a RawJson>,
     /// Whether the SDK's session is an existing conversation.
     pub resume: bool,
     /// What it runs with.
@@ -52,6 +55,9 @@ pub struct Offer<'a> {
     pub turn_id: &'a TurnId,
     /// What the user said.
     pub prompt: &'a str,
+    /// The same as content blocks, if it is more than words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<&'a RawJson>,
 }
 
 /// The response of `GET /healthz`.
@@ -101,6 +107,8 @@ pub struct Agent<C> {
     pub(super) answered: Cell<bool>,
     /// Whether it can save and restore workspaces, as its health said last.
     saves_workspaces: Cell<bool>,
+    /// Whether it knows what turns have been able to hold since content blocks, as its health said last.
+    knows_turns: Cell<bool>,
 }
 
 impl<C: Container> Agent<C> {
@@ -116,6 +124,7 @@ impl<C: Container> Agent<C> {
             unanswered: Cell::new(Duration::ZERO),
             answered: Cell::new(false),
             saves_workspaces: Cell::new(false),
+            knows_turns: Cell::new(false),
         }
     }
 
@@ -156,8 +165,10 @@ impl<C: Container> Agent<C> {
         let text = read_limited(answer.body).await?;
         match (status, serde_json::from_str::<Health>(&text)) {
             (200, Ok(health)) => {
+                let has = |name: &str| health.features.iter().any(|feature| feature == name);
+                self.saves_workspaces.set(has(WORKSPACE_FEATURE));
+                self.knows_turns.set(has(TURNS_FEATURE));
                 self.instance.replace(Some(health.instance));
-                self.saves_workspaces.set(health.features.iter().any(|feature| feature == WORKSPACE_FEATURE));
                 self.answered.set(true);
                 self.unanswered.set(Duration::ZERO);
                 Ok(())
@@ -171,6 +182,11 @@ impl<C: Container> Agent<C> {
     /// Whether the agent server can save and restore workspaces.
     pub fn saves_workspaces(&self) -> bool {
         self.saves_workspaces.get()
+    }
+
+    /// Whether the agent server knows content blocks, schemas, steering and compaction.
+    pub fn knows_turns(&self) -> bool {
+        self.knows_turns.get()
     }
 
     /// The running agent server's own id, as far as it is known.

@@ -60,6 +60,7 @@ mod tests {
     use super::*;
     use crate::agent::ContainerError;
     use crate::agent::protocol::FrameBody;
+    use crate::domain::event::EventKind;
     use futures_util::FutureExt;
 
     struct Pieces(VecDeque<Vec<u8>>);
@@ -80,7 +81,7 @@ mod tests {
             let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
             let mut frames = frames(&pieces);
             let first = frames.next().now_or_never().unwrap().unwrap();
-            assert!(matches!(first.body, FrameBody::Delta(delta) if delta.text == "é"));
+            assert!(matches!(first.body, FrameBody::Event(EventKind::Delta(delta)) if delta.text == "é"));
             assert!(matches!(frames.next().now_or_never().unwrap().unwrap().body, FrameBody::End));
             assert!(matches!(frames.next().now_or_never().unwrap(), Err(AgentError::Cut)));
         }

@@ -2,18 +2,21 @@
 //! Unknown types and fields are passed over, so that a newer container does not break an older Worker. What the agent can reach
 //! can be made to say anything: numbers are clamped, names and sentences are cut, and the line's own bound holds for texts.
 
+mod told;
 mod transcript;
 mod workspace;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, Transcript, TranscriptPart};
-pub use workspace::{BaseHeld, OfferedPack, SaveOffer, WORKSPACE_FEATURE, WantedWorkspace, WorkspaceFrame};
+pub use workspace::{
+    BaseHeld, OfferedPack, SaveOffer, TURNS_FEATURE, WORKSPACE_FEATURE, WantedWorkspace, WorkspaceFrame,
+};
 
-use crate::domain::{FailureCode, SdkSession, TurnId, Usage};
+use crate::domain::event::EventKind;
+use crate::domain::{ByModel, ContextUse, FailureCode, SdkSession, TurnId, Usage};
 
 /// The largest number of a frame; those of events that are no frame lie above it.
 pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
@@ -26,6 +29,10 @@ const MAX_TOKENS: u64 = 10_000_000_000;
 const MAX_MS: f64 = 1e10;
 /// Most US dollars of one turn.
 const MAX_COST_USD: f64 = 1e5;
+/// Most models of which one turn tells what it used; the others are left out.
+const MAX_MODELS: usize = 16;
+/// Most turns that one takes in: more are never offered, since no more wait. One that was taken in and is left out here would run again.
+pub const MAX_STEERED: usize = 128;
 /// Longest wait that is passed on, in seconds: a day.
 pub const MAX_RETRY_AFTER_S: f64 = 86_400.0;
 
@@ -44,20 +51,14 @@ pub struct Frame {
 pub enum FrameBody {
     /// The agent took the turn.
     Started(Started),
-    /// A piece of the answer's text.
-    Delta(Delta),
-    /// A whole text block of the answer.
-    Message(Message),
-    /// A tool call began or ended.
-    Tool(Tool),
-    /// The model's API failed and is asked again.
-    Retry(Retry),
+    /// Something that the turn's followers hear.
+    Event(EventKind),
+    /// The turns whose messages this one has taken in.
+    Steered(Vec<TurnId>),
     /// Entries of the SDK's transcript, in order.
     Transcript(Transcript),
     /// A part of an entry that is too long for one frame.
     TranscriptPart(TranscriptPart),
-    /// The queries that the turn took in.
-    Steered(Steered),
     /// How the turn ended.
     Result(Box<TurnResult>),
     /// What became of the turn's files.
@@ -76,57 +77,6 @@ pub struct Started {
     pub sdk_session: SdkSession,
     /// Whether a live process took it.
     pub warm: bool,
-}
-
-/// See [`FrameBody::Delta`].
-#[derive(Debug, Deserialize)]
-pub struct Delta {
-    /// The piece.
-    pub text: String,
-}
-
-/// See [`FrameBody::Message`].
-#[derive(Debug, Deserialize)]
-pub struct Message {
-    /// The block.
-    pub text: String,
-}
-
-/// See [`FrameBody::Tool`].
-#[derive(Debug, Clone, Deserialize)]
-pub struct Tool {
-    /// The call's id.
-    pub id: String,
-    /// The tool's name.
-    pub name: String,
-    /// `started`, `finished` or `failed`.
-    pub status: String,
-    /// The call's input on one line, cut by the agent server.
-    #[serde(default)]
-    pub input: Option<Box<RawValue>>,
-}
-
-/// See [`FrameBody::Retry`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Retry {
-    /// The number of the next attempt.
-    pub attempt: u32,
-    /// How long the SDK waits before it, in milliseconds.
-    #[serde(default)]
-    pub delay_ms: f64,
-    /// The model's HTTP status, if there was one.
-    #[serde(default)]
-    pub status: Option<u16>,
-    /// Whether text that was streamed of the current block does not stand any more.
-    #[serde(default)]
-    pub retracted: bool,
-}
-
-/// See [`FrameBody::Steered`].
-#[derive(Debug, Deserialize)]
-pub struct Steered {
-    /// The queued turns that the queries are.
-    pub turn_ids: Vec<TurnId>,
 }
 
 /// The agent's word for how a turn ended.
@@ -167,6 +117,15 @@ pub struct TurnResult {
     /// How long the agent worked, in milliseconds.
     #[serde(default)]
     pub duration_ms: f64,
+    /// Why the model stopped.
+    #[serde(default)]
+    pub stop_reason: Option<String>,
+    /// Tokens and cost by model.
+    #[serde(default)]
+    pub by_model: ByModel,
+    /// How full the model's context is.
+    #[serde(default)]
+    pub context: Option<ContextUse>,
 }
 
 /// An error of the agent, the model or the CLI.
@@ -190,16 +149,14 @@ pub fn cut(text: &mut String, max_chars: usize) {
     }
 }
 
-impl Tool {
-    fn bound(mut self) -> Self {
-        for text in [&mut self.id, &mut self.name, &mut self.status] {
-            cut(text, MAX_NAME_CHARS);
-        }
-        // A carriage return can only stand between two tokens of JSON, where a space says the same.
-        if let Some(input) = self.input.as_ref().filter(|input| input.get().contains('\r')) {
-            self.input = RawValue::from_string(input.get().replace('\r', " ")).ok();
-        }
-        self
+fn clamp_tokens(usage: &mut Usage) {
+    for tokens in [
+        &mut usage.input_tokens,
+        &mut usage.output_tokens,
+        &mut usage.cache_read_input_tokens,
+        &mut usage.cache_creation_input_tokens,
+    ] {
+        *tokens = MAX_TOKENS.min(*tokens);
     }
 }
 
@@ -212,19 +169,39 @@ impl TurnResult {
             cut(&mut error.message, MAX_MESSAGE_CHARS);
             error.retry_after = error.retry_after.map(|seconds| seconds.clamp(0.0, MAX_RETRY_AFTER_S));
         }
-        let usage = &mut self.usage;
-        for tokens in [
-            &mut usage.input_tokens,
-            &mut usage.output_tokens,
-            &mut usage.cache_read_input_tokens,
-            &mut usage.cache_creation_input_tokens,
-        ] {
-            *tokens = MAX_TOKENS.min(*tokens);
+        clamp_tokens(&mut self.usage);
+        self.by_model = std::mem::take(&mut self.by_model).into_iter().take(MAX_MODELS).map(bounded_use).collect();
+        if let Some(reason) = &mut self.stop_reason {
+            cut(reason, MAX_NAME_CHARS);
+        }
+        if let Some(context) = &mut self.context {
+            context.tokens = context.tokens.min(MAX_TOKENS);
+            context.limit = context.limit.min(MAX_TOKENS);
+            context.auto_compact_at = context.auto_compact_at.map(|tokens| tokens.min(MAX_TOKENS));
         }
         self.cost_usd = self.cost_usd.clamp(0.0, MAX_COST_USD);
         self.duration_ms = self.duration_ms.clamp(0.0, MAX_MS);
         self
     }
+}
+
+/// What one model used.
+fn bounded_use((mut model, mut usage): (String, Usage)) -> (String, Usage) {
+    cut(&mut model, MAX_NAME_CHARS);
+    clamp_tokens(&mut usage);
+    usage.cost_usd = usage.cost_usd.clamp(0.0, MAX_COST_USD);
+    (model, usage)
+}
+
+/// Reads a `steered` frame.
+fn steered(line: &str) -> Result<Vec<TurnId>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Steered {
+        turn_ids: Vec<TurnId>,
+    }
+    let Steered { mut turn_ids } = serde_json::from_str(line)?;
+    turn_ids.truncate(MAX_STEERED);
+    Ok(turn_ids)
 }
 
 fn code<'de, D: Deserializer<'de>>(text: D) -> Result<FailureCode, D::Error> {
@@ -257,20 +234,13 @@ impl Frame {
         }
         let body = match kind.as_ref() {
             "started" => FrameBody::Started(serde_json::from_str(line)?),
-            "delta" => FrameBody::Delta(serde_json::from_str(line)?),
-            "message" => FrameBody::Message(serde_json::from_str(line)?),
-            "tool" => FrameBody::Tool(serde_json::from_str::<Tool>(line)?.bound()),
-            "retry" => {
-                let retry: Retry = serde_json::from_str(line)?;
-                FrameBody::Retry(Retry { delay_ms: retry.delay_ms.clamp(0.0, MAX_MS), ..retry })
-            }
+            "steered" => FrameBody::Steered(steered(line)?),
             "transcript" => FrameBody::Transcript(serde_json::from_str(line)?),
             "transcript_part" => FrameBody::TranscriptPart(serde_json::from_str(line)?),
-            "steered" => FrameBody::Steered(serde_json::from_str(line)?),
             "result" => FrameBody::Result(Box::new(serde_json::from_str::<TurnResult>(line)?.bound())),
             "workspace" => FrameBody::Workspace(WorkspaceFrame::parse(line)?),
             "end" => FrameBody::End,
-            _ => FrameBody::Unknown,
+            kind => told::event(kind, line)?.map_or(FrameBody::Unknown, FrameBody::Event),
         };
         Ok(Self { n, body })
     }
@@ -288,12 +258,10 @@ mod tests {
     fn frames_are_pinned() {
         let started = r#"{"n":1,"type":"started","agent_session":"0b5f9a3e-6f0a-4c57-9c3e-0d9a3a5a0001","instance":"i","warm":true}"#;
         assert!(matches!(body(started), FrameBody::Started(Started { warm: true, .. })));
-        assert!(matches!(body(r#"{"n":2,"type":"delta","text":"4"}"#), FrameBody::Delta(d) if d.text == "4"));
-        assert!(matches!(body(r#"{"n":3,"type":"message","text":"4"}"#), FrameBody::Message(m) if m.text == "4"));
-        let tool = r#"{"n":4,"type":"tool","id":"t","name":"Bash","status":"started","input":{"command":"ls"}}"#;
-        assert!(matches!(body(tool), FrameBody::Tool(t) if t.input.as_ref().unwrap().get() == r#"{"command":"ls"}"#));
-        let retry = r#"{"n":5,"type":"retry","attempt":1,"delay_ms":512.5,"status":529}"#;
-        assert!(matches!(body(retry), FrameBody::Retry(Retry { status: Some(529), retracted: false, .. })));
+        let delta = body(r#"{"n":2,"type":"delta","text":"4"}"#);
+        assert!(matches!(delta, FrameBody::Event(EventKind::Delta(delta)) if delta.text == "4"));
+        let steered = r#"{"n":5,"type":"steered","turn_ids":["turn_0123456789abcdef0123456789abcdef"]}"#;
+        assert!(matches!(body(steered), FrameBody::Steered(turns) if turns.len() == 1));
         assert!(matches!(body(r#"{"n":9,"type":"end"}"#), FrameBody::End));
     }
 
@@ -322,21 +290,32 @@ mod tests {
     #[test]
     fn names_and_sentences_are_cut() {
         let long = "é".repeat(9_000);
-        let tool = format!(r#"{{"n":4,"type":"tool","id":"{long}","name":"{long}","status":"{long}"}}"#);
-        let FrameBody::Tool(tool) = body(&tool) else { panic!("not a tool") };
-        assert!([tool.id, tool.name, tool.status].iter().all(|text| text.chars().count() == MAX_NAME_CHARS));
         let result = format!(
-            r#"{{"n":4,"type":"result","status":"failed","model":"{long}","error":{{"code":"model_failed","message":"{long}"}}}}"#
+            r#"{{"n":4,"type":"result","status":"failed","model":"{long}","stop_reason":"{long}","error":{{"code":"model_failed","message":"{long}"}}}}"#
         );
         let FrameBody::Result(result) = body(&result) else { panic!("not a result") };
-        assert_eq!(result.model.unwrap().chars().count(), MAX_NAME_CHARS);
+        for text in [result.model, result.stop_reason] {
+            assert_eq!(text.unwrap().chars().count(), MAX_NAME_CHARS);
+        }
         assert_eq!(result.error.unwrap().message.chars().count(), MAX_MESSAGE_CHARS);
     }
 
     #[test]
-    fn the_input_of_a_tool_is_one_line() {
-        let line = "{\"n\":4,\"type\":\"tool\",\"id\":\"t\",\"name\":\"Bash\",\"status\":\"started\",\"input\":{\r\"a\":\r\"b\"}}";
-        assert!(matches!(body(line), FrameBody::Tool(tool) if tool.input.as_ref().unwrap().get() == r#"{ "a": "b"}"#));
+    fn what_a_result_tells_beside_its_answer_is_bounded() {
+        let models: Vec<String> = (0..40).map(|n| format!(r#""m{n:02}":{{"input_tokens":{}}}"#, u64::MAX)).collect();
+        let line = format!(
+            r#"{{"n":7,"type":"result","status":"completed","output":{{"a":1}},"by_model":{{{}}},"context":{{"tokens":{},"limit":9}}}}"#,
+            models.join(","),
+            u64::MAX
+        );
+        let FrameBody::Result(r) = body(&line) else { panic!("not a result") };
+        assert_eq!((r.by_model.len(), r.by_model["m00"].input_tokens), (MAX_MODELS, MAX_TOKENS));
+        let context = r.context.unwrap();
+        assert_eq!((context.tokens, context.limit, context.auto_compact_at), (MAX_TOKENS, 9, None));
+        let turns = vec![r#""turn_0123456789abcdef0123456789abcdef""#; 200].join(",");
+        let steered = body(&format!(r#"{{"n":7,"type":"steered","turn_ids":[{turns}]}}"#));
+        assert!(matches!(steered, FrameBody::Steered(turns) if turns.len() == MAX_STEERED));
+        assert!(Frame::parse(r#"{"n":7,"type":"steered","turn_ids":["turn_1"]}"#).is_err());
     }
 
     #[test]

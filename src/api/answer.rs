@@ -7,11 +7,12 @@ use super::document::{
 };
 use super::managed::Document;
 use super::problem::{ApiError, Code};
-use super::{cursor, links, managed};
+use super::{content, cursor, links, managed};
 use crate::account::command::{AccountError, Reply};
+use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
-use crate::domain::{AccountId, Messages, RequestId, RunId, Turn};
+use crate::domain::{AccountId, RequestId, RunId, Turn};
 
 /// A body on its way out.
 pub enum Body<J> {
@@ -21,6 +22,8 @@ pub enum Body<J> {
     Document(J),
     /// Server-sent events.
     Events(Subscription),
+    /// Server-sent events of an account's feed.
+    Feed(Feed),
     /// None.
     Nothing,
 }
@@ -38,6 +41,7 @@ pub struct Answer<J> {
 }
 
 const JSON: &str = "application/json";
+const EVENT_STREAM: &str = "text/event-stream";
 /// The header that names the turn of a model's call to the gateway.
 pub const TURN_HEADER: &str = "x-turn-id";
 /// `Cache-Control` of every answer: each is of one account, or of one moment.
@@ -104,17 +108,25 @@ impl<J> Answer<J> {
                     None => answer,
                 }
             }
-            Reply::Conversation { conversation, messages } => {
-                let Messages { messages, older } = messages;
-                let body = ConversationJson::of(account_id, &conversation, Some(&messages));
+            Reply::Conversation { conversation, messages, items } => {
+                let body = ConversationJson::of(account_id, &conversation, Some(&messages), items.as_ref());
                 let answer = Self::json(200, &body);
-                match messages.first().filter(|_| older) {
+                match messages.messages.first().filter(|_| messages.older) {
                     Some(first) => answer.with("link", links::prev(account_id, &conversation.session_id, first.seq)),
                     None => answer,
                 }
             }
-            Reply::Updated(conversation) => Self::json(200, &ConversationJson::of(account_id, &conversation, None)),
+            Reply::Updated(conversation) => {
+                Self::json(200, &ConversationJson::of(account_id, &conversation, None, None))
+            }
+            Reply::Forked(conversation) => {
+                Self::json(201, &ConversationJson::of(account_id, &conversation, None, None))
+                    .with("location", links::conversation(&conversation.session_id))
+            }
+            Reply::Context(context) => Self::json(200, &context),
             Reply::Turn(turn) => Self::json(200, &TurnJson::of(&turn)),
+            Reply::TurnWithItems { turn, items } => Self::json(200, &TurnJson::with_items(&turn, &items)),
+            Reply::Feed(feed) => Self::new(200, EVENT_STREAM, Body::Feed(feed)),
             Reply::Turns { turns, session_id, limit, older } => {
                 let answer = Self::json(200, &turns.iter().map(TurnJson::of).collect::<Vec<_>>());
                 match turns.last().filter(|_| older) {
@@ -140,7 +152,7 @@ impl<J> Answer<J> {
                     .of_turn(&turn, replayed)
             }
             Reply::Events { subscription, replayed } => {
-                let answer = Self::new(200, "text/event-stream", Body::Events(subscription));
+                let answer = Self::new(200, EVENT_STREAM, Body::Events(subscription));
                 if replayed { answer.with("idempotent-replayed", "true") } else { answer }
             }
             // What ends an `EventSource`, which would ask again for ever.
@@ -216,10 +228,15 @@ impl From<&AccountError> for ApiError {
                 Code::ConversationBusy,
                 "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
             ),
+            AccountError::Attachments(error) => content::too_large(error),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key came with another request before. Use a new one for each request.",
             ),
+            AccountError::ConversationExists => {
+                Self::new(Code::ConversationExists, "A conversation with this session_id is there already.")
+            }
+            AccountError::NoBranch(why) => Self::from(*why),
             AccountError::Metadata(rule) => Self::parameter("metadata", &rule.to_string()),
             AccountError::EndUnseen => Self::new(
                 Code::Internal,
@@ -235,8 +252,9 @@ impl From<&AccountError> for ApiError {
 mod tests {
     use super::*;
     use crate::domain::metadata::MetadataPatch;
-    use crate::domain::{Conversation, Message, Millis, Role, Usage};
+    use crate::domain::{Conversation, Message, Messages, Millis, Role, Usage};
     use serde_json::Value;
+    use std::collections::BTreeMap;
 
     fn request_id() -> RequestId {
         "req_0123456789abcdef0123456789abcdef".parse().unwrap()
@@ -249,7 +267,7 @@ mod tests {
     fn text(answer: &Answer<String>) -> &str {
         match &answer.body {
             Body::Text(text) => text,
-            Body::Document(_) | Body::Events(_) | Body::Nothing => panic!("not a text"),
+            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Nothing => panic!("not a text"),
         }
     }
 
@@ -275,21 +293,21 @@ mod tests {
         let turn_id = "turn_0123456789abcdef0123456789abcdef".parse().unwrap();
         let message =
             Message { seq: 7, turn_id, role: Role::User, content: "hi".to_owned(), timestamp: Millis::new(3) };
-        Messages { messages: vec![message], older }
+        Messages { messages: vec![message], attachments: BTreeMap::new(), older }
     }
 
     #[test]
     fn a_conversation_with_older_messages_says_where_they_are() {
-        let answer = of(Reply::Conversation { conversation: conversation(), messages: messages(true) });
+        let answer = of(Reply::Conversation { conversation: conversation(), messages: messages(true), items: None });
         assert_eq!(header(&answer, "link"), Some("</conversations/s%3A1?accountId=acme&before=msg_7>; rel=\"prev\""));
-        let answer = of(Reply::Conversation { conversation: conversation(), messages: messages(false) });
+        let answer = of(Reply::Conversation { conversation: conversation(), messages: messages(false), items: None });
         assert_eq!(header(&answer, "link"), None);
     }
 
     /// The same fields as the document that SQLite writes: see `a_conversations_document_is_pinned` in `tests/store_messages.rs`.
     #[test]
     fn a_conversation_that_sqlite_did_not_write_is_pinned() {
-        let answer = of(Reply::Conversation { conversation: conversation(), messages: messages(false) });
+        let answer = of(Reply::Conversation { conversation: conversation(), messages: messages(false), items: None });
         assert_eq!(
             text(&answer),
             "{\"session_id\":\"s:1\",\"account_id\":\"acme\",\"title\":\"Sums\",\"created_at\":1,\"last_accessed_at\":2,\

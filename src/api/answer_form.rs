@@ -1,28 +1,41 @@
-//! The form in which the caller of a turn wants its response: `stream`, `Accept` and `Prefer: respond-async`.
+//! How the caller of a turn wants its answer, and the key under which it asks: what `POST /query` and `POST …/compact` share.
 
-use super::body::{Fields, Head};
+use super::body::Head;
 use super::problem::ApiError;
 use crate::account::command::AnswerForm;
+use crate::domain::IdempotencyKey;
 
-/// What a request's headers say of it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Preference {
+/// What the headers of a turn's request say.
+#[derive(Debug)]
+pub(super) struct Wanted {
     wants_events: bool,
     respond_async: bool,
+    /// The caller's key.
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
-impl Preference {
-    pub(super) fn of(head: &Head<'_>) -> Self {
+impl Wanted {
+    /// Reads the headers.
+    ///
+    /// # Errors
+    /// 400 `invalid_parameter` for a key that is none.
+    pub fn parse(head: &Head<'_>) -> Result<Self, ApiError> {
         let wants_events = (head.header)("accept").is_some_and(|accept| prefers_events(&accept));
         let respond_async = (head.header)("prefer").is_some_and(|prefer| {
             prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async"))
         });
-        Self { wants_events, respond_async }
+        let idempotency_key = (head.header)("idempotency-key")
+            .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
+            .transpose()?;
+        Ok(Self { wants_events, respond_async, idempotency_key })
     }
 
-    /// The form, with the field `stream` of the body, which counts more than `Accept`.
-    pub(super) fn form(self, fields: &Fields<'_>) -> Result<AnswerForm, ApiError> {
-        let streams = match fields.raw("stream") {
+    /// The form of the answer; `stream` is the body's field as it is written.
+    ///
+    /// # Errors
+    /// 400 `invalid_parameter` if that is neither true nor false.
+    pub fn form(&self, stream: Option<&str>) -> Result<AnswerForm, ApiError> {
+        let streams = match stream {
             None => self.wants_events,
             Some("true") => true,
             Some("false") => false,

@@ -1,15 +1,18 @@
 //! The JSON documents of the contract that SQLite does not write. Their fields are public.
 
+use std::collections::BTreeMap;
+
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::problem::ApiError;
 #[cfg(test)]
 use super::problem::Problem;
+use crate::account::command::ItemsOfTurns;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
-    AccountId, Conversation, Message, Millis, RequestId, Role, RunId, SessionId, Turn, TurnFiles, TurnId, TurnStatus,
-    Usage,
+    AccountId, ByModel, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId, SessionId, Turn,
+    TurnFiles, TurnId, TurnStatus, Usage,
 };
 
 /// The answer to a query whose turn completed, or the refusal that its failure is.
@@ -29,10 +32,11 @@ pub fn outcome(turn: &Turn) -> Result<DoneJson<'_>, ApiError> {
         session_id: &turn.session_id,
         turn_id: &turn.turn_id,
         model: turn.model.as_deref(),
-        usage: turn.usage.unwrap_or_default(),
+        usage: UsageJson::of(turn.usage.unwrap_or_default(), turn),
         num_turns: turn.num_turns,
         duration_ms: turn.duration_ms,
         files: turn.files.as_ref(),
+        beside: Beside::of(turn),
     })
 }
 
@@ -77,7 +81,7 @@ pub struct DoneJson<'a> {
     /// The model that answered.
     model: Option<&'a str>,
     /// What the turn used.
-    usage: Usage,
+    usage: UsageJson<'a>,
     /// How many times the agent called the model.
     num_turns: Option<u32>,
     /// How long the agent worked, in milliseconds.
@@ -86,6 +90,70 @@ pub struct DoneJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "TurnFiles"))]
     files: Option<&'a TurnFiles>,
+    #[serde(flatten)]
+    beside: Beside<'a>,
+}
+
+/// What a turn used, and what of it each model did if there was more than one.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnUsage"))]
+struct UsageJson<'a> {
+    /// Tokens sent, those from the cache left out.
+    input_tokens: u64,
+    /// Tokens received.
+    output_tokens: u64,
+    /// Tokens read from the prompt cache.
+    cache_read_input_tokens: u64,
+    /// Tokens written to the prompt cache.
+    cache_creation_input_tokens: u64,
+    /// US dollars, as the SDK reckons them.
+    cost_usd: f64,
+    /// The same by model, if there was more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "ByModel"))]
+    by_model: Option<&'a ByModel>,
+}
+
+impl<'a> UsageJson<'a> {
+    fn of(usage: Usage, turn: &'a Turn) -> Self {
+        let Usage { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_usd } =
+            usage;
+        let by_model = turn.by_model.as_ref();
+        Self { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_usd, by_model }
+    }
+}
+
+/// What a turn tells if there is anything.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Beside<'a> {
+    /// The value that `response` is the JSON of, if the query had an `output_schema`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Value"))]
+    output: Option<RawJson>,
+    /// Why the model stopped, if not because it had said everything (`end_turn`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    stop_reason: Option<&'a str>,
+    /// The caller's own notes about the turn.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, String>"))]
+    metadata: &'a Map<String, Value>,
+    /// The running turn that took this one's message in, and whose answer this one has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "TurnId"))]
+    steered_into: Option<&'a TurnId>,
+}
+
+impl<'a> Beside<'a> {
+    fn of(turn: &'a Turn) -> Self {
+        Self {
+            output: turn.response.as_deref().filter(|_| turn.has_output).and_then(RawJson::parse),
+            stop_reason: turn.stop_reason.as_deref(),
+            metadata: &turn.metadata,
+            steered_into: turn.steered_into.as_ref(),
+        }
+    }
 }
 
 /// A turn in its current state.
@@ -114,12 +182,18 @@ pub(super) struct TurnJson<'a> {
     error: Option<OwnedProblem<'a>>,
     /// What it used, if it has ended and that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Usage"))]
-    usage: Option<Usage>,
+    #[cfg_attr(test, schemars(with = "UsageJson<'static>"))]
+    usage: Option<UsageJson<'a>>,
     /// What became of its conversation's files; absent if there are none, or the deployment saves none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "TurnFiles"))]
     files: Option<&'a TurnFiles>,
+    #[serde(flatten)]
+    beside: Beside<'a>,
+    /// With `include=items`, what the turn did, once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Vec<super::openapi::schemas::Item>"))]
+    items: Option<RawJson>,
 }
 
 impl<'a> TurnJson<'a> {
@@ -136,9 +210,16 @@ impl<'a> TurnJson<'a> {
                 .error
                 .as_ref()
                 .map(|failure| OwnedProblem { error: failure.into(), request_id: &turn.request_id }),
-            usage: turn.usage,
+            usage: turn.usage.map(|usage| UsageJson::of(usage, turn)),
             files: turn.files.as_ref(),
+            beside: Beside::of(turn),
+            items: None,
         }
+    }
+
+    /// The turn with what it did, a JSON array.
+    pub(super) fn with_items(turn: &'a Turn, items: &str) -> Self {
+        Self { items: RawJson::parse(items), ..Self::of(turn) }
     }
 }
 
@@ -192,6 +273,10 @@ struct MessageJson<'a> {
     content: &'a str,
     /// When it was stored.
     timestamp: Millis,
+    /// The images and documents that came with it; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Vec<crate::domain::content::Summary<'static>>"))]
+    attachments: Option<&'a RawJson>,
 }
 
 /// A conversation; `GET /conversations/{session_id}` returns it with its messages.
@@ -217,13 +302,22 @@ pub(super) struct ConversationJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Vec<MessageJson<'static>>"))]
     messages: Option<Vec<MessageJson<'a>>>,
+    /// With `include=items`, what the turns of these messages did, by their ids. A turn that only said its answer is not there, and one that
+    /// this answer has no room for is null: `GET /turns/{turn_id}?include=items` returns its items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        test,
+        schemars(with = "std::collections::BTreeMap<String, Option<Vec<super::openapi::schemas::Item>>>")
+    )]
+    items: Option<BTreeMap<&'a TurnId, Option<RawJson>>>,
 }
 
 impl<'a> ConversationJson<'a> {
     pub(super) fn of(
         account_id: &'a AccountId,
         conversation: &'a Conversation,
-        messages: Option<&'a [Message]>,
+        messages: Option<&'a Messages>,
+        items: Option<&'a ItemsOfTurns>,
     ) -> Self {
         let mut metadata = conversation.metadata.clone();
         metadata.insert(RESERVED_KEY.to_owned(), conversation.message_count.into());
@@ -233,6 +327,7 @@ impl<'a> ConversationJson<'a> {
             role: message.role,
             content: &message.content,
             timestamp: message.timestamp,
+            attachments: messages.and_then(|messages| messages.attachments.get(&message.seq)),
         };
         Self {
             session_id: &conversation.session_id,
@@ -242,7 +337,10 @@ impl<'a> ConversationJson<'a> {
             last_accessed_at: conversation.last_accessed_at,
             metadata,
             usage: conversation.usage,
-            messages: messages.map(|messages| messages.iter().map(message).collect()),
+            messages: messages.map(|messages| messages.messages.iter().map(message).collect()),
+            items: items.map(|items| {
+                items.iter().map(|(turn_id, items)| (turn_id, items.as_deref().and_then(RawJson::parse))).collect()
+            }),
         }
     }
 }

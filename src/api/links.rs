@@ -1,4 +1,4 @@
-//! `Link` headers (RFC 8288): where a list or a conversation goes on.
+//! `Link` headers (RFC 8288), which say where a list or a conversation goes on, and `Location`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -63,6 +63,12 @@ pub fn next_usage(account_id: &AccountId, ask: &UsageAsk, after: &str) -> String
     format!(
         "</usage?accountId={account}&group={group}&from={from}&to={to}&limit={limit}&cursor={cursor}>; rel=\"next\""
     )
+}
+
+/// Where a conversation is read.
+#[must_use]
+pub fn conversation(session_id: &SessionId) -> String {
+    format!("/conversations/{}", encoded(session_id.as_str()))
 }
 
 /// `Content-Disposition` (RFC 6266) of a download that gets this name.

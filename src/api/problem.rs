@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::account::branches::command::NoBranch;
 use crate::account::files::command::FilesRefusal;
 use crate::domain::limits::Exceeded;
 use crate::domain::turn::shortened;
@@ -70,9 +71,12 @@ codes! {
     NotFound 404 "not_found" "Not found";
     MethodNotAllowed 405 "method_not_allowed" "Method not allowed";
     RequestTimeout 408 "request_timeout" "The body did not come in time";
+    AttachmentNotFound 404 "attachment_not_found" "An attachment is not there";
     TurnCancelled 409 "turn_cancelled" "The turn was cancelled";
     PromptTooLarge 413 "prompt_too_large" "The prompt is too large";
     BodyTooLarge 413 "body_too_large" "The body is too large";
+    AttachmentTooLarge 413 "attachment_too_large" "An attachment is too large";
+    UnsupportedAttachment 415 "unsupported_attachment" "Not an attachment that the model takes";
     UnsupportedMediaType 415 "unsupported_media_type" "Not JSON";
     IdempotencyKeyReused 422 "idempotency_key_reused" "The idempotency key was used for another request";
     QueueFull 429 "queue_full" "Too many turns are waiting";
@@ -95,10 +99,9 @@ codes! {
     FilesNotConfigured 501 "files_not_configured" "Files are not configured";
     WorkspaceUnavailable 503 "workspace_unavailable" "The files cannot be read";
     InvalidOutputSchema 400 "invalid_output_schema" "Not a usable JSON Schema";
-    AttachmentNotFound 404 "attachment_not_found" "An attachment is not there";
+    ConversationExists 409 "conversation_exists" "There is a conversation with this id";
+    BranchUnavailable 409 "branch_unavailable" "The conversation has no branch there";
     ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
-    AttachmentTooLarge 413 "attachment_too_large" "An attachment is too large";
-    UnsupportedAttachment 415 "unsupported_attachment" "An attachment of another type";
     BudgetExhausted 402 "budget_exhausted" "The budget is exhausted";
     AccountSuspended 403 "account_suspended" "The account is suspended";
     RateLimited 429 "rate_limited" "Too many requests";
@@ -203,6 +206,8 @@ impl From<&Failure> for ApiError {
         let code = match failure.code {
             FailureCode::AgentFailed => Code::AgentFailed,
             FailureCode::AtCapacity => Code::AtCapacity,
+            FailureCode::AttachmentNotFound => Code::AttachmentNotFound,
+            FailureCode::AttachmentTooLarge => Code::AttachmentTooLarge,
             FailureCode::ContainerUnavailable => Code::ContainerUnavailable,
             FailureCode::ModelAuthFailed => Code::ModelAuthFailed,
             FailureCode::ModelFailed => Code::ModelFailed,
@@ -210,14 +215,12 @@ impl From<&Failure> for ApiError {
             FailureCode::TurnCancelled => Code::TurnCancelled,
             FailureCode::TurnInterrupted => Code::TurnInterrupted,
             FailureCode::TurnTimeout => Code::TurnTimeout,
+            FailureCode::UnsupportedAttachment => Code::UnsupportedAttachment,
             FailureCode::BudgetExhausted => Code::BudgetExhausted,
             FailureCode::WorkspaceDamaged => Code::WorkspaceDamaged,
             FailureCode::WorkspaceUnavailable => Code::WorkspaceUnavailable,
             FailureCode::OutputInvalid => Code::OutputInvalid,
             FailureCode::InvalidOutputSchema => Code::InvalidOutputSchema,
-            FailureCode::UnsupportedAttachment => Code::UnsupportedAttachment,
-            FailureCode::AttachmentTooLarge => Code::AttachmentTooLarge,
-            FailureCode::AttachmentNotFound => Code::AttachmentNotFound,
         };
         let error = Self::new(code, failure.detail.clone());
         Self { retry_after_s: failure.retry_after_s.or(error.retry_after_s), ..error }
@@ -247,6 +250,24 @@ impl From<FilesRefusal> for ApiError {
             FilesRefusal::BadUpload => (Code::InvalidParameter, "Not an upload of this account."),
         };
         Self::new(code, detail)
+    }
+}
+
+impl From<NoBranch> for ApiError {
+    fn from(why: NoBranch) -> Self {
+        let detail = match why {
+            NoBranch::NoTurn => "No turn of this conversation has ended.",
+            NoBranch::TranscriptUnknown => {
+                "This turn ended before an update of the service, and others came after it: its state is not known. Choose a later turn."
+            }
+            NoBranch::FilesGone => {
+                "The files of that moment are kept no longer: 32 versions are kept, and none from before all files were deleted. Choose a later turn."
+            }
+            NoBranch::TooLarge => {
+                "The conversation has more than 256 MiB of history up to that turn. Choose an earlier turn."
+            }
+        };
+        Self::new(Code::BranchUnavailable, detail)
     }
 }
 

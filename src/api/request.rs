@@ -2,12 +2,15 @@
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
 use super::accounts::{self, Audited, ChangeHead, OperatorAsks};
+use super::answer_form::Wanted;
 use super::auth::{Principal, actor, permit};
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
 use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
+use super::include;
+use super::on_conversation::OnConversation;
 use super::parameters::{number, parameter};
 use super::problem::{ApiError, Code};
 use super::query::Target;
@@ -60,7 +63,7 @@ pub enum Pending {
     Query(QueryHead),
     /// `PATCH /conversations/{id}`.
     Update(UpdateHead),
-    /// What changes something and needs no body.
+    /// What changes something and needs no body, or may do without.
     Bodiless(BodilessHead),
     /// `PATCH /accounts/{id}`.
     Change(ChangeHead),
@@ -102,9 +105,9 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         let head = BodilessHead::parse(head, principal.clone(), named.clone(), command);
         Ok(Asked::WithBody(Pending::Bodiless(head)))
     };
-    let audited = |action, target: Option<AccountId>, asked| {
-        let actor = actor(&principal, &config.auth, head.header);
-        Ok(Asked::Audited(Audited { actor, action, target }, Box::new(asked)))
+    let action = |action| {
+        let head = BodilessHead::on_conversation(head, principal.clone(), named.clone(), action);
+        Ok(Asked::WithBody(Pending::Bodiless(head)))
     };
     match route {
         Route::Health => Ok(Asked::Health),
@@ -114,20 +117,35 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;
-            about(Command::ReadConversation { session_id, before })
+            about(Command::ReadConversation {
+                session_id,
+                before,
+                items: include::of_document(parameter(&target, "include")?.as_deref())?,
+            })
         }
         Route::UpdateConversation(session_id) => {
             UpdateHead::parse(head, principal, named, session_id).map(|head| Asked::WithBody(Pending::Update(head)))
         }
         Route::DeleteConversation(session_id) => bodiless(Command::DeleteConversation { session_id }),
-        Route::CancelConversation(session_id) => bodiless(Command::CancelConversation { session_id }),
+        Route::CancelConversation(session_id) => action(OnConversation::Cancel(session_id)),
+        Route::ForkConversation(session_id) => action(OnConversation::Fork(session_id)),
+        Route::RewindConversation(session_id) => action(OnConversation::Rewind(session_id)),
+        Route::CompactConversation(session_id) => {
+            if config.credential.is_none() {
+                return Err(ApiError::token_not_set());
+            }
+            action(OnConversation::Compact(session_id, Wanted::parse(head)?))
+        }
+        Route::ReadContext(session_id) => about(Command::ReadContext { session_id }),
         Route::FollowConversation(session_id) => {
             let last = (head.header)("last-event-id").filter(|id| !id.is_empty());
             let last_event_id = last
                 .map(|id| id.parse().map_err(|e| ApiError::parameter("Last-Event-ID", &format!("{e}"))))
                 .transpose()?;
-            about(Command::FollowConversation { session_id, last_event_id })
+            let include = include::of_stream(parameter(&target, "include")?)?;
+            about(Command::FollowConversation { session_id, last_event_id, include })
         }
+        Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {
             let before = parameter(&target, "before")?.map(TurnId::try_from).transpose();
             let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
@@ -143,24 +161,45 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             let ask = FilesCommand::Delete { target, precondition: files::precondition(head)? };
             bodiless(Command::Files { session_id, ask })
         }
-        Route::ReadTurn(turn_id) => about(Command::ReadTurn { turn_id }),
+        Route::ReadTurn(turn_id) => about(Command::ReadTurn {
+            turn_id,
+            items: include::of_document(parameter(&target, "include")?.as_deref())?,
+        }),
         Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
         Route::ReadUsage => about(Command::Manage(usage::parse(head, &target)?)),
         Route::Purge => bodiless(Command::Purge),
-        Route::ListAudit => accounts::audit(&target).map(Asked::Operator),
+        of_operators => operators_ask(of_operators, head, &target, &principal, named, config),
+    }
+}
+
+/// What a request of an operator asks for, or one to erase an account.
+fn operators_ask(
+    route: Route,
+    head: &Head<'_>,
+    target: &Target<'_>,
+    principal: &Principal,
+    named: Option<AccountId>,
+    config: &Config,
+) -> Result<Asked, ApiError> {
+    let audited = |action, target: Option<AccountId>, asked| {
+        let actor = actor(principal, &config.auth, head.header);
+        Ok(Asked::Audited(Audited { actor, action, target }, Box::new(asked)))
+    };
+    match route {
+        Route::ListAudit => accounts::audit(target).map(Asked::Operator),
         Route::MakeToken => {
             let head = TokenHead::parse(head, config)?;
             audited(AuditAction::MakeToken, None, Asked::Token(head))
         }
-        Route::ListAccounts => accounts::list(&target).map(Asked::Operator),
+        Route::ListAccounts => accounts::list(target).map(Asked::Operator),
         Route::ReadAccount(account_id) => Ok(Asked::Command(account_id, Command::Manage(ManageCommand::Overview))),
         Route::ChangeAccount(account_id) => {
             let change = Asked::WithBody(Pending::Change(ChangeHead::parse(head, account_id.clone())?));
             audited(AuditAction::ChangeAccount, Some(account_id), change)
         }
         Route::EraseAccount(account_id) => {
-            let keep = parameter(&target, "keep_account")?;
+            let keep = parameter(target, "keep_account")?;
             let keep = match keep.as_deref() {
                 None | Some("false") => false,
                 Some("true") => true,
@@ -171,16 +210,18 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         }
         Route::EraseOwnAccount => {
             // A key speaks for any account: what it erases is never the one that goes without saying.
-            if named.is_none() && principal == Principal::Operator {
+            if named.is_none() && *principal == Principal::Operator {
                 return Err(ApiError::new(Code::InvalidAccount, "accountId: name the account to erase in the URL"));
             }
-            let account_id = principal.account(named.clone())?;
+            let account_id = principal.account(named)?;
             let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), true));
             audited(AuditAction::EraseAccount, Some(account_id), erase)
         }
         Route::ReadErasure(erasure_id) => Ok(Asked::Operator(OperatorAsks::ReadErasure(erasure_id))),
         Route::StartPurgeRun => audited(AuditAction::StartPurgeRun, None, Asked::StartPurgeRun),
         Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
+        // The others are not operators'.
+        _ => Err(ApiError::not_found()),
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::rc::Rc;
 
-use super::answer_form::Preference;
+use super::answer_form::Wanted;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
+use super::content::{self, Content};
+use super::include;
 use super::problem::{ApiError, Code};
 use super::turn_options::options;
 use crate::account::command::{Command, StartTurn};
 use crate::config::Config;
 use crate::config::policy::AgentPolicy;
 use crate::digest;
+use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Block, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -24,6 +27,7 @@ const FIELDS: &[&str] = &[
     "session_id",
     "query",
     "prompt",
+    "content",
     "stream",
     "model",
     "effort",
@@ -33,8 +37,7 @@ const FIELDS: &[&str] = &[
     "output_schema",
     "metadata",
     "when_busy",
-    "tools",
-    "permissions",
+    "include",
 ];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
@@ -44,9 +47,10 @@ const REQUEST_HASH_BYTES: usize = 16;
 pub struct QueryHead {
     principal: Principal,
     named: Option<AccountId>,
-    preference: Preference,
-    idempotency_key: Option<IdempotencyKey>,
+    wanted: Wanted,
     policy: Rc<AgentPolicy>,
+    /// Whether the model's API may fetch what a block names.
+    internet: bool,
 }
 
 impl QueryHead {
@@ -66,14 +70,11 @@ impl QueryHead {
         need_json(head)?;
         let length = (head.header)("content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
-            return Err(prompt_too_large());
+            return Err(body_too_large());
         }
-        let preference = Preference::of(head);
-        let idempotency_key = (head.header)("idempotency-key")
-            .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
-            .transpose()?;
-        let policy = Rc::clone(&config.agent);
-        Ok(Self { principal, named, preference, idempotency_key, policy })
+        let wanted = Wanted::parse(head)?;
+        let (policy, internet) = (Rc::clone(&config.agent), config.container_internet);
+        Ok(Self { principal, named, wanted, policy, internet })
     }
 
     /// Parses the body and makes the command of it.
@@ -81,7 +82,7 @@ impl QueryHead {
     /// # Errors
     /// The refusals of the contract.
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
-        let fields = Fields::of(body.ok_or_else(prompt_too_large)?, FIELDS)?;
+        let fields = Fields::of(body.ok_or_else(body_too_large)?, FIELDS)?;
         let account_id = self.principal.account(fields.account(self.named)?)?;
         let session_id = fields
             .text("session_id", MAX_SESSION_BYTES, Code::InvalidSessionId)?
@@ -89,251 +90,63 @@ impl QueryHead {
             .transpose()?;
         let prompt = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
         let says_something = |prompt: &String| !prompt.trim().is_empty();
-        let prompt = prompt("query")?
-            .filter(says_something)
-            .or(prompt("prompt")?.filter(says_something))
-            .ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
+        let said = prompt("query")?.filter(says_something).or(prompt("prompt")?.filter(says_something));
+        let (prompt, content) = match fields.raw("content") {
+            None => (said, None),
+            Some(_) if said.is_some() => return Err(ApiError::parameter("content", "not together with query")),
+            Some(raw) => match content::parse(raw, self.internet)? {
+                Content::Text(text) => (Some(text), None),
+                Content::Blocks(blocks) => (Some(prompt_of(&blocks)), Some(blocks)),
+            },
+        };
+        // Blocks of words alone are a prompt like any other.
+        let content = content.filter(|blocks| blocks.iter().any(|block| block.attachment().is_some()));
+        let prompt = prompt.filter(|prompt| content.is_some() || says_something(prompt));
+        let prompt = prompt.ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
         if prompt.len() > MAX_PROMPT_BYTES {
             return Err(prompt_too_large());
         }
         let options = options(&self.policy, &fields)?;
-        let answer = self.preference.form(&fields)?;
-        let idempotency = self.idempotency_key.map(|key| (key, request_hash(session_id.as_ref(), &prompt, &options)));
-        let title = Title::from_prompt(&prompt);
-        let start = StartTurn { session_id, prompt, title, options, idempotency, answer };
+        let answer = self.wanted.form(fields.raw("stream"))?;
+        let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
+        let idempotency = self.wanted.idempotency_key.map(hash);
+        let title = match &content {
+            Some(blocks) if prompt.is_empty() => title_of(blocks),
+            _ => Title::from_prompt(&prompt),
+        };
+        let include = include::of_body(fields.raw("include"))?;
+        let start = StartTurn { session_id, prompt, content, title, options, idempotency, answer, include };
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
 }
 
-/// The refusal of a prompt, or of a body that cannot hold an allowed one.
+/// The refusal of a prompt.
 fn prompt_too_large() -> ApiError {
     ApiError::new(Code::PromptTooLarge, "A prompt has at most 1 MiB (1048576 bytes of UTF-8).")
 }
 
+/// The refusal of a body that is longer than any allowed one.
+fn body_too_large() -> ApiError {
+    let detail = "A prompt has at most 1 MiB (1048576 bytes of UTF-8), and a body 6.25 MiB. \
+         Upload larger attachments with PUT /conversations/{session_id}/files/{path}, and name the files.";
+    ApiError::new(Code::PromptTooLarge, detail)
+}
+
 /// What makes two requests the same for an idempotency key: all that decides what the agent does.
-fn request_hash(session_id: Option<&SessionId>, prompt: &str, options: &TurnOptions) -> String {
-    let what = serde_json::to_string(&(session_id, prompt, options)).unwrap_or_default();
-    digest::hex(&what, REQUEST_HASH_BYTES)
+pub(super) fn request_hash(
+    session_id: Option<&SessionId>,
+    prompt: &str,
+    content: Option<&[Block]>,
+    options: &TurnOptions,
+) -> String {
+    let what = match content {
+        None => serde_json::to_string(&(session_id, prompt, options)),
+        Some(blocks) => {
+            serde_json::to_string(&(session_id, prompt, options, content::hash(blocks, REQUEST_HASH_BYTES)))
+        }
+    };
+    digest::hex(what.unwrap_or_default(), REQUEST_HASH_BYTES)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::request::{Asked, parse};
-    use super::*;
-    use crate::account::command::AnswerForm;
-    use crate::domain::{Effort, Millis, Thinking, WhenBusy};
-
-    /// What a query with these fields asks of the agent, where the operator has set these vars.
-    fn asked(vars: &[(&str, &str)], fields: &str) -> Result<TurnOptions, ApiError> {
-        started(vars, &[], &format!("{{\"query\":\"hello\",{fields}}}")).map(|start| start.options)
-    }
-
-    /// The turn that a body with these headers starts.
-    fn started(vars: &[(&str, &str)], headers: &[(&str, &str)], body: &str) -> Result<StartTurn, ApiError> {
-        let fixed = [("ANTHROPIC_API_KEY", "k"), ("AUTH", "none")];
-        let var = |name: &str| fixed.iter().chain(vars).find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
-        let config = Config::parse(var).unwrap();
-        let json = [("content-type", "application/json")];
-        let header =
-            |name: &str| headers.iter().chain(&json).find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
-        let head = Head { method: "POST", url: "https://a.example/query", header: &header, now: Millis::new(0) };
-        let Asked::WithBody(pending) = parse(&head, &config)? else { unreachable!() };
-        let (_, Command::StartTurn(start)) = pending.with_body(Some(body.as_bytes()))? else { unreachable!() };
-        Ok(*start)
-    }
-
-    fn refusal(vars: &[(&str, &str)], fields: &str) -> String {
-        let error = asked(vars, fields).unwrap_err();
-        assert_eq!(error.code, Code::InvalidParameter);
-        error.detail
-    }
-
-    #[test]
-    fn what_a_caller_may_ask_for_is_taken_as_it_is() {
-        let options =
-            asked(&[], r#""model":"m","effort":"xhigh","system_prompt":"Be brief.","max_turns":1000"#).unwrap();
-        let expected = TurnOptions {
-            model: Some("m".to_owned()),
-            effort: Some(Effort::XHigh),
-            system_prompt: Some("Be brief.".to_owned()),
-            max_turns: Some(1_000),
-            ..TurnOptions::default()
-        };
-        assert_eq!(options, expected);
-    }
-
-    #[test]
-    fn nothing_of_the_operators_is_in_what_is_stored() {
-        let vars = [
-            ("MODEL", "m"),
-            ("SYSTEM_PROMPT", "Be brief."),
-            ("MAX_TURNS", "7"),
-            ("MCP_SERVERS", r#"{"a":{"command":"x"}}"#),
-        ];
-        assert_eq!(asked(&vars, r#""model":null,"stream":false"#).unwrap(), TurnOptions::default());
-    }
-
-    #[test]
-    fn a_model_outside_the_operators_list_is_refused_and_told_the_list() {
-        let vars = [("ALLOWED_MODELS", "m1,m2")];
-        assert!(asked(&vars, r#""model":"m2""#).is_ok());
-        assert_eq!(refusal(&vars, r#""model":"m3""#), "model: one of m1, m2");
-    }
-
-    #[test]
-    fn more_turns_than_the_operator_gives_are_refused() {
-        let vars = [("MAX_TURNS", "7")];
-        assert!(asked(&vars, r#""max_turns":7"#).is_ok());
-        assert_eq!(refusal(&vars, r#""max_turns":8"#), "max_turns: a whole number from 1 to 7");
-        assert_eq!(refusal(&[], r#""max_turns":1001"#), "max_turns: a whole number from 1 to 1000");
-    }
-
-    #[test]
-    fn a_system_prompt_is_refused_where_the_operator_has_one_and_does_not_give_it_up() {
-        let fields = r#""system_prompt":"mine""#;
-        for name in ["SYSTEM_PROMPT", "SYSTEM_PROMPT_APPEND"] {
-            assert_eq!(refusal(&[(name, "a")], fields), "system_prompt: none; this service has its own");
-            assert!(asked(&[(name, "a"), ("ALLOW_SYSTEM_PROMPT", "on")], fields).is_ok());
-        }
-    }
-
-    #[test]
-    fn an_effort_is_one_of_five_words() {
-        for word in ["low", "medium", "high", "xhigh", "max"] {
-            let effort = asked(&[], &format!("\"effort\":\"{word}\"")).unwrap().effort;
-            assert_eq!(serde_json::to_string(&effort).unwrap(), format!("\"{word}\""));
-        }
-        for other in ["Low", "", "x-high", "maximal"] {
-            let rule = "effort: one of low, medium, high, xhigh, max";
-            assert_eq!(refusal(&[], &format!("\"effort\":\"{other}\"")), rule);
-        }
-    }
-
-    #[test]
-    fn the_other_options_are_read_by_their_rules() {
-        let options = asked(
-            &[],
-            r#""thinking":"off","when_busy":"steer","metadata":{"ticket":"7"},"output_schema":{"type":"object","b":1}"#,
-        );
-        let options = options.unwrap();
-        assert_eq!((options.thinking, options.when_busy), (Some(Thinking::Off), WhenBusy::Steer));
-        assert_eq!(options.output_schema.unwrap().get(), r#"{"type":"object","b":1}"#);
-        assert_eq!(options.metadata["ticket"], "7");
-        assert_eq!(refusal(&[], r#""thinking":"adaptive""#), "thinking: one of on, off");
-        assert_eq!(refusal(&[], r#""when_busy":"now""#), "when_busy: one of queue, steer, interrupt, reject");
-        assert!(refusal(&[], r#""metadata":{"a":1}"#).starts_with("metadata: a value is a string"));
-        assert!(refusal(&[], r#""metadata":[]"#).starts_with("metadata: an object"));
-    }
-
-    #[test]
-    fn tools_of_the_caller_are_named_described_and_have_a_schema() {
-        let tool = |name: &str| {
-            format!("{{\"name\":\"{name}\",\"description\":\"d\",\"input_schema\":{{\"type\":\"object\"}}}}")
-        };
-        let options = asked(&[], &format!("\"tools\":[{}]", tool("look_up-1"))).unwrap();
-        assert_eq!(
-            (options.tools[0].name.as_str(), options.tools[0].input_schema.get()),
-            ("look_up-1", r#"{"type":"object"}"#)
-        );
-        let refused = |tools: &str, rule: &str| {
-            let detail = refusal(&[], &format!("\"tools\":{tools}"));
-            assert!(detail.starts_with(rule), "{detail}");
-        };
-        refused(&format!("[{}]", tool("a b")), "tools[0].name: 1 to 64");
-        refused(&format!("[{},{}]", tool("a"), tool("a")), "tools[1].name: given once");
-        refused(&format!("[{}]", vec![tool("a"); 65].join(",")), "tools: at most 64");
-        refused(r#"[{"name":"a"}]"#, "tools: a list of objects");
-        refused(r#"[{"name":"a","description":"","input_schema":[]}]"#, "tools[0].input_schema: a JSON Schema");
-        refused(
-            &format!("[{}]", tool("a").replace("object", &"x".repeat(33_000))),
-            "tools[0].input_schema: a JSON Schema",
-        );
-    }
-
-    #[test]
-    fn rules_about_tools_narrow_what_the_operator_allows() {
-        let vars = [("ASK_TOOLS", "Write")];
-        let options = asked(&vars, r#""permissions":{"ask":["Bash(git push:*)"],"deny":["Edit"]}"#).unwrap();
-        assert_eq!(
-            (options.ask_tools, options.deny_tools),
-            (vec!["Bash(git push:*)".to_owned()], vec!["Edit".to_owned()])
-        );
-        for permissions in ["[]", r#"{"ask":"Bash"}"#, r#"{"deny":["two words"]}"#, r#"{"ask":[7]}"#] {
-            assert!(
-                refusal(&vars, &format!("\"permissions\":{permissions}")).starts_with("permissions: "),
-                "{permissions}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_schema_is_a_bounded_object() {
-        let refused = |schema: &str| {
-            let error = asked(&[], &format!("\"output_schema\":{schema}")).unwrap_err();
-            assert_eq!(error.code, Code::InvalidOutputSchema, "{schema}");
-        };
-        for schema in ["[]", "true", "\"object\""] {
-            refused(schema);
-        }
-        refused(&format!("{{\"title\":\"{}\"}}", "x".repeat(32 * 1024)));
-        refused(&format!("{}{}", "{\"items\":".repeat(65), "{}".to_owned() + &"}".repeat(65)));
-        assert!(asked(&[], r#""output_schema":null"#).unwrap().output_schema.is_none());
-    }
-
-    #[test]
-    fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
-        for whole in ["7", "7.0", "7.000"] {
-            assert_eq!(asked(&[], &format!("\"max_turns\":{whole}")).unwrap().max_turns, Some(7), "{whole}");
-        }
-        for other in ["7.5", "7.05", "0.0", "-7.0", "1001.0", "\"7\"", "[7.0]"] {
-            let rule = "max_turns: a whole number from 1 to 1000";
-            assert_eq!(refusal(&[], &format!("\"max_turns\":{other}")), rule, "{other}");
-        }
-    }
-
-    #[test]
-    fn an_answer_is_events_where_they_are_accepted_and_a_document_is_not_preferred() {
-        let form = |accept| started(&[], &[("accept", accept)], "{\"query\":\"hello\"}").unwrap().answer;
-        for accept in [
-            "text/event-stream",
-            "Text/Event-Stream; charset=utf-8",
-            "application/json, text/event-stream",
-            "text/event-stream;q=0.5",
-            "text/event-stream;q=0.5, application/json;q=0.49, */*;q=0.1",
-            "application/json;q=0, text/event-stream;q=0.001",
-            "text/event-stream;Q=1.000, application/json;q=1",
-        ] {
-            assert_eq!(form(accept), AnswerForm::Events, "{accept}");
-        }
-        for accept in [
-            "text/event-stream;q=0, application/json",
-            "text/event-stream;q=0.0",
-            "text/event-stream; q=0.000",
-            "application/json, text/event-stream;q=0.9",
-            "text/event-stream;q=0.9, application/json;q=1.0",
-            "text/event-stream-of-mine",
-            "*/*",
-            "",
-        ] {
-            assert_eq!(form(accept), AnswerForm::Json, "{accept}");
-        }
-    }
-
-    #[test]
-    fn the_alias_of_a_prompt_that_says_nothing_counts() {
-        let prompt = |fields: &str| started(&[], &[], &format!("{{{fields}}}")).map(|start| start.prompt);
-        for said in [r#""query":"","prompt":"hi""#, r#""query":" ","prompt":"hi""#, r#""query":null,"prompt":"hi""#] {
-            assert_eq!(prompt(said).unwrap(), "hi", "{said}");
-        }
-        assert_eq!(prompt(r#""query":"first","prompt":"second""#).unwrap(), "first");
-        assert_eq!(prompt(r#""query":" ","prompt":"""#).unwrap_err().code, Code::NoPrompt);
-    }
-
-    #[test]
-    fn what_is_no_model_is_refused() {
-        for model in ["", "two words", "modèle", &"m".repeat(129)] {
-            let rule = "model: the name of a model, at most 128 ASCII characters";
-            assert_eq!(refusal(&[], &format!("\"model\":\"{model}\"")), rule);
-        }
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use super::parameters::{number, parameter};
 use super::problem::ApiError;
 use super::query::Target;
 use crate::account::manage::command::{ManageCommand, UsageAsk};
-use crate::domain::usage::{Day, Group, Spent, UsageSum};
+use crate::domain::ledger::{Day, Group, Spent, UsageSum};
 use crate::domain::{AccountId, SessionId};
 
 /// Rows of a page, if the request does not say how many; and the most.
@@ -153,7 +153,7 @@ fn as_csv(group: Group, rows: &[UsageSum]) -> String {
 mod tests {
     use super::*;
     use crate::domain::Millis;
-    use crate::domain::usage::{Counted, NanoUsd};
+    use crate::domain::ledger::{Counted, NanoUsd};
 
     fn asked(parameters: &str, accept: &str) -> Result<UsageAsk, String> {
         let header = |name: &str| (name == "accept").then(|| accept.to_owned());

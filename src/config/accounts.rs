@@ -8,9 +8,9 @@ use super::BadConfig;
 use super::files::parse_size;
 use super::policy::is_model;
 use crate::domain::Usage;
+use crate::domain::ledger::NanoUsd;
 use crate::domain::limits::{Limits, MAX_COUNT, MAX_USD};
 use crate::domain::price::{self, Price};
-use crate::domain::usage::NanoUsd;
 
 /// Most models of `MODEL_PRICES`.
 const MAX_PRICES: usize = 64;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::ledger::{Day, Spent};
 use super::limits::{Limits, SetLimits};
-use super::usage::{Day, Spent};
 use super::{AccountId, ErasureId, MetadataPatch, Millis};
 
 /// Longest reason of a suspension, in characters.

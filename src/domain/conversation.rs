@@ -1,8 +1,10 @@
 //! A conversation and its messages, as they are stored and listed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Millis, SdkSession, SessionId, TurnId, Usage};
+use super::{Millis, RawJson, SdkSession, SessionId, TurnId, Usage};
 
 /// Longest title, in characters.
 pub const MAX_TITLE_CHARS: usize = 200;
@@ -52,6 +54,19 @@ pub struct Message {
     pub timestamp: Millis,
 }
 
+/// How full the model's context was at the end of a conversation's last turn. What is not known is null.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct Context {
+    /// Tokens of the conversation's history, with all that goes to the model beside it.
+    pub tokens: Option<u64>,
+    /// Most tokens that the model takes.
+    pub limit: Option<u64>,
+    /// The number of tokens at which the conversation is compacted by itself.
+    pub auto_compact_at: Option<u64>,
+}
+
 /// A conversation without its messages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversation {
@@ -97,6 +112,8 @@ pub struct Page {
 pub struct Messages {
     /// Oldest first.
     pub messages: Vec<Message>,
+    /// What is told of the attachments of those that have some, by their `seq`: a JSON array.
+    pub attachments: BTreeMap<i64, RawJson>,
     /// Whether there are older ones.
     pub older: bool,
 }

@@ -26,8 +26,8 @@ pub const MAX_INDEX_PART_BYTES: usize = 1024 * 1024;
 pub const MAX_CHANGES_LISTED: usize = 100;
 /// Uploads and deletions of a conversation that may wait for its next turn.
 pub const MAX_INBOX: u64 = 500;
-/// Versions of a workspace that are kept, the current one included.
-pub const KEPT_VERSIONS: u64 = 1;
+/// Versions of a workspace that are kept for branches, the current one included.
+pub const KEPT_VERSIONS: u64 = 32;
 /// Characters of a file's hash: the first 128 bits of its SHA-256 as base64url without padding.
 pub const HASH_CHARS: usize = 22;
 /// Longest entity tag of an upload, in bytes.

@@ -16,6 +16,12 @@ impl RawJson {
         RawValue::from_string(text.replace(['\n', '\r'], " ")).ok().map(Self)
     }
 
+    /// A value as JSON; none if it cannot be written.
+    #[must_use]
+    pub fn of(value: &impl Serialize) -> Option<Self> {
+        serde_json::value::to_raw_value(value).ok().map(Self)
+    }
+
     /// Its text.
     #[must_use]
     pub fn get(&self) -> &str {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Millis;
-use super::usage::NanoUsd;
+use super::ledger::NanoUsd;
 
 /// The highest amount of money that may be set, in US dollars: below it, sums of billionths are exact.
 pub const MAX_USD: f64 = 1_000_000.0;

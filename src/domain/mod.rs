@@ -2,12 +2,15 @@
 //! Values and their rules only; it knows no layer above it and no runtime.
 
 pub mod account;
-pub mod action;
 pub mod audit;
+pub mod content;
 pub mod conversation;
+pub mod event;
 pub mod file;
 pub mod id;
+pub mod include;
 pub mod json;
+pub mod ledger;
 pub mod limits;
 pub mod metadata;
 pub mod options;
@@ -19,12 +22,11 @@ pub mod time;
 pub mod turn;
 pub mod usage;
 
-pub use action::{Action, ActionKind, ActionStatus, Decision};
-pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
+pub use content::Block;
+pub use conversation::{Context, Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
-pub use id::{
-    AccountId, ActionId, ErasureId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId,
-};
+pub use id::{AccountId, ErasureId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
+pub use include::Include;
 pub use json::RawJson;
 pub use metadata::MetadataPatch;
 pub use options::{Effort, Thinking, TurnKind, TurnOptions, WhenBusy};
@@ -32,4 +34,5 @@ pub use purge::{PurgeOutcome, PurgeRun, Trigger};
 pub use search::SearchTerms;
 pub use stored_file::{Content, FilesPage, FrameRange, StoredFile};
 pub use time::Millis;
-pub use turn::{Failure, FailureCode, Turn, TurnStatus, Usage};
+pub use turn::{Failure, FailureCode, Turn, TurnStatus};
+pub use usage::{ByModel, ContextUse, Usage};

@@ -107,25 +107,33 @@ pub enum TurnKind {
     Compact,
 }
 
+/// What the history tells of a turn that compacts, before its instructions: the CLI's own command.
+const COMPACT: &str = "/compact";
+
 impl TurnKind {
+    /// The turn's message, as the conversation shows it.
+    #[must_use]
+    pub fn prompt_told(self, prompt: &str) -> String {
+        match self {
+            Self::Query => prompt.to_owned(),
+            Self::Compact if prompt.is_empty() => COMPACT.to_owned(),
+            Self::Compact => format!("{COMPACT} {prompt}"),
+        }
+    }
+
+    /// The turn's prompt, as the container takes it, of the message that the conversation shows.
+    #[must_use]
+    pub fn prompt_given(self, told: &str) -> &str {
+        match self {
+            Self::Query => told,
+            Self::Compact => told.strip_prefix(COMPACT).unwrap_or(told).trim_start(),
+        }
+    }
+
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     const fn is_query(&self) -> bool {
         matches!(self, Self::Query)
     }
-}
-
-/// A tool that the caller runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ClientTool {
-    /// Its name, for the model and for the actions.
-    #[cfg_attr(test, schemars(regex(pattern = "^[a-zA-Z0-9_-]{1,64}$")))]
-    pub name: String,
-    /// What it does, for the model.
-    pub description: String,
-    /// The JSON Schema of its input.
-    #[cfg_attr(test, schemars(with = "serde_json::Map<String, Value>"))]
-    pub input_schema: RawJson,
 }
 
 /// What the caller asked of the agent for one turn, and was allowed.
@@ -152,15 +160,6 @@ pub struct TurnOptions {
     /// The caller's own notes about the turn.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub metadata: Map<String, Value>,
-    /// Tools that the caller runs.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub tools: Vec<ClientTool>,
-    /// Rules about calls that a person has to allow.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub ask_tools: Vec<String>,
-    /// Rules about calls that are refused.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub deny_tools: Vec<String>,
     /// What happens if the conversation has a turn running.
     #[serde(skip_serializing_if = "WhenBusy::is_queue", default)]
     pub when_busy: WhenBusy,

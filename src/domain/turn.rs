@@ -1,8 +1,9 @@
 //! A turn: one query, its state, its end, and what it used. Its names are pinned: they are stored and sent.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::{Millis, RequestId, SessionId, TurnFiles, TurnId};
+use super::{ByModel, Millis, RequestId, SessionId, TurnFiles, TurnId, Usage};
 
 /// The state of a turn. The last four are ends, and a turn has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,10 @@ pub enum FailureCode {
     AgentFailed,
     /// The platform has no container instance free.
     AtCapacity,
+    /// A file that the turn attaches is gone, or is another by now.
+    AttachmentNotFound,
+    /// An attachment has more pages than the model takes.
+    AttachmentTooLarge,
     /// The container did not start or does not answer.
     ContainerUnavailable,
     /// The model's API refused the credential.
@@ -74,6 +79,8 @@ pub enum FailureCode {
     TurnInterrupted,
     /// It ran longer than `TURN_TIMEOUT`.
     TurnTimeout,
+    /// An attachment is not what it was taken for.
+    UnsupportedAttachment,
     /// A part of the conversation's files is not in the bucket any more.
     WorkspaceDamaged,
     /// The bucket did not give the conversation's files.
@@ -82,12 +89,6 @@ pub enum FailureCode {
     OutputInvalid,
     /// The turn's `output_schema` is not a JSON Schema that the agent takes.
     InvalidOutputSchema,
-    /// An attachment is of a type that the model does not take.
-    UnsupportedAttachment,
-    /// An attachment is larger than the model takes.
-    AttachmentTooLarge,
-    /// An attachment names a file that the conversation does not have.
-    AttachmentNotFound,
     /// The account, or the turn, has spent what it may.
     BudgetExhausted,
 }
@@ -112,6 +113,9 @@ impl Failure {
     }
 }
 
+/// Longest reason for a cancellation, in characters.
+pub const MAX_REASON_CHARS: usize = 256;
+
 /// Longest detail of a failure or a refusal, in characters: it may quote what a container or a parser says.
 pub const MAX_DETAIL_CHARS: usize = 500;
 
@@ -125,23 +129,6 @@ pub fn shortened(mut detail: String) -> String {
         detail.push('…');
     }
     detail
-}
-
-/// Tokens and cost of one turn alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-pub struct Usage {
-    /// Tokens sent, those from the cache left out.
-    pub input_tokens: u64,
-    /// Tokens received.
-    pub output_tokens: u64,
-    /// Tokens read from the prompt cache.
-    pub cache_read_input_tokens: u64,
-    /// Tokens written to the prompt cache.
-    pub cache_creation_input_tokens: u64,
-    /// US dollars, as the SDK reckons them.
-    pub cost_usd: f64,
 }
 
 /// A stored turn with everything that an answer tells of it.
@@ -175,6 +162,14 @@ pub struct Turn {
     pub duration_ms: Option<u64>,
     /// What became of its files; absent where files are not saved.
     pub files: Option<TurnFiles>,
+    /// Why the model stopped, if not because it had said everything.
+    pub stop_reason: Option<String>,
+    /// What each model used, if there was more than one.
+    pub by_model: Option<ByModel>,
+    /// The caller's own notes about it.
+    pub metadata: Map<String, Value>,
+    /// Whether its answer is JSON that a schema of the caller describes.
+    pub has_output: bool,
     /// The running turn that took its query in, whose answer and usage are there.
     pub steered_into: Option<TurnId>,
 }

@@ -349,6 +349,9 @@ extern "C" {
     /// the beginning.
     #[wasm_bindgen(catch, js_name = read)]
     pub async fn read_file(bucket: &R2Bucket, file: &str, start: f64, end: f64) -> Result<JsValue, JsValue>;
+    /// The SHA-256 of a stored file (as JSON) of that size, in hexadecimal. It rejects as `read` does.
+    #[wasm_bindgen(catch, js_name = sha256)]
+    pub async fn hash_file(bucket: &R2Bucket, file: &str, size: f64) -> Result<JsValue, JsValue>;
     /// All files of a listing as a ZIP archive: a stream, and a promise that resolves when it has ended. Until then `next_page` is asked for the
     /// page behind a path.
     #[wasm_bindgen(catch, js_name = archive)]

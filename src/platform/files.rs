@@ -35,10 +35,21 @@ pub struct FilesCall {
 }
 
 /// Why there is no response yet: the object's own refusal, or ours.
-enum Refused {
+pub(super) enum Refused {
     ByObject(web_sys::Response),
     ByUs(ApiError),
     Broken(JsValue),
+}
+
+impl Refused {
+    /// The response that it is.
+    pub(super) fn response(self, request_id: &RequestId) -> Js {
+        match self {
+            Self::ByObject(response) => Ok(response.into()),
+            Self::ByUs(error) => http::refusal(&error, request_id),
+            Self::Broken(error) => Err(error),
+        }
+    }
 }
 
 impl From<JsValue> for Refused {
@@ -53,7 +64,7 @@ impl From<ApiError> for Refused {
     }
 }
 
-type Replied<T> = Result<T, Refused>;
+pub(super) type Replied<T> = Result<T, Refused>;
 
 impl FilesCall {
     /// A request about the files of this conversation.
@@ -70,15 +81,15 @@ impl FilesCall {
             FilesRequest::Read { path, conditions } => call.read(path, &conditions, is_head).await,
             FilesRequest::Upload { path, size, precondition } => {
                 let begin = FilesCommand::BeginUpload { path: path.clone(), size, precondition: precondition.clone() };
-                let commit = |key, etag| FilesCommand::CommitUpload { path, key, size, etag, precondition };
-                call.upload(begin, commit, &request).await
+                let commit =
+                    |key, etag| FilesCommand::CommitUpload { path, key, size, etag, precondition, title: None };
+                let body = request.body().map_or_else(|| JsValue::from_str(""), JsValue::from);
+                call.upload(begin, commit, &body).await.map(|(path, size, etag)| files::uploaded(&path, size, &etag))
             }
         };
         match answered {
             Ok(answer) => http::response(answer, &call.request_id),
-            Err(Refused::ByObject(response)) => Ok(response.into()),
-            Err(Refused::ByUs(error)) => http::refusal(&error, &call.request_id),
-            Err(Refused::Broken(error)) => Err(error),
+            Err(refused) => refused.response(&call.request_id),
         }
     }
 
@@ -99,16 +110,17 @@ impl FilesCall {
             Selection::Part(start, end) => (start, end),
             Selection::NotModified => (0, 0),
         };
-        let body = if is_head || start == end { Body::Nothing } else { self.bytes(&file, start, end).await? };
+        let body =
+            if is_head || start == end { Body::Nothing } else { Body::Document(self.bytes(&file, start, end).await?) };
         Ok(files::file(&file, selection, body))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a file has fewer than 2^53 bytes")]
-    async fn bytes(&self, file: &StoredFile, start: u64, end: u64) -> Replied<Body<JsValue>> {
+    pub(super) async fn bytes(&self, file: &StoredFile, start: u64, end: u64) -> Replied<JsValue> {
         let json = serde_json::to_string(file).map_err(|e| JsValue::from_str(&e.to_string()))?;
         let bucket = self.bucket()?;
         let read = bindings::read_file(&bucket, &json, start as f64, end as f64).await;
-        Ok(Body::Document(read.map_err(|error| self.unread(&error))?))
+        read.map_err(|error| self.unread(&error))
     }
 
     async fn archive(self: Rc<Self>, is_head: bool) -> Replied<Answer<JsValue>> {
@@ -142,14 +154,15 @@ impl FilesCall {
         self.ask(FilesCommand::List { prefix, after, limit, content: true }).await
     }
 
-    async fn upload(
+    /// Puts a body into the bucket and stores it as a file. Its length must be known to the runtime.
+    pub(super) async fn upload(
         &self,
         begin: FilesCommand,
         commit: impl FnOnce(String, String) -> FilesCommand,
-        request: &web_sys::Request,
-    ) -> Replied<Answer<JsValue>> {
+        body: &JsValue,
+    ) -> Replied<(FilePath, u64, String)> {
         let FilesReply::Upload { key } = self.ask(begin).await?.1 else { return Err(unexpected()) };
-        let put = self.bucket()?.put(&key, &request.body().map_or_else(|| JsValue::from_str(""), JsValue::from));
+        let put = self.bucket()?.put(&key, body);
         let stored = match select(JsFuture::from(put?), Box::pin(runtime::sleep(UPLOAD_LIMIT))).await {
             Either::Left((stored, _)) => stored.map_err(|error| self.unread(&error))?,
             Either::Right(_) => {
@@ -158,18 +171,18 @@ impl FilesCall {
         };
         let etag = stored.unchecked_ref::<R2Object>().etag();
         match self.ask(commit(key, etag)).await?.1 {
-            FilesReply::Uploaded { path, size, etag } => Ok(files::uploaded(&path, size, &etag)),
+            FilesReply::Uploaded { path, size, etag } => Ok((path, size, etag)),
             _ => Err(unexpected()),
         }
     }
 
-    fn bucket(&self) -> Replied<R2Bucket> {
+    pub(super) fn bucket(&self) -> Replied<R2Bucket> {
         let bucket = Reflect::get(&self.env, &r2::BINDING.into())?;
         Ok(bucket.unchecked_into())
     }
 
     /// The refusal of bytes that the bucket did not take or give; the log says why.
-    fn unread(&self, error: &JsValue) -> Refused {
+    pub(super) fn unread(&self, error: &JsValue) -> Refused {
         let why = thrown(error);
         let (event, request_id) = ("bytes_not_moved", Some(&self.request_id));
         runtime::log(Level::Error, &Line { event, request_id, error: Some(&why), ..Line::default() });
@@ -183,20 +196,31 @@ impl FilesCall {
     /// Asks the account's object, and returns the reply also as it was sent: a page's inner JSON is what `files.js` reads.
     async fn ask(&self, ask: FilesCommand) -> Replied<(String, FilesReply)> {
         let command = Command::Files { session_id: self.session_id.clone(), ask };
-        let envelope = Envelope::new(self.request_id.clone(), command);
-        let sent = stub::send(&self.env, &self.account_id, &envelope)?;
-        let answer = JsFuture::from(super::worker::or_unreachable(&sent, &self.request_id)).await?;
-        let response: web_sys::Response = answer.unchecked_into();
-        if response.status() != 200 {
-            return Err(Refused::ByObject(response));
-        }
-        let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
-        let reply = serde_json::from_str(&text).map_err(|e| JsValue::from_str(&e.to_string()))?;
-        Ok((text, reply))
+        ask_object(&self.env, &self.account_id, &self.request_id, command).await
     }
 }
 
+/// Asks an account's object something that it answers with a [`FilesReply`]; the response itself where it does not.
+pub(super) async fn ask_object(
+    env: &Env,
+    account_id: &AccountId,
+    request_id: &RequestId,
+    command: Command,
+) -> Replied<(String, FilesReply)> {
+    let envelope = Envelope::new(request_id.clone(), command);
+    let sent = stub::send(env, account_id, &envelope)?;
+    let answer = JsFuture::from(super::worker::or_unreachable(&sent, request_id)).await?;
+    let response: web_sys::Response = answer.unchecked_into();
+    // A turn that an earlier request has made is the response to this one.
+    if response.status() != 200 || response.headers().has("idempotent-replayed")? {
+        return Err(Refused::ByObject(response));
+    }
+    let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+    let reply = serde_json::from_str(&text).map_err(|e| JsValue::from_str(&e.to_string()))?;
+    Ok((text, reply))
+}
+
 /// The failure of an object that replied to something else.
-fn unexpected() -> Refused {
+pub(super) fn unexpected() -> Refused {
     Refused::Broken(JsValue::from_str("the object replied to another command"))
 }

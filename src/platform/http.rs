@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use futures_util::{Stream, StreamExt};
 use worker::js_sys::{Function, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
@@ -13,7 +13,6 @@ use worker::web_sys;
 use super::bindings::{Js, Readable, Reader, Writer, respond, responder, transform};
 use super::interned::interned;
 use super::{panic_guard, runtime};
-use crate::account::turn::events::Subscription;
 use crate::agent::BodyChunks;
 use crate::api::answer::{Answer, Body, CACHE_CONTROL};
 use crate::api::problem::ApiError;
@@ -25,7 +24,11 @@ pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
     let body = match answer.body {
         Body::Text(text) => JsValue::from_str(&text),
         Body::Document(json) => json,
-        Body::Events(subscription) => events(subscription, request_id.clone())?,
+        Body::Events(subscription) => {
+            let (include, request_id) = (subscription.include(), request_id.clone());
+            events(subscription.map(move |event| sse::encode(&event, include, &request_id)))?
+        }
+        Body::Feed(feed) => events(feed.map(|event| sse::encode_feed(&event)))?,
         Body::Nothing => JsValue::NULL,
     };
     let response =
@@ -61,16 +64,16 @@ fn internal_error(request_id: &RequestId) -> Js<Function> {
 }
 
 /// A stream of server-sent events, with a comment line if nothing happens. It ends if its reader has left.
-fn events(mut subscription: Subscription, request_id: RequestId) -> Js {
+fn events(mut texts: impl Stream<Item = String> + Unpin + 'static) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());
     runtime::spawn(async move {
         let _cut = cut;
         loop {
-            let next = select(subscription.next(), Box::pin(runtime::sleep(sse::HEARTBEAT))).await;
+            let next = select(texts.next(), Box::pin(runtime::sleep(sse::HEARTBEAT))).await;
             let text = match next {
-                Either::Left((Some(event), _)) => sse::encode(&event, &request_id),
+                Either::Left((Some(text), _)) => text,
                 Either::Left((None, _)) => break,
                 Either::Right(_) => sse::HEARTBEAT_LINE.to_owned(),
             };

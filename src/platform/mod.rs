@@ -1,6 +1,7 @@
 //! Everything that touches the Workers runtime. It decodes, delegates and encodes: deleting it deletes no decision.
 
 mod account_do;
+mod attachments;
 mod bindings;
 mod container;
 mod directory_do;

@@ -8,6 +8,7 @@ use worker::wasm_bindgen::closure::Closure;
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
+use super::attachments;
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
 use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, vars};
@@ -82,6 +83,9 @@ fn answer(
                 return http::refusal(&ApiError::request_timeout(), &request_id);
             }
             match pending.with_body(body.ok().as_deref()) {
+                Ok((account_id, Command::StartTurn(start))) if start.content.is_some() => {
+                    attachments::start_turn(env, account_id, request_id, start).await
+                }
                 Ok((account_id, command)) => {
                     if !rate::allows(&env, &account_id, &command).await {
                         return http::refusal(&ApiError::rate_limited(), &request_id);

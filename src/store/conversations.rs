@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::sql::{Row, Sql, Value};
+use super::transactions::FIRST_SEQ;
 use super::{Store, StoreError, json};
-use crate::domain::{Conversation, Millis, SdkSession, SessionId, Title, Usage};
+use crate::domain::{Context, Conversation, Millis, SdkSession, SessionId, Title, Usage};
 
 /// A read moves `last_accessed_at` only if it is older than this, so that reading costs a write at most once a minute.
 pub const ACCESS_RESOLUTION: Duration = Duration::from_mins(1);
@@ -20,6 +21,17 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn conversation(&self, session_id: &SessionId) -> Result<Option<Conversation>, StoreError> {
         self.sql.first(COLUMNS_OF_ONE, &[Value::Text(session_id.as_str())])?.map(conversation_from).transpose()
+    }
+
+    /// How full the model's context was at the end of the conversation's last turn; none where there is no such conversation.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
+    pub fn context(&self, session_id: &SessionId) -> Result<Option<Context>, StoreError> {
+        const CONTEXT: &str = "select context from conversations where session_id = +?1";
+        let Some(mut row) = self.sql.first(CONTEXT, &[Value::Text(session_id.as_str())])? else { return Ok(None) };
+        let context = row.opt_text(0)?.map(|text| serde_json::from_str(&text)).transpose();
+        Ok(Some(context.map_err(|e| unreadable("context", &e))?.unwrap_or_default()))
     }
 
     /// Makes room for a turn's query, creating the conversation if there is none: returns the query's `seq`.
@@ -50,11 +62,11 @@ impl<S: Sql> Store<S> {
             ],
         )?;
         let seq = row.map_or(Ok(1), |row| row.integer(0))?;
-        self.count(i64::from(seq == 1), 1);
+        self.count(i64::from(seq == FIRST_SEQ), 1);
         Ok(seq)
     }
 
-    /// Records the end of a turn in its conversation; `answer_bytes` if an answer was stored.
+    /// Records the end of a turn in its conversation; `answer_bytes` if an answer was stored, and how full the `context` is if that is known.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement.
@@ -64,14 +76,15 @@ impl<S: Sql> Store<S> {
         sdk_session: Option<&SdkSession>,
         answer_bytes: Option<usize>,
         usage: Usage,
+        context: Option<&str>,
         now: Millis,
     ) -> Result<(), StoreError> {
         const CLOSE: &str = "update conversations set last_accessed_at = max(last_accessed_at, ?2), \
              agent_session = coalesce(?3, agent_session), message_count = message_count + ?4, \
              message_bytes = message_bytes + ?5, input_tokens = input_tokens + ?6, output_tokens = output_tokens + ?7, \
              cache_read_input_tokens = cache_read_input_tokens + ?8, \
-             cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = round(cost_usd + ?10, 9) \
-             where session_id = +?1";
+             cache_creation_input_tokens = cache_creation_input_tokens + ?9, cost_usd = round(cost_usd + ?10, 9), \
+             context = coalesce(?11, context) where session_id = +?1";
         self.sql.execute(
             CLOSE,
             &[
@@ -85,6 +98,7 @@ impl<S: Sql> Store<S> {
                 tokens(usage.cache_read_input_tokens),
                 tokens(usage.cache_creation_input_tokens),
                 Value::Real(usage.cost_usd),
+                context.into(),
             ],
         )?;
         self.count(0, i64::from(answer_bytes.is_some()));

@@ -6,6 +6,21 @@ use super::workspaces::Pack;
 use super::{Store, StoreError, json};
 use crate::domain::Millis;
 
+/// The condition that no other row names the object of a row `pack`: the others are those for which `$other` holds. Only rows that a fork has made or
+/// copied can be among them.
+macro_rules! not_named_elsewhere {
+    ($other:literal) => {
+        concat!(
+            "(pack.shared = 0 or not exists (select 1 from workspace_packs as other \
+             where other.object_key = pack.object_key and other.shared = 1 and ",
+            $other,
+            "))"
+        )
+    };
+}
+
+pub(super) use not_named_elsewhere;
+
 impl<S: Sql> Store<S> {
     /// Dooms keys that are about to be put.
     ///
@@ -17,14 +32,17 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.execute(DOOM, &[Value::Text(&json(&keys)?), Value::Integer(now.get())])?)
     }
 
-    /// Dooms whatever the conversations in a JSON array of ids name, to be deleted at once: nobody may read it any more. Belongs into the
-    /// transaction that deletes them.
+    /// Dooms whatever the conversations in a JSON array of ids name and no other does, to be deleted at once: nobody may read it any more. Belongs
+    /// into the transaction that deletes them.
     pub(super) fn doom_files_of(&self, session_ids: &str) -> Result<(), StoreError> {
-        const DOOM: &str = "insert into doomed (object_key, since) \
-             select object_key, 0 from workspace_packs where session_id in (select value from json_each(?1)) union \
-             select object_key, 0 from inbox where object_key is not null \
+        const DOOM: &str = concat!(
+            "insert into doomed (object_key, since) \
+             select object_key, 0 from workspace_packs as pack where session_id in (select value from json_each(?1)) and ",
+            not_named_elsewhere!("other.session_id not in (select value from json_each(?1))"),
+            " union select object_key, 0 from inbox where object_key is not null \
              and session_id in (select value from json_each(?1)) \
-             on conflict (object_key) do update set since = 0";
+             on conflict (object_key) do update set since = 0"
+        );
         Ok(self.sql.execute(DOOM, &[Value::Text(session_ids)])?)
     }
 

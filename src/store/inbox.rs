@@ -52,14 +52,15 @@ impl<S: Sql> Store<S> {
         Ok(row.map_or(Ok(0), |row| row.count(0))? < MAX_INBOX)
     }
 
-    /// Stores an upload whose object is in the bucket, in the conversation of that id, which is made where there is none. Returns false where its
+    /// Stores an upload whose object is in the bucket, in the conversation of that id, which is made, with that title, where there is none.
+    /// Returns false where its
     /// key is not doomed, or was doomed at `expired_at` or before and may be deleted at this moment; its object is then deleted, for good.
     ///
     /// # Errors
     /// SQLite's.
     pub fn commit_upload(
         &self,
-        session_id: &SessionId,
+        (session_id, title): (&SessionId, Option<&Title>),
         path: &FilePath,
         upload: &Upload,
         expired_at: Millis,
@@ -77,7 +78,7 @@ impl<S: Sql> Store<S> {
             return Ok(is_stored);
         }
         self.transaction(|| {
-            self.open_for_upload(session_id, path, now)?;
+            self.open_for_upload(session_id, title, path, now)?;
             self.put_in_inbox(session_id, path.as_str(), Some(upload), now)?;
             self.forget_doomed([upload.key.as_str()].into_iter())?;
             Ok(true)
@@ -144,12 +145,18 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.execute(DELETE, &[id, seq])?)
     }
 
-    /// Makes the conversation of an upload where there is none; its title is the file's path. Its messages begin at 2, so that its first turn is
+    /// Makes the conversation of an upload where there is none; its title is the file's path, if it is given none. Its messages begin at 2, so that its first turn is
     /// not taken for the one that makes it.
-    fn open_for_upload(&self, session_id: &SessionId, path: &FilePath, now: Millis) -> Result<(), StoreError> {
+    fn open_for_upload(
+        &self,
+        session_id: &SessionId,
+        title: Option<&Title>,
+        path: &FilePath,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         const OPEN: &str = "insert into conversations (session_id, title, created_at, last_accessed_at, next_seq) \
              values (?1, ?2, ?3, ?3, 2) on conflict (session_id) do nothing returning 1";
-        let title = Title::from_prompt(path.as_str());
+        let title = title.cloned().unwrap_or_else(|| Title::from_prompt(path.as_str()));
         let values = [Value::Text(session_id.as_str()), Value::Text(title.as_str()), Value::Integer(now.get())];
         if self.sql.first(OPEN, &values)?.is_some() {
             self.count(1, 0);

@@ -80,7 +80,8 @@ impl<S: Sql> Store<S> {
                 timestamp: Millis::new(row.integer(5)?),
             });
         }
-        Ok(Messages { messages, older: too_old > 0 })
+        let (attachments, cut) = self.attachments_of(session_id, &mut messages)?;
+        Ok(Messages { messages, attachments, older: cut || too_old > 0 })
     }
 
     /// The newest message below `before` that one answer does not hold any more; 0 if it holds them all.

@@ -1,15 +1,18 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
-pub mod actions;
 pub mod audit;
+pub mod branches;
 mod cache;
+mod content;
 pub mod conversations;
 pub mod directory;
 pub mod directory_accounts;
 mod doomed;
 pub mod files;
 pub mod inbox;
+pub mod items;
+mod keys;
 pub mod messages;
 pub mod reads;
 pub mod retention;
@@ -24,6 +27,7 @@ pub mod transcripts;
 pub mod turn_list;
 pub mod turns;
 pub mod usage;
+mod versions;
 pub mod workspaces;
 
 use std::cell::Cell;

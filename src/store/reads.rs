@@ -107,7 +107,7 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.json(array))
     }
 
-    /// One conversation with its messages, if SQLite may write it and its last access is later than `accessed_after`, if that is given;
+    /// One conversation with its messages, if SQLite may write it, none of them has attachments and its last access is later than `accessed_after`, if that is given;
     /// else none: see [`MAX_DOCUMENT_MESSAGE_BYTES`].
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl<S: Sql> Store<S> {
              'messages', json_group_array(json_object('id', 'msg_' || seq, 'turn_id', turn_id, 'role', role, \
              'content', content, 'timestamp', timestamp) order by seq)) as blob) \
              from conversations join messages using (session_id) where session_id = +?1 and message_count <= ?3 \
-             and message_bytes <= ?4 and (?5 is null or last_accessed_at > ?5) having count(*) > 0";
+             and message_bytes <= ?4 and not exists (select 1 from turn_content where session_id = +?1) and (?5 is null or last_accessed_at > ?5) having count(*) > 0";
         let document = self.sql.document(
             DOCUMENT,
             &[

@@ -1,9 +1,9 @@
 //! What is due: the conversations that nobody touched for longer than they are kept, and their deletion in batches.
 
-use super::conversations::{sdk_session, unreadable};
+use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Sql, Value};
 use super::{Store, StoreError};
-use crate::domain::{Millis, SdkSession};
+use crate::domain::{Millis, SdkSession, SessionId};
 
 /// Most conversations that one transaction of a purge deletes. A read that comes meanwhile waits for it: `npm run bench -- purge`
 /// measures how long.
@@ -13,6 +13,8 @@ pub const PURGE_BATCH: u32 = 50;
 pub struct PurgedBatch {
     /// How many conversations.
     pub conversations: u32,
+    /// Their ids.
+    pub session_ids: Vec<SessionId>,
     /// The SDK's sessions of those that had one.
     pub sdk_sessions: Vec<SdkSession>,
 }
@@ -31,12 +33,12 @@ impl<S: Sql> Store<S> {
         const TURNS: &str = "delete from turns where turn_id in \
              (select turn_id from messages where session_id in (select value from json_each(?1)))";
         const CONVERSATIONS: &str = "delete from conversations where session_id in (select value from json_each(?1)) returning agent_session, message_count";
-        let mut due = Vec::new();
+        let mut due: Vec<SessionId> = Vec::new();
         for mut row in self.sql.query(DUE, &[Value::Integer(cutoff.get()), Value::Integer(i64::from(PURGE_BATCH))])? {
-            due.push(row.text(0)?);
+            due.push(session_id(row.text(0)?)?);
         }
         if due.is_empty() {
-            return Ok(PurgedBatch { conversations: 0, sdk_sessions: Vec::new() });
+            return Ok(PurgedBatch { conversations: 0, session_ids: due, sdk_sessions: Vec::new() });
         }
         let ids = serde_json::to_string(&due).map_err(|e| unreadable("session_id", &e))?;
         self.cache.forget_active();
@@ -49,7 +51,7 @@ impl<S: Sql> Store<S> {
             self.count(-1, -row.integer(1)?);
             sdk_sessions.extend(row.opt_text(0)?.map(sdk_session).transpose()?);
         }
-        Ok(PurgedBatch { conversations, sdk_sessions })
+        Ok(PurgedBatch { conversations, session_ids: due, sdk_sessions })
     }
 
     /// The oldest last access of all conversations; none if there is no conversation.

@@ -20,8 +20,7 @@ pub const ACCOUNT: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/0005_list_item.sql") },
     Migration { version: 6, sql: include_str!("migrations/0006_workspaces.sql") },
     Migration { version: 7, sql: include_str!("migrations/0007_turns.sql") },
-    Migration { version: 8, sql: include_str!("migrations/0008_actions.sql") },
-    Migration { version: 9, sql: include_str!("migrations/0009_accounts.sql") },
+    Migration { version: 8, sql: include_str!("migrations/0008_accounts.sql") },
 ];
 
 /// The schema of a directory shard's database.

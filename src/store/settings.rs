@@ -4,7 +4,7 @@ use super::conversations::unreadable;
 use super::sql::{Sql, Value};
 use super::{Store, StoreError, json};
 use crate::domain::account::AccountSettings;
-use crate::domain::usage::Day;
+use crate::domain::ledger::Day;
 
 impl<S: Sql> Store<S> {
     /// What is set; none if nothing was ever.

@@ -1,14 +1,18 @@
 //! The two transactions of a turn: its admission and its end. Each writes all of it or nothing.
 
+use super::items::inline;
 use super::sql::Sql;
-use super::turns::{NewTurn, TurnEnd};
+use super::turns::{NewTurn, TurnEnd, WithEnd};
 use super::usage::LedgerEntry;
 use super::workspaces::FilesEnd;
-use super::{Store, StoreError};
+use super::{Store, StoreError, json};
 use crate::domain::{
-    AccountId, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn, TurnId,
-    TurnOptions,
+    AccountId, Block, ContextUse, IdempotencyKey, Message, Millis, RequestId, Role, SdkSession, SessionId, Title, Turn,
+    TurnId, TurnOptions,
 };
+
+/// The place of a query that makes its conversation.
+pub const FIRST_SEQ: i64 = 1;
 
 /// A turn that is admitted, with its query.
 pub struct Admission<'a> {
@@ -22,6 +26,8 @@ pub struct Admission<'a> {
     pub title: &'a Title,
     /// What the user said.
     pub prompt: &'a str,
+    /// Its blocks, if some of them are no words.
+    pub content: Option<&'a [Block]>,
     /// What was asked of the agent.
     pub options: &'a TurnOptions,
     /// The request that made it.
@@ -50,6 +56,10 @@ pub struct Finished<'a> {
     pub transcript: &'a str,
     /// The SDK's session, if the agent has said it.
     pub sdk_session: Option<&'a SdkSession>,
+    /// What it did, as JSON values with commas in between; empty if that is its answer alone.
+    pub items: &'a str,
+    /// How full the model's context is, if the agent has said it.
+    pub context: Option<ContextUse>,
     /// Whether its idempotency key may make another turn.
     pub frees_key: bool,
     /// The queued turns whose messages it took in: they end as it does.
@@ -74,6 +84,9 @@ impl<S: Sql> Store<S> {
             };
             let seq = self.reserve_turn(turn.session_id, turn.title, turn.prompt.len(), turn.now)?;
             self.insert_message(turn.session_id, &message(seq, turn.turn_id, Role::User, turn.prompt, turn.now))?;
+            if let Some(content) = turn.content {
+                self.insert_content(turn.session_id, turn.turn_id, content)?;
+            }
             self.insert_turn(&NewTurn {
                 turn_id: turn.turn_id,
                 session_id: turn.session_id,
@@ -95,7 +108,20 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
     pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
-        let Finished { turn_id, end, answer, transcript, sdk_session, frees_key, steered, files, usage } = finished;
+        let Finished {
+            turn_id,
+            end,
+            answer,
+            transcript,
+            sdk_session,
+            items,
+            context,
+            frees_key,
+            steered,
+            files,
+            usage,
+        } = finished;
+        let context = context.as_ref().map(json).transpose()?;
         self.transaction(|| {
             let Some(session_id) = self.session_of_active(turn_id)? else { return self.turn(turn_id) };
             let files = match files {
@@ -104,7 +130,8 @@ impl<S: Sql> Store<S> {
             };
             // The turn's end names the last row of it.
             self.append_transcript(&session_id, transcript)?;
-            let ended = self.end_turn_with(turn_id, end, files.as_ref())?;
+            let with = WithEnd { files: files.as_ref(), items: inline(items) };
+            let ended = self.end_turn_with(turn_id, end, &with)?;
             self.add_usage(usage)?;
             let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
             self.end_steered(steered, turn_id, end)?;
@@ -116,11 +143,13 @@ impl<S: Sql> Store<S> {
                 self.insert_message(&ended.session_id, &answer)?;
                 ended.response = Some(answer.content);
             }
+            self.insert_items(&ended.session_id, turn_id, items)?;
             self.record_turn_end(
                 &ended.session_id,
                 *sdk_session,
                 answer.map(str::len),
                 end.usage.unwrap_or_default(),
+                context.as_deref(),
                 end.finished_at,
             )?;
             Ok(Some(ended))

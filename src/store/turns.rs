@@ -1,13 +1,13 @@
-//! Turns: the queue in their partial index, their ends, and the key that makes a request happen once.
+//! Turns: the queue in their partial index, and their ends.
 
 use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
 use super::usage::counts;
 use super::{Store, StoreError, json};
-use crate::domain::usage::Counted;
+use crate::domain::ledger::Counted;
 use crate::domain::{
-    Failure, IdempotencyKey, Millis, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId, TurnOptions,
-    TurnStatus, Usage,
+    ByModel, Failure, IdempotencyKey, Millis, RawJson, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId,
+    TurnOptions, TurnStatus, Usage,
 };
 
 /// A turn as it is admitted.
@@ -53,6 +53,8 @@ pub struct ActiveTurn {
 pub struct TurnWork {
     /// Its query's text.
     pub prompt: String,
+    /// Its query's blocks, if some of them are no words.
+    pub content: Option<RawJson>,
     /// What was asked of the agent.
     pub options: TurnOptions,
     /// The number of the last frame whose transcript is stored.
@@ -66,6 +68,8 @@ pub struct TurnWork {
 pub struct Origin {
     /// The SDK's session of its conversation; none before the conversation's first turn has begun.
     pub sdk_session: Option<SdkSession>,
+    /// Whether its conversation's history has attachments.
+    pub has_attachments: bool,
 }
 
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
@@ -97,6 +101,27 @@ pub struct TurnEnd<'a> {
     pub last_events: LastEvents,
     /// What the gateway counted of it; absent if that is nothing.
     pub counted: Option<Counted>,
+    /// Why the model stopped, if that is worth telling.
+    pub stop_reason: Option<&'a str>,
+    /// What each model used, if there was more than one.
+    pub by_model: Option<&'a ByModel>,
+}
+
+/// What is stored with the end of a turn in its own row.
+#[derive(Default)]
+pub(super) struct WithEnd<'a> {
+    /// What became of its files.
+    pub files: Option<&'a TurnFiles>,
+    /// Its items, if they are few.
+    pub items: Option<&'a str>,
+}
+
+/// What an answer tells of the options that a turn was asked with: the caller's notes, and whether there is a schema. Most have none.
+macro_rules! asked {
+    () => {
+        "iif(options = '{}', null, options -> '$.metadata'), \
+         iif(options = '{}', 0, json_type(options, '$.output_schema') is not null)"
+    };
 }
 
 impl<S: Sql> Store<S> {
@@ -182,22 +207,12 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.execute(SET, &[Value::Text(turn_id.as_str()), instance.into()])?)
     }
 
-    /// Frees a turn's idempotency key, so that a request with the same key makes another turn.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`] if SQLite rejects the statement.
-    pub fn free_key(&self, turn_id: &TurnId) -> Result<(), StoreError> {
-        const FREE: &str = "update turns set idempotency_key = null, request_hash = null \
-             where turn_id = +?1 and idempotency_key is not null";
-        Ok(self.sql.execute(FREE, &[Value::Text(turn_id.as_str())])?)
-    }
-
     /// What an active turn needs to run; none if it is gone.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn_work(&self, turn_id: &TurnId) -> Result<Option<TurnWork>, StoreError> {
-        const WORK: &str = "select content, options, frames_stored, instance from turns join messages using (session_id, seq) \
+        const WORK: &str = "select content, options, frames_stored, instance, session_id from turns join messages using (session_id, seq) \
              where turns.turn_id = +?1 and finished_at is null order by part";
         let mut work: Option<TurnWork> = None;
         for mut row in self.sql.query(WORK, &[Value::Text(turn_id.as_str())])? {
@@ -207,7 +222,9 @@ impl<S: Sql> Store<S> {
                 continue;
             }
             let options = serde_json::from_str(&row.text(1)?).map_err(|e| unreadable("options", &e))?;
-            work = Some(TurnWork { prompt: part, options, frames_stored: row.count(2)?, instance: row.opt_text(3)? });
+            let content = self.content_of(&session_id(row.text(4)?)?, turn_id)?;
+            let (frames_stored, instance) = (row.count(2)?, row.opt_text(3)?);
+            work = Some(TurnWork { prompt: part, content, options, frames_stored, instance });
         }
         Ok(work)
     }
@@ -217,10 +234,14 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn origin_of(&self, turn_id: &TurnId) -> Result<Option<Origin>, StoreError> {
-        const OF: &str = "select agent_session from turns join conversations using (session_id) \
+        const OF: &str = "select agent_session, attachment_bytes > 0 from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
-        row.map(|mut row| Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()? })).transpose()
+        row.map(|mut row| {
+            let has_attachments = row.integer(1)? != 0;
+            Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()?, has_attachments })
+        })
+        .transpose()
     }
 
     /// Records that the transcript of every frame up to the `n`-th is stored.
@@ -239,24 +260,27 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn end_turn(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, i64)>, StoreError> {
-        self.end_turn_with(turn_id, end, None)
+        self.end_turn_with(turn_id, end, &WithEnd::default())
     }
 
-    /// The same, with what became of its files.
+    /// The same, with what else is stored in its row.
     pub(super) fn end_turn_with(
         &self,
         turn_id: &TurnId,
         end: &TurnEnd<'_>,
-        files: Option<&TurnFiles>,
+        with: &WithEnd<'_>,
     ) -> Result<Option<(Turn, i64)>, StoreError> {
-        const END: &str = "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, \
-             num_turns = ?7, duration_ms = ?8, message_n = ?9, end_n = ?10, files = ?11, transcript_seq = iif(started_at is null, null, \
-             coalesce((select max(transcripts.seq) from transcripts where transcripts.session_id = turns.session_id), 0)), \
-             counted = coalesce(?12, counted) \
-             where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id";
+        const END: &str = concat!(
+            "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, num_turns = ?7, duration_ms = ?8, \
+             message_n = ?9, end_n = ?10, files = ?11, stop_reason = ?12, by_model = ?13, items = ?14, counted = coalesce(?15, counted), transcript_seq = iif(started_at is null, null, \
+             coalesce((select max(transcripts.seq) from transcripts where transcripts.session_id = turns.session_id), 0)) \
+             where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id, steered_into, ",
+            asked!()
+        );
         let error = end.error.map(json).transpose()?;
         let usage = end.usage.as_ref().map(json).transpose()?;
-        let told = files.map(json).transpose()?;
+        let told = with.files.map(json).transpose()?;
+        let by_model = end.by_model.map(json).transpose()?;
         let counted = end.counted.as_ref().map(counts).transpose()?;
         let row = self.sql.first(
             END,
@@ -272,6 +296,9 @@ impl<S: Sql> Store<S> {
                 i64::try_from(end.last_events.message).ok().into(),
                 i64::try_from(end.last_events.end).ok().into(),
                 told.as_deref().into(),
+                end.stop_reason.into(),
+                by_model.as_deref().into(),
+                with.items.into(),
                 counted.as_deref().into(),
             ],
         )?;
@@ -291,8 +318,12 @@ impl<S: Sql> Store<S> {
             usage: end.usage,
             num_turns: end.num_turns,
             duration_ms: end.duration_ms,
-            files: files.cloned(),
-            steered_into: None,
+            files: with.files.cloned(),
+            stop_reason: end.stop_reason.map(str::to_owned),
+            by_model: end.by_model.cloned(),
+            steered_into: row.opt_text(5)?.map(self::turn_id).transpose()?,
+            metadata: parsed("metadata", row.opt_text(6)?)?.unwrap_or_default(),
+            has_output: row.integer(7)? != 0,
         };
         Ok(Some((turn, row.integer(1)?)))
     }
@@ -308,8 +339,12 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn turn(&self, turn_id: &TurnId) -> Result<Option<Turn>, StoreError> {
-        const ONE: &str = "select turn_id, session_id, status, created_at, started_at, finished_at, request_id, error, \
-             model, usage, num_turns, duration_ms, seq, files, steered_into from turns where turn_id = +?1";
+        const ONE: &str = concat!(
+            "select turn_id, session_id, status, created_at, started_at, finished_at, request_id, error, model, usage, num_turns, \
+             duration_ms, seq, files, stop_reason, by_model, steered_into, ",
+            asked!(),
+            " from turns where turn_id = +?1"
+        );
         let Some(mut row) = self.sql.first(ONE, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
         let mut turn = turn_from(&mut row)?;
         if let Some(into) = &turn.steered_into {
@@ -329,35 +364,9 @@ impl<S: Sql> Store<S> {
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
         row.map(|row| Ok(LastEvents { message: row.count(0)?, end: row.count(1)? })).transpose()
     }
-
-    /// The turn that a request made, if it is one of the newest. Asked for only when a request is sent again: there is no index for it.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`] if SQLite rejects the statement.
-    pub fn turn_by_request(&self, request_id: &RequestId) -> Result<Option<TurnId>, StoreError> {
-        const BY_REQUEST: &str = "select turn_id from (select turn_id, request_id from turns order by turn_id desc limit 200) \
-             where request_id = +?1";
-        let row = self.sql.first(BY_REQUEST, &[Value::Text(request_id.as_str())])?;
-        row.map(|mut row| row.text(0)?.try_into().map_err(|e| unreadable("turn_id", &e))).transpose()
-    }
-
-    /// The turn that an idempotency key made, and the hash of its request.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
-    pub fn turn_by_key(&self, key: &IdempotencyKey) -> Result<Option<(TurnId, String)>, StoreError> {
-        const BY_KEY: &str = "select turn_id, request_hash from turns where idempotency_key = +?1";
-        let row = self.sql.first(BY_KEY, &[Value::Text(key.as_str())])?;
-        row.map(|mut row| Ok((turn_id(row.text(0)?)?, row.opt_text(1)?.unwrap_or_default()))).transpose()
-    }
 }
 
 fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
-    let parse = |what, text: Option<String>| {
-        text.map(|t| serde_json::from_str(&t).map_err(|e| unreadable(what, &e))).transpose()
-    };
-    let error = parse("error", row.opt_text(7)?)?;
-    let usage = row.opt_text(9)?.map(|t| serde_json::from_str(&t).map_err(|e| unreadable("usage", &e))).transpose()?;
     Ok(Turn {
         turn_id: turn_id(row.text(0)?)?,
         session_id: session_id(row.text(1)?)?,
@@ -367,21 +376,29 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
         finished_at: row.opt_integer(5)?.map(Millis::new),
         request_id: request_id(row.text(6)?)?,
         response: None,
-        error,
+        error: parsed("error", row.opt_text(7)?)?,
         model: row.opt_text(8)?,
-        usage,
+        usage: parsed("usage", row.opt_text(9)?)?,
         num_turns: row.opt_integer(10)?.and_then(|n| u32::try_from(n).ok()),
         duration_ms: row.opt_integer(11)?.and_then(|n| u64::try_from(n).ok()),
-        files: row.opt_text(13)?.map(|t| serde_json::from_str(&t).map_err(|e| unreadable("files", &e))).transpose()?,
-        steered_into: row.opt_text(14)?.map(turn_id).transpose()?,
+        files: parsed("files", row.opt_text(13)?)?,
+        stop_reason: row.opt_text(14)?,
+        by_model: parsed("by_model", row.opt_text(15)?)?,
+        steered_into: row.opt_text(16)?.map(turn_id).transpose()?,
+        metadata: parsed("metadata", row.opt_text(17)?)?.unwrap_or_default(),
+        has_output: row.integer(18)? != 0,
     })
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(what: &'static str, json: Option<String>) -> Result<Option<T>, StoreError> {
+    json.map(|json| serde_json::from_str(&json).map_err(|e| unreadable(what, &e))).transpose()
 }
 
 fn request_id(text: String) -> Result<RequestId, StoreError> {
     text.try_into().map_err(|e| unreadable("request_id", &e))
 }
 
-fn turn_id(text: String) -> Result<TurnId, StoreError> {
+pub(super) fn turn_id(text: String) -> Result<TurnId, StoreError> {
     text.try_into().map_err(|e| unreadable("turn_id", &e))
 }
 

@@ -6,7 +6,7 @@ use super::conversations::unreadable;
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError, integer, json};
 use crate::domain::TurnId;
-use crate::domain::usage::{Counted, Day, Group, NanoUsd, Spent, UsageSum};
+use crate::domain::ledger::{Counted, Day, Group, NanoUsd, Spent, UsageSum};
 
 /// What is added to one row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +164,7 @@ impl<S: Sql> Store<S> {
              coalesce(sum(usage ->> 'output_tokens'), 0), coalesce(sum(usage ->> 'cache_read_input_tokens'), 0), \
              coalesce(sum(usage ->> 'cache_creation_input_tokens'), 0), \
              coalesce(sum(cast(round((usage ->> 'cost_usd') * 1e9) as integer)), 0) from turns \
-             where finished_at >= ?1 and finished_at < ?2 and session_id > ?4 and started_at is not null and steered_into is null \
+             where finished_at >= ?1 and finished_at < ?2 and session_id > ?4 and coalesce(counted, usage) is not null \
              group by session_id order by session_id limit +?3";
         let rows = match by {
             Group::Day => self.sql.query(BY_DAY, &days(from, to, limit))?,

@@ -1,5 +1,5 @@
-//! Versions of workspaces: what a turn must stand on, what a save writes, and what of it is deleted. Version n is the rows with
-//! `from_version <= n` that have no `to_version` or one above n.
+//! Versions of workspaces: what a turn must stand on, and what a save writes. Version n is the rows with `from_version <= n` that have no
+//! `to_version` or one above n.
 
 use super::sql::{Sql, Value};
 use super::{Store, StoreError, integer, json};
@@ -43,7 +43,7 @@ pub struct Save<'a> {
     pub packs: &'a [Pack],
     /// Its whole index.
     pub parts: Vec<Part<'a>>,
-    /// How many versions are kept, this one included.
+    /// How many different versions are kept, this one included.
     pub kept_versions: u64,
     /// What the turn tells once it is committed.
     pub told: TurnFiles,
@@ -107,12 +107,13 @@ impl<S: Sql> Store<S> {
         row.map(|mut row| Ok((row.text(0)?, row.text(1)?))).transpose()
     }
 
-    /// Bytes of the account in the bucket that something names: packs, and uploads that no version holds yet.
+    /// Bytes of the account in the bucket that something names: packs of all kept versions, and uploads that no version holds yet.
     ///
     /// # Errors
     /// SQLite's.
     pub fn files_bytes(&self) -> Result<u64, StoreError> {
-        const BYTES: &str = "select (select coalesce(sum(bytes), 0) from workspace_packs) \
+        const BYTES: &str = "select (select coalesce(sum(bytes), 0) from workspace_packs where shared = 0) \
+             + (select coalesce(sum(bytes), 0) from (select distinct object_key, bytes from workspace_packs where shared = 1)) \
              + (select coalesce(sum(size), 0) from inbox)";
         self.sql.first(BYTES, &[])?.map_or(Ok(0), |row| Ok(row.count(0)?))
     }
@@ -156,12 +157,15 @@ impl<S: Sql> Store<S> {
     }
 
     fn commit_save(&self, session_id: &SessionId, save: &Save<'_>, now: Millis) -> Result<(), StoreError> {
-        const COMMIT: &str = "insert into workspaces (session_id, version, files, bytes, saved_at) values (?1, ?2, ?3, ?4, ?5) \
+        const COMMIT: &str = "insert into workspaces (session_id, version, files, bytes, saved_at, oldest) values (?1, ?2, ?3, ?4, ?5, ?6) \
              on conflict (session_id) do update set version = excluded.version, files = excluded.files, \
-             bytes = excluded.bytes, saved_at = excluded.saved_at, unsaved = null";
+             bytes = excluded.bytes, saved_at = excluded.saved_at, oldest = max(oldest, excluded.oldest), unsaved = null";
         let version = save.base + 1;
         self.replace_parts(session_id, save, version)?;
-        self.replace_packs(session_id, save, version, now)?;
+        self.replace_packs(session_id, save, version)?;
+        let oldest =
+            if save.kept_versions <= 1 { version } else { self.oldest_to_keep(session_id, save.kept_versions)? };
+        self.prune(session_id, oldest, now)?;
         self.forget_applied(session_id, save.inbox, now)?;
         let values = [
             Value::Text(session_id.as_str()),
@@ -169,6 +173,7 @@ impl<S: Sql> Store<S> {
             integer(save.files),
             integer(save.bytes),
             Value::Integer(now.get()),
+            integer(oldest),
         ];
         Ok(self.sql.execute(COMMIT, &values)?)
     }
@@ -184,7 +189,6 @@ impl<S: Sql> Store<S> {
              and first_path in (select value from json_each(?2))";
         const ADD: &str = "insert into workspace_parts (session_id, first_path, from_version, entries) \
              values (?1, ?2, ?3, ?4)";
-        const PRUNE: &str = "delete from workspace_parts where session_id = +?1 and to_version <= ?2";
         let id = Value::Text(session_id.as_str());
         let rows = self.sql.query(CURRENT, &[id])?;
         let mut gone = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<Vec<String>, _>>()?;
@@ -197,10 +201,9 @@ impl<S: Sql> Store<S> {
                 added.push(part);
             }
         }
-        let oldest = oldest_kept(version, save.kept_versions);
         if !gone.is_empty() {
             let paths = json(&gone)?;
-            if oldest == version {
+            if save.kept_versions <= 1 {
                 self.sql.execute(DELETE, &[id, Value::Text(&paths)])?;
             } else {
                 self.sql.execute(CLOSE, &[id, Value::Text(&paths), integer(version)])?;
@@ -210,16 +213,10 @@ impl<S: Sql> Store<S> {
             let values = [id, Value::Text(&part.first_path), integer(version), Value::Text(part.entries)];
             self.sql.execute(ADD, &values)?;
         }
-        Ok(self.sql.execute(PRUNE, &[id, integer(oldest)])?)
+        Ok(())
     }
 
-    fn replace_packs(
-        &self,
-        session_id: &SessionId,
-        save: &Save<'_>,
-        version: u64,
-        now: Millis,
-    ) -> Result<(), StoreError> {
+    fn replace_packs(&self, session_id: &SessionId, save: &Save<'_>, version: u64) -> Result<(), StoreError> {
         const CLOSE: &str = "update workspace_packs set to_version = ?3 where session_id = +?1 and to_version is null \
              and pack_no not in (select value from json_each(?2))";
         const ADD: &str = "insert into workspace_packs (session_id, pack_no, from_version, object_key, bytes) \
@@ -230,26 +227,15 @@ impl<S: Sql> Store<S> {
             let values = [id, integer(pack.no), integer(version), Value::Text(&pack.key), integer(pack.bytes)];
             self.sql.execute(ADD, &values)?;
         }
-        self.forget_doomed(save.packs.iter().map(|pack| pack.key.as_str()))?;
-        self.prune_packs(session_id, oldest_kept(version, save.kept_versions), now)
+        self.forget_doomed(save.packs.iter().map(|pack| pack.key.as_str()))
     }
 
-    /// Dooms the packs that no version from `oldest` on needs.
-    fn prune_packs(&self, session_id: &SessionId, oldest: u64, now: Millis) -> Result<(), StoreError> {
-        const DOOM: &str = "insert into doomed (object_key, since) select object_key, ?3 from workspace_packs \
-             where session_id = +?1 and to_version <= ?2 on conflict (object_key) do nothing";
-        const PRUNE: &str = "delete from workspace_packs where session_id = +?1 and to_version <= ?2";
-        let values = [Value::Text(session_id.as_str()), integer(oldest), Value::Integer(now.get())];
-        self.sql.execute(DOOM, &values)?;
-        let [id, oldest, _] = values;
-        Ok(self.sql.execute(PRUNE, &[id, oldest])?)
-    }
-
-    /// Empties a workspace and its inbox under a new version, so that every container's copy is stale. Returns whether there was anything.
+    /// Empties a workspace and its inbox under a new version, so that every container's copy is stale, and deletes the older versions. Returns
+    /// whether there was anything.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn empty_workspace(&self, session_id: &SessionId, kept_versions: u64, now: Millis) -> Result<bool, StoreError> {
+    pub fn empty_workspace(&self, session_id: &SessionId, now: Millis) -> Result<bool, StoreError> {
         self.transaction(|| {
             let stored = self.stored_workspace(session_id)?;
             if stored == Stored::default() {
@@ -264,7 +250,7 @@ impl<S: Sql> Store<S> {
                 keep: &[],
                 packs: &[],
                 parts: Vec::new(),
-                kept_versions,
+                kept_versions: 1,
                 told,
             };
             self.commit_save(session_id, &nothing, now)?;
@@ -295,9 +281,4 @@ impl<S: Sql> Store<S> {
         let new = new.map(|(no, bytes)| (!used.contains(&no)).then_some((no, bytes)));
         Ok(kept.chain(new).collect())
     }
-}
-
-/// The oldest version that is kept when `version` is the current one.
-const fn oldest_kept(version: u64, kept: u64) -> u64 {
-    version.saturating_sub(kept.saturating_sub(1))
 }

@@ -62,12 +62,28 @@ export type Turn = {
   files?: TurnFiles;
 };
 
+/** Something that a turn did: the data of an event, with its number and name. */
+export type Item = { n: number; type: string; [field: string]: unknown };
+
 export type StoredFile = { path: string; size: number; modified_at: number; etag: string };
 
 /** The JSON answer of GET /conversations/{id}/files. */
 export type FileList = { version: number; saved_at: number | null; unsaved: string | null; files: StoredFile[] };
 
-export type StoredMessage = { id: string; turn_id: string; role: "user" | "assistant"; content: string; timestamp: number };
+/** What a conversation tells of an image or a document of a message. */
+export type MessageAttachment = { type: "image" | "document"; media_type?: string; path?: string; url?: string; size?: number; title?: string };
+
+export type StoredMessage = {
+  id: string;
+  turn_id: string;
+  role: "user" | "assistant";
+  content: string;
+  timestamp: number;
+  attachments?: MessageAttachment[];
+};
+
+/** What is said: words, or content blocks. */
+export type Said = string | object[];
 
 export type Conversation = {
   session_id: string;
@@ -92,8 +108,10 @@ export type StorageStats = {
 export type QueryFields = {
   session_id?: string;
   stream?: boolean;
+  include?: string[];
   model?: string;
   effort?: string;
+  thinking?: "on" | "off";
   system_prompt?: string;
   max_turns?: number;
 };
@@ -174,33 +192,39 @@ export class Client {
   }
 
   /** POST /query as it is: whatever it answers. */
-  post(query: string, fields: QueryFields = {}, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
+  post(said: Said, fields: QueryFields = {}, headers: Headers = {}, signal?: AbortSignal): Promise<Response> {
     return this.#fetch(`${this.url}/query`, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
-      body: JSON.stringify({ query, accountId: this.accountId, ...fields }),
+      body: JSON.stringify({ ...(typeof said === "string" ? { query: said } : { content: said }), accountId: this.accountId, ...fields }),
       ...(signal === undefined ? {} : { signal }),
     });
   }
 
   /** POST /query that must succeed. */
-  async query(query: string, fields: QueryFields = {}, headers: Headers = {}): Promise<Answer> {
+  async query(query: Said, fields: QueryFields = {}, headers: Headers = {}): Promise<Answer> {
     return json<Answer>(await this.post(query, fields, headers), 200);
   }
 
   /** POST /query answered by events. */
-  async stream(query: string, fields: QueryFields = {}, headers: Headers = {}): Promise<EventStream> {
+  async stream(query: Said, fields: QueryFields = {}, headers: Headers = {}): Promise<EventStream> {
     return EventStream.over((signal) => this.post(query, { ...fields, stream: true }, headers, signal));
   }
 
   /** GET /conversations/{id}/events. */
-  async events(sessionId: string, lastEventId?: string): Promise<EventStream> {
+  async events(sessionId: string, lastEventId?: string, include: readonly string[] = []): Promise<EventStream> {
     const headers: Headers = lastEventId === undefined ? {} : { "last-event-id": lastEventId };
-    return EventStream.over((signal) => this.request("GET", `/conversations/${sessionId}/events`, headers, signal));
+    const words = include.length === 0 ? "" : `?include=${include.join()}`;
+    return EventStream.over((signal) => this.request("GET", `/conversations/${sessionId}/events${words}`, headers, signal));
+  }
+
+  /** GET /events. */
+  async feed(): Promise<EventStream> {
+    return EventStream.over((signal) => this.request("GET", "/events", {}, signal), "/events");
   }
 
   /** POST /query with `Prefer: respond-async`: the turn is stored and goes on by itself. */
-  async start(query: string, fields: QueryFields = {}, headers: Headers = {}): Promise<Turn> {
+  async start(query: Said, fields: QueryFields = {}, headers: Headers = {}): Promise<Turn> {
     return json<Turn>(await this.post(query, fields, { prefer: "respond-async", ...headers }), 202);
   }
 

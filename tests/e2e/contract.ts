@@ -66,16 +66,24 @@ export async function assertDescribed(method: string, response: Response): Promi
   assertValid(validator("paths", path, verb, "responses", String(response.status), "content", type, "schema"), JSON.parse(text), what);
 }
 
-const EVENT = ["paths", "/conversations/{session_id}/events", "get", "responses", "200", "content", "text/event-stream", "schema"];
 type EventSchema = { oneOf: { properties: { event: { const: string }; data: { contentSchema: { $ref: string } } } }[] };
-const EVENTS = new Map(
-  (OPENAPI.paths["/conversations/{session_id}/events"]?.["get"]?.responses["200"]?.content?.["text/event-stream"]?.schema as EventSchema).oneOf.map(
-    ({ properties }) => [properties.event.const, properties.data.contentSchema.$ref.slice("#/".length).split("/")],
-  ),
-);
 
-/** Fails unless the event, and the JSON in its data, are described. */
-export function assertDescribedEvent(event: { id: string; event: string; data: string }): void {
-  assertValid(validator(...EVENT), event, `an event ${event.event}`);
-  assertValid(validator(...(EVENTS.get(event.event) ?? [])), JSON.parse(event.data), `the data of an event ${event.event}`);
+/** The path of the operation that streams a turn's events. */
+export const TURN_EVENTS = "/conversations/{session_id}/events";
+
+/** Where the schema of a path's events is, and by name that of their data. */
+function eventsOf(path: string): { event: string[]; data: Map<string, string[]> } {
+  const schema = OPENAPI.paths[path]?.["get"]?.responses["200"]?.content?.["text/event-stream"]?.schema as EventSchema;
+  const data = schema.oneOf.map(({ properties }) => [properties.event.const, properties.data.contentSchema.$ref.slice("#/".length).split("/")] as const);
+  return { event: ["paths", path, "get", "responses", "200", "content", "text/event-stream", "schema"], data: new Map(data) };
+}
+
+const STREAMS = new Map([TURN_EVENTS, "/events"].map((path) => [path, eventsOf(path)]));
+
+/** Fails unless the event of a stream, and the JSON in its data, are described. */
+export function assertDescribedEvent(event: { id?: string; event: string; data: string }, path: string): void {
+  const stream = STREAMS.get(path);
+  assert.ok(stream, `${path} streams no events`);
+  assertValid(validator(...stream.event), event, `an event ${event.event}`);
+  assertValid(validator(...(stream.data.get(event.event) ?? [])), JSON.parse(event.data), `the data of an event ${event.event}`);
 }

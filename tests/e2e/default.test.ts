@@ -6,13 +6,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { service } from "./support.ts";
 import { archives } from "./topics/archives.ts";
+import { attachments } from "./topics/attachments.ts";
 import { cancelling } from "./topics/cancelling.ts";
 import { changes } from "./topics/changes.ts";
 import { conversations } from "./topics/conversations.ts";
 import { credential } from "./topics/credential.ts";
 import { deaths } from "./topics/deaths.ts";
+import { feed } from "./topics/feed.ts";
 import { files } from "./topics/files.ts";
 import { health } from "./topics/health.ts";
+import { include } from "./topics/include.ts";
 import { input } from "./topics/input.ts";
 import { methods } from "./topics/methods.ts";
 import { modelFailures } from "./topics/model-failures.ts";
@@ -32,7 +35,7 @@ const running = service();
 
 const topics = {
   health, smoke, query, conversations, pages, changes, input, methods, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
-  restarts, traces, readme, files, uploads, archives, workspaces,
+  restarts, traces, readme, files, uploads, archives, workspaces, include, feed, attachments,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createParser } from "eventsource-parser";
-import { assertDescribedEvent } from "./contract.ts";
+import { TURN_EVENTS, assertDescribedEvent } from "./contract.ts";
 
 export type ServerEvent = { event: string; id: string; data: Record<string, unknown> };
 
@@ -20,7 +20,7 @@ export class EventStream {
   readonly #abort: AbortController;
   readonly #parser = createParser({
     onEvent: ({ event = "message", id = "", data }) => {
-      assertDescribedEvent({ id, event, data });
+      assertDescribedEvent({ ...(id === "" ? {} : { id }), event, data }, this.#path);
       this.events.push({ event, id, data: JSON.parse(data) as Record<string, unknown> });
     },
     onComment: () => {
@@ -31,7 +31,11 @@ export class EventStream {
     },
   });
 
-  private constructor(response: Response, abort: AbortController) {
+  /** The path of the operation that describes it. */
+  readonly #path: string;
+
+  private constructor(response: Response, abort: AbortController, path: string) {
+    this.#path = path;
     assert.ok(response.body, "an event stream has a body");
     this.headers = response.headers;
     this.#reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -39,12 +43,12 @@ export class EventStream {
   }
 
   /** Opens the stream; fails unless it is answered with events. */
-  static async over(send: (signal: AbortSignal) => Promise<Response>): Promise<EventStream> {
+  static async over(send: (signal: AbortSignal) => Promise<Response>, path = TURN_EVENTS): Promise<EventStream> {
     const abort = new AbortController();
     const response = await send(abort.signal);
     if (response.status !== 200) assert.fail(`no event stream but ${response.status}: ${await response.text()}`);
     assert.match(response.headers.get("content-type") ?? "", /^text\/event-stream/);
-    return new EventStream(response, abort);
+    return new EventStream(response, abort, path);
   }
 
   /** Reads until the predicate holds for an event, which it returns; null when the stream ended or was cut before. */

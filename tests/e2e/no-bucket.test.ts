@@ -7,6 +7,7 @@ import { bash, json, problem } from "./client.ts";
 import type { Client } from "./client.ts";
 import { gone, serverAndCli } from "./processes.ts";
 import { service } from "./support.ts";
+import { pdf, PNG, shownTo, words } from "./topics/attachments.ts";
 
 const EXIT_MS = 10_000;
 
@@ -50,8 +51,27 @@ describe("without a bucket", () => {
     assert.match((await client.query("repeat everything I said", { session_id: "s" })).response, /echo kept/);
   });
 
+  test("data in a query is the conversation's own, in a fresh container too, and no file can be named", async () => {
+    const picture = { type: "image", source: { type: "base64", media_type: "image/png", data: PNG.toString("base64") } };
+    const paper = { type: "document", source: { type: "base64", media_type: "application/pdf", data: pdf(1, 2_000_000).toString("base64") } };
+    await client.query([words("[[say seen]] inline"), picture, paper], { session_id: "shown" });
+    const sent = shownTo(running, "[[say seen]] inline");
+    assert.equal(sent.length, 2);
+    const [message] = (await client.conversation("shown")).messages;
+    assert.deepEqual(message?.attachments?.map(({ media_type, path }) => [media_type, path]), [["image/png", undefined], ["application/pdf", undefined]]);
+    const { server } = await serverAndCli(client, running, "shown");
+    process.kill(server, "SIGKILL");
+    await gone(server, EXIT_MS);
+    await client.query("[[say on]] inline", { session_id: "shown" });
+    assert.deepEqual(shownTo(running, "[[say on]] inline"), sent);
+    const named = { type: "image", source: { type: "file", path: "a.png" } };
+    await problem(client.post([named], { session_id: "shown" }), 501, "files_not_configured");
+    await problem(client.post([named]), 501, "files_not_configured");
+    assert.equal((await client.conversation("shown")).messages.length, 6);
+  });
+
   test("a conversation is deleted, and an account left empty", async () => {
-    await json(await client.request("DELETE", "/conversations/s"), 200);
+    for (const session of ["s", "shown"]) await json(await client.request("DELETE", `/conversations/${session}`), 200);
     await json(await client.request("POST", "/purge"), 200);
     assert.equal((await client.stats()).total_conversations, 0);
     assert.equal((await client.query("[[say back]]", { session_id: "s" })).response, "back");

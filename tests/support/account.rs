@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::runtime::{VirtualRuntime, drive};
-use super::{Rusqlite, exchange, store};
+use super::{Note, Rusqlite, exchange, store};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
 use claude_agent_service::account::wake::BACKSTOP_SLACK;
@@ -16,7 +16,7 @@ use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, Containe
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Millis, Page, PurgeOutcome, RequestId, Title, TurnOptions};
+use claude_agent_service::domain::{AccountId, Include, Millis, Page, PurgeOutcome, RequestId, Title, TurnOptions};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::retention::PURGE_BATCH;
@@ -35,7 +35,7 @@ pub struct World {
     pub container_runs: Rc<Cell<bool>>,
     pub container_answers: Rc<Cell<bool>>,
     pub container_calls: Rc<RefCell<Vec<String>>>,
-    pub noted: Rc<RefCell<Vec<(bool, Option<AccountStatus>)>>>,
+    pub noted: Rc<RefCell<Vec<Note>>>,
 }
 
 impl Runtime for World {
@@ -251,10 +251,12 @@ pub fn start_command() -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some("new".parse().unwrap()),
         prompt: "hello".to_owned(),
+        content: None,
         title: Title::from_prompt("hello"),
         options: TurnOptions::default(),
         idempotency: None,
         answer: AnswerForm::Accepted,
+        include: Include::NOTHING,
     }))
 }
 

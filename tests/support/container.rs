@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use super::bucket::Carried;
 use super::executor::{Executor, Owner};
-pub use super::script::{Fault, Script, Step};
+pub use super::script::{Fault, Knows, Script, Step};
 use super::workspace::Workspaces;
 use claude_agent_service::agent::{Answer, BodyChunks, Call, ContainerError};
 use serde_json::{Value, json};
 
 #[derive(Debug)]
 pub(super) struct ServerTurn {
-    session: String,
+    pub(super) session: String,
     /// Whether it tells of its files behind its result.
-    saves: bool,
+    pub(super) saves: bool,
     pub(super) lines: Vec<String>,
     pub(super) ended: bool,
     pub(super) cancelled: bool,
@@ -51,7 +51,14 @@ pub struct State {
     pub packing: Duration,
     /// Whether it has the call that ends a process and keeps the files.
     pub knows_stop: bool,
+    /// Whether it knows content blocks.
+    pub knows_turns: Knows,
+    /// The first line of each `POST /turns`.
+    pub asked: Vec<Value>,
     pub draining: bool,
+    pub knows_turns_after_boot: bool,
+    /// What came with each `POST /turns` that began a turn.
+    pub wanted: Vec<Value>,
     /// What the platform says instead of starting it.
     pub refuses_to_start: Option<&'static str>,
     /// Turns it began, with the session that they were of.
@@ -96,7 +103,12 @@ pub enum ScriptedBody {
 
 impl Scripted {
     pub fn new(executor: &Executor) -> Self {
-        let state = State { knows_stop: true, latency: Duration::from_millis(1), ..State::default() };
+        let state = State {
+            knows_stop: true,
+            knows_turns: Knows { now: true, after_boot: true },
+            latency: Duration::from_millis(1),
+            ..State::default()
+        };
         Self { executor: executor.clone(), state: Rc::new(RefCell::new(state)) }
     }
 
@@ -153,6 +165,7 @@ impl Scripted {
         state.instance = Some(format!("instance-{}", state.instances));
         state.platform_says_running = true;
         state.workspaces_held.saves |= state.workspaces_held.saves_after_boot;
+        state.knows_turns.now |= state.knows_turns.after_boot;
     }
 
     /// Whoever reads the frames of a turn is cut off.
@@ -192,14 +205,9 @@ impl Scripted {
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
-                let (draining, saves) = {
-                    let state = self.state.borrow();
-                    (state.draining, state.workspaces_held.saves)
-                };
-                let features: &[&str] = if saves { &["workspace"] } else { &[] };
                 let mut body = json!({ "status": "x", "instance": instance, "running": self.at_work(), "warm": [] });
-                body["features"] = json!(features);
-                Ok(text(if draining { 503 } else { 200 }, &body))
+                body["features"] = json!(self.state.borrow().features());
+                Ok(text(if self.state.borrow().draining { 503 } else { 200 }, &body))
             }
             ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
             (_, ["turns", id, ..]) if !known(id) => Ok(problem(404, "turn_not_found")),
@@ -263,6 +271,7 @@ impl Scripted {
         more: Option<BodyChunks>,
     ) -> Result<Answer<ScriptedBody>, ContainerError> {
         let wanted: Value = serde_json::from_str(body).unwrap();
+        self.state.borrow_mut().asked.push(wanted.clone());
         let id = wanted["turn_id"].as_str().unwrap().to_owned();
         if self.state.borrow().turns.contains_key(&id) {
             return Ok(self.frames(instance, &id, 0));
@@ -297,6 +306,7 @@ impl Scripted {
         state.sessions.insert(session.clone(), Session { live: true, held: true });
         state.workspaces.insert(session.clone());
         state.begun.push((id.clone(), session.clone()));
+        state.wanted.push(wanted.clone());
         let script = state.scripts.pop_front().unwrap_or_else(|| Script::answer("done"));
         let ends_within = script.ends_within;
         state.turns.retain(|_, turn| turn.session != session || !turn.ended);
@@ -365,21 +375,6 @@ impl Scripted {
                 }
                 Step::Die { noticed } => self.die(noticed),
             }
-        }
-    }
-
-    /// Says what becomes of the turn's files, after the time that packing takes.
-    async fn tell_of_files(&self, id: &str) {
-        let session = {
-            let state = self.state.borrow();
-            state.turns.get(id).filter(|turn| turn.saves).map(|turn| turn.session.clone())
-        };
-        let Some(session) = session else { return };
-        let (instance, packing) = (self.instance(), self.state.borrow().packing);
-        self.executor.sleep(packing).await;
-        if self.instance() == instance {
-            let frame = self.workspace_frame(&session);
-            self.say(id, &frame);
         }
     }
 }

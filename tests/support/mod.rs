@@ -6,6 +6,7 @@ pub mod account;
 pub mod bucket;
 pub mod container;
 pub mod executor;
+pub mod listening;
 pub mod model_calls;
 pub mod port;
 pub mod runtime;
@@ -15,7 +16,8 @@ mod turn_stream;
 pub mod v1;
 pub mod workspace;
 
-use std::cell::Cell as Shared;
+use std::cell::{Cell as Shared, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use claude_agent_service::domain::{
@@ -31,6 +33,9 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, StatementStatus, ToSql, params_from_iter};
 use uuid::Uuid;
 
+/// What the directory was told of an account: whether it is active, and its status if that has changed.
+pub type Note = (bool, Option<claude_agent_service::domain::account::AccountStatus>);
+
 /// The moment at which the suites begin.
 pub const NOW: Millis = Millis::new(1_795_330_108_184);
 
@@ -40,6 +45,7 @@ pub struct Rusqlite {
     connection: Rc<Connection>,
     depth: Rc<Shared<u32>>,
     last: Rc<Shared<&'static str>>,
+    ran: Rc<RefCell<BTreeSet<&'static str>>>,
 }
 
 impl Rusqlite {
@@ -57,7 +63,7 @@ impl Rusqlite {
             connection.set_limit(limit, at_most).unwrap();
         }
         connection.set_prepared_statement_cache_capacity(128);
-        Self { connection: Rc::new(connection), depth: Rc::default(), last: Rc::default() }
+        Self { connection: Rc::new(connection), depth: Rc::default(), last: Rc::default(), ran: Rc::default() }
     }
 
     /// The first column of the first row of any statement, as text.
@@ -79,7 +85,19 @@ impl Rusqlite {
 
     /// How SQLite carries out the statement that the store ran last, a line per step.
     pub fn plan_of_last(&self) -> Vec<String> {
-        let mut statement = self.connection.prepare(&format!("explain query plan {}", self.last.get())).unwrap();
+        self.plan(self.last.get())
+    }
+
+    /// How SQLite carries out the one statement with these words among those that the store ran.
+    pub fn plan_of(&self, words: &str) -> Vec<String> {
+        let ran = self.ran.borrow();
+        let found: Vec<_> = ran.iter().filter(|statement| statement.contains(words)).collect();
+        assert_eq!(found.len(), 1, "{words}: {found:?}");
+        self.plan(found[0])
+    }
+
+    fn plan(&self, statement: &str) -> Vec<String> {
+        let mut statement = self.connection.prepare(&format!("explain query plan {statement}")).unwrap();
         let unbound = vec![rusqlite::types::Null; statement.parameter_count()];
         let rows = statement.query_map(params_from_iter(unbound), |row| row.get("detail")).unwrap();
         rows.map(Result::unwrap).collect()
@@ -142,6 +160,7 @@ impl Sql for Rusqlite {
 
     fn query(&self, statement: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, SqlError> {
         self.last.set(statement);
+        self.ran.borrow_mut().insert(statement);
         let mut prepared = self.connection.prepare_cached(statement).map_err(sql_error)?;
         let result = rows(&mut prepared, values).map_err(sql_error);
         assert_eq!(prepared.get_status(StatementStatus::RePrepare), 0, "is prepared anew at each run: {statement}");
@@ -260,6 +279,7 @@ pub fn admit(store: &Store<Rusqlite>, turn: &Admission<'_>) -> Result<i64, Store
         session_id: &session(turn.session_id),
         title: &Title::from_prompt(turn.prompt),
         prompt: turn.prompt,
+        content: None,
         options: &TurnOptions::default(),
         request_id: &RequestId::new(Uuid::from_u128(7)),
         idempotency: key.as_ref().map(|(key, hash)| (key, *hash)),
@@ -292,6 +312,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         finished_at: now,
         last_events: LastEvents { message: 3, end: 5 },
         counted: None,
+        stop_reason: None,
+        by_model: None,
     };
     store.finish(&Finished {
         turn_id,
@@ -299,6 +321,8 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         answer: Some(answer),
         transcript: "{\"type\":\"user\"}\n",
         sdk_session: Some(&sdk_session(1)),
+        items: "",
+        context: None,
         frees_key: false,
         steered: &[],
         files: None,

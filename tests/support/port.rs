@@ -3,9 +3,17 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::container::{Scripted, ScriptedBody, problem, text};
+use super::container::{Scripted, ScriptedBody, State, problem, text};
 use super::script::Fault;
 use claude_agent_service::agent::{Answer, Body, Call, Container, ContainerError, Stream};
+
+impl State {
+    /// What the server names in its health.
+    pub(super) fn features(&self) -> Vec<&'static str> {
+        let all = [("workspace", self.workspaces_held.saves), ("turns", self.knows_turns.now)];
+        all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+    }
+}
 
 impl Body for ScriptedBody {
     async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ContainerError> {

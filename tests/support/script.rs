@@ -80,3 +80,10 @@ pub enum Fault {
     /// It is refused with a status, and a code or a whole body.
     Refuse(u16, &'static str),
 }
+
+/// Whether the server has a feature, and whether the next one has it that boots.
+#[derive(Default, Clone, Copy)]
+pub struct Knows {
+    pub now: bool,
+    pub after_boot: bool,
+}

@@ -8,15 +8,16 @@ use std::time::Duration;
 use super::bucket::ScriptedBucket;
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
-use super::{Rusqlite, made_store, session};
+use super::{Note, Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::account::AccountStatus;
+use claude_agent_service::domain::content::prompt_of;
 use claude_agent_service::domain::{
-    AccountId, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
+    AccountId, Block, Include, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
 };
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
@@ -34,7 +35,7 @@ pub struct StageRuntime {
     alarm: Rc<Cell<Option<Millis>>>,
     log: Rc<RefCell<Vec<String>>>,
     /// What the directory was told.
-    pub noted: Rc<RefCell<Vec<(bool, Option<AccountStatus>)>>>,
+    pub noted: Rc<RefCell<Vec<Note>>>,
 }
 
 impl StageRuntime {
@@ -164,6 +165,19 @@ impl Stage {
         self.account = open(&self.sql, &self.container, &self.runtime, &self.vars, bucket);
     }
 
+    /// The same command again, as a Worker sends it if the object was reset before it had answered.
+    pub fn handle_again(
+        &self,
+        command: Command,
+        request_id: &RequestId,
+        again: bool,
+    ) -> Result<Reply<String>, AccountError> {
+        match self.account.handle(Envelope { again, ..Envelope::new(request_id.clone(), command) })? {
+            Response::Ready(reply) => Ok(reply),
+            Response::Deferred(_) => unreachable!(),
+        }
+    }
+
     pub fn handle(&self, command: Command) -> Result<Response<String>, AccountError> {
         self.handle_as(&self.request_id(), command)
     }
@@ -179,7 +193,12 @@ impl Stage {
     }
 
     pub fn cancel(&self, session_id: &str) {
-        drop(self.handle(Command::CancelConversation { session_id: session(session_id) }));
+        self.cancel_because(session_id, None);
+    }
+
+    pub fn cancel_because(&self, session_id: &str, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        drop(self.handle(Command::CancelConversation { session_id: session(session_id), reason }));
     }
 
     pub fn delete(&self, session_id: &str) {
@@ -189,6 +208,16 @@ impl Stage {
     /// Admits a turn in that conversation.
     pub fn query(&self, session_id: &str) -> TurnId {
         self.query_with(session_id, None).unwrap()
+    }
+
+    /// Admits a turn with these blocks.
+    pub fn query_of(&self, session_id: &str, content: Vec<Block>, key: Option<&str>) -> Result<Turn, AccountError> {
+        let Command::StartTurn(mut start) = start(session_id, key, AnswerForm::Accepted) else { unreachable!() };
+        (start.prompt, start.content) = (prompt_of(&content), Some(content));
+        match self.handle(Command::StartTurn(start))? {
+            Response::Ready(Reply::Accepted { turn, .. }) => Ok(*turn),
+            _ => unreachable!(),
+        }
     }
 
     pub fn query_with(&self, session_id: &str, key: Option<&str>) -> Result<TurnId, AccountError> {
@@ -222,7 +251,7 @@ impl Stage {
         self.answer_to(when_busy_is(when_busy, start(session_id, None, AnswerForm::Json)))
     }
 
-    fn answer_to(&self, command: Command) -> Sent<Result<Turn, AccountError>> {
+    pub fn answer_to(&self, command: Command) -> Sent<Result<Turn, AccountError>> {
         let sent = Sent::default();
         let reply = match self.handle(command) {
             Err(error) => {
@@ -365,9 +394,11 @@ fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some(session(session_id)),
         prompt: "hello".to_owned(),
+        content: None,
         title: Title::from_prompt("hello"),
         options: TurnOptions::default(),
         idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         answer,
+        include: Include::NOTHING,
     }))
 }

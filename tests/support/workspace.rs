@@ -8,6 +8,9 @@ use super::container::{Scripted, ScriptedBody, problem, text};
 use claude_agent_service::agent::{Answer, Call};
 use serde_json::{Value, json};
 
+/// A save has at most so many packs.
+const PACKS_A_SAVE: u64 = 1_024;
+
 type Contents = BTreeMap<String, Vec<u8>>;
 
 /// A conversation's folder.
@@ -18,7 +21,6 @@ pub struct Folder {
     held: Option<(u64, u64)>,
     /// Where the base has each file: pack, offset.
     base: BTreeMap<String, (u64, u64, Vec<u8>)>,
-    next_pack: u64,
     pending: Option<Pending>,
     restoring: Option<Restoring>,
 }
@@ -95,22 +97,23 @@ impl Folder {
         }
         let (mut pack, mut base) = (Vec::new(), self.base.clone());
         base.retain(|path, _| self.files.contains_key(path));
-        self.next_pack += 1;
+        // As the agent server numbers them: a number is not used again, whatever was restored.
+        let version = base_version + 1;
+        let pack_no = version * PACKS_A_SAVE;
         for path in &changed {
             let bytes = &self.files[*path];
             let at = u64::try_from(pack.len()).unwrap();
             pack.extend_from_slice(bytes);
-            base.insert((*path).clone(), (self.next_pack, at, bytes.clone()));
+            base.insert((*path).clone(), (pack_no, at, bytes.clone()));
         }
         let used: BTreeSet<u64> = base.values().filter(|(_, _, bytes)| !bytes.is_empty()).map(|(no, ..)| *no).collect();
         let packs: BTreeMap<u64, Vec<u8>> =
-            if pack.is_empty() { BTreeMap::new() } else { BTreeMap::from([(self.next_pack, pack)]) };
+            if pack.is_empty() { BTreeMap::new() } else { BTreeMap::from([(pack_no, pack)]) };
         let keep: Vec<u64> = used.iter().copied().filter(|no| !packs.contains_key(no)).collect();
         let entry = |(path, (no, at, bytes)): (&String, &(u64, u64, Vec<u8>))| {
             let segments = if bytes.is_empty() { json!([]) } else { json!([[no, at, bytes.len(), 0]]) };
             json!([path, 0o644, bytes.len(), 5, hash(bytes), 7, segments])
         };
-        let version = base_version + 1;
         let entries: Vec<Value> = base.iter().map(entry).collect();
         let parts: String = entries.chunks(2).map(|part| json!(part).to_string() + "\n").collect();
         let index = json!({ "version": version, "codec": "zstd" }).to_string() + "\n" + &parts;
@@ -137,7 +140,7 @@ impl Folder {
             }
         }
         let left: BTreeSet<u64> = head["packs"].as_array().unwrap().iter().map(|pack| number(&pack["no"])).collect();
-        *self = Self { next_pack: left.iter().next_back().copied().unwrap_or(0), ..Self::default() };
+        *self = Self::default();
         let need = left.iter().copied().collect();
         self.restoring = Some(Restoring { version: number(&head["version"]), entries, left, packs: BTreeMap::new() });
         self.end_restore();
@@ -210,6 +213,21 @@ impl Scripted {
             lie(&mut frame);
         }
         frame
+    }
+
+    /// Says what becomes of the turn's files, after the time that packing takes.
+    pub async fn tell_of_files(&self, id: &str) {
+        let session = {
+            let state = self.state.borrow();
+            state.turns.get(id).filter(|turn| turn.saves).map(|turn| turn.session.clone())
+        };
+        let Some(session) = session else { return };
+        let (instance, packing) = (self.instance(), self.state.borrow().packing);
+        self.executor.sleep(packing).await;
+        if self.instance() == instance {
+            let frame = self.workspace_frame(&session);
+            self.say(id, &frame);
+        }
     }
 
     /// The answer to a call that moves files; none for another.

@@ -110,9 +110,9 @@ for (const [what, block, message] of REFUSED) {
     }));
 }
 
-test("a request over 32 MB is read to its end and answered with 413", () =>
+test("a request over 32 MB is answered with 413", () =>
   withModel(async (model) => {
-    const response = await post(model, says(text("x".repeat(MAX_BODY_BYTES))));
+    const response = await post(model, says(text("x".repeat(2 * MAX_BODY_BYTES))));
     assert.equal(response.status, 413);
     assert.equal(((await response.json()) as { error: { type: string } }).error.type, "request_too_large");
   }));

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::file::Target;
-use crate::domain::{FilePath, FilesPage, StoredFile};
+use crate::domain::{FilePath, FilesPage, StoredFile, Title};
 
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub enum FilesCommand {
         etag: String,
         /// What must hold of the file that is there.
         precondition: Precondition,
+        /// The title of the conversation, if the upload begins it; the file's path if absent.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        title: Option<Title>,
     },
     /// Delete a file, a folder or everything.
     Delete {
@@ -102,6 +105,13 @@ pub enum FilesReply {
     Page(FilesPage),
     /// One file.
     File(StoredFile),
+    /// What is known before a turn with attachments.
+    Found {
+        /// The files that were asked for, in that order.
+        files: Vec<Option<StoredFile>>,
+        /// Bytes of attachments that the conversation's turns have sent.
+        attachment_bytes: u64,
+    },
     /// The key under which the upload is to be put.
     Upload {
         /// It.

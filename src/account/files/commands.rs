@@ -6,9 +6,10 @@ use super::command::{FilesCommand, FilesRefusal, FilesReply, Precondition};
 use super::drain::DOOMED_GRACE;
 use crate::account::Account;
 use crate::account::command::{AccountError, Reply};
+use crate::account::feed::ConversationChange;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::file::{KEPT_VERSIONS, MAX_FILES_PER_PAGE, Target, is_etag};
+use crate::domain::file::{Change, MAX_FILES_PER_PAGE, Target, is_etag};
 use crate::domain::{FilePath, Millis, SessionId};
 use crate::store::files::PageOf;
 use crate::store::inbox::Upload;
@@ -37,14 +38,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 FilesReply::File(file)
             }
             FilesCommand::BeginUpload { path, size, precondition } => {
-                self.may_upload(session_id, path, *size, precondition)?;
+                self.may_upload(session_id, path, *size, precondition, now)?;
                 self.store.remember_account(&self.id)?;
                 let key = format!("{}{}", bucket.prefix(), self.runtime.uuid());
                 self.store.doom(std::slice::from_ref(&key), now)?;
                 self.set_alarm()?;
                 FilesReply::Upload { key }
             }
-            FilesCommand::CommitUpload { path, key, size, etag, precondition } => {
+            FilesCommand::CommitUpload { path, key, size, etag, precondition, title } => {
                 if !key.starts_with(bucket.prefix()) || !is_etag(etag) {
                     return Err(FilesRefusal::BadUpload.into());
                 }
@@ -53,20 +54,24 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     let uploaded = FilesReply::Uploaded { path: path.clone(), size: *size, etag: etag.clone() };
                     return Ok(Reply::Files(Box::new(uploaded)));
                 }
-                self.may_upload(session_id, path, *size, precondition)?;
+                self.may_upload(session_id, path, *size, precondition, now)?;
+                let there = self.is_there(session_id, path)?;
                 let upload = Upload { key: key.clone(), size: *size, etag: etag.clone() };
                 let expired_at = now.minus(DOOMED_GRACE);
-                let committed = self.store.commit_upload(session_id, path, &upload, expired_at, now)?;
+                let committed =
+                    self.store.commit_upload((session_id, title.as_ref()), path, &upload, expired_at, now)?;
                 self.store.touch(session_id, now)?;
                 self.register_soon()?;
                 self.set_alarm()?;
                 if !committed {
                     return Err(FilesRefusal::UploadExpired.into());
                 }
+                self.tell_of_upload(session_id, path, there)?;
                 FilesReply::Uploaded { path: path.clone(), size: *size, etag: etag.clone() }
             }
             FilesCommand::Delete { target, precondition } => {
                 self.delete_files(session_id, target, precondition, now)?;
+                self.feed.deleted_files(session_id, target);
                 self.store.touch(session_id, now)?;
                 self.set_alarm()?;
                 FilesReply::Deleted
@@ -75,12 +80,37 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Reply::Files(Box::new(reply)))
     }
 
+    /// Whether the conversation, and a file of it, is there: for the account's feed, if anyone reads it.
+    fn is_there(&self, session_id: &SessionId, path: &FilePath) -> Result<(bool, bool), AccountError> {
+        if !self.feed.has_readers() {
+            return Ok((true, true));
+        }
+        let conversation = self.store.conversation(session_id)?.is_some();
+        Ok((conversation, self.store.file(session_id, path.as_str())?.is_some()))
+    }
+
+    fn tell_of_upload(
+        &self,
+        session_id: &SessionId,
+        path: &FilePath,
+        (conversation, file): (bool, bool),
+    ) -> Result<(), AccountError> {
+        if !conversation {
+            let title = self.store.conversation(session_id)?.map(|conversation| conversation.title);
+            self.feed.conversation(session_id, ConversationChange::Created, title.as_deref());
+        }
+        let change = if file { Change::Modified } else { Change::Added };
+        self.feed.file(session_id, path.as_str(), change);
+        Ok(())
+    }
+
     fn may_upload(
         &self,
         session_id: &SessionId,
         path: &FilePath,
         size: u64,
         precondition: &Precondition,
+        now: Millis,
     ) -> Result<(), AccountError> {
         let policy = &self.config.files;
         if size > policy.max_upload_bytes {
@@ -93,7 +123,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if !self.store.inbox_has_room(session_id, path.as_str())? {
             return Err(FilesRefusal::InboxFull.into());
         }
-        if self.store.files_bytes()?.saturating_add(size) > policy.account_bytes {
+        if !self.make_room(size, now)? {
             return Err(FilesRefusal::StorageFull.into());
         }
         Ok(())
@@ -110,7 +140,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let path = String::from(target.clone());
         match target {
             Target::Everything => {
-                self.store.empty_workspace(session_id, KEPT_VERSIONS, now)?;
+                self.store.empty_workspace(session_id, now)?;
                 return Ok(());
             }
             Target::File(_) => {

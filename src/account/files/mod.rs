@@ -6,6 +6,7 @@ mod commands;
 pub(super) mod drain;
 mod empty;
 pub(super) mod restore;
+mod room;
 pub(super) mod save;
 
 use std::cell::{Cell, RefCell};

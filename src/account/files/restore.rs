@@ -12,7 +12,7 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::account::turn::Signal;
 use crate::account::turn::progress::Progress;
 use crate::agent::protocol::{BaseHeld, WantedWorkspace};
-use crate::agent::{AgentError, BodyChunks, Container, ContainerError, Stream};
+use crate::agent::{Agent, AgentError, BodyChunks, Container, ContainerError, Stream};
 use crate::domain::{FailureCode, SdkSession, SessionId};
 use crate::store::StoreError;
 use crate::store::conversations::sdk_session;
@@ -86,24 +86,49 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         busy: bool,
     ) -> Result<Option<Stored>, NotRestored> {
         let Some(stored) = self.files_of(&turn.session_id)? else { return Ok(None) };
-        if self.agent.saves_workspaces() {
-            return Ok(Some(stored));
-        }
-        if stored == Stored::default() {
+        if stored == Stored::default() && !self.agent.saves_workspaces() {
             return Ok(None);
         }
-        if busy {
-            // Other turns are at work in it.
-            return Err(NotRestored::Agent(AgentError::Draining));
-        }
-        self.log_turn_problem(turn, "container_replaced", &"it cannot hold the conversation's files");
-        self.agent.destroy().await;
-        self.ensure_agent(false).await?;
-        if self.agent.saves_workspaces() {
+        let why = "it cannot hold the conversation's files";
+        if self.replaced_unless(Agent::saves_workspaces, turn, busy, why).await? {
             return Ok(Some(stored));
         }
         let why = "no container can hold the conversation's files".to_owned();
         Err(NotRestored::Bucket(FailureCode::WorkspaceUnavailable, why))
+    }
+
+    /// Makes sure that a container runs that knows the turn's content blocks, and those of its history.
+    pub(in crate::account) async fn container_for_content(
+        &self,
+        turn: &ActiveTurn,
+        busy: bool,
+    ) -> Result<(), AgentError> {
+        let why = "it does not know the turn's content";
+        if self.replaced_unless(Agent::knows_turns, turn, busy, why).await? {
+            return Ok(());
+        }
+        Err(AgentError::Protocol("no container knows the turn's content".to_owned()))
+    }
+
+    /// Whether what runs `can` do something; a container that cannot, because it was started before a deployment, is replaced first.
+    async fn replaced_unless(
+        &self,
+        can: fn(&Agent<C>) -> bool,
+        turn: &ActiveTurn,
+        busy: bool,
+        why: &'static str,
+    ) -> Result<bool, AgentError> {
+        if can(&self.agent) {
+            return Ok(true);
+        }
+        if busy {
+            // Other turns are at work in it.
+            return Err(AgentError::Draining);
+        }
+        self.log_turn_problem(turn, "container_replaced", &why);
+        self.agent.destroy().await;
+        self.ensure_agent(false).await?;
+        Ok(can(&self.agent))
     }
 
     /// The id of an SDK session that this turn begins: the same one each time that the turn is given to a container.

@@ -14,7 +14,7 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::account::turn::progress::Progress;
 use crate::agent::protocol::{FrameBody, OfferedPack, SaveOffer, WorkspaceFrame};
 use crate::agent::{AgentError, Container, Frames};
-use crate::domain::file::{KEPT_VERSIONS, Unsaved};
+use crate::domain::file::Unsaved;
 use crate::domain::{SdkSession, SessionId};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
@@ -46,6 +46,8 @@ pub enum Saved {
 /// A version that was pulled out of the container and is not committed.
 pub struct Pulled {
     offer: SaveOffer,
+    /// How many versions are kept once it is committed.
+    kept_versions: u64,
     packs: Vec<Pack>,
     index: String,
     /// They are named by then.
@@ -111,13 +113,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     FrameBody::End => break None,
                     // The turn has its result: what else is said of it comes too late.
                     FrameBody::Started(_)
-                    | FrameBody::Delta(_)
-                    | FrameBody::Message(_)
-                    | FrameBody::Tool(_)
-                    | FrameBody::Retry(_)
+                    | FrameBody::Event(_)
+                    | FrameBody::Steered(_)
                     | FrameBody::Transcript(_)
                     | FrameBody::TranscriptPart(_)
-                    | FrameBody::Steered(_)
                     | FrameBody::Result(_)
                     | FrameBody::Unknown => {}
                 },
@@ -153,7 +152,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         session: &SdkSession,
         offer: SaveOffer,
     ) -> Result<Pulled, NotSaved> {
-        self.check_offer(&turn.session_id, &offer)?;
+        let kept_versions = self.check_offer(&turn.session_id, &offer)?;
         let keys: Vec<_> = offer.packs.iter().map(|_| self.new_key(bucket.as_ref())).collect();
         let named: Vec<String> = keys.iter().map(|key| key.key.clone()).collect();
         self.store.doom(&named, self.runtime.now())?;
@@ -170,11 +169,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Err(invalid("the index has not the size that was said"));
         }
         let (packs, in_flight) = pulled.into_iter().unzip();
-        Ok(Pulled { offer, packs, index, _in_flight: in_flight })
+        Ok(Pulled { offer, kept_versions, packs, index, _in_flight: in_flight })
     }
 
-    /// Whether the account has room for what is offered, and the stored version is the one that it was made from.
-    fn check_offer(&self, session_id: &SessionId, offer: &SaveOffer) -> Result<(), NotSaved> {
+    /// Whether the account has room for what is offered, and the stored version is the one that it was made from. Returns how many versions are kept
+    /// with it.
+    fn check_offer(&self, session_id: &SessionId, offer: &SaveOffer) -> Result<u64, NotSaved> {
         let policy = &self.config.files;
         if offer.bytes > policy.workspace_max_bytes {
             return Err(NotSaved(Unsaved::TooLarge, format!("{} bytes", offer.bytes)));
@@ -186,14 +186,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if stored != offer.base {
             return Err(invalid(format!("it was made from version {}, and {stored} is stored", offer.base)));
         }
-        let dropped = self.store.current_packs(session_id)?;
-        let dropped = dropped.iter().filter(|pack| !offer.keep.contains(&pack.no)).map(|pack| pack.bytes).sum();
         let added: u64 = offer.packs.iter().map(|pack| pack.bytes).sum();
-        let would_hold = self.store.files_bytes()?.saturating_sub(dropped).saturating_add(added);
-        if would_hold > policy.account_bytes {
-            return Err(NotSaved(Unsaved::StorageFull, format!("the account would hold {would_hold} bytes")));
-        }
-        Ok(())
+        let kept_versions = self.room_for_save(session_id, &offer.keep, added, self.runtime.now())?;
+        kept_versions
+            .ok_or_else(|| NotSaved(Unsaved::StorageFull, format!("the account has no room for {added} bytes more")))
     }
 
     /// Passes one pack from the container to the bucket.
@@ -250,7 +246,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 keep: &pulled.offer.keep,
                 packs: &pulled.packs,
                 parts,
-                kept_versions: KEPT_VERSIONS,
+                kept_versions: pulled.kept_versions,
                 told: pulled.offer.files(),
             })),
             Err(NotSaved(reason, detail)) => {

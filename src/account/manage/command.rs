@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::SessionId;
 use crate::domain::account::{AccountChange, ErasureStep, Overview};
-use crate::domain::usage::{Day, Group, UsageSum};
+use crate::domain::ledger::{Day, Group, UsageSum};
 
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]

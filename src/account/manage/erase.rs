@@ -9,12 +9,14 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::TurnStatus;
 use crate::domain::account::{ErasureCounts, ErasureStep};
-use crate::domain::usage::Day;
+use crate::domain::ledger::Day;
 use crate::store::sql::Sql;
 
 /// How long one step waits for turns to end, and how often it looks.
 const TURNS_LIMIT: Duration = Duration::from_secs(8);
 const TURNS_LOOK: Duration = Duration::from_millis(100);
+/// Why the turns of an account that is erased end.
+const ERASED: &str = "the account is being erased";
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// One step: ends the turns and says what there is; once that is stored, erases it.
@@ -58,9 +60,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         loop {
             for turn in self.store.active_turns()? {
                 if turn.status == TurnStatus::Queued {
-                    self.end_queued(&turn)?;
+                    self.end_queued(&turn, Some(ERASED))?;
                 } else {
-                    self.turns.cancel(&turn.turn_id);
+                    self.turns.cancel(&turn.turn_id, Some(ERASED));
                 }
             }
             if self.turns.running_count() == 0 {

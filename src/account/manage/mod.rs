@@ -12,10 +12,13 @@ use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::account::{AccountChange, AccountStatus, ContainerState, Overview, StoredBytes, UsageNow};
-use crate::domain::usage::{Day, UsageSum};
+use crate::domain::ledger::{Day, UsageSum};
 use crate::domain::{Millis, SessionId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
+
+/// Why the turns of an account that is suspended end.
+const SUSPENDED: &str = "the account is suspended";
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Carries out a command about the account as a whole.
@@ -120,7 +123,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if settings.is_suspended() {
             for turn in self.store.active_turns()? {
                 if turn.status == TurnStatus::Running {
-                    self.turns.cancel(&turn.turn_id);
+                    self.turns.cancel(&turn.turn_id, Some(SUSPENDED));
                 }
             }
         }

@@ -11,8 +11,8 @@ use super::events::{EventKind, EventLog, Subscription, TurnEvent, announcement};
 use super::model_calls::ModelCalls;
 use super::state::Stop;
 use crate::account::command::CallEnded;
-use crate::domain::usage::Counted;
-use crate::domain::{EventId, SdkSession, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::ledger::Counted;
+use crate::domain::{EventId, Include, SdkSession, SessionId, Turn, TurnId, TurnStatus};
 
 /// A turn that has been launched.
 struct Running {
@@ -21,6 +21,8 @@ struct Running {
     sdk_session: Option<SdkSession>,
     calls: ModelCalls,
     stop: mpsc::UnboundedSender<Stop>,
+    /// Why it was cancelled, as the first who did it said.
+    reason: Option<String>,
 }
 
 /// A turn that has not ended.
@@ -42,14 +44,22 @@ impl ActiveTurns {
         let calls = ModelCalls::default();
         let mut turns = self.0.borrow_mut();
         let turn = turns.entry(turn_id.clone()).or_default();
-        turn.running = Some(Running { session_id: session_id.clone(), sdk_session: None, calls, stop });
+        turn.running = Some(Running { session_id: session_id.clone(), sdk_session: None, calls, stop, reason: None });
         turn.log.publish(announcement(turn_id, session_id, TurnStatus::Running, 0));
         stops
     }
 
     /// Asks a running turn to end. One that is ending at this moment ignores it.
-    pub fn cancel(&self, turn_id: &TurnId) {
-        self.running(turn_id, |running| drop(running.stop.unbounded_send(Stop::Cancel)));
+    pub fn cancel(&self, turn_id: &TurnId, reason: Option<&str>) {
+        self.running(turn_id, |running| {
+            running.reason = running.reason.take().or_else(|| reason.map(str::to_owned));
+            drop(running.stop.unbounded_send(Stop::Cancel));
+        });
+    }
+
+    /// Why a running turn was cancelled, if somebody said so.
+    pub fn reason_of(&self, turn_id: &TurnId) -> Option<String> {
+        self.running(turn_id, |running| running.reason.clone()).flatten()
     }
 
     /// Asks a running turn to end, since it may spend no more.
@@ -77,8 +87,8 @@ impl ActiveTurns {
     }
 
     /// A turn's events after the `after`-th, with `first` before them.
-    pub fn follow(&self, turn_id: &TurnId, first: TurnEvent, after: u64) -> Subscription {
-        self.0.borrow_mut().entry(turn_id.clone()).or_default().log.follow(first, after)
+    pub fn follow(&self, turn_id: &TurnId, first: TurnEvent, after: u64, include: Include) -> Subscription {
+        self.0.borrow_mut().entry(turn_id.clone()).or_default().log.follow(first, after, include)
     }
 
     /// A turn's end, when it comes; none if too many requests wait for it already.
@@ -203,6 +213,10 @@ mod tests {
             num_turns: None,
             duration_ms: None,
             files: None,
+            stop_reason: None,
+            by_model: None,
+            metadata: serde_json::Map::new(),
+            has_output: false,
             steered_into: None,
         }
     }
@@ -210,11 +224,11 @@ mod tests {
     #[test]
     fn a_queued_turn_has_followers_and_does_not_run_until_it_is_launched() {
         let (turns, id, session_id) = (ActiveTurns::default(), turn_id(1), "s".parse().unwrap());
-        let mut events = turns.follow(&id, announcement(&id, &session_id, TurnStatus::Queued, 1), 0);
+        let mut events = turns.follow(&id, announcement(&id, &session_id, TurnStatus::Queued, 1), 0, Include::NOTHING);
         assert_eq!((turns.running_count(), turns.is_running(&id), turns.turn_of(&session_id)), (0, false, None));
         let mut stops = turns.launch(&id, &session_id);
         assert_eq!((turns.running_count(), turns.session_of(&id)), (1, Some(session_id.clone())));
-        turns.cancel(&id);
+        turns.cancel(&id, None);
         assert_eq!(stops.next().now_or_never(), Some(Some(Stop::Cancel)));
         let end = turns.wait(id.clone()).unwrap();
         turns.end(ended(id.clone()), 9);

@@ -1,23 +1,27 @@
 //! Who hears a turn's events: followers with a bounded buffer each, a bounded log for those who come later, and those who wait for the end.
-//! A follower that is too slow is cut and may come back; it never slows the turn.
+//! A follower that is too slow is cut and may come back; it never slows the turn. What the log has dropped is told as a notice in its place.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_channel::{mpsc, oneshot};
 use futures_util::Stream;
 
-pub use crate::agent::protocol::{Retry, Tool};
-use crate::domain::{EventId, SessionId, Turn, TurnId, TurnStatus};
+pub use crate::domain::event::EventKind;
+use crate::domain::event::Notice;
+use crate::domain::include::Includes;
+use crate::domain::{EventId, Include, SessionId, Turn, TurnId, TurnStatus};
 use crate::store::turns::LastEvents;
 
 /// Events that a follower may be behind before it is cut.
 pub const MAX_BUFFERED_EVENTS: usize = 1_024;
-/// Bytes of events kept for those who come later; beyond it the oldest go, pieces of text first. Whoever comes then finds a gap in the
-/// numbers; a `message` says again what its pieces said.
+/// Bytes of events kept for those who come later. Beyond it the oldest go, pieces first: those that only some readers hear, then those of
+/// the answer, which a `message` repeats.
 pub const MAX_LOG_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that are left of a log that was over its bound: it is gone through once for many events.
+const KEPT_LOG_BYTES: usize = MAX_LOG_BYTES / 8 * 7;
 /// Followers of one turn; the oldest is cut for one more.
 pub const MAX_FOLLOWERS: usize = 64;
 /// Requests that wait for the end of one turn.
@@ -34,95 +38,135 @@ pub struct TurnEvent {
     pub kind: EventKind,
 }
 
-/// What happened to a turn.
-#[derive(Debug)]
-pub enum EventKind {
-    /// Its place in the queue, or that it runs.
-    Turn {
-        /// Its conversation.
-        session_id: SessionId,
-        /// Queued or running, or its end for one that has ended.
-        status: TurnStatus,
-        /// How many turns of the account are before it.
-        position: usize,
-    },
-    /// A piece of the answer.
-    Delta(String),
-    /// A whole text block.
-    Message(String),
-    /// A tool call.
-    Tool(Tool),
-    /// The model is asked again.
-    Retry(Retry),
-    /// It has ended; nothing follows.
-    Ended(Rc<Turn>),
-}
-
 impl TurnEvent {
-    /// Whether it tells a part of the answer, which nobody hears twice.
-    fn is_part(&self) -> bool {
+    /// Whether it tells a part of the turn, which nobody hears twice.
+    const fn is_part(&self) -> bool {
         !matches!(self.kind, EventKind::Turn { .. } | EventKind::Ended(_))
     }
+
+    /// Whether a reader hears it that has the events up to the `after`-th.
+    const fn is_for(&self, include: Include, after: u64) -> bool {
+        include.has(self.kind.needs()) && !(self.is_part() && self.id.n <= after)
+    }
+
+    fn bytes(&self) -> usize {
+        EVENT_OVERHEAD_BYTES + self.kind.bytes()
+    }
 }
 
-impl EventKind {
-    fn bytes(&self) -> usize {
-        EVENT_OVERHEAD_BYTES
-            + match self {
-                Self::Delta(text) | Self::Message(text) => text.len(),
-                Self::Tool(tool) => tool.input.as_ref().map_or(0, |input| input.get().len()),
-                Self::Turn { .. } | Self::Retry(_) | Self::Ended(_) => 0,
-            }
-    }
+/// Consecutive events that the log has dropped.
+struct Gap {
+    from: u64,
+    to: u64,
+    needs: Includes,
+}
+
+/// What the log has of a turn.
+enum Kept {
+    Event(Rc<TurnEvent>),
+    Gap(Gap),
+}
+
+/// A follower, and what it hears.
+struct Follower {
+    include: Include,
+    after: u64,
+    sender: mpsc::Sender<Rc<TurnEvent>>,
 }
 
 /// Everyone who listens to one turn.
 #[derive(Default)]
 pub struct EventLog {
-    log: VecDeque<Rc<TurnEvent>>,
+    log: VecDeque<Kept>,
     log_bytes: usize,
-    followers: VecDeque<mpsc::Sender<Rc<TurnEvent>>>,
+    followers: VecDeque<Follower>,
     waiters: Vec<oneshot::Sender<Rc<Turn>>>,
 }
 
 impl EventLog {
-    /// Tells everyone, and keeps it for those who come later.
+    /// Tells everyone, and keeps it for those who come later. What a follower does not hear takes no place in its buffer.
     pub fn publish(&mut self, event: TurnEvent) {
         let event = Rc::new(event);
-        self.followers.retain_mut(|follower| follower.try_send(Rc::clone(&event)).is_ok());
+        self.followers.retain_mut(|follower| {
+            !event.is_for(follower.include, follower.after) || follower.sender.try_send(Rc::clone(&event)).is_ok()
+        });
         if let EventKind::Ended(turn) = &event.kind {
             for waiter in self.waiters.drain(..) {
                 // A client that left does not wait any more.
                 let _ = waiter.send(Rc::clone(turn));
             }
         }
-        self.log_bytes += event.kind.bytes();
-        self.log.push_back(event);
-        while self.log_bytes > MAX_LOG_BYTES {
-            let piece = self.log.iter().position(|event| matches!(event.kind, EventKind::Delta(_)));
-            let Some(gone) = self.log.remove(piece.unwrap_or(0)) else { break };
-            self.log_bytes -= gone.kind.bytes();
+        self.log_bytes += event.bytes();
+        self.log.push_back(Kept::Event(event));
+        if self.log_bytes > MAX_LOG_BYTES {
+            self.drop_while_over(|kind| kind.is_piece() && kind.needs() != Include::NOTHING);
+            self.drop_while_over(EventKind::is_piece);
+            self.drop_while_over(|_| true);
         }
     }
 
-    /// The turn's events after the `after`-th, `first` before them, then those that come.
-    pub fn follow(&mut self, first: TurnEvent, after: u64) -> Subscription {
+    /// Drops the oldest events of a sort until [`KEPT_LOG_BYTES`] are left, and keeps what their numbers were.
+    fn drop_while_over(&mut self, is_of_sort: impl Fn(&EventKind) -> bool) {
+        if self.log_bytes <= KEPT_LOG_BYTES {
+            return;
+        }
+        let before = std::mem::take(&mut self.log);
+        for kept in before {
+            let gap = match kept {
+                Kept::Event(event) if self.log_bytes > KEPT_LOG_BYTES && is_of_sort(&event.kind) => {
+                    self.log_bytes -= event.bytes();
+                    let mut needs = Includes::default();
+                    needs.add(event.kind.needs());
+                    if !event.is_part() {
+                        continue;
+                    }
+                    Gap { from: event.id.n, to: event.id.n, needs }
+                }
+                Kept::Gap(gap) => gap,
+                event @ Kept::Event(_) => {
+                    self.log.push_back(event);
+                    continue;
+                }
+            };
+            if let Some(Kept::Gap(last)) = self.log.back_mut() {
+                last.to = gap.to;
+                last.needs.add_all(gap.needs);
+            } else {
+                self.log.push_back(Kept::Gap(gap));
+            }
+        }
+    }
+
+    /// The turn's events after the `after`-th, `first` before them, then those that come: as many of them as `include` says.
+    pub fn follow(&mut self, first: TurnEvent, after: u64, include: Include) -> Subscription {
         if self.followers.len() == MAX_FOLLOWERS {
             self.followers.pop_front();
         }
         let (sender, live) = mpsc::channel(MAX_BUFFERED_EVENTS);
-        self.followers.push_back(sender);
+        self.followers.push_back(Follower { include, after, sender });
         // It carries the id that the client has: cut again right after it, the client comes back to the same place.
         let first = TurnEvent { id: EventId { n: after, ..first.id }, ..first };
-        let missed = self.log.iter().filter(|event| event.id.n > after).cloned();
-        Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live), after }
+        let turn_id = first.id.turn_id.clone();
+        let missed = self.log.iter().filter_map(|kept| match kept {
+            Kept::Event(event) => (event.is_part() && event.is_for(include, after)).then(|| Rc::clone(event)),
+            Kept::Gap(gap) => (gap.to > after && gap.needs.any_within(include)).then(|| {
+                let kind = EventKind::Notice(Notice::events_dropped(gap.from.max(after + 1), gap.to));
+                Rc::new(TurnEvent { id: EventId { turn_id: turn_id.clone(), n: gap.to }, kind })
+            }),
+        });
+        let missed = missed.collect::<Vec<_>>();
+        Subscription { missed: std::iter::once(Rc::new(first)).chain(missed).collect(), live: Some(live), include }
     }
 
-    /// The number of the last `message`, if it says this.
+    /// The number of the last `message` of the turn itself, if it says this.
     #[must_use]
     pub fn number_of_last(&self, text: &str) -> Option<u64> {
-        let mut messages = self.log.iter().rev().filter_map(|event| {
-            if let EventKind::Message(said) = &event.kind { Some((event.id.n, said)) } else { None }
+        let mut messages = self.log.iter().rev().filter_map(|kept| match kept {
+            Kept::Event(event) => match &event.kind {
+                EventKind::Message(said) if said.parent.is_none() => Some((event.id.n, &said.content)),
+                _ => None,
+            },
+            Kept::Gap(_) => None,
         });
         messages.next().filter(|(_, said)| *said == text).map(|(n, _)| n)
     }
@@ -143,29 +187,36 @@ impl EventLog {
 pub struct Subscription {
     missed: VecDeque<Rc<TurnEvent>>,
     live: Option<mpsc::Receiver<Rc<TurnEvent>>>,
-    /// The last event that the client has. An object that was rebuilt hears a turn's frames from the first again.
-    after: u64,
+    include: Include,
 }
 
 impl Subscription {
-    /// What is told of a turn that has ended after its `after`-th event; none after its end.
+    /// What is told of a turn that has ended after its `after`-th event, `told` being the events that are kept of it; none after its end.
     #[must_use]
-    pub fn of_ended(turn: &Rc<Turn>, last: Option<LastEvents>, after: u64) -> Option<Self> {
-        let last = last.unwrap_or(UNKNOWN_LAST_EVENTS);
+    pub fn of_ended(
+        turn: &Rc<Turn>,
+        last: LastEvents,
+        told: Vec<(u64, EventKind)>,
+        after: u64,
+        include: Include,
+    ) -> Option<Self> {
         if after == last.end {
             return None;
         }
-        let event = |n, kind| Rc::new(TurnEvent { id: EventId { turn_id: turn.turn_id.clone(), n }, kind });
+        let event = |n, kind| TurnEvent { id: EventId { turn_id: turn.turn_id.clone(), n }, kind };
         let head = EventKind::Turn { session_id: turn.session_id.clone(), status: turn.status, position: 0 };
-        let response = turn.response.clone().filter(|_| last.message > after);
-        let message = response.map(|text| event(last.message, EventKind::Message(text)));
-        let end = event(last.end, EventKind::Ended(Rc::clone(turn)));
-        Some(Self { missed: [event(after, head)].into_iter().chain(message).chain([end]).collect(), live: None, after })
+        let told = told.into_iter().map(|(n, kind)| event(n, kind)).filter(|event| event.is_for(include, after));
+        let all =
+            [event(after, head)].into_iter().chain(told).chain([event(last.end, EventKind::Ended(Rc::clone(turn)))]);
+        Some(Self { missed: all.map(Rc::new).collect(), live: None, include })
+    }
+
+    /// What its reader hears.
+    #[must_use]
+    pub const fn include(&self) -> Include {
+        self.include
     }
 }
-
-/// The numbers of the events of a turn that ended before they were stored: above that of any frame.
-const UNKNOWN_LAST_EVENTS: LastEvents = LastEvents { message: 1 << 52, end: (1 << 52) + 1 };
 
 impl Stream for Subscription {
     type Item = Rc<TurnEvent>;
@@ -174,18 +225,14 @@ impl Stream for Subscription {
         if let Some(event) = self.missed.pop_front() {
             return Poll::Ready(Some(event));
         }
-        let after = self.after;
         let Some(live) = self.live.as_mut() else { return Poll::Ready(None) };
-        loop {
-            let next = ready!(Pin::new(&mut *live).poll_next(cx));
-            if next.as_ref().is_some_and(|event| event.is_part() && event.id.n <= after) {
-                continue;
-            }
-            if next.as_ref().is_some_and(|event| matches!(event.kind, EventKind::Ended(_))) {
-                self.live = None;
-            }
-            return Poll::Ready(next);
+        let next = Pin::new(live).poll_next(cx);
+        if let Poll::Ready(Some(event)) = &next
+            && matches!(event.kind, EventKind::Ended(_))
+        {
+            self.live = None;
         }
+        next
     }
 }
 
@@ -199,88 +246,4 @@ pub fn announcement(turn_id: &TurnId, session_id: &SessionId, status: TurnStatus
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures_util::{FutureExt, StreamExt};
-    use uuid::Uuid;
-
-    fn turn_id() -> TurnId {
-        TurnId::new(Uuid::from_u128(1))
-    }
-
-    fn delta(n: u64, text: &str) -> TurnEvent {
-        TurnEvent { id: EventId { turn_id: turn_id(), n }, kind: EventKind::Delta(text.to_owned()) }
-    }
-
-    fn first() -> TurnEvent {
-        announcement(&turn_id(), &"s".parse().unwrap(), TurnStatus::Running, 0)
-    }
-
-    fn numbers(subscription: &mut Subscription) -> Vec<u64> {
-        std::iter::from_fn(|| subscription.next().now_or_never().flatten()).map(|event| event.id.n).collect()
-    }
-
-    #[test]
-    fn whoever_comes_back_hears_what_was_missed_and_then_what_comes() {
-        let mut events = EventLog::default();
-        for n in 1..=5 {
-            events.publish(delta(n, "x"));
-        }
-        let mut late = events.follow(first(), 3);
-        events.publish(delta(6, "x"));
-        assert_eq!(numbers(&mut late), [3, 4, 5, 6]);
-    }
-
-    #[test]
-    fn whoever_comes_back_to_a_rebuilt_object_hears_nothing_twice() {
-        let mut events = EventLog::default();
-        let mut back = events.follow(first(), 2);
-        for n in 1..=4 {
-            events.publish(delta(n, "x"));
-        }
-        assert_eq!(numbers(&mut back), [2, 3, 4]);
-    }
-
-    #[test]
-    fn a_follower_that_does_not_read_is_cut_and_the_others_are_not() {
-        let mut events = EventLog::default();
-        let mut slow = events.follow(first(), 0);
-        let mut quick = events.follow(first(), 0);
-        let total = u64::try_from(MAX_BUFFERED_EVENTS).unwrap() + 50;
-        let mut heard = 0;
-        for n in 1..=total {
-            events.publish(delta(n, "x"));
-            heard += numbers(&mut quick).iter().filter(|n| **n > 0).count();
-        }
-        assert_eq!(u64::try_from(heard).unwrap(), total);
-        let got = numbers(&mut slow);
-        assert!(got.len() < usize::try_from(total).unwrap());
-        assert_eq!(slow.next().now_or_never(), Some(None), "the stream has ended");
-    }
-
-    impl PartialEq for TurnEvent {
-        fn eq(&self, other: &Self) -> bool {
-            self.id == other.id
-        }
-    }
-
-    #[test]
-    fn those_who_wait_are_bounded_and_one_that_left_makes_room() {
-        let mut events = EventLog::default();
-        let mut waiting: Vec<_> = (0..MAX_WAITERS).map(|_| events.wait().unwrap()).collect();
-        assert!(events.wait().is_none());
-        waiting.pop();
-        assert!(events.wait().is_some());
-    }
-
-    #[test]
-    fn the_log_is_bounded() {
-        let mut events = EventLog::default();
-        let text = "x".repeat(1024 * 1024);
-        for n in 1..=20 {
-            events.publish(delta(n, &text));
-        }
-        assert!(events.log_bytes <= MAX_LOG_BYTES);
-        assert_eq!(numbers(&mut events.follow(first(), 0)), [0, 18, 19, 20]);
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::items;
 use super::progress::Progress;
 use super::state::{Effect, Signal, State, Stop, step};
 use crate::account::Account;
@@ -11,7 +12,7 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
 use crate::domain::file::Unsaved;
-use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnStatus, Usage};
+use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnKind, TurnStatus, Usage};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
@@ -46,14 +47,24 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let Some(failure) = failure.as_mut().filter(|failure| failure.code == FailureCode::BudgetExhausted) {
             failure.retry_after_s = self.budget_resets_in(now)?;
         }
+        if let (Some(failure), Some(reason)) = (&mut failure, self.turns.reason_of(&turn.turn_id)) {
+            tell_reason(failure, &reason);
+        }
         let usage = outcome.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
         let answer = outcome.result.as_ref().filter(|_| outcome.status == TurnStatus::Completed);
         let told = answer.and_then(|answer| self.turns.number_of_last(&turn.turn_id, &answer.text));
-        // An answer that nobody heard as a `message` takes the number of the result that says it, which no event has.
-        let last_events = LastEvents { message: told.unwrap_or(progress.last_n), end: progress.last_n + 1 };
         let files = saved.map(|saved| self.settle(turn, saved));
+        let changed = match &files {
+            Some(FilesEnd::Save(save)) => u64::try_from(save.told.changed.len()).unwrap_or(0),
+            _ => 0,
+        };
         let is_save = matches!(files, Some(FilesEnd::Save(_)));
         let entry = self.ledger_with(&turn.turn_id, outcome.result.as_deref());
+        // The answer of a turn that told nothing takes the number of the result that says it, which no event has.
+        let unheard = if progress.items.any() { 0 } else { progress.last_n };
+        let end = progress.last_n + 1;
+        let mut last_events = LastEvents { message: told.unwrap_or(unheard), end: end + changed };
+        let items = progress.items.stored(told);
         let mut finished = Finished {
             turn_id: &turn.turn_id,
             end: TurnEnd {
@@ -66,10 +77,15 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 finished_at: now,
                 last_events,
                 counted: Some(calls.counted).filter(|counted| counted.calls > 0),
+                stop_reason: outcome.result.as_ref().and_then(|result| stop_reason(result)),
+                by_model: outcome.result.as_ref().map(|result| &result.by_model).filter(|models| models.len() > 1),
             },
-            answer: answer.map(|answer| answer.text.as_str()),
+            // A compaction says nothing to the user.
+            answer: answer.filter(|_| progress.kind == TurnKind::Query).map(|answer| answer.text.as_str()),
             transcript: progress.waiting_transcript(),
             sdk_session: progress.sdk_session.as_ref(),
+            items: &items,
+            context: outcome.result.as_ref().and_then(|result| result.context),
             frees_key: outcome.code.is_some_and(may_be_sent_again),
             // Of a turn without a result nobody knows what it took in.
             steered: if outcome.result.is_some() { &progress.steered } else { &[] },
@@ -80,6 +96,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Err(error) if is_save => {
                 self.log_not_saved(turn, Unsaved::StorageUnavailable, &error);
                 finished.files = Some((&turn.session_id, FilesEnd::Unsaved(Unsaved::StorageUnavailable)));
+                last_events.end = end;
+                finished.end.last_events = last_events;
                 self.store.finish(&finished)?
             }
             stored => stored?,
@@ -93,6 +111,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.clean_up_after(turn, progress, outcome, (stored.is_none(), stuck));
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.runtime.uuid()));
         self.log_end(&ended, progress, Some(calls.begun));
+        self.feed.ended(&ended);
+        for (n, file) in items::files(&ended, last_events) {
+            self.turns.publish(&turn.turn_id, n, file);
+        }
         self.turns.end(ended, last_events.end);
         if outcome.result.is_some() {
             self.tell_steered(&progress.steered)?;
@@ -109,6 +131,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         for turn_id in steered {
             if let Some(ended) = self.store.turn(turn_id)?.filter(|turn| turn.steered_into.is_some()) {
                 self.log_end(&ended, &Progress::default(), None);
+                self.feed.ended(&ended);
                 self.turns.end(ended, 1);
             }
         }
@@ -116,10 +139,17 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Ends a turn that was still waiting.
-    pub(in crate::account) fn end_queued(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
+    pub(in crate::account) fn end_queued(
+        self: &Rc<Self>,
+        turn: &ActiveTurn,
+        reason: Option<&str>,
+    ) -> Result<(), AccountError> {
         let (_, effect) = step(State::Queued, Signal::Stop(Stop::Cancel));
         let Effect::End(status, code) = effect else { return Ok(()) };
-        let failure = code.map(|code| failure(code, None, None));
+        let mut failure = code.map(|code| failure(code, None, None));
+        if let (Some(failure), Some(reason)) = (&mut failure, reason) {
+            tell_reason(failure, reason);
+        }
         let finished_at = self.runtime.now();
         let end = TurnEnd {
             status,
@@ -131,9 +161,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             finished_at,
             last_events: LastEvents { message: 0, end: 1 },
             counted: None,
+            stop_reason: None,
+            by_model: None,
         };
         let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);
+        self.feed.ended(&ended);
         self.turns.end(ended, end.last_events.end);
         Ok(())
     }
@@ -189,6 +222,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 }
 
+/// The stop reason of a model that has said everything, which nobody needs to be told.
+const ENDED_ITS_TURN: &str = "end_turn";
+
+/// Why the model stopped, if not because it had said everything.
+fn stop_reason(result: &TurnResult) -> Option<&str> {
+    result.stop_reason.as_deref().filter(|reason| *reason != ENDED_ITS_TURN)
+}
+
 /// Whether sending the same request again can mend it: its key then makes another turn.
 const fn may_be_sent_again(code: FailureCode) -> bool {
     match code {
@@ -197,6 +238,8 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::TurnInterrupted
         | FailureCode::WorkspaceUnavailable => true,
         FailureCode::AgentFailed
+        | FailureCode::AttachmentNotFound
+        | FailureCode::AttachmentTooLarge
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
@@ -206,9 +249,14 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
         | FailureCode::UnsupportedAttachment
-        | FailureCode::AttachmentTooLarge
-        | FailureCode::AttachmentNotFound
         | FailureCode::BudgetExhausted => false,
+    }
+}
+
+/// Lets a cancellation say why it came.
+fn tell_reason(failure: &mut Failure, reason: &str) {
+    if failure.code == FailureCode::TurnCancelled {
+        failure.detail = format!("The turn was cancelled: {reason}");
     }
 }
 
@@ -231,14 +279,14 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         }
         FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
         FailureCode::AgentFailed
+        | FailureCode::AttachmentNotFound
+        | FailureCode::AttachmentTooLarge
         | FailureCode::ModelAuthFailed
         | FailureCode::ModelFailed
         | FailureCode::ModelRateLimited
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
-        | FailureCode::UnsupportedAttachment
-        | FailureCode::AttachmentTooLarge
-        | FailureCode::AttachmentNotFound => told
+        | FailureCode::UnsupportedAttachment => told
             .map(|error| error.message.as_str())
             .filter(|message| !message.is_empty())
             .unwrap_or("No detail is known."),
@@ -270,6 +318,10 @@ fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
         num_turns: None,
         duration_ms: None,
         files: None,
+        stop_reason: None,
+        by_model: None,
+        metadata: serde_json::Map::new(),
+        has_output: false,
         steered_into: None,
     }
 }

@@ -4,6 +4,7 @@ pub(super) mod active;
 pub(super) mod clean_up;
 pub mod events;
 mod finish;
+pub(super) mod items;
 pub(super) mod model_calls;
 pub(super) mod progress;
 pub(super) mod run;

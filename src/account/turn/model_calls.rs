@@ -6,7 +6,7 @@ use crate::account::command::AccountError;
 use crate::account::command::{CallBegun, CallEnded};
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::usage::Counted;
+use crate::domain::ledger::Counted;
 use crate::domain::{RequestId, TurnId};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
@@ -88,7 +88,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 mod tests {
     use super::*;
     use crate::domain::Usage;
-    use crate::domain::usage::{NanoUsd, Spent};
+    use crate::domain::ledger::{NanoUsd, Spent};
 
     fn ended(status: u16, retry_after_s: Option<u64>) -> (CallEnded, Counted) {
         let usage = Usage { input_tokens: 2, output_tokens: u64::MAX, ..Usage::default() };

@@ -1,8 +1,9 @@
 //! What is known of a running turn: what its frames said so far, and how much of it is stored.
 //! Of a transcript only whole entries are ever stored, each a line.
 
+use super::items::Items;
 use crate::agent::protocol::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
-use crate::domain::{SdkSession, SessionId, TurnId};
+use crate::domain::{SdkSession, SessionId, TurnId, TurnKind};
 use crate::store::sql::Sql;
 use crate::store::{Store, StoreError};
 
@@ -48,10 +49,14 @@ pub struct Progress {
     pub workspace_of: Option<SdkSession>,
     /// The SDK's session that it begins, where files of its conversation are in the container before.
     pub new_session: Option<SdkSession>,
-    /// The queued turns whose queries it took in.
-    pub steered: Vec<TurnId>,
+    /// What the turn does.
+    pub kind: TurnKind,
     /// What the container said that it must not say, for the caller.
     pub refused: Option<&'static str>,
+    /// What it did so far.
+    pub items: Items,
+    /// The turns whose messages it has taken in.
+    pub steered: Vec<TurnId>,
     frames_stored: u64,
     /// Of this turn, stored and waiting.
     bytes: usize,

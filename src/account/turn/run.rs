@@ -9,7 +9,6 @@ use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
-use super::events::EventKind;
 use super::finish::Outcome;
 use super::progress::{NotTaken, Progress};
 use super::state::{Effect, Signal, State, Stop, step};
@@ -17,7 +16,7 @@ use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
 use crate::account::Account;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::protocol::Frame;
-use crate::agent::protocol::{FrameBody, TurnResult};
+use crate::agent::protocol::{FrameBody, MAX_STEERED, TurnResult};
 use crate::agent::{AgentError, Container, Frames};
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
@@ -32,8 +31,6 @@ const TAKE_UP_TRIES: u32 = 7;
 /// stream may be cut and silent for minutes while a tool works.
 const MAX_IDLE_CUTS: u32 = 16;
 const MAX_CUT_PAUSE: Duration = Duration::from_secs(5);
-/// Most queries that one turn takes in: more are never offered, since no more wait.
-const MAX_STEERED: usize = 128;
 /// The `detail` of a turn whose container sent a line that is no frame.
 const NOT_A_FRAME: &str = "The container said something that its protocol does not allow.";
 
@@ -62,6 +59,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let mut progress = Progress::new(work.as_ref().map_or(0, |work| work.frames_stored));
         // One that was given to a container before may be at work there.
         progress.given = entry == Entry::Reattach;
+        progress.kind = work.as_ref().map(|work| work.options.kind).unwrap_or_default();
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
         let mut rest = None;
         let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut rest, &mut stops).await;
@@ -227,18 +225,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 progress.part(n, part, &self.store, (&turn.turn_id, &turn.session_id))?;
                 return Ok(None);
             }
-            FrameBody::Steered(mut steered) => {
-                steered.turn_ids.truncate(MAX_STEERED.saturating_sub(progress.steered.len()));
-                progress.steered.append(&mut steered.turn_ids);
+            FrameBody::Result(result) => return Ok(Some(result)),
+            FrameBody::Steered(turns) => {
+                let room = MAX_STEERED.saturating_sub(progress.steered.len());
+                progress.steered.extend(turns.into_iter().take(room));
                 return Ok(None);
             }
-            FrameBody::Result(result) => return Ok(Some(result)),
             FrameBody::Workspace(_) | FrameBody::End | FrameBody::Unknown => return Ok(None),
-            FrameBody::Delta(delta) => EventKind::Delta(delta.text),
-            FrameBody::Message(message) => EventKind::Message(message.text),
-            FrameBody::Tool(tool) => EventKind::Tool(tool),
-            FrameBody::Retry(retry) => EventKind::Retry(retry),
+            FrameBody::Event(kind) => kind,
         };
+        progress.items.take(n, &kind);
         self.turns.publish(&turn.turn_id, n, kind);
         Ok(None)
     }

@@ -96,6 +96,8 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 FailureCode::TurnCancelled => TurnStatus::Cancelled,
                 FailureCode::AgentFailed
                 | FailureCode::AtCapacity
+                | FailureCode::AttachmentNotFound
+                | FailureCode::AttachmentTooLarge
                 | FailureCode::ContainerUnavailable
                 | FailureCode::ModelAuthFailed
                 | FailureCode::ModelFailed
@@ -106,8 +108,6 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 | FailureCode::OutputInvalid
                 | FailureCode::InvalidOutputSchema
                 | FailureCode::UnsupportedAttachment
-                | FailureCode::AttachmentTooLarge
-                | FailureCode::AttachmentNotFound
                 | FailureCode::BudgetExhausted => TurnStatus::Failed,
             };
             end((status, Some(code)))

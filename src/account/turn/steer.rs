@@ -29,7 +29,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             for turn_id in queued {
                 match account.store.turn_work(&turn_id) {
                     Ok(Some(work)) => {
-                        let offer = Offer { turn_id: &turn_id, prompt: &work.prompt };
+                        let content = work.content.as_ref();
+                        let offer = Offer { turn_id: &turn_id, prompt: &work.prompt, content };
                         if let Err(error) = account.agent.steer(&running, &offer).await {
                             account.log_offer(&turn_id, &error);
                         }

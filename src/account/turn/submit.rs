@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::account::files::restore::NotRestored;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::{AgentError, BodyChunks, Container, ContainerError, Frames, Readiness, TurnRequest};
-use crate::domain::SessionId;
+use crate::domain::{SessionId, TurnKind};
 use crate::log::{Level, Line};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
@@ -122,8 +122,15 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 },
             );
         }
+        if work.options.kind == TurnKind::Compact {
+            self.need_turns_feature(turn, busy).await.map_err(SubmitError::Start)?;
+        }
         // Deleted while the container started, it is gone.
-        let mut sdk_session = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?.sdk_session;
+        let origin = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
+        if work.content.is_some() || origin.has_attachments {
+            self.container_for_content(turn, busy).await.map_err(SubmitError::Start)?;
+        }
+        let mut sdk_session = origin.sdk_session;
         progress.sdk_session.clone_from(&sdk_session);
         let stored = self.files_for(turn, busy).await?;
         // What the container holds of a turn that was cut short is not what is stored.
@@ -143,7 +150,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let request = TurnRequest {
             turn_id: &turn.turn_id,
             sdk_session: sdk_session.as_ref(),
-            prompt: &work.prompt,
+            prompt: work.options.kind.prompt_given(&work.prompt),
+            content: work.content.as_ref(),
             resume,
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,
@@ -158,6 +166,24 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let frames = self.agent.run(&request, transcript).await?;
         self.cut_short.borrow_mut().retain(|cut| *cut != turn.session_id);
         Ok(frames)
+    }
+
+    /// Replaces a container that was started before a deployment and would take the command to compact for a query.
+    async fn need_turns_feature(&self, turn: &ActiveTurn, busy: bool) -> Result<(), AgentError> {
+        if self.agent.knows_turns() {
+            return Ok(());
+        }
+        if busy {
+            // Other turns are at work in it.
+            return Err(AgentError::Draining);
+        }
+        self.log_turn_problem(turn, "container_replaced", &"it cannot compact a conversation");
+        self.agent.destroy().await;
+        self.ensure_agent(false).await?;
+        if self.agent.knows_turns() {
+            return Ok(());
+        }
+        Err(AgentError::Protocol("no container can compact a conversation".to_owned()))
     }
 
     /// Whether no container can have begun a turn that a rebuilt object found and could not attach to.

@@ -9,6 +9,8 @@ use crate::domain::file::{ChangedFile, MAX_CHANGES_LISTED, MAX_INDEX_BYTES, MAX_
 
 /// What an agent server that saves and restores workspaces names in its health.
 pub const WORKSPACE_FEATURE: &str = "workspace";
+/// What an agent server that knows content blocks, schemas, steering and compaction names in its health.
+pub const TURNS_FEATURE: &str = "turns";
 /// Above every count and size of a workspace, and exact in storage.
 const MAX_COUNT: u64 = 1 << 50;
 

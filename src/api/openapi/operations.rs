@@ -2,38 +2,43 @@
 
 use serde_json::{Value, json};
 
-use super::super::accounts::{self, ErasureBegunJson};
 use super::super::document::{
     AcceptedJson, ConversationJson, DoneJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
 };
 use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
-use super::super::tokens::TokenJson;
-use super::super::usage::{self, UsageJson};
+pub(in crate::api) use super::accounts::{
+    change_account, erase_account, erase_own_account, list_accounts, list_audit, make_token, read_account,
+    read_erasure, read_usage,
+};
+pub(in crate::api) use super::branches::{
+    cancel_conversation, compact_conversation, fork_conversation, read_context, rewind_conversation,
+};
 use super::schemas::{
-    AccountChangeRequest, AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats,
-    TokenRequest, server_sent_event,
+    AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, feed_event,
+    server_sent_event,
 };
 use super::{Body, Described, Response, Schemas};
-use crate::domain::Millis;
-use crate::domain::account::{AccountStatus, Erasure, ListedAccount, Overview};
-use crate::domain::audit::AuditEntry;
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;
-use crate::domain::usage::{Day, Group};
-use crate::domain::{FilePath, IdempotencyKey, PurgeRun, SessionId, TurnId};
+use crate::domain::{FilePath, IdempotencyKey, Include, PurgeRun, TurnId};
 use schemars::{JsonSchema, Schema};
 
-const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
+pub(super) const TURN_ID: &str = "turn_01a202feb07b753ebcc7ee3525df0aa1";
 
-fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
+pub(super) fn parameter(place: &str, name: &str, schema: &Value, description: &str) -> Value {
     json!({"name": name, "in": place, "schema": schema, "description": description})
+}
+
+/// The parameter that asks for items.
+fn items(description: &str) -> Value {
+    parameter("query", "include", &json!({"const": "items"}), description)
 }
 
 /// A response with a JSON document.
 #[expect(clippy::needless_pass_by_value, reason = "examples are written where they are passed")]
-fn responds(status: u16, description: &'static str, schema: &Schema, example: Value) -> Response {
+pub(super) fn responds(status: u16, description: &'static str, schema: &Schema, example: Value) -> Response {
     let content = json!({"application/json": {"schema": schema, "examples": {"one": {"value": example}}}});
     Response { status, description, content, headers: &[], links: Value::Null }
 }
@@ -43,7 +48,7 @@ fn nothing(description: &'static str) -> Response {
 }
 
 impl Response {
-    fn with_headers(self, headers: &'static [&'static str]) -> Self {
+    pub(super) fn with_headers(self, headers: &'static [&'static str]) -> Self {
         Self { headers, ..self }
     }
 
@@ -53,7 +58,7 @@ impl Response {
 }
 
 /// An operation that takes no body and no parameter of its own.
-fn only(response: Response) -> Described {
+pub(super) fn only(response: Response) -> Described {
     Described { parameters: Vec::new(), body: None, responses: vec![response] }
 }
 
@@ -67,7 +72,7 @@ fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
     Described { body: Some(body), ..only(response) }
 }
 
-fn list_of<T: JsonSchema>(schemas: &mut Schemas) -> Schema {
+pub(super) fn list_of<T: JsonSchema>(schemas: &mut Schemas) -> Schema {
     schemars::json_schema!({"type": "array", "items": schemas.sent::<T>()})
 }
 
@@ -84,12 +89,12 @@ fn links_to(session_id: &str) -> Value {
     })
 }
 
-fn usage() -> Value {
+pub(super) fn usage() -> Value {
     json!({"input_tokens": 409, "output_tokens": 7, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 2742,
         "cost_usd": 0.015_486})
 }
 
-fn conversation() -> Value {
+pub(super) fn conversation() -> Value {
     json!({"session_id": "sums", "account_id": "acme", "title": "What is 2+2?", "created_at": 1_795_346_575_482_i64,
         "last_accessed_at": 1_795_346_579_311_i64, "metadata": {"message_count": 2, "team": "blue"}, "usage": usage()})
 }
@@ -100,9 +105,8 @@ pub(in crate::api) fn health(schemas: &mut Schemas) -> Described {
     only(responds(200, "The deployment answers.", &schemas.sent::<HealthJson>(), example))
 }
 
-pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
-    let result = json!({"success": true, "response": "4", "session_id": "sums", "turn_id": TURN_ID,
-        "model": "claude-opus-5-5", "usage": usage(), "num_turns": 1, "duration_ms": 118});
+/// The parameters of a request that starts a turn, and its responses; `result` is an example of the turn's.
+pub(super) fn starts_turn(schemas: &mut Schemas, result: Value) -> Described {
     let mut done = responds(200, "The turn's result, or its events.", &schemas.sent::<DoneJson<'static>>(), result);
     done.content["text/event-stream"] = json!({"schema": server_sent_event(schemas)});
     let accepted = json!({"turn_id": TURN_ID, "session_id": "sums", "status": "queued"});
@@ -114,11 +118,7 @@ pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
             parameter("header", "Idempotency-Key", &key, "The same request sent twice with the same key runs once."),
             parameter("header", "Prefer", &json!({"type": "string"}), "`respond-async`: respond at once with 202."),
         ],
-        body: Some(Body::Json {
-            schema: schemas.taken::<QueryRequest>(),
-            example: json!({"query": "What is 2+2?", "session_id": "sums"}),
-            required: true,
-        }),
+        body: None,
         responses: vec![
             done.with_headers(&["Server-Timing", "Idempotent-Replayed"])
                 .with_links(links_to("$response.body#/session_id")),
@@ -127,6 +127,17 @@ pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
                 .with_links(links_to("$response.body#/session_id")),
         ],
     }
+}
+
+pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
+    let result = json!({"success": true, "response": "4", "session_id": "sums", "turn_id": TURN_ID,
+        "model": "claude-opus-5-5", "usage": usage(), "num_turns": 1, "duration_ms": 118});
+    let body = Body::Json {
+        schema: schemas.taken::<QueryRequest>(),
+        example: json!({"query": "What is 2+2?", "session_id": "sums"}),
+        required: true,
+    };
+    Described { body: Some(body), ..starts_turn(schemas, result) }
 }
 
 pub(in crate::api) fn list_conversations(schemas: &mut Schemas) -> Described {
@@ -160,7 +171,10 @@ pub(in crate::api) fn read_conversation(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<ConversationJson<'static>>();
     let before = json!({"type": "string", "pattern": "^msg_[0-9]{1,18}$"});
     Described {
-        parameters: vec![parameter("query", "before", &before, "Only messages before the one with this id.")],
+        parameters: vec![
+            parameter("query", "before", &before, "Only messages before the one with this id."),
+            items("`items`: what the turns of these messages did, too."),
+        ],
         ..only(responds(200, "The conversation with its messages.", &schema, example).with_headers(&["Link"]))
     }
 }
@@ -179,24 +193,32 @@ pub(in crate::api) fn delete_conversation(schemas: &mut Schemas) -> Described {
     bodiless(schemas, responds(200, "It is gone, or was not there.", &schema, json!({"success": true})))
 }
 
-pub(in crate::api) fn cancel_conversation(schemas: &mut Schemas) -> Described {
-    let schema = schemas.sent::<SuccessJson>();
-    bodiless(
-        schemas,
-        responds(200, "How many turns were told to end.", &schema, json!({"success": true, "cancelled": 1})),
-    )
-}
-
 pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {
     let id = json!({"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]{1,15}$"});
+    let any = Include::words().collect::<Vec<_>>().join("|");
+    let words = json!({"type": "string", "pattern": format!("^(({any})(,({any}))*)?$")});
     let content = json!({"text/event-stream": {"schema": server_sent_event(schemas)}});
     let description = "The turn's events, those that follow included.";
     let events = Response { status: 200, description, content, headers: &[], links: Value::Null };
     Described {
-        parameters: vec![parameter("header", "Last-Event-ID", &id, "The id of the last event that the client has.")],
+        parameters: vec![
+            parameter("header", "Last-Event-ID", &id, "The id of the last event that the client has."),
+            parameter("query", "include", &words, "What is told beside the default events, with commas in between."),
+        ],
         body: None,
         responses: vec![events, nothing("The client has seen the turn's last event.")],
     }
+}
+
+pub(in crate::api) fn follow_account(schemas: &mut Schemas) -> Described {
+    let content = json!({"text/event-stream": {"schema": feed_event(schemas)}});
+    only(Response {
+        status: 200,
+        description: "What changes in the account.",
+        content,
+        headers: &[],
+        links: Value::Null,
+    })
 }
 
 pub(in crate::api) fn list_turns(schemas: &mut Schemas) -> Described {
@@ -283,49 +305,14 @@ pub(in crate::api) fn delete_files(schemas: &mut Schemas) -> Described {
 pub(in crate::api) fn read_turn(schemas: &mut Schemas) -> Described {
     let example = json!({"turn_id": TURN_ID, "session_id": "sums", "status": "completed", "created_at": 1_795_346_575_482_i64,
         "started_at": 1_795_346_575_490_i64, "finished_at": 1_795_346_575_610_i64, "response": "4", "usage": usage()});
-    only(responds(200, "The turn.", &schemas.sent::<TurnJson<'static>>(), example))
+    let turn = responds(200, "The turn.", &schemas.sent::<TurnJson<'static>>(), example);
+    Described { parameters: vec![items("`items`: what the turn did, too, once it has ended.")], ..only(turn) }
 }
 
 pub(in crate::api) fn storage_stats(schemas: &mut Schemas) -> Described {
     let example = json!({"total_conversations": 1, "oldest_conversation_age_days": 0.5, "conversations_ready_to_purge": 0,
         "retention_policy_days": 30, "total_messages": 6, "database_bytes": 61_440});
     only(responds(200, "The account's counts.", &schemas.sent::<StorageStats>(), example))
-}
-
-pub(in crate::api) fn read_usage(schemas: &mut Schemas) -> Described {
-    let spent = |more: Value| {
-        let mut spent = json!({"input_tokens": 410, "output_tokens": 8, "cache_read_input_tokens": 0,
-            "cache_creation_input_tokens": 0, "cost_usd": 0.0018});
-        if let (Value::Object(spent), Value::Object(more)) = (&mut spent, more) {
-            spent.extend(more);
-        }
-        spent
-    };
-    let row = |key: Value| {
-        let mut row = spent(json!({"turns": 1, "model_calls": 2, "reported": spent(json!({}))}));
-        if let (Value::Object(row), Value::Object(key)) = (&mut row, key) {
-            row.extend(key);
-        }
-        row
-    };
-    let example = json!({"from": "2026-11-01", "to": "2026-11-22", "group": "day", "rows": [row(json!({"day": "2026-11-22"}))],
-        "total": row(json!({}))});
-    let mut report = responds(200, "What was used.", &schemas.sent::<UsageJson<'static>>(), example);
-    report.content["text/csv"] = json!({});
-    let day = schemas.taken::<Day>().to_value();
-    let limit = json!({"type": "integer", "minimum": 1, "maximum": usage::MAX_ROWS, "default": usage::DEFAULT_ROWS});
-    let group = schemas.taken::<Group>().to_value();
-    let cursor = schemas.taken::<SessionId>().to_value();
-    Described {
-        parameters: vec![
-            parameter("query", "from", &day, "The first day. Default: the first of the month of `to`."),
-            parameter("query", "to", &day, "The last day, at most 366 days from the first. Default: today."),
-            parameter("query", "group", &group, "By what it is summed. Default: `day`."),
-            parameter("query", "limit", &limit, "Most rows."),
-            parameter("query", "cursor", &cursor, "Where the page starts, by conversation; from a `Link` header."),
-        ],
-        ..only(report.with_headers(&["Link"]))
-    }
 }
 
 pub(in crate::api) fn prewarm(schemas: &mut Schemas) -> Described {
@@ -336,99 +323,6 @@ pub(in crate::api) fn prewarm(schemas: &mut Schemas) -> Described {
 pub(in crate::api) fn purge(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<PurgedJson>();
     bodiless(schemas, responds(200, "What was deleted.", &schema, json!({"deleted": 3, "errors": 0})))
-}
-
-fn account_example() -> Value {
-    let spent = json!({"input_tokens": 410, "output_tokens": 8, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0,
-        "cost_usd": 0.0018});
-    json!({"account_id": "acme", "status": "active", "reason": null, "limits": {"usd_per_day": 5.0, "usd_per_month": null,
-        "turns_per_day": null, "tokens_per_day": null, "storage_bytes": null, "queued_turns": 32, "concurrency": 1},
-        "set_limits": {"usd_per_day": 5.0}, "retention_days": 30, "metadata": {"plan": "pro"}, "conversations": 2, "turns_open": 0,
-        "usage": {"today": spent, "month": spent}, "bytes": {"database": 61_440, "files": 1_204}, "container": "stopped",
-        "last_active_day": "2026-11-22"})
-}
-
-const ERASURE_ID: &str = "erasure_01a202feb07b753ebcc7ee3525df0aa1";
-
-pub(in crate::api) fn list_accounts(schemas: &mut Schemas) -> Described {
-    let example = json!([{"account_id": "acme", "status": "active", "created_at": 1_795_346_575_482_i64,
-        "last_active_at": 1_795_346_575_482_i64}]);
-    let limit = json!({"type": "integer", "minimum": 1, "maximum": accounts::MAX_ACCOUNTS, "default": accounts::DEFAULT_ACCOUNTS});
-    let (status, at) = (schemas.taken::<AccountStatus>().to_value(), schemas.taken::<Millis>().to_value());
-    let list = list_of::<ListedAccount>(schemas);
-    Described {
-        parameters: vec![
-            parameter("query", "limit", &limit, "Most accounts of a page."),
-            parameter("query", "status", &status, "Only accounts of this status."),
-            parameter("query", "active_since", &at, "Only accounts that ran a turn since, to a day."),
-            parameter("query", "cursor", &json!({"type": "string"}), "Where the page starts; from a `Link` header."),
-        ],
-        ..only(responds(200, "A page of accounts.", &list, example).with_headers(&["Link"]))
-    }
-}
-
-pub(in crate::api) fn read_account(schemas: &mut Schemas) -> Described {
-    only(responds(200, "The account.", &schemas.sent::<Overview>(), account_example()))
-}
-
-pub(in crate::api) fn change_account(schemas: &mut Schemas) -> Described {
-    let body = Body::Json {
-        schema: schemas.taken::<AccountChangeRequest>(),
-        example: json!({"status": "suspended", "reason": "The invoice of October is open.", "limits": {"usd_per_day": 5}}),
-        required: true,
-    };
-    Described { body: Some(body), ..read_account(schemas) }
-}
-
-pub(in crate::api) fn erase_account(schemas: &mut Schemas) -> Described {
-    let keep = json!({"type": "boolean", "default": false});
-    let schema = schemas.sent::<ErasureBegunJson<'static>>();
-    Described {
-        parameters: vec![parameter(
-            "query",
-            "keep_account",
-            &keep,
-            "Whether what is set of the account and what it has used stay.",
-        )],
-        ..only(responds(202, "The erasure goes on.", &schema, json!({"erasure_id": ERASURE_ID})))
-    }
-}
-
-pub(in crate::api) fn erase_own_account(schemas: &mut Schemas) -> Described {
-    let schema = schemas.sent::<ErasureBegunJson<'static>>();
-    only(responds(202, "The erasure goes on.", &schema, json!({"erasure_id": ERASURE_ID})))
-}
-
-pub(in crate::api) fn list_audit(schemas: &mut Schemas) -> Described {
-    let example = json!([{"at": 1_795_346_575_482_i64, "actor": "key:billing", "action": "change_account", "target": "acme",
-        "request_id": "req_01a202feb07b753ebcc7ee3525df0aa1"}]);
-    let limit = json!({"type": "integer", "minimum": 1, "maximum": accounts::MAX_ACCOUNTS, "default": accounts::DEFAULT_ACCOUNTS});
-    let list = list_of::<AuditEntry>(schemas);
-    Described {
-        parameters: vec![
-            parameter("query", "limit", &limit, "Most entries of a page."),
-            parameter("query", "cursor", &json!({"type": "string"}), "Where the page starts; from a `Link` header."),
-        ],
-        ..only(responds(200, "A page of the audit.", &list, example).with_headers(&["Link"]))
-    }
-}
-
-pub(in crate::api) fn make_token(schemas: &mut Schemas) -> Described {
-    let body = Body::Json {
-        schema: schemas.taken::<TokenRequest>(),
-        example: json!({"account_id": "acme", "expires_in": 3600}),
-        required: true,
-    };
-    let example = json!({"token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhY21lIn0.c2lnbmVk", "account_id": "acme",
-        "expires_at": 1_795_350_175_000_i64});
-    Described { body: Some(body), ..only(responds(201, "The token.", &schemas.sent::<TokenJson>(), example)) }
-}
-
-pub(in crate::api) fn read_erasure(schemas: &mut Schemas) -> Described {
-    let example = json!({"erasure_id": ERASURE_ID, "status": "done", "requested_at": 1_795_346_575_482_i64,
-        "erased_at": 1_795_346_577_101_i64, "counts": {"conversations": 2, "messages": 6, "turns": 3, "database_bytes": 61_440,
-        "files_bytes": 1_204}});
-    only(responds(200, "The receipt.", &schemas.sent::<Erasure>(), example))
 }
 
 pub(in crate::api) fn list_purge_runs(schemas: &mut Schemas) -> Described {

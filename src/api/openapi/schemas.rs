@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 
 use super::super::document::DoneJson;
 use super::super::problem::Problem;
-use super::super::sse::{DeltaData, MessageData, RetryData, ToolData, TurnData};
+use super::super::sse::TurnData;
 use super::Schemas;
+use crate::account::feed::{ConversationChanged, FileChanged, Snapshot, TurnState};
 use crate::domain::account::AccountStatus;
+use crate::domain::content::Citations;
+use crate::domain::event as turn_event;
+use crate::domain::file::ChangedFile;
 use crate::domain::limits::SetLimits;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
-use crate::domain::options::ClientTool;
-use crate::domain::{AccountId, Effort, Millis, SessionId, Thinking, WhenBusy};
+use crate::domain::{AccountId, Effort, FilePath, Millis, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -65,13 +68,15 @@ pub(super) struct StorageStats {
 
 /// A query. Unknown fields are ignored.
 #[derive(JsonSchema)]
-#[schemars(extend("anyOf" = [says_something("query"), says_something("prompt")]))]
+#[schemars(extend("anyOf" = [says_something("query"), says_something("prompt"), {"required": ["content"]}]))]
 #[expect(dead_code, reason = "a schema")]
 pub(super) struct QueryRequest {
     /// What the user says, at most 1 MiB of UTF-8.
     query: Option<String>,
     /// An alias for `query`, which counts if `query` is absent or holds white space alone.
     prompt: Option<String>,
+    /// What the user says and shows, in place of `query`: a string, or content blocks as the Messages API has them.
+    content: Option<QueryContent>,
     /// Selects the account, as the URL's parameter does; they must not differ.
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
@@ -92,11 +97,6 @@ pub(super) struct QueryRequest {
     /// Notes of the caller's about the turn, which come back with it.
     #[schemars(schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
-    /// Tools that the caller runs: each call of one is an action.
-    #[schemars(length(max = 64))]
-    tools: Option<Vec<ClientTool>>,
-    /// Rules about the agent's tools, beside the operator's.
-    permissions: Option<Permissions>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
@@ -104,22 +104,131 @@ pub(super) struct QueryRequest {
     /// How many times the agent may call the model in this turn; the operator can lower the maximum.
     #[schemars(range(min = 1, max = 1000))]
     max_turns: Option<u32>,
+    /// What a stream tells beside the default events.
+    include: Option<Vec<IncludeWord>>,
 }
 
-/// Rules such as `Write` or `Bash(git push:*)`.
+/// What a stream tells beside the default events.
 #[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
 #[expect(dead_code, reason = "a schema")]
-pub(super) struct Permissions {
-    /// Calls that a person has to allow.
-    #[schemars(length(max = 64))]
-    ask: Option<Vec<String>>,
-    /// Calls that are refused.
-    #[schemars(length(max = 64))]
-    deny: Option<Vec<String>>,
+enum IncludeWord {
+    Thinking,
+    ToolInput,
+    ToolResult,
+    Subagents,
+    Usage,
 }
 
 fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({"type": ["object", "null"]})
+}
+
+/// What the user says and shows.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "a schema")]
+enum QueryContent {
+    /// The prompt.
+    Text(#[schemars(regex(pattern = "[^\\s\\u0085]"))] String),
+    /// Blocks, with at least one that is not words alone or words that say something.
+    Blocks(#[schemars(length(min = 1, max = 64))] Vec<ContentBlock>),
+}
+
+/// A content block. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[schemars(tag = "type", rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+enum ContentBlock {
+    /// Words.
+    Text {
+        /// The words, at most 1 MiB of all blocks together.
+        #[schemars(regex(pattern = "[^\\s\\u0085]"))]
+        text: String,
+    },
+    /// An image: PNG, JPEG, GIF or WebP.
+    Image {
+        /// Where its bytes are.
+        source: ImageSource,
+        /// Its title, which conversations tell and the model does not see.
+        #[schemars(length(max = 1024))]
+        title: Option<String>,
+    },
+    /// A PDF of at most 100 pages, or a text.
+    Document {
+        /// Where its bytes are.
+        source: DocumentSource,
+        /// Its title.
+        #[schemars(length(max = 1024))]
+        title: Option<String>,
+        /// What the model is told about it.
+        #[schemars(length(max = 16384))]
+        context: Option<String>,
+        /// Whether the model cites it.
+        citations: Option<Citations>,
+    },
+}
+
+/// Where the bytes of an image are. Its type must be that of its bytes.
+#[derive(JsonSchema)]
+#[schemars(tag = "type", rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+enum ImageSource {
+    /// In the request, as base64 with padding: at most 4 MiB of base64 in one request.
+    Base64 {
+        /// What they are.
+        #[schemars(extend("enum" = ["image/png", "image/jpeg", "image/gif", "image/webp"]))]
+        media_type: String,
+        /// The bytes.
+        #[schemars(extend("contentEncoding" = "base64"))]
+        data: String,
+    },
+    /// In a file of the conversation, saved or uploaded.
+    File {
+        /// Its path.
+        path: FilePath,
+    },
+    /// Where the model's API fetches them, if the deployment has access to the internet.
+    Url {
+        /// The address, without a user name or a password.
+        #[schemars(length(max = 8192), regex(pattern = "^https://"))]
+        url: String,
+    },
+}
+
+/// Where the bytes of a document are.
+#[derive(JsonSchema)]
+#[schemars(tag = "type", rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+enum DocumentSource {
+    /// A PDF in the request, as base64 with padding: at most 4 MiB of base64 in one request.
+    Base64 {
+        /// What they are.
+        #[schemars(extend("const" = "application/pdf"))]
+        media_type: String,
+        /// The bytes.
+        #[schemars(extend("contentEncoding" = "base64"))]
+        data: String,
+    },
+    /// A text in the request.
+    Text {
+        /// What it is.
+        #[schemars(extend("const" = "text/plain"))]
+        media_type: String,
+        /// The text, at most 1 MiB of all documents together.
+        data: String,
+    },
+    /// A PDF or a text in UTF-8 in a file of the conversation, saved or uploaded.
+    File {
+        /// Its path.
+        path: FilePath,
+    },
+    /// A PDF that the model's API fetches, if the deployment has access to the internet.
+    Url {
+        /// The address, without a user name or a password.
+        #[schemars(length(max = 8192), regex(pattern = "^https://"))]
+        url: String,
+    },
 }
 
 fn metadata_patch(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -190,28 +299,88 @@ pub(super) struct AccountSelection {
     account_id: Option<AccountId>,
 }
 
+/// The schema of the events with a name, whose data is this.
+#[expect(clippy::needless_pass_by_value, reason = "schemas are made where they are passed")]
+fn event(name: &str, schema: schemars::Schema) -> Value {
+    let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
+    json!({"properties": {"event": {"const": name}, "data": data}, "required": ["event"]})
+}
+
+fn names(events: &[Value]) -> Vec<&Value> {
+    events.iter().map(|event| &event["properties"]["event"]["const"]).collect()
+}
+
+/// The schema of one event of an account's feed.
+pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
+    let events = [
+        event("snapshot", schemas.sent::<Snapshot>()),
+        event("turn", schemas.sent::<TurnState>()),
+        event("conversation", schemas.sent::<ConversationChanged>()),
+        event("file", schemas.sent::<FileChanged>()),
+    ];
+    json!({
+        "type": "object",
+        "description": "One server-sent event. The first is a `snapshot`.",
+        "properties": {
+            "event": {"type": "string", "enum": names(&events)},
+            "data": {"type": "string", "description": "One line of JSON."},
+        },
+        "required": ["event", "data"],
+        "oneOf": events,
+    })
+}
+
+/// Something that a turn did: the data of an event, with its number and name.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(in crate::api) struct Item {
+    /// The event's number.
+    n: u64,
+    /// The event's name; the other fields are those of its data.
+    #[serde(rename = "type")]
+    kind: ItemType,
+}
+
+/// The events that are kept.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+enum ItemType {
+    Thinking,
+    Message,
+    Tool,
+    Usage,
+    Retry,
+    Compacted,
+    AttachmentRemoved,
+    Notice,
+    File,
+}
+
 /// The schema of one server-sent event, whose `data` is a string with the JSON of the event's own schema.
 pub(super) fn server_sent_event(schemas: &mut Schemas) -> Value {
-    let event = |name: &str, schema: schemars::Schema| {
-        let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
-        json!({"properties": {"event": {"const": name}, "data": data}, "required": ["event"]})
-    };
     let events = [
         event("turn", schemas.sent::<TurnData<'static>>()),
-        event("delta", schemas.sent::<DeltaData<'static>>()),
-        event("message", schemas.sent::<MessageData<'static>>()),
-        event("tool", schemas.sent::<ToolData<'static>>()),
-        event("retry", schemas.sent::<RetryData>()),
+        event("delta", schemas.sent::<turn_event::Delta>()),
+        event("thinking", schemas.sent::<turn_event::Thinking>()),
+        event("tool_input", schemas.sent::<turn_event::ToolInput>()),
+        event("message", schemas.sent::<turn_event::Message>()),
+        event("tool", schemas.sent::<turn_event::Tool>()),
+        event("usage", schemas.sent::<turn_event::ModelCall>()),
+        event("retry", schemas.sent::<turn_event::Retry>()),
+        event("compacted", schemas.sent::<turn_event::Compacted>()),
+        event("attachment_removed", schemas.sent::<turn_event::AttachmentRemoved>()),
+        event("notice", schemas.sent::<turn_event::Notice>()),
+        event("file", schemas.sent::<ChangedFile>()),
         event("done", schemas.sent::<DoneJson<'static>>()),
         event("error", schemas.sent::<Problem<'static>>()),
     ];
-    let names: Vec<&Value> = events.iter().map(|event| &event["properties"]["event"]["const"]).collect();
     json!({
         "type": "object",
         "description": "One server-sent event. Exactly one `done` or `error` is the last; a stream that ends without it was cut.",
         "properties": {
             "id": {"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]+$", "description": "`<turn_id>:<n>`; `n` rises."},
-            "event": {"type": "string", "enum": names},
+            "event": {"type": "string", "enum": names(&events)},
             "data": {"type": "string", "description": "One line of JSON."},
         },
         "required": ["id", "event", "data"],
