@@ -130,6 +130,18 @@ fn a_call_that_outlives_its_turn_or_its_conversation_counts_all_the_same() {
 }
 
 #[test]
+fn a_call_of_a_turn_whose_conversation_is_deleted_is_stored_with_its_end() {
+    let (stage, mut gateway) = (Stage::new(), ScriptedGateway::default());
+    stage.query_that("a", slow(60));
+    stage.pass(Duration::from_secs(1));
+    gateway.call(&stage, "m", usage(7, 0)).unwrap();
+    stage.delete("a");
+    stage.settle();
+    gateway.tell_again(&stage);
+    assert_eq!((ledger(&stage), gateway.waiting()), (vec!["m 1 1 7 0 105000 0 0".to_owned()], 0));
+}
+
+#[test]
 fn many_calls_are_stored_at_once_and_the_list_of_them_has_a_bound() {
     let (stage, mut gateway) = (Stage::new(), ScriptedGateway::default());
     stage.query_that("a", slow(5));

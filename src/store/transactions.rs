@@ -123,6 +123,8 @@ impl<S: Sql> Store<S> {
         } = finished;
         let context = context.as_ref().map(json).transpose()?;
         self.transaction(|| {
+            // What was used was used, whether or not the turn is still there.
+            self.add_usage(usage)?;
             let Some(session_id) = self.session_of_active(turn_id)? else { return self.turn(turn_id) };
             let files = match files {
                 Some((session_id, files)) => self.end_files(session_id, files, end.finished_at)?,
@@ -132,7 +134,6 @@ impl<S: Sql> Store<S> {
             self.append_transcript(&session_id, transcript)?;
             let with = WithEnd { files: files.as_ref(), items: inline(items) };
             let ended = self.end_turn_with(turn_id, end, &with)?;
-            self.add_usage(usage)?;
             let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
             self.end_steered(steered, turn_id, end)?;
             if *frees_key {
