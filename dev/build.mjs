@@ -1,18 +1,19 @@
 /**
- * Builds the Worker to WebAssembly in build/, and does nothing if build/ is newer than everything it is made from.
+ * Builds the console (`console.mjs`) and the Worker, to WebAssembly in build/; does nothing if build/ is newer than everything it is made from.
  * wrangler runs it before `dev` and `deploy`; `npm run build` runs it by hand.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { buildConsole } from "./console.mjs";
 import { notices } from "./notices.mjs";
-import { bindgenTool, buildEnvironment, CARGO_TARGET, COMPILE_WORKER, COMPILED_WORKER, ROOT, wasmToolchain } from "./tools.mjs";
+import { bindgenTool, buildEnvironment, CARGO_TARGET, changedAt, COMPILE_WORKER, COMPILED_WORKER, ROOT, wasmToolchain } from "./tools.mjs";
 
 const WASM = join(ROOT, "build/index_bg.wasm");
 const SCRIPT = join(ROOT, "build/index.js");
 export const NOTICES = join(ROOT, "build/THIRD_PARTY_NOTICES");
-const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json", "dev/build.mjs", "dev/notices.mjs", "dev/bindgen"];
+const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "container/package-lock.json", "console/package-lock.json", "clients/typescript/package-lock.json", "dev/build.mjs", "dev/notices.mjs", "dev/bindgen"];
 /** The JavaScript around Rust. It imports wasm-bindgen's output under the name `rust`. */
 const SHELL = join(ROOT, "src/platform/worker.js");
 /** dev/bindgen's output for the compiled Worker: `index.js` and `index_bg.wasm`. */
@@ -29,18 +30,6 @@ const OPTIMISE = [
     (feature) => `--enable-${feature}`,
   ),
 ];
-
-/**
- * The newest modification time at or under `path`; 0 if there is nothing.
- * @param {string} path
- * @returns {number}
- */
-function changedAt(path) {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return 0;
-  if (!stats.isDirectory()) return stats.mtimeMs;
-  return Math.max(stats.mtimeMs, ...readdirSync(path).map((name) => changedAt(join(path, name))));
-}
 
 function isFresh() {
   const newestInput = Math.max(...INPUTS.map((input) => changedAt(join(ROOT, input))));
@@ -119,4 +108,7 @@ function fail(sentence) {
   process.exitCode = 1;
 }
 
-if (import.meta.filename === process.argv[1]) build();
+if (import.meta.filename === process.argv[1]) {
+  if (!buildConsole()) process.exitCode = 1;
+  build();
+}

@@ -48,7 +48,7 @@ async function main(): Promise<void> {
   if (stack === undefined) process.exit(130);
   console.log();
   const host = ["127.0.0.1", "0.0.0.0", "::"].includes(ip) ? "localhost" : ip;
-  say(`ready. Try it:\n\n  curl -s ${host}:${port}/query -H 'content-type: application/json' -d '{"query":"What is 2+2?"}'\n`);
+  say(`ready. The console is at ${styleText("bold", `http://${host}:${port}/console/`)}. From a shell:\n\n  curl -s ${host}:${port}/query -H 'content-type: application/json' -d '{"query":"What is 2+2?"}'\n`);
   await Promise.race([stopped, stack.ended()]);
   say("stopping");
   await stack.stop();

@@ -1,5 +1,5 @@
 /**
- * The third-party notices: each crate that is compiled into the Worker and each npm package of the image, with its licence and what its
+ * The third-party notices: each crate that is compiled into the Worker and each npm package of the image and the console, with its licence and what its
  * authors want passed on. Reads Cargo's and npm's own records; fails where a licence is not among those that somebody has looked at.
  */
 import { execFileSync } from "node:child_process";
@@ -20,7 +20,7 @@ const MAX_METADATA_BYTES = 64 * 1024 * 1024;
 
 /** @returns {string} */
 export function notices() {
-  const parts = [...crates(), ...npmPackages()];
+  const parts = [...crates(), ...npmPackages("container", "the image"), ...npmPackages("console", "the console"), ...bundled()];
   /** @type {Map<string, string[]>} */
   const users = new Map();
   for (const { name, version, texts } of parts) for (const text of texts) users.set(text, [...(users.get(text) ?? []), `${name} ${version}`]);
@@ -55,13 +55,25 @@ function crates() {
   });
 }
 
-/** What `npm ci --omit=dev` puts into the image; of the SDK's programs the one for its platform. @returns {Part[]} */
-function npmPackages() {
-  const directory = join(ROOT, "container");
+/**
+ * What `npm ci --omit=dev` installs there; of the SDK's programs the one for its platform.
+ * @param {string} name
+ * @param {string} from
+ * @returns {Part[]}
+ */
+function npmPackages(name, from) {
+  const directory = join(ROOT, name);
   const { packages } = JSON.parse(readFileSync(join(directory, "package-lock.json"), "utf8"));
   return Object.entries(packages)
     .filter(([path, { dev }]) => path !== "" && dev !== true)
-    .map(([path, { version, license }]) => part(path.slice(path.lastIndexOf("node_modules/") + 13), version, license, "the image", join(directory, path)));
+    .map(([path, { version, license }]) => part(path.slice(path.lastIndexOf("node_modules/") + 13), version, license, from, join(directory, path)));
+}
+
+/** What the TypeScript client holds, and with it the console. @returns {Part[]} */
+function bundled() {
+  const directory = join(ROOT, "clients/typescript/node_modules/eventsource-parser");
+  const { name, version, license } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
+  return [part(name, version, license, "the TypeScript client", directory)];
 }
 
 /**

@@ -2,13 +2,14 @@
  * Prepares a fresh clone so that it builds and runs: npm packages, the wasm32 target, wasm-bindgen, and a first compilation of the Worker.
  * Steps that do not need each other run at the same time. Silent and quick if there is nothing to do.
  * Runs on Node 20 without dependencies. Installs nothing outside the checkout and the tools' cache, except apt packages on a Debian
- * machine that cannot reach rustup's server.
+ * machine that cannot reach rustup's server, and Chromium there with `--browser`.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { canInstallChromium, findChromium, installChromium } from "./chromium.mjs";
 import { bindgenTool, buildEnvironment, COMPILE_WORKER, COMPILED_WORKER, output, ROOT, systemPath, WASM_TARGET, wasmToolchain } from "./tools.mjs";
 
 const OLDEST_NODE = 20;
@@ -20,6 +21,8 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 const PACKAGES = [
   { directory: ".", what: "the root's npm packages" },
   { directory: "container", what: "the agent server's npm packages" },
+  { directory: "clients/typescript", what: "the TypeScript client's npm packages" },
+  { directory: "console", what: "the console's npm packages" },
 ];
 
 /** A step that cannot be done on this machine as it is; the message tells the reader what to do. */
@@ -45,6 +48,7 @@ async function setUp() {
   needRust();
   const steps = [...PACKAGES.filter(isOutdated).map(installPackages)];
   if (!existsSync(bindgenTool().bin)) steps.push(installBindgen());
+  if (process.argv.includes("--browser") && findChromium() === undefined) steps.push(addBrowser());
   // The build reuses a compiled Worker. Compiling it beside the installations saves time; without any, it is left to the build.
   const compile = steps.length > 0 && !existsSync(COMPILED_WORKER);
   steps.push(prepareRust(compile));
@@ -88,6 +92,13 @@ function installPackages(packages) {
     await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: path, env: { PATH: systemPath() } });
     writeFileSync(stamp, lock);
   });
+}
+
+/** Only the console's tests need it: where it cannot be installed, the others run. */
+async function addBrowser() {
+  const advice = "Install Chromium or Chrome, or set CHROMIUM to where it is";
+  if (!canInstallChromium()) return say(`there is no Chromium for the console's tests. ${advice}`);
+  await step("installing Debian's Chromium", "half a minute", advice, () => installChromium(run));
 }
 
 /** @param {boolean} compile */

@@ -49,6 +49,8 @@ const SUITES: Suite[] = [
     count: countNode,
     cwd: join(ROOT, "container"),
   },
+  { name: "client", what: "the TypeScript client, against the product", command: nodeTests("clients/typescript/test/**/*.test.ts"), count: countNode },
+  { name: "console", what: "the console, in Chromium, against the product", command: nodeTests("console/test/**/*.test.ts"), count: countNode },
   { name: "e2e", what: "the whole product, over HTTP", command: nodeTests("tests/e2e/**/*.test.ts"), count: countNode },
 ];
 

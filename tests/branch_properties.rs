@@ -29,7 +29,7 @@ const DAY: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone)]
 enum Op {
     Query(&'static str, Vec<(&'static str, Option<u8>)>),
-    Upload(&'static str, &'static str, u8),
+    Upload(&'static str, &'static str),
     Fork(&'static str, Option<usize>, &'static str),
     Rewind(&'static str, usize, bool),
     Empty(&'static str),
@@ -47,7 +47,7 @@ fn op() -> impl Strategy<Value = Op> {
     let write = (path(), prop::option::weighted(0.7, any::<u8>()));
     prop_oneof![
         10 => (conversation(), prop::collection::vec(write, 0..3)).prop_map(|(id, files)| Op::Query(id, files)),
-        2 => (conversation(), path(), any::<u8>()).prop_map(|(id, path, byte)| Op::Upload(id, path, byte)),
+        2 => (conversation(), path()).prop_map(|(id, path)| Op::Upload(id, path)),
         5 => (conversation(), prop::option::of(0..6_usize), conversation()).prop_map(|(id, at, into)| Op::Fork(id, at, into)),
         4 => (conversation(), 0..6_usize, any::<bool>()).prop_map(|(id, at, before)| Op::Rewind(id, at, before)),
         1 => conversation().prop_map(Op::Empty),
@@ -106,7 +106,9 @@ impl World {
         turns.into_iter().map(|turn| turn.turn_id).collect()
     }
 
-    fn query(&mut self, id: &'static str, writes: &[(&'static str, Option<u8>)]) {
+    fn query(&mut self, id: &'static str, mut writes: Vec<(&'static str, Option<u8>)>) {
+        // A turn that undoes an upload saves nothing, and the upload goes on waiting: what the next turn finds then depends on the container.
+        writes.retain(|(path, _)| !self.model.get(id).is_some_and(|known| known.inbox.contains_key(*path)));
         self.said += 1;
         let said = format!("said {}", self.said);
         let content = |byte: u8| vec![byte; usize::from(byte % 4)];
@@ -118,7 +120,7 @@ impl World {
         let conversation = self.model.entry(id).or_default();
         let before = conversation.files.clone();
         conversation.files.append(&mut conversation.inbox);
-        for (path, byte) in writes {
+        for (path, byte) in &writes {
             match byte {
                 Some(byte) => drop(conversation.files.insert((*path).to_owned(), content(*byte))),
                 None => drop(conversation.files.remove(*path)),
@@ -131,18 +133,20 @@ impl World {
         assert_eq!(self.stage.container.folder(&agent), conversation.files, "the folder of {id}");
     }
 
-    fn upload(&mut self, id: &'static str, path: &'static str, byte: u8) {
+    fn upload(&mut self, id: &'static str, path: &'static str) {
+        self.said += 1;
+        let content = format!("upload {}", self.said).into_bytes();
         let ask = |ask| match self.stage.handle(Command::Files { session_id: session(id), ask }).ok().unwrap() {
             Response::Ready(Reply::Files(reply)) => *reply,
             _ => unreachable!(),
         };
-        let (at, size) = (|| path.parse().unwrap(), 3);
+        let (at, size) = (|| path.parse().unwrap(), content.len() as u64);
         let begin = FilesCommand::BeginUpload { path: at(), size, precondition: Precondition::None };
         let FilesReply::Upload { key } = ask(begin) else { unreachable!() };
-        self.stage.bucket.put_directly(&key, &[byte; 3]);
+        self.stage.bucket.put_directly(&key, &content);
         let etag = "e".to_owned();
         ask(FilesCommand::CommitUpload { path: at(), key, size, etag, precondition: Precondition::None, title: None });
-        self.model.entry(id).or_default().inbox.insert(path.to_owned(), vec![byte; 3]);
+        self.model.entry(id).or_default().inbox.insert(path.to_owned(), content);
     }
 
     /// A branch that the model has is there, and one that it has not is refused for its reason.
@@ -181,7 +185,11 @@ impl World {
         let outcome = self.stage.handle(Command::Rewind { session_id: session(id), to });
         let expected = self.model[id].behind(if before { at } else { at + 1 });
         match outcome {
-            Ok(_) => drop(self.model.insert(id, expected.unwrap())),
+            Ok(_) => {
+                // Its files have a version, if only an empty one.
+                let saved = self.model[id].saved;
+                self.model.insert(id, Conversation { saved, ..expected.unwrap() });
+            }
             Err(AccountError::NoBranch(NoBranch::FilesGone)) => prop_assert!(expected.is_none()),
             Err(other) => panic!("{other}"),
         }
@@ -203,8 +211,8 @@ impl World {
 
     fn act(&mut self, op: Op) -> Result<(), TestCaseError> {
         match op {
-            Op::Query(id, writes) => self.query(id, &writes),
-            Op::Upload(id, path, byte) => self.upload(id, path, byte),
+            Op::Query(id, writes) => self.query(id, writes),
+            Op::Upload(id, path) => self.upload(id, path),
             Op::Fork(id, at, into) => self.fork(id, at, into)?,
             Op::Rewind(id, at, before) => self.rewind(id, at, before)?,
             Op::Empty(id) => self.empty(id),
@@ -215,7 +223,7 @@ impl World {
             Op::Purge(kept) => {
                 self.stage.pass(2 * DAY);
                 if self.model.contains_key(kept) {
-                    self.query(kept, &[]);
+                    self.query(kept, Vec::new());
                 }
                 self.stage.visit();
                 self.stage.settle();

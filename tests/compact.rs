@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use claude_agent_service::account::Response;
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Reply, StartTurn};
-use claude_agent_service::domain::{Context, Include, Title, TurnId, TurnKind, TurnOptions, WhenBusy};
+use claude_agent_service::domain::{ContextUse, Include, Title, TurnId, TurnKind, TurnOptions, WhenBusy};
 use serde_json::json;
 use support::container::Knows;
 use support::script::{Script, Step, entry, result};
@@ -23,10 +23,10 @@ fn compacting(session_id: &str, instructions: &str, key: Option<&str>, answer: A
         session_id: Some(session(session_id)),
         title: Title::from_prompt(&prompt),
         prompt,
-        options,
-        idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         content: None,
         include: Include::NOTHING,
+        options,
+        idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         answer,
     }))
 }
@@ -135,11 +135,12 @@ fn how_full_the_context_is_is_told_as_far_as_it_is_known() {
     assert_eq!(context(), None);
     stage.query("a");
     stage.settle();
-    assert_eq!(context(), Some(Context::default()));
-    stage
-        .sql
-        .run(r#"update conversations set context = '{"tokens":7,"limit":200000,"auto_compact_at":null,"later":1}'"#);
-    assert_eq!(context(), Some(Context { tokens: Some(7), limit: Some(200_000), auto_compact_at: None }));
+    assert_eq!(context(), Some(None));
+    let mut answer = result("4");
+    answer["context"] = json!({ "tokens": 7, "limit": 200_000 });
+    stage.query_that("a", Script::new([Step::Frame(answer)]));
+    stage.settle();
+    assert_eq!(context(), Some(Some(ContextUse { tokens: 7, limit: 200_000, auto_compact_at: None })));
 }
 
 #[test]

@@ -5,16 +5,17 @@ mod support;
 
 use std::time::Duration;
 
+use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
 use claude_agent_service::account::feed::{MAX_BUFFERED_CHANGES, MAX_READERS};
 use claude_agent_service::account::files::command::{FilesCommand, FilesReply, Precondition};
 use claude_agent_service::account::{Response, command};
-use claude_agent_service::domain::Title;
 use claude_agent_service::domain::time::DAY;
+use claude_agent_service::domain::{Title, WhenBusy};
 use command::{Command, Reply};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 use support::listening::told;
-use support::script::Script;
+use support::script::{Script, Step, result};
 use support::session;
 use support::stage::Stage;
 
@@ -122,6 +123,36 @@ fn it_tells_of_turns_and_conversations_as_they_change() {
     let ends = [waiting, cancelled].map(|turn| turn_event(turn.as_str(), "c", "cancelled", 0));
     let all = told(&mut feed);
     assert!(ends.iter().all(|end| all.iter().filter(|event| *event == end).count() == 1), "{all:?}");
+}
+
+#[test]
+fn it_tells_of_branches() {
+    let stage = Stage::new();
+    let turn = stage.query("a");
+    stage.settle();
+    let mut feed = stage.feed();
+    told(&mut feed);
+    let asked = ForkAsked { source: session("a"), at: None, session_id: Some(session("b")), title: None };
+    assert!(stage.handle(Command::Fork(Box::new(asked))).is_ok());
+    assert!(stage.handle(Command::Rewind { session_id: session("a"), to: RewindTo::Before(turn) }).is_ok());
+    assert_eq!(
+        told(&mut feed),
+        [conversation("b", "created", Some("hello")), conversation("a", "updated", Some("hello"))]
+    );
+}
+
+#[test]
+fn it_tells_of_a_query_that_a_turn_took_in() {
+    let stage = Stage::new();
+    let mut feed = stage.feed();
+    let steps = [Step::Wait(10 * SECOND), Step::TakeIn, Step::Frame(result("both"))];
+    let running = stage.query_that("a", Script::new(steps));
+    stage.pass(SECOND);
+    let steering = stage.query_when_busy("a", WhenBusy::Steer).unwrap();
+    told(&mut feed);
+    stage.settle();
+    let ends = [running, steering].map(|turn| turn_event(turn.as_str(), "a", "completed", 0));
+    assert_eq!(told(&mut feed), ends);
 }
 
 #[test]

@@ -23,7 +23,17 @@ fn documents() -> Vec<String> {
     let docs =
         fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let docs = docs.map(|name| format!("docs/{name}"));
-    docs.chain(["README.md", "container/README.md", "dev/model/README.md"].map(str::to_owned)).collect()
+    docs.chain(
+        [
+            "README.md",
+            "container/README.md",
+            "dev/model/README.md",
+            "clients/typescript/README.md",
+            "console/README.md",
+        ]
+        .map(str::to_owned),
+    )
+    .collect()
 }
 
 /// What stands in backticks, outside of blocks of code.
@@ -159,7 +169,9 @@ fn every_direct_dependency_is_in_the_tables_and_no_other() {
                 .collect::<Vec<_>>()
         }));
     }
-    for manifest in ["package.json", "container/package.json"] {
+    for manifest in
+        ["package.json", "container/package.json", "clients/typescript/package.json", "console/package.json"]
+    {
         let package: serde_json::Value = serde_json::from_str(&read(manifest)).unwrap();
         let tables = ["dependencies", "devDependencies"].iter().filter_map(|table| package[table].as_object());
         direct.extend(tables.flat_map(|table| table.keys().cloned().collect::<Vec<_>>()));

@@ -256,5 +256,5 @@ fn the_end_stores_how_full_the_context_is_and_where_the_transcript_ends() {
     assert_eq!(ends[2], last);
     let nothing = Stage::new();
     turn(&nothing, [result("4")]);
-    assert_eq!(nothing.sql.texts("select transcript_seq from turns"), ["null"]);
+    assert_eq!(nothing.sql.texts("select transcript_seq from turns"), ["0"]);
 }

@@ -25,7 +25,9 @@ export type ErrorCode =
   | "turn_interrupted"
   | "attachment_not_found"
   | "attachment_too_large"
-  | "unsupported_attachment";
+  | "unsupported_attachment"
+  | "output_invalid"
+  | "invalid_output_schema";
 
 export type TurnError = {
   code: ErrorCode;
@@ -41,8 +43,10 @@ export type ResultFrame = {
   status: "completed" | "failed" | "cancelled";
   /** The SDK's word for how the turn ended. */
   subtype: string;
-  /** The assistant's top-level text blocks, joined by blank lines. */
+  /** The assistant's top-level text blocks, joined by blank lines; where the turn has an output, the JSON of that. */
   text: string;
+  /** The value that the turn's schema asked for. */
+  output?: unknown;
   error?: TurnError;
   model: string | null;
   /** Tokens, cost, the SDK's turns, the model's answers and the time of this turn alone. */
@@ -106,6 +110,8 @@ export type Frame =
   | { type: "transcript"; subpath?: string; entries: Entry[] }
   /** A piece of the JSON of one entry that is too large for a frame. Up to the one that is `last`, no other frame comes between. */
   | { type: "transcript_part"; subpath?: string; text: string; last: boolean }
+  /** The messages that were offered to the turn and that it took in; right before its result. */
+  | { type: "steered"; turn_ids: string[] }
   | ResultFrame
   /** Where the turn asked for its workspace: what its end has saved of it, to be fetched before the conversation's next turn. */
   | ({ type: "workspace" } & WorkspaceFrame)

@@ -3,6 +3,7 @@
  * which tools. What a newer Worker adds, an option or a value, is not this server's to refuse.
  * Decides which options a live process can take on and which need a new one. Knows nothing of the SDK's types.
  */
+import { isDeeperThan } from "./turn/schema.ts";
 
 export type TurnOptions = {
   model?: string;
@@ -18,7 +19,15 @@ export type TurnOptions = {
   /** Of this turn alone: such a turn has a process of its own. */
   max_budget_usd?: number;
   mcp_servers?: Record<string, McpServer>;
+  /** The JSON Schema of the turn's answer, which is then a value. */
+  output_schema?: object;
+  /** Whether the model thinks before it answers; some models always do. */
+  thinking?: Thinking;
+  /** The turn compacts the conversation; its prompt says what the summary should keep. */
+  compact?: boolean;
 };
+
+export type Thinking = "on" | "off";
 
 /** The SDK's levels. */
 export type Effort = "low" | "medium" | "high" | "xhigh" | "max";
@@ -33,16 +42,17 @@ export type McpServer =
 export class InvalidOptions extends Error {}
 
 /** What a live process takes on from turn to turn. */
-export type LiveOptions = Pick<TurnOptions, "model" | "effort">;
+export type LiveOptions = Pick<TurnOptions, "model" | "effort" | "thinking">;
 
-export const liveOptions = ({ model, effort }: TurnOptions): LiveOptions => ({
+export const liveOptions = ({ model, effort, thinking }: TurnOptions): LiveOptions => ({
   ...(model !== undefined && { model }),
   ...(effort !== undefined && { effort }),
+  ...(thinking !== undefined && { thinking }),
 });
 
-/** Two turns with the same key can share a process. What is changed live is not in it. */
+/** Two turns with the same key can share a process. What is changed live, or said with the message, is not in it. */
 export function processKey(options: TurnOptions): string {
-  const { model: _model, effort: _effort, ...rest } = options;
+  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ...rest } = options;
   return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
@@ -50,6 +60,9 @@ export function processKey(options: TurnOptions): string {
 export function servesOneTurn(options: TurnOptions): boolean {
   return options.max_budget_usd !== undefined;
 }
+
+/** As deep as the Worker's own parser goes. */
+const MAX_NESTING = 128;
 
 type Is = (value: unknown) => boolean;
 const isString: Is = (value) => typeof value === "string";
@@ -67,6 +80,9 @@ const TYPES: Record<keyof TurnOptions, Is> = {
   permission_mode: isString,
   max_budget_usd: isNumber,
   mcp_servers: (value) => isObject(value) && Object.values(value).every(isObject),
+  output_schema: (value) => isObject(value) && !isDeeperThan(value, MAX_NESTING),
+  thinking: isString,
+  compact: (value) => typeof value === "boolean",
 };
 
 /** Null counts as absent. An option that this server does not know is left out, and `unknown` gets its name. */

@@ -4,10 +4,13 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import type { UUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "@anthropic-ai/claude-agent-sdk";
-import type { Query, SDKMessage, SDKResultMessage, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { Query, SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
 import { removeFolders } from "./folders.ts";
+import { command, Input, userMessage } from "./input.ts";
+import type { Content } from "./input.ts";
 import { log, reason } from "./log.ts";
 import type { LiveOptions } from "./options.ts";
 import { killGroup, killProcesses, MARK, marked } from "./reap.ts";
@@ -21,6 +24,8 @@ const TAKE_ON_LIMIT_MS = 5_000;
 const INTERRUPT_EVERY_MS = 250;
 /** After this long without a result the process is killed. A cancelled turn ends within 1.4 s: the object waits 1.5 s for that. */
 const INTERRUPT_LIMIT_MS = 1_000;
+/** What a query's messages are called back with: a CLI that does not answer in time is taken to run them. */
+const CALL_BACK_LIMIT_MS = 1_000;
 /** From the end of its input to SIGKILL. */
 const CLOSE_LIMIT_MS = 3_000;
 /** From the exit of the process to the end of its messages, when something keeps its pipe open. */
@@ -34,6 +39,32 @@ export type Run = {
   signal: AbortSignal;
   /** Every message of the turn but its result. */
   onMessage: (message: SDKMessage) => void;
+  /** The prompt is a command of the CLI's. */
+  isCommand: boolean;
+  steering: Steering;
+  maxSteps: number | undefined;
+};
+
+/** How a running turn gets further messages, each by its uuid. */
+export type SteeringPort = {
+  push(uuid: string, prompt: string): void;
+  /** True: it was not taken and will not run. */
+  cancel(uuid: string): Promise<boolean>;
+};
+
+/** Who decides on them. It hears of everything that the process says until its next turn, and of a turn's end before anything that follows. */
+export type Steering = {
+  /** The process has some that are not taken. */
+  readonly pushed: boolean;
+  begin(port: SteeringPort, maxSteps?: number): void;
+  message(message: SDKMessage): void;
+  end(result?: SDKResultMessage): void;
+};
+
+/** What the SDK's queries can do beside what its types say. */
+type Controls = {
+  interrupt(how: { cancelQueued: boolean }): Promise<unknown>;
+  cancelAsyncMessage(uuid: string): Promise<boolean>;
 };
 
 type Turn = {
@@ -56,6 +87,7 @@ export class AgentProcess {
   /** What it was last told of the options that change live. */
   #live: LiveOptions;
   #turn: Turn | undefined;
+  #steering: Steering | undefined;
   #interrupting: Promise<void> | undefined;
   #gone = false;
   #exited = false;
@@ -93,7 +125,7 @@ export class AgentProcess {
    * Runs one turn to its result. Throws `ProcessGone` where there is none.
    * The signal interrupts it: the result comes soon, or the process is killed. Aborted before the turn began, it throws.
    */
-  async run(content: SDKUserMessage["message"]["content"], how: Run): Promise<SDKResultMessage> {
+  async run(content: Content, how: Run): Promise<SDKResultMessage> {
     await this.#interrupting;
     if (!this.alive) throw new ProcessGone("the process had ended");
     await this.#takeOn(how.live, how.signal);
@@ -101,7 +133,9 @@ export class AgentProcess {
     const uuid = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<SDKResultMessage>();
     this.#turn = { uuid, onMessage: how.onMessage, resolve, reject, over: promise.then(noop, noop) };
-    this.#input.push({ type: "user", message: { role: "user", content }, parent_tool_use_id: null, uuid });
+    this.#steering = how.steering;
+    how.steering.begin(this.#steeringPort, how.maxSteps);
+    this.#input.push(how.isCommand ? command(uuid, content) : userMessage(uuid, content));
     const interrupt = (): void => this.#interrupt();
     how.signal.addEventListener("abort", interrupt, { once: true });
     return promise.finally(() => how.signal.removeEventListener("abort", interrupt));
@@ -144,10 +178,12 @@ export class AgentProcess {
 
   /** Tells the process what differs from what it was told last. */
   async #takeOn(live: LiveOptions, signal: AbortSignal): Promise<void> {
-    const { model, effort } = live;
+    const { model, effort, thinking } = live;
     const changes: (() => Promise<unknown>)[] = [];
     if (model !== this.#live.model) changes.push(() => this.#query.setModel(model));
     if (effort !== this.#live.effort) changes.push(() => this.#query.applyFlagSettings({ effortLevel: effort ?? null }));
+    // None for a model that can do without; `null` is what the model does by default.
+    if (thinking !== this.#live.thinking) changes.push(() => this.#query.setMaxThinkingTokens(thinking === "off" ? 0 : null));
     if (changes.length === 0) return;
     const limit = this.#limit(TAKE_ON_LIMIT_MS, "it did not take the turn's options in time");
     signal.addEventListener("abort", limit.expire, { once: true });
@@ -163,6 +199,20 @@ export class AgentProcess {
     }
   }
 
+  get #controls(): Controls {
+    return this.#query as unknown as Controls;
+  }
+
+  get #steeringPort(): SteeringPort {
+    return {
+      push: (uuid, prompt) => this.#input.push(userMessage(uuid as UUID, prompt)),
+      cancel: async (uuid) => {
+        const answer = this.#controls.cancelAsyncMessage(uuid).catch(() => false);
+        return Promise.race([answer, sleep(CALL_BACK_LIMIT_MS, false, { ref: false })]);
+      },
+    };
+  }
+
   #interrupt(): void {
     this.#interrupting ??= this.#interruptUntilDone().finally(() => {
       this.#interrupting = undefined;
@@ -175,7 +225,9 @@ export class AgentProcess {
     const deadline = performance.now() + INTERRUPT_LIMIT_MS;
     let receipt: Promise<void> = Promise.resolve();
     for (let left = INTERRUPT_LIMIT_MS; this.#turn === turn && left > 0; left = deadline - performance.now()) {
-      receipt = this.#query.interrupt().then(noop, noop);
+      // An early one with this would cancel the turn's own message, and there would be no result.
+      const cancelQueued = this.#steering?.pushed === true;
+      receipt = this.#controls.interrupt({ cancelQueued }).then(noop, noop);
       await Promise.race([turn.over, sleep(Math.min(INTERRUPT_EVERY_MS, left))]);
     }
     if (this.#turn !== turn) {
@@ -198,12 +250,14 @@ export class AgentProcess {
   }
 
   #received(message: SDKMessage): void {
+    this.#steering?.message(message);
     const turn = this.#turn;
     if (turn === undefined) return;
     if (message.type !== "result") return turn.onMessage(message);
     // A result that names other messages is of a turn that nobody here asked for.
     if (message.user_message_uuids?.includes(turn.uuid) === false) return;
     this.#turn = undefined;
+    this.#steering?.end(message);
     turn.resolve(message);
   }
 
@@ -214,6 +268,7 @@ export class AgentProcess {
     this.#query.close();
     const turn = this.#turn;
     this.#turn = undefined;
+    this.#steering?.end();
     if (this.#closing === undefined) this.#log("process_died", { in_turn: turn !== undefined, cause });
     turn?.reject(new ProcessGone(cause));
     this.#end.resolve();
@@ -273,30 +328,3 @@ export class AgentProcess {
 }
 
 function noop(): void {}
-
-/** The query's input: stays open until the process is to end. At most one message waits in it. */
-class Input implements AsyncIterable<SDKUserMessage> {
-  #waiting: SDKUserMessage | undefined;
-  #ended = false;
-  #wake: () => void = noop;
-
-  push(message: SDKUserMessage): void {
-    this.#waiting = message;
-    this.#wake();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#wake();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<SDKUserMessage, void> {
-    for (;;) {
-      const message = this.#waiting;
-      this.#waiting = undefined;
-      if (message !== undefined) yield message;
-      else if (this.#ended) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-}

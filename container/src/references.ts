@@ -29,7 +29,7 @@ export class References {
   /** By the data's length and digest. */
   readonly #known = new Map<string, FileReference>();
   readonly #lengths = new Set<number>();
-  /** The images of the turn, in order; undefined for one that is no file. */
+  /** The images of the turn's message, in order, until it has come; undefined for one that is no file. */
   #images: (FileReference | undefined)[] = [];
 
   /** Files that a turn sends. */
@@ -93,11 +93,14 @@ export class References {
       if (typeof source["data"] === "string") chars += source["data"].length;
       return undefined;
     });
-    if (chars <= MAX_PIECE_BYTES || count !== this.#images.length) return entry;
+    if (count !== this.#images.length) return entry;
+    // What comes behind the turn's own message are other images.
+    const images = this.#images.splice(0);
+    if (chars <= MAX_PIECE_BYTES) return entry;
     let at = 0;
     return replaced(entry, (block, source) => {
       if (!isImage(block, source)) return undefined;
-      const reference = this.#images[at++];
+      const reference = images[at++];
       return reference === undefined ? undefined : { ...block, source: { type: REFERENCE, ...reference } };
     }) as Entry;
   }

@@ -31,16 +31,37 @@ export class TranscriptCut extends Error {}
 
 export async function readTurnRequest(request: IncomingMessage): Promise<TurnRequest> {
   const lines = linesOf(request, MAX_LINE_BYTES);
-  const first = await lines.next().catch((error: unknown) => {
-    throw error instanceof LineTooLong ? new InvalidRequest(`a line is over ${MAX_LINE_BYTES} bytes`) : error;
-  });
-  if (first.done === true) throw new InvalidRequest("the body is empty");
+  const first = await firstOf(lines);
   try {
-    return turnRequest(parsed(first.value), lines);
+    return turnRequest(parsed(first), lines);
   } catch (error) {
     discard(lines);
     throw error;
   }
+}
+
+/** A message for a running turn. */
+export type Offered = { turn_id: string; prompt: string };
+
+/** The body of `POST /turns/{id}/steer`. */
+export async function readOffer(request: IncomingMessage): Promise<Offered> {
+  const lines = linesOf(request, MAX_LINE_BYTES);
+  try {
+    const { turn_id, prompt } = parsed(await firstOf(lines));
+    if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
+    if (typeof prompt !== "string" || prompt.trim() === "") throw new InvalidRequest("prompt must be a string that is not blank");
+    return { turn_id, prompt };
+  } finally {
+    discard(lines);
+  }
+}
+
+async function firstOf(lines: AsyncGenerator<string, void>): Promise<string> {
+  const first = await lines.next().catch((error: unknown) => {
+    throw error instanceof LineTooLong ? new InvalidRequest(`a line is over ${MAX_LINE_BYTES} bytes`) : error;
+  });
+  if (first.done === true) throw new InvalidRequest("the body is empty");
+  return first.value;
 }
 
 function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string, void>): TurnRequest {
@@ -50,13 +71,15 @@ function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string
   if (session !== null && (typeof session !== "string" || !SDK_SESSION.test(session))) {
     throw new InvalidRequest("agent_session must be null or a UUID in lower case");
   }
+  const turnOptions = checkedOptions(options);
   const hasContent = content !== undefined && content !== null;
-  if (typeof prompt !== "string" || (prompt.trim() === "" && !hasContent)) throw new InvalidRequest("prompt must be a string that is not blank");
+  const saysNothing = typeof prompt === "string" && prompt.trim() === "" && !hasContent && turnOptions.compact !== true;
+  if (typeof prompt !== "string" || saysNothing) throw new InvalidRequest("prompt must be a string that is not blank");
   if (typeof (resume ?? false) !== "boolean" || typeof (transcript ?? false) !== "boolean") {
     throw new InvalidRequest("resume and transcript must be true or false");
   }
   if (resume === true && session === null) throw new InvalidRequest("resume needs an agent_session");
-  const turn: TurnRequest = { turn_id, session, prompt, resume: resume === true, options: checkedOptions(options) };
+  const turn: TurnRequest = { turn_id, session, prompt, resume: resume === true, options: turnOptions };
   if (hasContent) turn.content = checkedContent(content);
   if (workspace !== undefined && workspace !== null) turn.workspace = checkedWorkspace(workspace);
   if (session === null && (turn.workspace?.version || turn.workspace?.inbox)) throw new InvalidRequest("a workspace that is stored needs an agent_session");

@@ -44,7 +44,8 @@ export function sdkOptions(setup: Setup): Options {
     settingSources: [],
     settings: { attribution: { commit: "", pr: "" } },
     strictMcpConfig: true,
-    verbatimPrompts: true,
+    // Each message says so itself: see `userMessage`.
+    verbatimPrompts: false,
     permissionPrompts: "none",
     includePartialMessages: true,
     forwardSubagentText: true,
@@ -58,6 +59,7 @@ export function sdkOptions(setup: Setup): Options {
   if (options.model !== undefined) sdk.model = options.model;
   if (options.max_turns !== undefined) sdk.maxTurns = options.max_turns;
   if (options.max_budget_usd !== undefined) sdk.maxBudgetUsd = options.max_budget_usd;
+  if (options.output_schema !== undefined) sdk.outputFormat = { type: "json_schema", schema: options.output_schema as Record<string, unknown> };
   if (options.mcp_servers !== undefined) {
     sdk.mcpServers = options.mcp_servers as Record<string, McpServerConfig>;
     // Not on the command line, where every process could read their headers and environment.

@@ -9,8 +9,9 @@ import type { Denial } from "./access.ts";
 import { HttpError, notFound, send } from "./answers.ts";
 import type { Frame } from "./frames.ts";
 import { log, reason } from "./log.ts";
-import { SDK_SESSION, discard, InvalidRequest, readTurnRequest, TURN_ID } from "./request.ts";
+import { SDK_SESSION, discard, InvalidRequest, readOffer, readTurnRequest, TURN_ID } from "./request.ts";
 import type { Refusal, Sessions, Wanted } from "./sessions.ts";
+import type { Refused } from "./turn/offers.ts";
 import type { Turn, Turns } from "./turns.ts";
 import { workspaceCall } from "./workspace/routes.ts";
 
@@ -44,6 +45,11 @@ const REFUSALS: Record<Exclude<Refusal, "workspace_required">, HttpError> = {
   at_capacity: new HttpError(503, "at_capacity", "every process is taken by a running turn"),
 };
 
+const NOT_OFFERED: Record<Refused, HttpError> = {
+  turn_ended: new HttpError(409, "turn_ended", "the turn takes no more messages: it has ended"),
+  too_many_offers: new HttpError(409, "too_many_offers", "too many messages wait for the turn to take them in"),
+};
+
 export function createAgentServer(sessions: Sessions, turns: Turns, facts: Facts): Server {
   const app = { sessions, turns, facts };
   const denialOf = accessRule(facts.token);
@@ -60,6 +66,9 @@ async function route(app: App, request: IncomingMessage, response: ServerRespons
   if (collection === "sessions" && action === "workspace") {
     return workspaceCall(app.sessions.workspaces, app.sessions, { session: sessionId(id), rest, query: searchParams, request, response });
   }
+  if (collection === "turns" && action === "steer" && request.method === "DELETE" && rest.length === 1) {
+    return withdraw(turnOf(app, id), rest[0], response);
+  }
   const path = rest.length > 0 ? "" : [collection, id === undefined ? "" : "/:id", action === undefined ? "" : `/${action}`].join("");
   switch (`${request.method} ${path}`) {
     case "GET healthz":
@@ -72,6 +81,8 @@ async function route(app: App, request: IncomingMessage, response: ServerRespons
     case "POST turns/:id/cancel":
       turnOf(app, id).cancel();
       return send(response, 202, { cancelling: true });
+    case "POST turns/:id/steer":
+      return offer(turnOf(app, id), request, response);
     case "DELETE turns/:id":
       await app.turns.delete(turnOf(app, id));
       return send(response, 200, { deleted: true });
@@ -111,6 +122,19 @@ async function startTurn({ sessions, turns, facts }: App, request: IncomingMessa
     throw refused;
   }
   streamFrames(response, turns.start(wanted), 0);
+}
+
+async function offer(turn: Turn, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { turn_id, prompt } = await readOffer(request);
+  if (turn_id === turn.id) throw new InvalidRequest("a turn cannot take itself in");
+  const refused = turn.offers.offer(turn_id, prompt);
+  if (refused !== undefined) throw NOT_OFFERED[refused];
+  send(response, 202, { offered: true });
+}
+
+async function withdraw(turn: Turn, id = "", response: ServerResponse): Promise<void> {
+  if (!TURN_ID.test(id)) throw new InvalidRequest("turn_id is malformed");
+  send(response, 200, { withdrawn: await turn.offers.withdraw(id) });
 }
 
 function refusedBy(sessions: Sessions, wanted: Wanted): HttpError | undefined {

@@ -131,6 +131,7 @@ export class Session {
   /** The process and the transcript are gone; its files stay. */
   async forget(): Promise<void> {
     await this.kill();
+    this.#waiting = [];
     await this.#context.transcripts.drop(this.id);
   }
 

@@ -17,6 +17,7 @@ import { Session } from "./session.ts";
 import type { SessionContext } from "./session.ts";
 import { Transcripts } from "./transcript.ts";
 import type { TranscriptLine } from "./transcript.ts";
+import { checkSchema, InvalidSchema } from "./turn/schema.ts";
 import type { User, Users } from "./users.ts";
 import type { WorkspaceWanted } from "./workspace/terms.ts";
 import { Workspaces } from "./workspace/workspaces.ts";
@@ -86,7 +87,8 @@ export class Sessions {
   }
 
   /**
-   * The conversation for this turn alone, with a process that is up. Rejects with `ProcessGone` where none comes up.
+   * The conversation for this turn alone, with a process that is up. Rejects with `ProcessGone` where none comes up, and with `InvalidSchema`
+   * where none would: what runs stays as it is then.
    * The signal ends a start that nobody waits for any more; the conversation is free again when the promise has settled.
    */
   lease(wanted: Wanted, signal: AbortSignal): Promise<Lease> {
@@ -177,10 +179,9 @@ export class Sessions {
   }
 
   async #leaseNew(options: TurnOptions, signal: AbortSignal): Promise<Lease> {
-    this.#spareOptions = options;
     const spare = this.#spare;
-    if (spare !== undefined && spare.key !== processKey(options)) this.#dropSpare(spare);
-    else if (spare !== undefined) {
+    if (spare?.key === processKey(options)) {
+      this.#spareOptions = options;
       this.#spare = undefined;
       const { session, ready: warm } = spare;
       try {
@@ -196,6 +197,9 @@ export class Sessions {
     }
     const session = new Session(randomUUID(), this.#context);
     return this.#claimed(session, async () => {
+      if (options.output_schema !== undefined) await checkSchema(options.output_schema);
+      this.#spareOptions = options;
+      if (this.#spare !== undefined && this.#spare.key !== processKey(options)) this.#dropSpare(this.#spare);
       this.#makeRoom();
       await session.start(options, signal);
       return { session, warm: false };
@@ -203,6 +207,9 @@ export class Sessions {
   }
 
   async #prepare(session: Session, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
+    const { output_schema } = wanted.options;
+    // A live process has compiled it.
+    if (output_schema !== undefined && !session.fits(wanted.options)) await checkSchema(output_schema);
     this.#makeRoom();
     if (!wanted.resume) await session.clear({ keepsWorkspace: isStored(wanted.workspace) });
     if (session.fits(wanted.options)) return { session, warm: true };
@@ -222,7 +229,8 @@ export class Sessions {
       return await work();
     } catch (error) {
       session.busy = false;
-      this.#retire(session);
+      if (error instanceof InvalidSchema && session.live) this.#touch(session);
+      else this.#retire(session);
       throw error;
     } finally {
       signal?.removeEventListener("abort", abort);

@@ -11,10 +11,15 @@ import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
 import { log, reason } from "./log.ts";
 import { TurnMapper } from "./mapper.ts";
 import { liveOptions } from "./options.ts";
+import type { TurnOptions } from "./options.ts";
 import { EntryTooLarge, transcriptFrames } from "./pieces.ts";
 import { ProcessGone } from "./process.ts";
 import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
 import type { Lease, Sessions, Wanted } from "./sessions.ts";
+import { compactCommand, Compaction } from "./turn/compaction.ts";
+import { Offers } from "./turn/offers.ts";
+import { StructuredOutput } from "./turn/output.ts";
+import { InvalidSchema } from "./turn/schema.ts";
 import { NoUserLeft } from "./users.ts";
 import type { WorkspaceFrame, WorkspaceWanted } from "./workspace/terms.ts";
 
@@ -34,6 +39,8 @@ export class Turn {
   session: string | null;
   readonly ended: Promise<void>;
   readonly #ending = new AbortController();
+  /** Messages that it may take in. */
+  readonly offers = new Offers(this.#ending.signal);
   readonly #end = Promise.withResolvers<void>();
   #cutShort = false;
   /** Set where the server itself ends the turn. */
@@ -148,8 +155,7 @@ export class Turns {
     let lease: Lease | undefined;
     let result: ResultFrame;
     try {
-      lease = await this.#sessions.lease(request, turn.signal);
-      discard(request.transcript);
+      lease = await this.#sessions.lease(request, turn.signal).finally(() => discard(request.transcript));
       turn.session = lease.session.id;
       if (request.session === null && request.workspace !== undefined) this.#sessions.workspaces.begin(turn.session, request.workspace);
       turn.emit({ type: "started", agent_session: turn.session, instance: this.#instance, warm: lease.warm });
@@ -167,9 +173,12 @@ export class Turns {
     }
     clearTimeout(limit);
     mapper.flush();
+    turn.offers.end();
+    const settled = await turn.offers.settled();
     lease?.session.detach();
     // The next turn begins with what the caller has.
-    if (turn.cutShort) await lease?.session.forget();
+    if (turn.cutShort || !settled) await lease?.session.forget();
+    if (turn.offers.taken.length > 0) turn.emit({ type: "steered", turn_ids: turn.offers.taken });
     if (request.workspace === undefined) {
       if (lease !== undefined) this.#sessions.release(lease.session, request.options);
       turn.emit(result);
@@ -221,22 +230,34 @@ export class Turns {
     session.attach((subpath, entries) => {
       reached = true;
       mapper.flush();
-      turn.emitTranscript(subpath, entries);
-      mapper.entries(entries);
+      const own = turn.offers.own(entries);
+      turn.emitTranscript(subpath, own);
+      mapper.entries(own);
     });
     // What had waited is not of this turn.
     reached = false;
     let answering = false;
+    const ending = endingOf(request.options, turn);
     const onMessage = (message: SDKMessage): void => {
       reached = true;
-      mapper.message(message);
+      if (ending?.message(message) ?? true) mapper.message(message);
       // From here on the model is at work and the processor free: time to start the next spare.
       if (answering || message.type !== "stream_event") return;
       answering = true;
       this.#sessions.ensureSpare();
     };
     try {
-      const result = mapper.result(await process.run(message, { live: liveOptions(request.options), signal: turn.signal, onMessage }));
+      const isCommand = request.options.compact === true;
+      const ended = await process.run(isCommand ? compactCommand(request.prompt) : message, {
+        live: liveOptions(request.options),
+        signal: turn.signal,
+        onMessage,
+        isCommand,
+        steering: turn.offers,
+        maxSteps: request.options.max_turns,
+      });
+      const frame = mapper.result(ended);
+      const result = ending?.ending(frame, ended) ?? frame;
       return turn.stopped === undefined ? result : { ...result, status: "failed", error: turn.stopped };
     } catch (error) {
       throw error instanceof ProcessGone && !reached ? new NotReached(error.message) : error;
@@ -267,6 +288,12 @@ async function messageFor({ prompt, content }: TurnRequest, { session }: Lease):
   return content === undefined ? prompt : session.compose(content);
 }
 
+/** Whoever knows how a turn of these options ends; undefined for one that just answers. */
+function endingOf(options: TurnOptions, turn: Turn): Compaction | StructuredOutput | undefined {
+  if (options.compact === true) return new Compaction((frame) => turn.emit(frame));
+  return options.output_schema === undefined ? undefined : new StructuredOutput();
+}
+
 function endedEarly(turn: Turn, mapper: TurnMapper): ResultFrame {
   if (turn.stopped !== undefined) return mapper.endedWithoutResult("failed", "stopped", turn.stopped);
   return mapper.endedWithoutResult("cancelled", "cancelled");
@@ -279,6 +306,9 @@ function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame
   }
   if (error instanceof AttachmentFailed) {
     return mapper.endedWithoutResult("failed", error.code, { code: error.code, message: error.message });
+  }
+  if (error instanceof InvalidSchema) {
+    return mapper.endedWithoutResult("failed", "invalid_output_schema", { code: "invalid_output_schema", message: error.message });
   }
   if (error instanceof InvalidRequest || error instanceof NoUserLeft) {
     return mapper.endedWithoutResult("failed", "invalid_request", { code: "agent_failed", message: error.message });

@@ -70,8 +70,14 @@ export class Agent {
     return new OpenTurn(turnId, response);
   }
 
-  call(method: string, path: string): Promise<Response> {
-    return fetch(`${this.url}${path}`, { method });
+  call(method: string, path: string, body?: object): Promise<Response> {
+    return fetch(`${this.url}${path}`, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  }
+
+  /** Offers a message to a running turn; it has to be taken. */
+  async offer(turnId: string, turn_id: string, prompt: string): Promise<void> {
+    const response = await this.call("POST", `/turns/${turnId}/steer`, { turn_id, prompt });
+    assert.deepEqual([response.status, await response.json()], [202, { offered: true }]);
   }
 
   async health(): Promise<{ status: string; instance: string; protocol: number; features: string[]; sdk_version: string; running: number; turns: string[]; warm: number }> {
@@ -203,6 +209,16 @@ export class OpenTurn {
   constructor(id: string, response: Response) {
     this.id = id;
     this.#frames = framesOf(response);
+  }
+
+  /** Up to the next frame of these types. False: the turn ended before that. */
+  async untilAny(types: Frame["type"][]): Promise<boolean> {
+    for (;;) {
+      const next = await this.#frames.next();
+      if (next.done === true) return false;
+      this.seen.push(next.value);
+      if (types.includes(next.value.type)) return true;
+    }
   }
 
   async until<T extends Frame["type"]>(type: T): Promise<Extract<Numbered, { type: T }>> {

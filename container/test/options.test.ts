@@ -13,38 +13,11 @@ import type { Model } from "../../dev/model/server.ts";
 import { InvalidOptions, readOptions } from "../src/options.ts";
 import { startAgent } from "./harness.ts";
 import type { Agent } from "./harness.ts";
+import { startRecorder } from "./recorder.ts";
+import type { Recorder } from "./recorder.ts";
 
 /** Far below the 40 s that the CLI waits of its own accord. */
 const SILENT_SERVER_LIMIT_MS = 15_000;
-
-type Recorded = { output_config?: { effort?: string }; system?: { text: string }[]; tools?: { name: string }[] };
-
-/** Passes requests on to the model and keeps their bodies. */
-async function startRecorder(model: Model): Promise<{ model: Model; last(): Recorded; close(): Promise<void> }> {
-  const bodies: Recorded[] = [];
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks);
-    bodies.push(JSON.parse(body.toString()) as Recorded);
-    const headers = { "content-type": "application/json", "x-api-key": String(request.headers["x-api-key"]) };
-    const answer = await fetch(`${model.url}${request.url}`, { method: "POST", headers, body });
-    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
-    response.end(Buffer.from(await answer.arrayBuffer()));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  return {
-    model: { ...model, url: `http://127.0.0.1:${port}` },
-    last: () => bodies.at(-1) ?? assert.fail("no request"),
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
-    },
-  };
-}
 
 /** A tool server on stdio, as small as the protocol allows: one tool, which answers "pong". */
 const TOOL_SERVER = `
@@ -63,7 +36,7 @@ createInterface({ input: process.stdin }).on("line", (line) => {
 
 describe("options", () => {
   let model: Model;
-  let recorder: Awaited<ReturnType<typeof startRecorder>>;
+  let recorder: Recorder;
   let agent: Agent;
 
   before(async () => {
@@ -116,6 +89,33 @@ describe("options", () => {
     assert.equal(await asked({}), usual);
     assert.equal((await agent.turn({ prompt: "a new one", options: { effort: "low" } })).result.status, "completed");
     assert.equal(recorder.last().output_config?.effort, "low");
+  });
+
+  test("thinking is what this turn says, in the same process", async () => {
+    const model = "claude-sonnet-5";
+    const first = await agent.turn({ prompt: "one", options: { model } });
+    const usual = recorder.last().thinking;
+    assert.equal(usual?.type, "adaptive");
+    for (const [thinking, type] of [
+      ["off", "disabled"],
+      ["on", "adaptive"],
+      ["off", "disabled"],
+      [undefined, "adaptive"],
+    ] as const) {
+      const turn = await agent.turn({ agent_session: first.session, resume: true, prompt: "again", options: { model, thinking } });
+      assert.deepEqual([turn.one("started").warm, turn.result.status, recorder.last().thinking?.type], [true, "completed", type]);
+    }
+    assert.deepEqual(recorder.last().thinking, usual);
+  });
+
+  test("thinking is off from the first turn on where that says so", async () => {
+    await agent.turn({ prompt: "one", options: { model: "claude-haiku-4-5", thinking: "off" } });
+    assert.equal(recorder.last().thinking?.type, "disabled");
+  });
+
+  test("thinking off is nothing to a model that always thinks", async () => {
+    const turn = await agent.turn({ prompt: "one", options: { model: "claude-opus-5-5", thinking: "off" } });
+    assert.deepEqual([turn.result.status, recorder.last().thinking?.type], ["completed", "adaptive"]);
   });
 
   test("allowed_tools are the only ones offered, and run", async () => {
@@ -215,6 +215,9 @@ describe("what a Worker sends", () => {
     permission_mode: true,
     max_budget_usd: "0.5",
     mcp_servers: { a: "command" },
+    output_schema: "object",
+    thinking: true,
+    compact: "yes",
   })) {
     test(`is refused where ${name} is of another type`, () => {
       assert.throws(() => readOptions({ [name]: value }), (error) => error instanceof InvalidOptions && error.message.includes(name));

@@ -8,6 +8,9 @@ import type { Model } from "../../dev/model/server.ts";
 import { framesOf, nextTurnId, startAgent, TurnFrames } from "./harness.ts";
 import type { Agent, Body } from "./harness.ts";
 
+/** From the call that cancels a turn to the first frame of the next: a cancelled turn has 1.4 s to end. */
+const CANCEL_TO_NEXT_MS = 1_500;
+
 describe("turns", () => {
   let model: Model;
   let agent: Agent;
@@ -231,6 +234,21 @@ describe("turns", () => {
         assert.deepEqual([next.result.text, next.one("started").warm], ["7", true]);
       });
     }
+
+    test("a turn leaves its process to the next one, which knows what it had done", async () => {
+      const open = await agent.begin(asked('quince [[tool Bash {"command":"echo half the work"}]] [[hang]]'));
+      await model.control.waitFor((request) => request.state === "hanging");
+      const begun = performance.now();
+      await agent.call("POST", `/turns/${open.id}/cancel`);
+      assert.equal((await open.rest()).result.status, "cancelled");
+      const next = await agent.begin(asked("repeat everything I said"));
+      assert.equal((await next.until("started")).warm, true);
+      const ms = performance.now() - begun;
+      assert.ok(ms < CANCEL_TO_NEXT_MS, `${Math.round(ms)} ms`);
+      assert.match((await next.rest()).result.text, /quince/);
+      const done = model.control.requests().at(-1)?.blocks.map((block) => block.type) ?? [];
+      assert.ok(done.includes("tool_use") && done.includes("tool_result"), done.join(" "));
+    });
 
     test("the model's API is let go at once", async () => {
       const open = await agent.begin(asked("[[hang]]"));

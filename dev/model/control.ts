@@ -14,6 +14,7 @@ export const MAX_LOGGED_SYSTEM_CHARS = 16_384;
 export const MAX_LOGGED_BLOCKS = 500;
 export const MAX_LOGGED_TITLE_CHARS = 256;
 export const MAX_RULES = 64;
+export const MAX_SCRIPTS = 64;
 
 /** A request as the log shows it. Field names are those of GET /control/requests. */
 export type LoggedRequest = {
@@ -51,6 +52,7 @@ export class RequestMissing extends Error {}
 
 export class Control {
   readonly #log: LoggedRequest[] = [];
+  readonly #scripts = new Map<string, string>();
   #rules: { rule: Rule; left: number }[] = [];
   readonly #changes = new EventEmitter().setMaxListeners(0);
   #gate = Promise.withResolvers<void>();
@@ -72,6 +74,18 @@ export class Control {
 
   clearRules(): void {
     this.#rules = [];
+  }
+
+  /** This question is answered as if its directives were these, so that it can read as a person's does. */
+  script(question: string, directives: string): void {
+    if (this.#scripts.size >= MAX_SCRIPTS) throw new RangeError(`at most ${MAX_SCRIPTS} scripts at a time`);
+    this.#scripts.set(question, directives);
+  }
+
+  /** For the server: the same request, with the directives of its question. */
+  scripted(request: MessagesRequest): MessagesRequest {
+    const directives = this.#scripts.get(request.userTexts.at(-1) ?? "");
+    return directives === undefined ? request : { ...request, userTexts: request.userTexts.with(-1, directives) };
   }
 
   /** Lets every hanging request go on; says how many there were. */

@@ -89,7 +89,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, contro
     control.update(logged, { status: 400 });
     throw new InvalidRequest(asked.refusal);
   }
-  const plan = withRule(planFor(asked), control.takeRule());
+  const plan = withRule(planFor(control.scripted(asked)), control.takeRule());
   const failure = plan.failure && failures.next(asked, plan.failure);
   if (failure !== undefined) {
     control.update(logged, { status: failure.status });

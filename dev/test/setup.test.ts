@@ -30,7 +30,7 @@ async function checkoutWith(t: TestContext, lockOfRoot: object): Promise<string>
   t.after(() => rm(checkout, { recursive: true, force: true }));
   await cp(join(ROOT, "dev"), join(checkout, "dev"), { recursive: true });
   await cp(join(ROOT, "Cargo.lock"), join(checkout, "Cargo.lock"));
-  for (const [directory, lock] of [[".", lockOfRoot], ["container", LOCKED]] as const) {
+  for (const [directory, lock] of [[".", lockOfRoot], ["container", LOCKED], ["clients/typescript", LOCKED], ["console", LOCKED]] as const) {
     await mkdir(join(checkout, directory, "local"), { recursive: true });
     await writeFile(join(checkout, directory, "local/package.json"), JSON.stringify({ name: "local", version: "1.0.0" }));
     await writeFile(join(checkout, directory, "package.json"), JSON.stringify(MANIFEST));

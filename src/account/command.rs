@@ -15,7 +15,7 @@ use crate::domain::content::TooLarge;
 use crate::domain::limits::Exceeded;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Block, Context, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
+    Block, ContextUse, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
     PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
 };
 use crate::store::StoreError;
@@ -363,8 +363,8 @@ pub enum Reply<J> {
     Updated(Box<Conversation>),
     /// A conversation that was made of another's state.
     Forked(Box<Conversation>),
-    /// How full the model's context was at the end of the last turn.
-    Context(Context),
+    /// How full the model's context was at the end of the last turn, if that is known.
+    Context(Option<ContextUse>),
     /// A turn, as it stands.
     Turn(Box<Turn>),
     /// A turn that has ended, with what it did.

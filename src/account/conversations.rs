@@ -125,6 +125,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Reply::Updated(Box::new(after)))
     }
 
+    pub(super) fn read_context(&self, session_id: &SessionId, now: Millis) -> Result<Reply<S::Json>, AccountError> {
+        self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
+        self.store.touch(session_id, now)?;
+        Ok(Reply::Context(self.store.context(session_id)?))
+    }
+
     /// What goes on in the account now.
     pub(super) fn snapshot(&self) -> Result<Snapshot, AccountError> {
         let mut snapshot = Snapshot::default();
@@ -140,12 +146,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             snapshot.turns.push(TurnState { turn_id, session_id, status, position });
         }
         Ok(snapshot)
-    }
-
-    pub(super) fn read_context(&self, session_id: &SessionId, now: Millis) -> Result<Reply<S::Json>, AccountError> {
-        let context = self.store.context(session_id)?.ok_or(AccountError::NotFound)?;
-        self.store.touch(session_id, now)?;
-        Ok(Reply::Context(context))
     }
 
     pub(super) fn storage_stats(&self, now: Millis) -> Result<Reply<S::Json>, AccountError> {

@@ -77,7 +77,7 @@ pub struct TurnState {
 pub enum ConversationChange {
     /// It is new.
     Created,
-    /// It has another title or other metadata.
+    /// It has another title or other metadata, or went back to an earlier state.
     Updated,
     /// It is gone.
     Deleted,

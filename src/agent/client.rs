@@ -55,9 +55,6 @@ pub struct Offer<'a> {
     pub turn_id: &'a TurnId,
     /// What the user said.
     pub prompt: &'a str,
-    /// The same as content blocks, if it is more than words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<&'a RawJson>,
 }
 
 /// The response of `GET /healthz`.

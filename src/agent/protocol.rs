@@ -175,9 +175,9 @@ impl TurnResult {
             cut(reason, MAX_NAME_CHARS);
         }
         if let Some(context) = &mut self.context {
-            context.tokens = context.tokens.min(MAX_TOKENS);
-            context.limit = context.limit.min(MAX_TOKENS);
-            context.auto_compact_at = context.auto_compact_at.map(|tokens| tokens.min(MAX_TOKENS));
+            for tokens in [&mut context.tokens, &mut context.limit].into_iter().chain(&mut context.auto_compact_at) {
+                *tokens = MAX_TOKENS.min(*tokens);
+            }
         }
         self.cost_usd = self.cost_usd.clamp(0.0, MAX_COST_USD);
         self.duration_ms = self.duration_ms.clamp(0.0, MAX_MS);

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::document::{
-    AcceptedJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson, outcome,
+    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
+    outcome,
 };
 use super::managed::Document;
 use super::problem::{ApiError, Code};
@@ -123,7 +124,7 @@ impl<J> Answer<J> {
                 Self::json(201, &ConversationJson::of(account_id, &conversation, None, None))
                     .with("location", links::conversation(&conversation.session_id))
             }
-            Reply::Context(context) => Self::json(200, &context),
+            Reply::Context(context) => Self::json(200, &ContextJson::of(context)),
             Reply::Turn(turn) => Self::json(200, &TurnJson::of(&turn)),
             Reply::TurnWithItems { turn, items } => Self::json(200, &TurnJson::with_items(&turn, &items)),
             Reply::Feed(feed) => Self::new(200, EVENT_STREAM, Body::Feed(feed)),

@@ -1,41 +1,29 @@
-//! How the caller of a turn wants its answer, and the key under which it asks: what `POST /query` and `POST …/compact` share.
+//! The form in which the caller of a turn wants its response: `stream`, `Accept` and `Prefer: respond-async`; and `Idempotency-Key`.
 
-use super::body::Head;
+use super::body::{Fields, Head};
 use super::problem::ApiError;
 use crate::account::command::AnswerForm;
 use crate::domain::IdempotencyKey;
 
-/// What the headers of a turn's request say.
-#[derive(Debug)]
-pub(super) struct Wanted {
+/// What a request's headers say of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Preference {
     wants_events: bool,
     respond_async: bool,
-    /// The caller's key.
-    pub idempotency_key: Option<IdempotencyKey>,
 }
 
-impl Wanted {
-    /// Reads the headers.
-    ///
-    /// # Errors
-    /// 400 `invalid_parameter` for a key that is none.
-    pub fn parse(head: &Head<'_>) -> Result<Self, ApiError> {
+impl Preference {
+    pub(super) fn of(head: &Head<'_>) -> Self {
         let wants_events = (head.header)("accept").is_some_and(|accept| prefers_events(&accept));
         let respond_async = (head.header)("prefer").is_some_and(|prefer| {
             prefer.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case("respond-async"))
         });
-        let idempotency_key = (head.header)("idempotency-key")
-            .map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}"))))
-            .transpose()?;
-        Ok(Self { wants_events, respond_async, idempotency_key })
+        Self { wants_events, respond_async }
     }
 
-    /// The form of the answer; `stream` is the body's field as it is written.
-    ///
-    /// # Errors
-    /// 400 `invalid_parameter` if that is neither true nor false.
-    pub fn form(&self, stream: Option<&str>) -> Result<AnswerForm, ApiError> {
-        let streams = match stream {
+    /// The form, with the field `stream` of the body, which counts more than `Accept`.
+    pub(super) fn form(self, fields: Option<&Fields<'_>>) -> Result<AnswerForm, ApiError> {
+        let streams = match fields.and_then(|fields| fields.raw("stream")) {
             None => self.wants_events,
             Some("true") => true,
             Some("false") => false,
@@ -47,6 +35,12 @@ impl Wanted {
             (false, false) => AnswerForm::Json,
         })
     }
+}
+
+/// The caller's key, under which a request that is sent twice makes one turn.
+pub(super) fn idempotency_key(head: &Head<'_>) -> Result<Option<IdempotencyKey>, ApiError> {
+    let key = (head.header)("idempotency-key");
+    key.map(|key| key.try_into().map_err(|e| ApiError::parameter("Idempotency-Key", &format!("{e}")))).transpose()
 }
 
 /// Whether `Accept` asks for events, and not rather for a document.

@@ -11,8 +11,8 @@ use super::problem::Problem;
 use crate::account::command::ItemsOfTurns;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
-    AccountId, ByModel, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId, SessionId, Turn,
-    TurnFiles, TurnId, TurnStatus, Usage,
+    AccountId, ByModel, ContextUse, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId,
+    SessionId, Turn, TurnFiles, TurnId, TurnStatus, Usage,
 };
 
 /// The answer to a query whose turn completed, or the refusal that its failure is.
@@ -54,6 +54,28 @@ pub(super) struct RunStartedJson<'a> {
 pub(super) struct PrewarmingJson {
     /// Whether this call started it; false if it runs or starts already.
     pub(super) prewarming: bool,
+}
+
+/// How full the model's context was at the end of a conversation's last turn, in tokens. What is not known is null.
+#[derive(Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "ConversationContext"))]
+pub(super) struct ContextJson {
+    /// What the history takes, with all that goes to the model beside it.
+    tokens: Option<u64>,
+    /// What the model's context holds.
+    limit: Option<u64>,
+    /// Where the agent compacts the history by itself.
+    auto_compact_at: Option<u64>,
+}
+
+impl ContextJson {
+    pub(super) fn of(context: Option<ContextUse>) -> Self {
+        context.map_or_else(Self::default, |ContextUse { tokens, limit, auto_compact_at }| Self {
+            tokens: Some(tokens),
+            limit: Some(limit),
+            auto_compact_at,
+        })
+    }
 }
 
 /// What a purge of one account deleted.

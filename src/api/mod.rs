@@ -6,6 +6,7 @@ mod answer_form;
 pub mod auth;
 pub mod bodiless;
 pub mod body;
+pub mod console;
 pub mod content;
 pub mod cors;
 pub mod cursor;

@@ -1,6 +1,6 @@
 //! `POST /conversations/{id}/cancel`, `/fork`, `/rewind` and `/compact`: what is done to a conversation, with what its body says of it.
 
-use super::answer_form::Wanted;
+use super::answer_form::Preference;
 use super::body::Fields;
 use super::problem::{ApiError, Code};
 use super::start_turn::request_hash;
@@ -9,7 +9,7 @@ use crate::account::command::{Command, StartTurn};
 use crate::domain::conversation::MAX_TITLE_CHARS;
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
 use crate::domain::turn::MAX_REASON_CHARS;
-use crate::domain::{Include, SessionId, Title, TurnId, TurnKind, TurnOptions};
+use crate::domain::{IdempotencyKey, Include, SessionId, Title, TurnId, TurnKind, TurnOptions};
 
 /// Longest instructions for compacting a conversation, in bytes.
 pub const MAX_INSTRUCTIONS_BYTES: usize = 8 * 1024;
@@ -22,7 +22,7 @@ pub(super) enum OnConversation {
     Cancel(SessionId),
     Fork(SessionId),
     Rewind(SessionId),
-    Compact(SessionId, Wanted),
+    Compact(SessionId, Preference, Option<IdempotencyKey>),
 }
 
 impl OnConversation {
@@ -73,19 +73,19 @@ impl OnConversation {
                 };
                 Ok(Command::Rewind { session_id, to })
             }
-            Self::Compact(session_id, wanted) => {
+            Self::Compact(session_id, preference, key) => {
                 let instructions = text("instructions", MAX_INSTRUCTIONS_BYTES, Code::InvalidParameter)?;
                 let instructions = instructions.unwrap_or_default();
                 if instructions.len() > MAX_INSTRUCTIONS_BYTES {
                     return Err(ApiError::parameter("instructions", "at most 8192 bytes"));
                 }
-                let answer = wanted.form(fields.and_then(|fields| fields.raw("stream")))?;
+                let answer = preference.form(fields)?;
                 let options = TurnOptions { kind: TurnKind::Compact, ..TurnOptions::default() };
                 let prompt = options.kind.prompt_told(instructions.trim());
                 let hash = request_hash(Some(&session_id), &prompt, None, &options);
-                let idempotency = wanted.idempotency_key.map(|key| (key, hash));
+                let idempotency = key.map(|key| (key, hash));
                 let title = Title::from_prompt(&prompt);
-                let start = StartTurn {
+                Ok(Command::StartTurn(Box::new(StartTurn {
                     session_id: Some(session_id),
                     prompt,
                     content: None,
@@ -94,8 +94,7 @@ impl OnConversation {
                     idempotency,
                     answer,
                     include: Include::NOTHING,
-                };
-                Ok(Command::StartTurn(Box::new(start)))
+                })))
             }
         }
     }

@@ -2,12 +2,11 @@
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
 use super::accounts::{self, Audited, ChangeHead, OperatorAsks};
-use super::answer_form::Wanted;
+use super::answer_form::{Preference, idempotency_key};
 use super::auth::{Principal, actor, permit};
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
-use super::cursor;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
 use super::on_conversation::OnConversation;
@@ -19,6 +18,7 @@ use super::start_turn::QueryHead;
 use super::tokens::TokenHead;
 use super::update::UpdateHead;
 use super::usage;
+use super::{console, cursor};
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::account::manage::command::ManageCommand;
@@ -36,6 +36,8 @@ pub(super) const MAX_TURNS: u32 = 100;
 pub enum Asked {
     /// `GET /health`.
     Health,
+    /// `GET /` of a browser: the way to the console.
+    Console,
     /// `OPTIONS` on a path with these methods.
     Options(&'static str),
     /// A command to an account's object.
@@ -93,6 +95,9 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     if head.method == "OPTIONS" {
         return Route::allow(target.path).map(Asked::Options);
     }
+    if console::is_asked(head, target.path) {
+        return Ok(Asked::Console);
+    }
     let Found { access, route } = Route::find(head.method, target.path)?;
     let principal = permit(access, &config.auth, target.host, head.header, head.now)?;
     let route = route?;
@@ -134,7 +139,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             if config.credential.is_none() {
                 return Err(ApiError::token_not_set());
             }
-            action(OnConversation::Compact(session_id, Wanted::parse(head)?))
+            action(OnConversation::Compact(session_id, Preference::of(head), idempotency_key(head)?))
         }
         Route::ReadContext(session_id) => about(Command::ReadContext { session_id }),
         Route::FollowConversation(session_id) => {

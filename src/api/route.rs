@@ -99,7 +99,7 @@ macro_rules! routes {
             doc: &[$($doc),+],
             access: Access::$access,
             codes: &[$(Code::$code),*],
-            described: super::openapi::operations::$described,
+            described: super::openapi::$described,
         },)+]),)+];
 
         impl Route {

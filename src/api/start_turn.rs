@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::answer_form::Wanted;
+use super::answer_form::{Preference, idempotency_key};
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::content::{self, Content};
@@ -15,7 +15,7 @@ use crate::config::policy::AgentPolicy;
 use crate::digest;
 use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, Block, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Block, IdempotencyKey, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -47,7 +47,8 @@ const REQUEST_HASH_BYTES: usize = 16;
 pub struct QueryHead {
     principal: Principal,
     named: Option<AccountId>,
-    wanted: Wanted,
+    preference: Preference,
+    idempotency_key: Option<IdempotencyKey>,
     policy: Rc<AgentPolicy>,
     /// Whether the model's API may fetch what a block names.
     internet: bool,
@@ -72,9 +73,10 @@ impl QueryHead {
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
             return Err(body_too_large());
         }
-        let wanted = Wanted::parse(head)?;
+        let preference = Preference::of(head);
+        let idempotency_key = idempotency_key(head)?;
         let (policy, internet) = (Rc::clone(&config.agent), config.container_internet);
-        Ok(Self { principal, named, wanted, policy, internet })
+        Ok(Self { principal, named, preference, idempotency_key, policy, internet })
     }
 
     /// Parses the body and makes the command of it.
@@ -107,9 +109,9 @@ impl QueryHead {
             return Err(prompt_too_large());
         }
         let options = options(&self.policy, &fields)?;
-        let answer = self.wanted.form(fields.raw("stream"))?;
+        let answer = self.preference.form(Some(&fields))?;
         let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
-        let idempotency = self.wanted.idempotency_key.map(hash);
+        let idempotency = self.idempotency_key.map(hash);
         let title = match &content {
             Some(blocks) if prompt.is_empty() => title_of(blocks),
             _ => Title::from_prompt(&prompt),

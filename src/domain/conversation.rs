@@ -54,19 +54,6 @@ pub struct Message {
     pub timestamp: Millis,
 }
 
-/// How full the model's context was at the end of a conversation's last turn. What is not known is null.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-pub struct Context {
-    /// Tokens of the conversation's history, with all that goes to the model beside it.
-    pub tokens: Option<u64>,
-    /// Most tokens that the model takes.
-    pub limit: Option<u64>,
-    /// The number of tokens at which the conversation is compacted by itself.
-    pub auto_compact_at: Option<u64>,
-}
-
 /// A conversation without its messages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversation {

@@ -23,7 +23,7 @@ pub mod turn;
 pub mod usage;
 
 pub use content::Block;
-pub use conversation::{Context, Conversation, Message, Messages, Page, Position, Role, Title};
+pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{AccountId, ErasureId, EventId, IdempotencyKey, RequestId, RunId, SdkSession, SessionId, TurnId};
 pub use include::Include;

@@ -17,7 +17,7 @@ use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
-use crate::api::{cors, health};
+use crate::api::{console, cors, health};
 use crate::config::{Config, Origins};
 use crate::domain::{AccountId, Millis, RequestId};
 use crate::log::{Level, Line};
@@ -75,6 +75,7 @@ fn answer(
 ) -> Js {
     match asked {
         Ok(Asked::Health) => health_answer(&env, &config, now, &request_id),
+        Ok(Asked::Console) => http::response(console::redirect(), &request_id),
         Ok(Asked::Options(allow)) => http::response(cors::options(allow, to_page), &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
         Ok(Asked::WithBody(pending)) => http::later(&request_id.clone(), async move {

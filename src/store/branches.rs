@@ -3,8 +3,9 @@
 
 use super::conversations::unreadable;
 use super::sql::{Row, Sql, Value};
-use super::{Store, StoreError, json};
-use crate::domain::{Millis, RequestId, SdkSession, SessionId, Title, TurnId};
+use super::{Store, StoreError, integer, json};
+use crate::domain::content::sent_bytes;
+use crate::domain::{Block, Millis, RequestId, SdkSession, SessionId, Title, TurnId};
 
 /// Most turns that one statement copies or deletes: their ids are one bound value.
 const TURNS_AT_ONCE: usize = 1_000;
@@ -85,8 +86,8 @@ impl<S: Sql> Store<S> {
         self.sql.first(BYTES, &values)?.map_or(Ok(0), |row| Ok(row.count(0)?))
     }
 
-    /// Makes a conversation of another's state. What it uses is counted from nothing: the turns that it begins with were paid for elsewhere.
-    /// What waits in the other's inbox is not copied.
+    /// Makes a conversation of another's state. What it uses is counted from nothing: the turns that it begins with were paid for elsewhere. What waits in
+    /// the other's inbox is not copied.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement, for instance because the new conversation is there already.
@@ -103,9 +104,9 @@ impl<S: Sql> Store<S> {
     }
 
     fn insert_fork(&self, fork: &Fork<'_>) -> Result<(), StoreError> {
-        // How full the context was is known of the newest state alone. Attachments are counted as they are now, which is no fewer.
+        // How full the context was is known of the newest state alone.
         const INSERT: &str = "insert into conversations (session_id, agent_session, title, created_at, last_accessed_at, next_seq, metadata, \
-             context, attachment_bytes) select ?2, iif(exists (select 1 from transcripts where session_id = +?1 and seq <= ?8), ?3, null), coalesce(?4, title), ?5, ?5, ?6, metadata, iif(?7, null, context), attachment_bytes \
+             context, attachment_bytes) select ?2, iif(exists (select 1 from transcripts where session_id = +?1 and seq <= ?8), ?3, null), coalesce(?4, title), ?5, ?5, ?6, metadata, iif(?7, null, context), coalesce(?9, attachment_bytes) \
              from conversations where session_id = +?1";
         let next_seq = fork.branch.turns.iter().map(|turn| turn.seq).max().unwrap_or(0) + 2;
         let values = [
@@ -117,6 +118,7 @@ impl<S: Sql> Store<S> {
             Value::Integer(next_seq),
             Value::Integer(i64::from(fork.branch.transcript_seq.is_some())),
             last_row(fork.branch),
+            self.attachment_bytes_of(fork.source, fork.branch)?,
         ];
         Ok(self.sql.execute(INSERT, &values)?)
     }
@@ -206,10 +208,11 @@ impl<S: Sql> Store<S> {
     ) -> Result<(), StoreError> {
         const TRANSCRIPT: &str = "delete from transcripts where session_id = +?1 and seq > ?2";
         const GO_BACK: &str = "update conversations set agent_session = iif(exists (select 1 from transcripts where session_id = +?1), ?2, null), context = iif(?3, null, context), \
-             message_count = message_count - ?4, message_bytes = message_bytes - ?5, \
+             attachment_bytes = coalesce(?7, attachment_bytes), message_count = message_count - ?4, message_bytes = message_bytes - ?5, \
              last_accessed_at = max(last_accessed_at, ?6) where session_id = +?1";
         let id = Value::Text(session_id.as_str());
         self.transaction(|| {
+            let attachment_bytes = self.attachment_bytes_of(session_id, branch)?;
             let (messages, bytes) = self.delete_turns(id, removed)?;
             self.sql.execute(TRANSCRIPT, &[id, last_row(branch)])?;
             let values = [
@@ -219,11 +222,32 @@ impl<S: Sql> Store<S> {
                 Value::Integer(messages),
                 Value::Integer(bytes),
                 Value::Integer(now.get()),
+                attachment_bytes,
             ];
             self.sql.execute(GO_BACK, &values)?;
             self.count(0, -messages);
             self.rewind_files(session_id, branch.files_version, now)
         })
+    }
+
+    /// Bytes of attachments in a state that is not the newest; null of the newest, whose are counted.
+    fn attachment_bytes_of(&self, session_id: &SessionId, branch: &Branch) -> Result<Value<'static>, StoreError> {
+        const TURNS: &str = "select turn_id from turn_content where session_id = +?1 and part = 0";
+        if branch.transcript_seq.is_none() {
+            return Ok(Value::Null);
+        }
+        let mut bytes = 0;
+        for mut row in self.sql.query(TURNS, &[Value::Text(session_id.as_str())])? {
+            let turn_id = turn_id(row.text(0)?)?;
+            if !branch.turns.iter().any(|turn| turn.turn_id == turn_id) {
+                continue;
+            }
+            if let Some(content) = self.content_of(session_id, &turn_id)? {
+                let blocks: Vec<Block> = serde_json::from_str(content.get()).map_err(|e| unreadable("content", &e))?;
+                bytes += sent_bytes(&blocks);
+            }
+        }
+        Ok(integer(bytes))
     }
 
     /// Deletes turns that have ended, with their messages, items and content. Returns how many messages, and their bytes.
@@ -262,8 +286,11 @@ impl<S: Sql> Store<S> {
     }
 }
 
+fn turn_id(text: String) -> Result<TurnId, StoreError> {
+    text.try_into().map_err(|e| unreadable("turn_id", &e))
+}
+
 fn ended_turn(mut row: Row) -> Result<EndedTurn, StoreError> {
-    let turn_id = |text: String| text.try_into().map_err(|e| unreadable("turn_id", &e));
     Ok(EndedTurn {
         turn_id: turn_id(row.text(0)?)?,
         seq: row.integer(1)?,

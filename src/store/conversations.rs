@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::sql::{Row, Sql, Value};
 use super::transactions::FIRST_SEQ;
 use super::{Store, StoreError, json};
-use crate::domain::{Context, Conversation, Millis, SdkSession, SessionId, Title, Usage};
+use crate::domain::{ContextUse, Conversation, Millis, SdkSession, SessionId, Title, Usage};
 
 /// A read moves `last_accessed_at` only if it is older than this, so that reading costs a write at most once a minute.
 pub const ACCESS_RESOLUTION: Duration = Duration::from_mins(1);
@@ -23,15 +23,14 @@ impl<S: Sql> Store<S> {
         self.sql.first(COLUMNS_OF_ONE, &[Value::Text(session_id.as_str())])?.map(conversation_from).transpose()
     }
 
-    /// How full the model's context was at the end of the conversation's last turn; none where there is no such conversation.
+    /// How full the model's context was at the end of the conversation's last turn, if that is known.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
-    pub fn context(&self, session_id: &SessionId) -> Result<Option<Context>, StoreError> {
-        const CONTEXT: &str = "select context from conversations where session_id = +?1";
+    pub fn context(&self, session_id: &SessionId) -> Result<Option<ContextUse>, StoreError> {
+        const CONTEXT: &str = "select context from conversations where session_id = +?1 and context is not null";
         let Some(mut row) = self.sql.first(CONTEXT, &[Value::Text(session_id.as_str())])? else { return Ok(None) };
-        let context = row.opt_text(0)?.map(|text| serde_json::from_str(&text)).transpose();
-        Ok(Some(context.map_err(|e| unreadable("context", &e))?.unwrap_or_default()))
+        serde_json::from_str(&row.text(0)?).map(Some).map_err(|e| unreadable("context", &e))
     }
 
     /// Makes room for a turn's query, creating the conversation if there is none: returns the query's `seq`.

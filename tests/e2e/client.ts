@@ -114,6 +114,9 @@ export type QueryFields = {
   thinking?: "on" | "off";
   system_prompt?: string;
   max_turns?: number;
+  output_schema?: object;
+  when_busy?: "queue" | "steer" | "interrupt" | "reject";
+  metadata?: Record<string, string>;
 };
 
 export type Headers = Record<string, string>;
@@ -258,6 +261,14 @@ export class Client {
   async said(sessionId: string): Promise<string[]> {
     const { messages } = await this.conversation(sessionId);
     return messages.map((message) => `${message.role}: ${message.content}`);
+  }
+
+  /** Waits until a conversation has so many turns. */
+  async queued(sessionId: string, count: number): Promise<void> {
+    for (;;) {
+      const turns = await json<Turn[]>(await this.request("GET", `/conversations/${sessionId}/turns`), 200);
+      if (turns.length >= count) return;
+    }
   }
 
   async cancel(sessionId: string): Promise<number> {

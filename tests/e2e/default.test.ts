@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { service } from "./support.ts";
 import { archives } from "./topics/archives.ts";
 import { attachments } from "./topics/attachments.ts";
+import { busy } from "./topics/busy.ts";
 import { cancelling } from "./topics/cancelling.ts";
 import { changes } from "./topics/changes.ts";
 import { conversations } from "./topics/conversations.ts";
@@ -24,6 +25,7 @@ import { query } from "./topics/query.ts";
 import { queue } from "./topics/queue.ts";
 import { readme } from "./topics/readme.ts";
 import { restarts } from "./topics/restarts.ts";
+import { schemas } from "./topics/schemas.ts";
 import { smoke } from "./topics/smoke.ts";
 import { streaming } from "./topics/streaming.ts";
 import { traces } from "./topics/traces.ts";
@@ -36,6 +38,7 @@ const running = service();
 const topics = {
   health, smoke, query, conversations, pages, changes, input, methods, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
   restarts, traces, readme, files, uploads, archives, workspaces, include, feed, attachments,
+  busy, schemas,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;

@@ -166,3 +166,11 @@ test("the command line says where it listens and stops at SIGTERM", async () => 
     child.kill("SIGKILL");
   }
 });
+
+test("a question that has a script is answered as if its directives were that", () =>
+  withModel(async (model) => {
+    model.control.script("How hot is green tea?", "[[say 80 °C]]");
+    assert.equal(await answerTo(model, userSays("How hot is green tea?")), "80 °C");
+    assert.equal(model.control.requests()[0]?.user_texts.at(-1), "How hot is green tea?");
+    assert.notEqual(await answerTo(model, userSays("How hot is black tea?")), "80 °C");
+  }));

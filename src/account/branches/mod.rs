@@ -8,6 +8,7 @@ use std::rc::Rc;
 use self::command::{ForkAsked, NoBranch, RewindTo};
 use super::Account;
 use super::command::{AccountError, Reply};
+use super::feed::ConversationChange;
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::{Millis, RequestId, SdkSession, SessionId, TurnId};
@@ -31,7 +32,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<Reply<S::Json>, AccountError> {
         let ForkAsked { source, at, session_id, title } = asked;
         if again && let Some(turn_id) = self.store.turn_by_request(request_id)? {
-            return self.forked(&self.turn(&turn_id)?.session_id);
+            let made = self.store.conversation(&self.turn(&turn_id)?.session_id)?;
+            return Ok(Reply::Forked(Box::new(made.ok_or(AccountError::NotFound)?)));
         }
         let turns = self.turns_at_rest(&source, at.as_ref())?;
         if let Some(session_id) = &session_id {
@@ -64,7 +66,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.store.touch(&source, now)?;
         self.register_soon()?;
         self.set_alarm()?;
-        self.forked(&session_id)
+        let forked = self.forked(&session_id)?;
+        if let Reply::Forked(conversation) = &forked {
+            self.feed.conversation(&session_id, ConversationChange::Created, Some(&conversation.title));
+        }
+        Ok(forked)
     }
 
     fn forked(&self, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
@@ -95,6 +101,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.set_alarm()?;
         self.leave_session(session_id, conversation.sdk_session);
         let conversation = self.store.conversation(session_id)?.ok_or(AccountError::NotFound)?;
+        self.feed.conversation(session_id, ConversationChange::Updated, Some(&conversation.title));
         Ok(Reply::Updated(Box::new(conversation)))
     }
 

@@ -97,7 +97,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Err(NotRestored::Bucket(FailureCode::WorkspaceUnavailable, why))
     }
 
-    /// Makes sure that a container runs that knows the turn's content blocks, and those of its history.
+    /// Makes sure that a container runs that knows what the turn asks beyond words, and the content blocks of its history.
     pub(in crate::account) async fn container_for_content(
         &self,
         turn: &ActiveTurn,

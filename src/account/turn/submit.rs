@@ -122,12 +122,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 },
             );
         }
-        if work.options.kind == TurnKind::Compact {
-            self.need_turns_feature(turn, busy).await.map_err(SubmitError::Start)?;
-        }
         // Deleted while the container started, it is gone.
         let origin = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
-        if work.content.is_some() || origin.has_attachments {
+        // To one that does not know the command to compact, its instructions would be a query.
+        if work.options.kind == TurnKind::Compact || work.content.is_some() || origin.has_attachments {
             self.container_for_content(turn, busy).await.map_err(SubmitError::Start)?;
         }
         let mut sdk_session = origin.sdk_session;
@@ -166,24 +164,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let frames = self.agent.run(&request, transcript).await?;
         self.cut_short.borrow_mut().retain(|cut| *cut != turn.session_id);
         Ok(frames)
-    }
-
-    /// Replaces a container that was started before a deployment and would take the command to compact for a query.
-    async fn need_turns_feature(&self, turn: &ActiveTurn, busy: bool) -> Result<(), AgentError> {
-        if self.agent.knows_turns() {
-            return Ok(());
-        }
-        if busy {
-            // Other turns are at work in it.
-            return Err(AgentError::Draining);
-        }
-        self.log_turn_problem(turn, "container_replaced", &"it cannot compact a conversation");
-        self.agent.destroy().await;
-        self.ensure_agent(false).await?;
-        if self.agent.knows_turns() {
-            return Ok(());
-        }
-        Err(AgentError::Protocol("no container can compact a conversation".to_owned()))
     }
 
     /// Whether no container can have begun a turn that a rebuilt object found and could not attach to.

@@ -1,3 +1,5 @@
+//! Content blocks as they are written: which are taken, and what is said of the others.
+
 //! Blocks of a query: what is taken, what is refused, and in which words.
 
 use serde_json::{Value, json};

@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use super::super::document::{ConversationJson, SuccessJson};
+use super::super::document::{ContextJson, ConversationJson, SuccessJson};
 use super::super::on_conversation::MAX_INSTRUCTIONS_BYTES;
 use super::operations::{TURN_ID, conversation, only, responds, starts_turn, usage};
 use super::{Body, Described, Schemas};
-use crate::domain::{AccountId, Context, SessionId, TurnId};
+use crate::domain::{AccountId, SessionId, TurnId};
 
 /// Why turns are cancelled. Unknown fields are ignored.
 #[derive(JsonSchema)]
@@ -103,7 +103,7 @@ pub(in crate::api) fn rewind_conversation(schemas: &mut Schemas) -> Described {
 
 pub(in crate::api) fn read_context(schemas: &mut Schemas) -> Described {
     let example = json!({"tokens": 31_507, "limit": 200_000, "auto_compact_at": 167_000});
-    only(responds(200, "How full it was.", &schemas.sent::<Context>(), example))
+    only(responds(200, "How full it was.", &schemas.sent::<ContextJson>(), example))
 }
 
 pub(in crate::api) fn compact_conversation(schemas: &mut Schemas) -> Described {

@@ -6,6 +6,15 @@ mod branches;
 pub(super) mod operations;
 pub(super) mod schemas;
 
+pub(super) use accounts::{
+    change_account, erase_account, erase_own_account, list_accounts, list_audit, make_token, read_account,
+    read_erasure, read_usage,
+};
+pub(super) use branches::{
+    cancel_conversation, compact_conversation, fork_conversation, read_context, rewind_conversation,
+};
+pub(super) use operations::*;
+
 use std::collections::BTreeMap;
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};

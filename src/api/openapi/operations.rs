@@ -8,13 +8,6 @@ use super::super::document::{
 use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
-pub(in crate::api) use super::accounts::{
-    change_account, erase_account, erase_own_account, list_accounts, list_audit, make_token, read_account,
-    read_erasure, read_usage,
-};
-pub(in crate::api) use super::branches::{
-    cancel_conversation, compact_conversation, fork_conversation, read_context, rewind_conversation,
-};
 use super::schemas::{
     AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, feed_event,
     server_sent_event,

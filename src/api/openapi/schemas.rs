@@ -92,10 +92,10 @@ pub(super) struct QueryRequest {
     /// Whether the model thinks before it answers. Default: the model's own.
     thinking: Option<Thinking>,
     /// A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
-    #[schemars(schema_with = "json_object")]
+    #[schemars(default, schema_with = "json_object")]
     output_schema: Option<serde_json::Map<String, Value>>,
     /// Notes of the caller's about the turn, which come back with it.
-    #[schemars(schema_with = "metadata_patch")]
+    #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
@@ -256,7 +256,7 @@ pub(super) struct ConversationChange {
     #[schemars(length(max = 200), regex(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"))]
     title: Option<String>,
     /// Keys to set, and with `null` to remove; null removes all. A conversation has at most 16 keys and 37,500 bytes of metadata.
-    #[schemars(schema_with = "metadata_patch")]
+    #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
 }
 

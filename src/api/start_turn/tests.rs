@@ -1,3 +1,5 @@
+//! Which queries there are, and what is refused.
+
 use super::super::request::{Asked, parse};
 use super::*;
 use crate::account::command::AnswerForm;

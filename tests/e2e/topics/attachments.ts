@@ -152,7 +152,10 @@ export function attachments(service: Service): void {
       const { server } = await serverAndCli(client, service, session_id);
       process.kill(server, "SIGKILL");
       await gone(server, EXIT_MS);
-      assert.equal((await client.query("[[say on]] less", { session_id })).response, "on");
+      const events = await client.stream("[[say on]] less", { session_id });
+      assert.equal((await events.toEnd()).data["response"], "on");
+      const removed = events.events.filter(({ event }) => event === "attachment_removed").map(({ data }) => data["path"]);
+      assert.deepEqual(removed.sort(), ["in/paper", "note"]);
       assert.deepEqual(shown("[[say on]] less"), [sha256(PNG), sha256(PNG)]);
       const { user_texts } = service.asked("[[say on]] less").at(-1) ?? assert.fail();
       assert.equal(user_texts.filter((text) => text === "[attachment removed]").length, 2, JSON.stringify(user_texts));

@@ -2,7 +2,11 @@
  * The account's feed: a snapshot, then whatever changes.
  */
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after as afterAll, before, test } from "node:test";
+import { bash } from "../client.ts";
 import type { Client } from "../client.ts";
 import type { EventStream, ServerEvent } from "../event-stream.ts";
 import type { Service } from "../support.ts";
@@ -11,10 +15,13 @@ const NOTHING = { conversations: [], turns: [], actions: [] };
 
 export function feed(service: Service): void {
   let client: Client;
+  let directory: string;
   before(async () => {
     client = service.newClient();
+    directory = await mkdtemp(join(tmpdir(), "e2e-gate-"));
     await client.query("[[say warm]]");
   });
+  afterAll(() => rm(directory, { recursive: true }));
 
   const isEnd = ({ event, data }: ServerEvent): boolean => event === "turn" && data["status"] !== "queued" && data["status"] !== "running";
 
@@ -90,14 +97,16 @@ export function feed(service: Service): void {
 
   test("a reader whose object is reset comes back to a new snapshot", async () => {
     const events = await opened(client);
-    const prompt = "[[hang]] reset [[say done]]";
-    const turn = await client.start(prompt);
-    await service.hanging(prompt);
+    // A call of the model does not outlive its Worker; a tool does.
+    const gate = join(directory, "reset");
+    const turn = await client.start(bash(`until [ -e ${gate} ]; do sleep 0.05; done; echo opened`));
+    const live = await client.events(turn.session_id);
+    await live.until(({ event }) => event === "tool");
     await service.stack.restartWorker();
     assert.equal(await events.until(isEnd), null, "the stream was cut");
     const again = await opened(client);
     assert.deepEqual((again.events[0]?.data["turns"] as { turn_id: string }[]).map(({ turn_id }) => turn_id), [turn.turn_id]);
-    service.model.control.release();
+    await writeFile(gate, "");
     assert.equal((await again.until(isEnd))?.data["status"], "completed");
     again.kill();
   });

@@ -1,0 +1,2240 @@
+/**
+ * The types of the API, made from public/openapi.json by `npm run client:types`: edit that document's sources, not this file.
+ * Responses that refuse are left out: they are problem documents, whose codes are `ErrorCode`.
+ */
+
+export interface paths {
+    "/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List conversations, most recently accessed first
+         * @description `cursor` comes from the `Link` header of the page before and does not go together with an `offset` above 0.
+         */
+        get: operations["listConversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a conversation with its messages
+         * @description If it has more than 1,000 messages, or more than 1 MiB of them, the newest are returned and `Link: rel="prev"` leads on.
+         */
+        get: operations["readConversation"];
+        put?: never;
+        post?: never;
+        /** Delete a conversation everywhere and cancel its running turn */
+        delete: operations["deleteConversation"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a conversation's title and metadata
+         * @description Metadata is merged (RFC 7396): a key with `null` is removed.
+         */
+        patch: operations["updateConversation"];
+        trace?: never;
+    };
+    "/conversations/{session_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a conversation's queued and running turns */
+        post: operations["cancelConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/compact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace a conversation's history by a summary of it, for the model alone: its messages stay
+         * @description It is a turn, with the forms of answer, the queue and the idempotency of `POST /query`, and without a response.
+         */
+        post: operations["compactConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell how full the model's context was at the end of a conversation's last turn
+         * @description What is not known is null.
+         */
+        get: operations["readContext"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the events of a conversation's current or latest turn
+         * @description With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event. Of a turn that has ended, what it did is told again as it was live, but for pieces of text and of inputs.
+         */
+        get: operations["followConversation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a conversation's files, or fetch all of them as a ZIP archive (`Accept: application/zip`)
+         * @description They are those of the last turn that saved some, with what was uploaded and deleted since. No container is needed.
+         */
+        get: operations["listFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a file, or a range of it */
+        get: operations["readFile"];
+        /**
+         * Upload a file. The agent finds it at its next turn
+         * @description A conversation that does not exist is created. What a running turn writes to the same path is replaced.
+         */
+        put: operations["uploadFile"];
+        post?: never;
+        /**
+         * Delete a file; with a `/` at the end of the path, a folder with everything in it; without a path, all files
+         * @description The agent misses it at its next turn.
+         */
+        delete: operations["deleteFiles"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new conversation with the history and the files that this one had at the end of a turn
+         * @description Without `at`, that is its last turn. The new conversation has used nothing yet; uploads that wait for a turn are not copied.
+         */
+        post: operations["forkConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/rewind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back to the history and the files that a conversation had at the end of a turn, or before one
+         * @description What came after it is deleted. To edit a question, rewind to before its turn and ask again.
+         */
+        post: operations["rewindConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{session_id}/turns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a conversation's turns, newest first
+         * @description A page may hold fewer than `limit` turns, if their answers are long.
+         */
+        get: operations["listTurns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what changes in the account
+         * @description The first event is a snapshot of what goes on; the stream has no ids, and a client that comes back begins with a new snapshot.
+         */
+        get: operations["followAccount"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tell whether this deployment can do its work */
+        get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prewarm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start the account's container ahead of a query, unless it runs already */
+        post: operations["prewarm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete the account's conversations that nobody has touched for `RETENTION_DAYS`, now */
+        post: operations["purge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/purge-runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the latest purge runs over all accounts, newest first */
+        get: operations["listPurgeRuns"];
+        put?: never;
+        /** Start the purge of all accounts, as the cron does every night at 02:00 UTC */
+        post: operations["startPurgeRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a turn of the agent
+         * @description Responds when the turn has ended; with `stream: true` (or `Accept: text/event-stream`) with its events as they happen; with `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space, or `content` must say or show something.
+         */
+        post: operations["query"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/storage-stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tell how much an account stores */
+        get: operations["storageStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/turns/{turn_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a turn in its current state, if asked for with what it did */
+        get: operations["readTurn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description A turn that was stored and runs by itself. */
+        AcceptedTurn: {
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn, for `GET /turns/{turn_id}`. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description an account id has 1 to 128 characters, none of them a control character */
+        AccountId: string;
+        /** @description The account, where it is not in the URL. Unknown fields are ignored. */
+        AccountSelection: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+        };
+        /** @description `attachment_removed`: the model does not take an attachment, which is not sent again. */
+        AttachmentRemovedEvent: {
+            /**
+             * @description Its path in the conversation's files, if it has one.
+             * @default null
+             */
+            path: string | null;
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description Why turns are cancelled. Unknown fields are ignored. */
+        Cancellation: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description Becomes part of the detail that the turns end with. */
+            reason?: string | null;
+        };
+        /** @description What a turn did to a file. */
+        Change: "added" | "modified" | "deleted";
+        /** @description A file that a turn changed. */
+        ChangedFile: {
+            /** @description What became of it. */
+            change: components["schemas"]["Change"];
+            /** @description Its path. */
+            path: components["schemas"]["FilePath"];
+            /** @description Its size in bytes; absent for one that is gone. */
+            size?: number;
+        };
+        /** @description Whether the model cites a document. */
+        Citations: {
+            /** @description Whether it does. */
+            enabled: boolean;
+        };
+        /** @description Why a history was compacted. */
+        CompactedBy: "manual" | "auto";
+        /** @description `compacted`: the conversation's history was replaced by a summary of it. */
+        CompactedEvent: {
+            /** @description What it takes now, if that is known. */
+            post_tokens?: number;
+            /** @description What the history took before, in tokens. */
+            pre_tokens: number;
+            /** @description Why. */
+            trigger: components["schemas"]["CompactedBy"];
+        };
+        /** @description How a conversation is compacted. Unknown fields are ignored. */
+        Compaction: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description What the summary should keep, at most 8 KiB of UTF-8. */
+            instructions?: string | null;
+            /** @description Whether to respond with events. Default: what `Accept` prefers. */
+            stream?: boolean | null;
+        };
+        /** @description A content block. Unknown fields are ignored. */
+        ContentBlock: {
+            /** @description The words, at most 1 MiB of all blocks together. */
+            text: string;
+            /** @constant */
+            type: "text";
+        } | {
+            /** @description Where its bytes are. */
+            source: components["schemas"]["ImageSource"];
+            /** @description Its title, which conversations tell and the model does not see. */
+            title?: string | null;
+            /** @constant */
+            type: "image";
+        } | {
+            /** @description Whether the model cites it. */
+            citations?: components["schemas"]["Citations"] | null;
+            /** @description What the model is told about it. */
+            context?: string | null;
+            /** @description Where its bytes are. */
+            source: components["schemas"]["DocumentSource"];
+            /** @description Its title. */
+            title?: string | null;
+            /** @constant */
+            type: "document";
+        };
+        /** @description A conversation; `GET /conversations/{session_id}` returns it with its messages. */
+        Conversation: {
+            /** @description Its account. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description When its first turn was stored. */
+            created_at: components["schemas"]["Millis"];
+            /**
+             * @description With `include=items`, what the turns of these messages did, by their ids. A turn that only said its answer is not there, and one that
+             *     this answer has no room for is null: `GET /turns/{turn_id}?include=items` returns its items.
+             */
+            items?: {
+                [key: string]: components["schemas"]["Item"][] | null;
+            };
+            /** @description When it was last read or a turn of it stored or ended. */
+            last_accessed_at: components["schemas"]["Millis"];
+            /** @description Its messages, oldest first. */
+            messages?: components["schemas"]["Message"][];
+            /** @description The caller's keys and the service's `message_count`. */
+            metadata: components["schemas"]["Metadata"];
+            /** @description Names it within its account. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Its title: the beginning of its first prompt, until it is changed. */
+            title: string;
+            /** @description The sum over its turns. */
+            usage: components["schemas"]["Usage"];
+        };
+        /** @description A change of a conversation. Unknown fields are ignored. */
+        ConversationChange: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /**
+             * @description Keys to set, and with `null` to remove; null removes all. A conversation has at most 16 keys and 37,500 bytes of metadata.
+             * @default null
+             */
+            metadata?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description The new title. */
+            title?: string | null;
+        };
+        /** @description How full the model's context was at the end of a conversation's last turn, in tokens. What is not known is null. */
+        ConversationContext: {
+            /** @description Where the agent compacts the history by itself. */
+            auto_compact_at: number | null;
+            /** @description What the model's context holds. */
+            limit: number | null;
+            /** @description What the history takes, with all that goes to the model beside it. */
+            tokens: number | null;
+        };
+        /** @description A conversation as the list shows it. */
+        ConversationSummary: {
+            /** @description When its first turn was stored. */
+            created_at: components["schemas"]["Millis"];
+            /** @description When it was last read or a turn of it stored or ended. */
+            last_accessed_at: components["schemas"]["Millis"];
+            /** @description The caller's keys and the service's `message_count`. */
+            metadata: components["schemas"]["Metadata"];
+            /** @description Names it within its account. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Its title: the beginning of its first prompt, until it is changed. */
+            title: string;
+        };
+        /** @description `delta`: a piece of the answer's text. */
+        DeltaEvent: {
+            /** @description The piece. */
+            text: string;
+        };
+        /** @description Where the bytes of a document are. */
+        DocumentSource: {
+            /** @description The bytes. */
+            data: string;
+            /**
+             * @description What they are.
+             * @constant
+             */
+            media_type: "application/pdf";
+            /** @constant */
+            type: "base64";
+        } | {
+            /** @description The text, at most 1 MiB of all documents together. */
+            data: string;
+            /**
+             * @description What it is.
+             * @constant
+             */
+            media_type: "text/plain";
+            /** @constant */
+            type: "text";
+        } | {
+            /** @description Its path. */
+            path: components["schemas"]["FilePath"];
+            /** @constant */
+            type: "file";
+        } | {
+            /** @constant */
+            type: "url";
+            /** @description The address, without a user name or a password. */
+            url: string;
+        };
+        /** @description How much work the model puts into its answers. */
+        Effort: "low" | "medium" | "high" | "xhigh" | "max";
+        /** @description `conversation`: a conversation was created, changed or deleted. What its turns do comes as `turn`. */
+        FeedConversation: {
+            /** @description What happened to it. */
+            change: components["schemas"]["FeedConversationChange"];
+            /** @description The conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Its title; absent if it is gone. */
+            title?: string;
+        };
+        /** @description What happened to a conversation. */
+        FeedConversationChange: "created" | "updated" | "deleted";
+        /** @description `file`: a turn or an upload changed a file, or it was deleted. */
+        FeedFile: {
+            /** @description What became of it. */
+            change: components["schemas"]["Change"];
+            /** @description The file's path; a folder's with a `/` at its end, and empty for all files. */
+            path: string;
+            /** @description The conversation. */
+            session_id: components["schemas"]["SessionId"];
+        };
+        /** @description `snapshot`: what goes on in the account; the first event. */
+        FeedSnapshot: {
+            /** @description What waits for somebody's decision; nothing so far. */
+            actions: unknown[];
+            /** @description The conversations that have a turn queued or running. */
+            conversations: components["schemas"]["OpenConversation"][];
+            /** @description The turns that are queued or running, in the order of the queue. */
+            turns: components["schemas"]["FeedTurn"][];
+        };
+        /** @description `turn`: where a turn stands. */
+        FeedTurn: {
+            /** @description How many turns of the account run or wait before it. */
+            position: number;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description A file. */
+        File: {
+            /** @description Its entity tag, without quotes. */
+            etag: string;
+            /** @description When it was changed last. */
+            modified_at: components["schemas"]["Millis"];
+            /** @description Its path within the workspace. */
+            path: string;
+            /** @description Its size in bytes. */
+            size: number;
+        };
+        /** @description A page of a conversation's files. */
+        FileList: {
+            /** @description The files, by the bytes of their paths. */
+            files: components["schemas"]["File"][];
+            /** @description When that version was saved. */
+            saved_at: components["schemas"]["Millis"] | null;
+            /** @description Why the last turn's changes are not in it; null if they are. */
+            unsaved: string | null;
+            /** @description Rises with each turn that changed a file; 0 if nothing was saved. */
+            version: number;
+        };
+        /** @description a path is relative and has at most 1024 bytes; none of its segments is empty, `.` or `..`, has a control character or more than 255 bytes */
+        FilePath: string;
+        /** @description A new conversation, and the state of another that it begins with. Unknown fields are ignored. */
+        Fork: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description The turn at whose end the conversation had that state. Default: its last one. */
+            at?: components["schemas"]["TurnId"] | null;
+            /** @description The new conversation's id. Default: one that the service makes. */
+            session_id?: components["schemas"]["SessionId"] | null;
+            /** @description The new conversation's title. Default: that of the other. */
+            title?: string | null;
+        };
+        Health: {
+            hasAuth: boolean;
+            hasContainer: boolean;
+            hasToken: boolean;
+            status: string;
+            timestamp: string;
+            version: string;
+        };
+        /** @description an Idempotency-Key has 1 to 128 visible ASCII characters */
+        IdempotencyKey: string;
+        /** @description Where the bytes of an image are. Its type must be that of its bytes. */
+        ImageSource: {
+            /** @description The bytes. */
+            data: string;
+            /**
+             * @description What they are.
+             * @enum {string}
+             */
+            media_type: "image/png" | "image/jpeg" | "image/gif" | "image/webp";
+            /** @constant */
+            type: "base64";
+        } | {
+            /** @description Its path. */
+            path: components["schemas"]["FilePath"];
+            /** @constant */
+            type: "file";
+        } | {
+            /** @constant */
+            type: "url";
+            /** @description The address, without a user name or a password. */
+            url: string;
+        };
+        /**
+         * @description What a stream tells beside the default events.
+         * @enum {string}
+         */
+        IncludeWord: "thinking" | "tool_input" | "tool_result" | "subagents" | "usage";
+        /** @description Something that a turn did: the data of an event, with its number and name. */
+        Item: {
+            /** @description The event's number. */
+            n: number;
+            /** @description The event's name; the other fields are those of its data. */
+            type: components["schemas"]["ItemType"];
+        };
+        /**
+         * @description The events that are kept.
+         * @enum {string}
+         */
+        ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file";
+        /** @description What an attachment is. */
+        MediaType: "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "application/pdf" | "text/plain";
+        /** @description A message of a conversation. */
+        Message: {
+            /** @description The images and documents that came with it; absent if there are none. */
+            attachments?: components["schemas"]["MessageAttachment"][];
+            /** @description Its text. */
+            content: string;
+            /** @description `msg_` and its number, which rises within the conversation. */
+            id: string;
+            /** @description Who wrote it. */
+            role: components["schemas"]["Role"];
+            /** @description When it was stored. */
+            timestamp: components["schemas"]["Millis"];
+            /** @description The turn that it belongs to. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description What a conversation tells of an attachment of one of its messages. */
+        MessageAttachment: {
+            /** @description What its bytes are; absent for a URL. */
+            media_type?: components["schemas"]["MediaType"];
+            /** @description Its path among the conversation's files. */
+            path?: components["schemas"]["FilePath"];
+            /** @description Its size in bytes; absent for a URL. */
+            size?: number;
+            /** @description Its title. */
+            title?: string;
+            /** @description Whether it is an image or a document. */
+            type: components["schemas"]["SummaryKind"];
+            /** @description Where the model's API fetched it. */
+            url?: string;
+        };
+        /** @description `message`: a whole block of text, which repeats the deltas before it. */
+        MessageEvent: {
+            /** @description The block. */
+            content: string;
+            /** @description The tool call that started the subagent which says it. */
+            parent?: string;
+            /** @description Always `assistant`. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's. */
+        Metadata: {
+            /** @description How many messages the conversation has. */
+            message_count: number;
+        } & {
+            [key: string]: string;
+        };
+        /** @description A moment, in milliseconds since 1970-01-01T00:00:00Z. */
+        Millis: number;
+        /** @description `notice`: something that the reader should know. */
+        NoticeEvent: {
+            /**
+             * @description What it is about: `events_dropped` (the events from `from` to `to` are kept no more), `items_cut` (the turn did more than is stored),
+             *     or another word.
+             */
+            code: string;
+            /** @description The number of the first event that it stands for. */
+            from?: number;
+            /** @description A sentence. */
+            message: string;
+            /** @description The number of the last one. */
+            to?: number;
+        };
+        /** @description A conversation that has a turn queued or running. */
+        OpenConversation: {
+            /** @description Names it. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Its title. */
+            title: string;
+            /** @description Its running turn, or the one that runs next. */
+            turn: components["schemas"]["TurnId"];
+        };
+        /** @description Whether a container is started ahead of a query. */
+        Prewarming: {
+            /** @description Whether this call started it; false if it runs or starts already. */
+            prewarming: boolean;
+        };
+        /** @description The problem document, as it is sent. */
+        Problem: {
+            code: string;
+            detail: string;
+            error: string;
+            request_id: components["schemas"]["RequestId"];
+            status: number;
+            title: string;
+            type: string;
+        };
+        /** @description What a purge of one account deleted. */
+        PurgeResult: {
+            /** @description How many conversations it deleted. */
+            deleted: number;
+            /** @description How many it could not delete; the log names them. */
+            errors: number;
+        };
+        /** @description A run, of one shard or of all. */
+        PurgeRun: {
+            /** @description Accounts that were visited and deleted what they could. */
+            accounts_done: number;
+            /** @description Accounts that were due when it started. */
+            accounts_due: number;
+            /** @description Accounts that did not answer, or could not delete; the next run tries them again. */
+            accounts_failed: number;
+            /** @description Conversations that the visits deleted. */
+            conversations_deleted: number;
+            /** @description When the last account was visited; none while it goes on. */
+            finished_at: components["schemas"]["Millis"] | null;
+            /** @description Its id. */
+            run_id: components["schemas"]["RunId"];
+            /** @description When it was started. */
+            started_at: components["schemas"]["Millis"];
+            /** @description Who started it. */
+            trigger: components["schemas"]["Trigger"];
+        };
+        /** @description A purge run that was started. */
+        PurgeRunStarted: {
+            /** @description Names it in `GET /purge-runs`. */
+            run_id: components["schemas"]["RunId"];
+        };
+        /** @description What the user says and shows. */
+        QueryContent: string | components["schemas"]["ContentBlock"][];
+        /** @description A query. Unknown fields are ignored. */
+        QueryRequest: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description What the user says and shows, in place of `query`: a string, or content blocks as the Messages API has them. */
+            content?: components["schemas"]["QueryContent"] | null;
+            /** @description How much work the model puts into this turn. Default: the model's own. */
+            effort?: components["schemas"]["Effort"] | null;
+            /** @description What a stream tells beside the default events. */
+            include?: components["schemas"]["IncludeWord"][] | null;
+            /** @description How many times the agent may call the model in this turn; the operator can lower the maximum. */
+            max_turns?: number | null;
+            /**
+             * @description Notes of the caller's about the turn, which come back with it.
+             * @default null
+             */
+            metadata?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description The model of this turn, if the operator allows it. */
+            model?: string | null;
+            /**
+             * @description A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
+             * @default null
+             */
+            output_schema?: Record<string, unknown> | null;
+            /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
+            prompt?: string | null;
+            /** @description What the user says, at most 1 MiB of UTF-8. */
+            query?: string | null;
+            /** @description The conversation to go on with; one that does not exist is created. Default: a new one, whose id the service makes. */
+            session_id?: components["schemas"]["SessionId"] | null;
+            /** @description Whether to respond with events. Default: what `Accept` prefers. */
+            stream?: boolean | null;
+            /** @description The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8. */
+            system_prompt?: string | null;
+            /** @description Whether the model thinks before it answers. Default: the model's own. */
+            thinking?: components["schemas"]["Thinking"] | null;
+            /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
+            when_busy?: components["schemas"]["WhenBusy"] | null;
+        };
+        /** @description a request id is req_ and 32 hexadecimal digits */
+        RequestId: string;
+        /** @description `retry`: the model's API failed and is asked again. */
+        RetryEvent: {
+            /** @description Which attempt comes next. */
+            attempt: number;
+            /**
+             * @description How long the SDK waits before it, in milliseconds.
+             * @default 0
+             */
+            delay_ms: number;
+            /**
+             * @description Whether the deltas since the last `message` are void: the model's stream broke and starts over.
+             * @default false
+             */
+            retracted: boolean;
+            /**
+             * @description The model's HTTP status, if it sent one.
+             * @default null
+             */
+            status: number | null;
+        };
+        /** @description The state that a conversation goes back to: one of `to` and `before`. Unknown fields are ignored. */
+        Rewind: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description The first turn that is deleted. */
+            before?: components["schemas"]["TurnId"] | null;
+            /** @description The last turn that stays. */
+            to?: components["schemas"]["TurnId"] | null;
+        };
+        /** @description Who wrote a message. */
+        Role: "user" | "assistant";
+        /** @description a run id is run_ and 32 hexadecimal digits */
+        RunId: string;
+        /** @description a session id has 1 to 128 characters of A-Z a-z 0-9 . _ : - and starts with a letter or digit */
+        SessionId: string;
+        /** @description How much an account stores. */
+        StorageStats: {
+            /** @description How many conversations a purge would delete now. */
+            conversations_ready_to_purge: number;
+            /** @description The size of its database, in bytes. */
+            database_bytes: number;
+            /** @description Days since the last access of the one that was accessed longest ago; null if there is none. */
+            oldest_conversation_age_days: number | null;
+            /** @description `RETENTION_DAYS`. */
+            retention_policy_days: number;
+            /** @description How many conversations it has. */
+            total_conversations: number;
+            /** @description How many messages its conversations have. */
+            total_messages: number;
+        };
+        /** @description Something is done. */
+        Success: {
+            /** @description How many turns `cancel` ended. */
+            cancelled?: number;
+            /** @description Always true. */
+            success: boolean;
+        };
+        /** @description See [`Summary::kind`]. */
+        SummaryKind: "image" | "document";
+        /** @description Whether the model thinks before it answers. */
+        Thinking: "on" | "off";
+        /** @description `thinking`: a piece of the model's thinking. */
+        ThinkingEvent: {
+            /** @description The tool call that started the subagent which thinks. */
+            parent?: string;
+            /** @description The piece. */
+            text: string;
+        };
+        /** @description `tool`: a tool call began or ended. */
+        ToolEvent: {
+            /** @description Names the call: the same when it starts and ends. */
+            id: string;
+            /**
+             * @description The call's input, with `started`; its long strings are cut. If its JSON is longer than 2 KiB all the same, a string with the
+             *     beginning of it.
+             */
+            input?: unknown;
+            /** @description The tool's name. */
+            name: string;
+            /** @description The tool call that started the subagent which makes this one. */
+            parent?: string;
+            /**
+             * @description With `include=tool_result`, at the end of the call: its result, a string or an array of `{type: "text", text}` and
+             *     `{type: "image", media_type, bytes}`, at most 16 KiB of JSON.
+             */
+            result?: components["schemas"]["ToolResult"];
+            /** @description `started`, `finished`, `failed`, or `denied`: the call was not permitted. */
+            status: string;
+            /** @description Whether the result was longer. */
+            truncated?: boolean;
+            /** @description With `include=tool_input`, and if `input` is cut: the input with at most 16 KiB of JSON. */
+            whole_input?: unknown;
+        };
+        /** @description `tool_input`: a piece of a tool call's input, which comes before the `tool` event that starts the call. */
+        ToolInputEvent: {
+            /** @description Names the call. */
+            id: string;
+            /** @description The next piece of the input's JSON. */
+            json: string;
+            /** @description The tool call that started the subagent which makes this one. */
+            parent?: string;
+        };
+        /** @description A tool's result, as the schema has it. */
+        ToolResult: string | unknown[];
+        /** @description Who started a run. */
+        Trigger: "cron" | "operator";
+        /** @description A turn in its current state. */
+        Turn: {
+            /** @description When it was stored. */
+            created_at: components["schemas"]["Millis"];
+            /** @description Why it did not complete, if it ended otherwise. */
+            error?: components["schemas"]["Problem"];
+            /** @description What became of its conversation's files; absent if there are none, or the deployment saves none. */
+            files?: components["schemas"]["TurnFiles"];
+            /** @description When it ended; null before. */
+            finished_at: components["schemas"]["Millis"] | null;
+            /** @description With `include=items`, what the turn did, once it has ended. */
+            items?: components["schemas"]["Item"][];
+            /** @description The caller's own notes about the turn. */
+            metadata?: {
+                [key: string]: string;
+            };
+            /** @description The value that `response` is the JSON of, if the query had an `output_schema`. */
+            output?: unknown;
+            /** @description The agent's answer, if it completed. */
+            response?: string;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description When the container took it; null before. */
+            started_at: components["schemas"]["Millis"] | null;
+            /** @description Where it stands. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The running turn that took this one's message in, and whose answer this one has. */
+            steered_into?: components["schemas"]["TurnId"];
+            /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
+            stop_reason?: string;
+            /** @description Names it. */
+            turn_id: components["schemas"]["TurnId"];
+            /** @description What it used, if it has ended and that is known. */
+            usage?: components["schemas"]["TurnUsage"];
+        };
+        /** @description `turn`: the turn's status, when it is queued, when it runs, and first on a stream that is opened later. */
+        TurnEvent: {
+            /** @description How many turns of the account run or wait before it. */
+            position: number;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description What a turn tells of its files. */
+        TurnFiles: {
+            /**
+             * @description What it changed, the first [`MAX_CHANGES_LISTED`].
+             * @default []
+             */
+            changed: components["schemas"]["ChangedFile"][];
+            /** @description How many it changed, if that is more than are listed. */
+            changed_total?: number;
+            /** @description Why it was not saved. */
+            reason?: components["schemas"]["Unsaved"];
+            /** @description Whether that version holds everything that the turn left. */
+            saved: boolean;
+            /** @description How many entries of the folder cannot be saved: sockets, devices, unreadable files, names that break the rules. */
+            skipped?: number;
+            /** @description The version of the workspace that is stored at the turn's end; 0 if none is. */
+            version: number;
+        };
+        /** @description a turn id is turn_ and 32 hexadecimal digits */
+        TurnId: string;
+        /** @description The result of a turn that completed. */
+        TurnResult: {
+            /** @description How long the agent worked, in milliseconds. */
+            duration_ms: number | null;
+            /** @description What became of its conversation's files; absent if there are none, or the deployment saves none. */
+            files?: components["schemas"]["TurnFiles"];
+            /** @description The caller's own notes about the turn. */
+            metadata?: {
+                [key: string]: string;
+            };
+            /** @description The model that answered. */
+            model: string | null;
+            /** @description How many times the agent called the model. */
+            num_turns: number | null;
+            /** @description The value that `response` is the JSON of, if the query had an `output_schema`. */
+            output?: unknown;
+            /** @description The agent's answer. */
+            response: string;
+            /** @description The turn's conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description The running turn that took this one's message in, and whose answer this one has. */
+            steered_into?: components["schemas"]["TurnId"];
+            /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
+            stop_reason?: string;
+            /** @description Always true: a turn that did not complete is a problem document. */
+            success: boolean;
+            /** @description The turn, for `GET /turns/{turn_id}`. */
+            turn_id: components["schemas"]["TurnId"];
+            /** @description What the turn used. */
+            usage: components["schemas"]["TurnUsage"];
+        };
+        /** @description The state of a turn. The last four are ends, and a turn has exactly one. */
+        TurnStatus: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+        /** @description What a turn used, and what of it each model did if there was more than one. */
+        TurnUsage: {
+            /** @description The same by model, if there was more than one. */
+            by_model?: {
+                [key: string]: components["schemas"]["Usage"];
+            };
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description US dollars, as the SDK reckons them. */
+            cost_usd: number;
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+        };
+        /** @description Why the files of a turn were not saved. Its names are stored and sent. */
+        Unsaved: "storage_unavailable" | "storage_full" | "too_large" | "too_many_files" | "container_lost" | "save_timeout" | "scan_failed" | "invalid_save";
+        /** @description A file that was uploaded. */
+        UploadedFile: {
+            /** @description Its entity tag, without quotes. */
+            etag: string;
+            /** @description Its path within the workspace. */
+            path: string;
+            /** @description Its size in bytes. */
+            size: number;
+        };
+        /** @description Tokens and cost of one turn alone. */
+        Usage: {
+            /**
+             * @description Tokens written to the prompt cache.
+             * @default 0
+             */
+            cache_creation_input_tokens: number;
+            /**
+             * @description Tokens read from the prompt cache.
+             * @default 0
+             */
+            cache_read_input_tokens: number;
+            /**
+             * @description US dollars, as the SDK reckons them.
+             * @default 0
+             */
+            cost_usd: number;
+            /**
+             * @description Tokens sent, those from the cache left out.
+             * @default 0
+             */
+            input_tokens: number;
+            /**
+             * @description Tokens received.
+             * @default 0
+             */
+            output_tokens: number;
+        };
+        /** @description `usage`: what one call of the model used. */
+        UsageEvent: {
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description US dollars at list prices; of a model that the service does not know, at the prices of the dearest one. */
+            cost_usd: number;
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description The model. */
+            model: string;
+            /** @description Tokens received. */
+            output_tokens: number;
+            /** @description The tool call that started the subagent which asked. */
+            parent?: string;
+        };
+        /** @description What happens to a query whose conversation has a turn running. */
+        WhenBusy: "queue" | "steer" | "interrupt" | "reject";
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: {
+        /** @description `bytes`. */
+        "Accept-Ranges": string;
+        /** @description `attachment`, with the file's name. */
+        "Content-Disposition": string;
+        /** @description Which bytes of the file follow, if a range was asked for. */
+        "Content-Range": string;
+        /** @description `sandbox`: a browser that opens the file runs nothing of it. */
+        "Content-Security-Policy": string;
+        /** @description The file's entity tag. */
+        ETag: string;
+        /** @description `true` if an earlier request with this `Idempotency-Key` got this response first. */
+        "Idempotent-Replayed": string;
+        /** @description `rel="next"` or `rel="prev"`: the page that follows, if there is one (RFC 8288). */
+        Link: string;
+        /** @description Where the turn, or the new conversation, can be read. */
+        Location: string;
+        /** @description `respond-async`. */
+        "Preference-Applied": string;
+        /** @description Seconds after which it makes sense to send the request again. */
+        "Retry-After": string;
+        /** @description How long the turn waited (`queue`), ran (`agent`) and took in total (`total`), in milliseconds. */
+        "Server-Timing": string;
+        /** @description `Bearer`. */
+        "WWW-Authenticate": string;
+        /** @description Names this request in the logs: `req_` and 32 characters. */
+        "X-Request-Id": string;
+    };
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    listConversations: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Most conversations of a page. */
+                limit?: number;
+                /** @description How many to leave out before the page. */
+                offset?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+                /** @description Finds conversations whose title or messages contain all these words, at most 8. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, perhaps an empty one. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationSummary"][];
+                };
+            };
+        };
+    };
+    readConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Only messages before the one with this id. */
+                before?: string;
+                /** @description `items`: what the turns of these messages did, too. */
+                include?: "items";
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The conversation with its messages. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+        };
+    };
+    deleteConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description It is gone, or was not there. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    updateConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationChange"];
+            };
+        };
+        responses: {
+            /** @description The changed conversation, without its messages. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+        };
+    };
+    cancelConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Cancellation"];
+            };
+        };
+        responses: {
+            /** @description How many turns were told to end. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    compactConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description The same request sent twice with the same key runs once. */
+                "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
+                /** @description `respond-async`: respond at once with 202. */
+                Prefer?: string;
+            };
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Compaction"];
+            };
+        };
+        responses: {
+            /** @description The turn's result, or its events. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    "Server-Timing": components["headers"]["Server-Timing"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnResult"];
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        /** @description `<turn_id>:<n>`; `n` rises. */
+                        id: string;
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "delta";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "message";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "done";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "error";
+                    });
+                };
+            };
+            /** @description The turn is stored and runs by itself. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    Location: components["headers"]["Location"];
+                    "Preference-Applied": components["headers"]["Preference-Applied"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedTurn"];
+                };
+            };
+        };
+    };
+    readContext: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How full it was. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationContext"];
+                };
+            };
+        };
+    };
+    followConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description What is told beside the default events, with commas in between. */
+                include?: string;
+            };
+            header?: {
+                /** @description The id of the last event that the client has. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The turn's events, those that follow included. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        /** @description `<turn_id>:<n>`; `n` rises. */
+                        id: string;
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "delta";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "message";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "done";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "error";
+                    });
+                };
+            };
+            /** @description The client has seen the turn's last event. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    listFiles: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Only files whose path begins with it. */
+                prefix?: string;
+                /** @description Most files of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: components["schemas"]["FilePath"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of files; or all of them. */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileList"];
+                    "application/zip": unknown;
+                };
+            };
+        };
+    };
+    readFile: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description `bytes=<first>-<last>`, `bytes=<first>-` or `bytes=-<count>`. */
+                Range?: string;
+                /** @description Send the range only of the file with this entity tag. */
+                "If-Range"?: string;
+                /** @description Entity tags of which the file must have one. */
+                "If-Match"?: string;
+                /** @description Entity tags of files that the client has. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                session_id: components["schemas"]["SessionId"];
+                path: components["schemas"]["FilePath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "Content-Security-Policy": components["headers"]["Content-Security-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                };
+            };
+            /** @description The range of the file. */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "Content-Security-Policy": components["headers"]["Content-Security-Policy"];
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": unknown;
+                };
+            };
+            /** @description The client has the file. */
+            304: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    uploadFile: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description Entity tags of which the file that is there must have one. */
+                "If-Match"?: string;
+                /** @description `*`: there must be no file. */
+                "If-None-Match"?: "*";
+            };
+            path: {
+                session_id: components["schemas"]["SessionId"];
+                path: components["schemas"]["FilePath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "*/*": unknown;
+            };
+        };
+        responses: {
+            /** @description The file is stored. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadedFile"];
+                };
+            };
+        };
+    };
+    deleteFiles: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description Entity tags of which the file must have one. */
+                "If-Match"?: string;
+            };
+            path: {
+                session_id: components["schemas"]["SessionId"];
+                path: components["schemas"]["FilePath"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description They are gone. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    forkConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Fork"];
+            };
+        };
+        responses: {
+            /** @description The new conversation, without its messages. */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+        };
+    };
+    rewindConversation: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rewind"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it was, without its messages. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+        };
+    };
+    listTurns: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Most turns of a page. */
+                limit?: number;
+                /** @description Only turns before this one. */
+                before?: components["schemas"]["TurnId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of turns. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Turn"][];
+                };
+            };
+        };
+    };
+    followAccount: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What changes in the account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "snapshot" | "turn" | "conversation" | "file";
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "snapshot";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "conversation";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    });
+                };
+            };
+        };
+    };
+    health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The deployment answers. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    prewarm: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description The container starts, or runs already. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prewarming"];
+                };
+            };
+        };
+    };
+    purge: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description What was deleted. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeResult"];
+                };
+            };
+        };
+    };
+    listPurgeRuns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest runs. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeRun"][];
+                };
+            };
+        };
+    };
+    startPurgeRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run has started. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeRunStarted"];
+                };
+            };
+        };
+    };
+    query: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description The same request sent twice with the same key runs once. */
+                "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
+                /** @description `respond-async`: respond at once with 202. */
+                Prefer?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QueryRequest"];
+            };
+        };
+        responses: {
+            /** @description The turn's result, or its events. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    "Server-Timing": components["headers"]["Server-Timing"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnResult"];
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        /** @description `<turn_id>:<n>`; `n` rises. */
+                        id: string;
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "delta";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "message";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "done";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "error";
+                    });
+                };
+            };
+            /** @description The turn is stored and runs by itself. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    Location: components["headers"]["Location"];
+                    "Preference-Applied": components["headers"]["Preference-Applied"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedTurn"];
+                };
+            };
+        };
+    };
+    storageStats: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account's counts. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageStats"];
+                };
+            };
+        };
+    };
+    readTurn: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description `items`: what the turn did, too, once it has ended. */
+                include?: "items";
+            };
+            header?: never;
+            path: {
+                turn_id: components["schemas"]["TurnId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The turn. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Turn"];
+                };
+            };
+        };
+    };
+}
+
+/** Why a request was refused or a turn failed: the `code` of a problem document. */
+export type ErrorCode =
+    | "agent_failed"
+    | "at_capacity"
+    | "attachment_not_found"
+    | "attachment_too_large"
+    | "auth_not_configured"
+    | "body_too_large"
+    | "branch_unavailable"
+    | "container_unavailable"
+    | "conversation_busy"
+    | "conversation_exists"
+    | "files_not_configured"
+    | "idempotency_key_reused"
+    | "internal"
+    | "invalid_account"
+    | "invalid_json"
+    | "invalid_output_schema"
+    | "invalid_parameter"
+    | "invalid_session_id"
+    | "length_required"
+    | "model_auth_failed"
+    | "model_failed"
+    | "model_rate_limited"
+    | "no_prompt"
+    | "not_found"
+    | "object_reset"
+    | "operator_only"
+    | "output_invalid"
+    | "precondition_failed"
+    | "prompt_too_large"
+    | "queue_full"
+    | "range_not_satisfiable"
+    | "request_timeout"
+    | "storage_full"
+    | "token_not_set"
+    | "turn_cancelled"
+    | "turn_interrupted"
+    | "turn_timeout"
+    | "unauthorized"
+    | "unsupported_attachment"
+    | "unsupported_media_type"
+    | "workspace_damaged"
+    | "workspace_unavailable"
+    | "wrong_account";
+
+/** What each event of a turn carries, by the event's name. */
+export interface EventData {
+    "turn": components["schemas"]["TurnEvent"];
+    "delta": components["schemas"]["DeltaEvent"];
+    "thinking": components["schemas"]["ThinkingEvent"];
+    "tool_input": components["schemas"]["ToolInputEvent"];
+    "message": components["schemas"]["MessageEvent"];
+    "tool": components["schemas"]["ToolEvent"];
+    "usage": components["schemas"]["UsageEvent"];
+    "retry": components["schemas"]["RetryEvent"];
+    "compacted": components["schemas"]["CompactedEvent"];
+    "attachment_removed": components["schemas"]["AttachmentRemovedEvent"];
+    "notice": components["schemas"]["NoticeEvent"];
+    "file": components["schemas"]["ChangedFile"];
+    "done": components["schemas"]["TurnResult"];
+    "error": components["schemas"]["Problem"];
+}
+
+/** What each event of the account's feed carries, by the event's name. */
+export interface FeedData {
+    "snapshot": components["schemas"]["FeedSnapshot"];
+    "turn": components["schemas"]["FeedTurn"];
+    "conversation": components["schemas"]["FeedConversation"];
+    "file": components["schemas"]["FeedFile"];
+}

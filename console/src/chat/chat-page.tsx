@@ -1,0 +1,186 @@
+/** A conversation: what was said, what is being said, the message box, and its files. */
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { FilesPanel } from "../files/files-panel.tsx";
+import { useFiles } from "../files/use-files.ts";
+import { go, href } from "../route.ts";
+import { useStore } from "../store.ts";
+import { Confirm, Failure, IconButton, Menu, Spinner } from "../ui/controls.tsx";
+import { tokens } from "../ui/format.ts";
+import { Composer } from "./composer.tsx";
+import type { Library } from "./library.ts";
+import { nameOf, Rename } from "./sidebar.tsx";
+import { TurnRow } from "./turn-row.tsx";
+import type { TurnActions } from "./turn-row.tsx";
+import { isOpen } from "./turns.ts";
+import type { TurnView } from "./turns.ts";
+import { Welcome } from "./welcome.tsx";
+
+type Props = { library: Library; sessionId: string; isNew: boolean };
+
+/** Below this distance from its end, the log follows what is being written. */
+const NEAR_END_PX = 120;
+
+export function ChatPage({ library, sessionId, isNew }: Props) {
+  const conversation = library.conversation(sessionId, isNew);
+  const state = useStore(conversation);
+  const mayHaveFiles = state.turns.some(({ turnId }) => turnId !== undefined) || (state.phase === "new" && !isNew);
+  const files = useFiles(library.client, sessionId, state.filesVersion, mayHaveFiles);
+  const [areFilesOpen, setFilesOpen] = useState(() => matchMedia("(min-width: 1200px)").matches && !isNew);
+  const [isRenaming, setRenaming] = useState(false);
+  const [isDeleting, setDeleting] = useState(false);
+  const [draft, setDraft] = useState("");
+  const [stopError, setStopError] = useState<unknown>();
+  const open = state.turns.filter(isOpen);
+  const title = state.turns.length === 0 ? "New conversation" : nameOf({ title: state.title, session_id: sessionId });
+
+  // A reload finds what was uploaded before the first question.
+  useEffect(() => {
+    if (isNew && files.count > 0) go(href.conversation(sessionId));
+  }, [isNew, files.count, sessionId]);
+
+  useEffect(() => {
+    document.title = `${title} · Agent console`;
+  }, [title]);
+
+  const ask = useCallback(
+    (question: string, chosen: File[]) => {
+      conversation.ask(question, chosen);
+      setDraft("");
+      if (isNew) go(href.conversation(sessionId));
+    },
+    [conversation, isNew, sessionId],
+  );
+  const [rewound, setRewound] = useState<string>();
+  const actions = useMemo<TurnActions>(
+    () => ({
+      onRetry: (key) => conversation.retry(key),
+      onOpenFile: files.open,
+      onEdit: (key, question) => conversation.edit(key, question),
+      onFork: (turnId) => void conversation.fork(turnId).then((id) => go(href.conversation(id)), setStopError),
+      onRewind: setRewound,
+    }),
+    [conversation, files.open],
+  );
+  const stop = (): void => {
+    setStopError(undefined);
+    conversation.stop().catch(setStopError);
+  };
+  const remove = async (): Promise<void> => {
+    await library.delete(sessionId);
+    go(href.new);
+  };
+  const onDrop = (event: React.DragEvent): void => {
+    if (event.dataTransfer.files.length === 0) return;
+    event.preventDefault();
+    setFilesOpen(true);
+    files.upload([...event.dataTransfer.files]);
+  };
+
+  return (
+    <div className={`chat ${areFilesOpen ? "with-files" : ""}`} onDrop={onDrop} onDragOver={(event) => event.preventDefault()}>
+      <section className="talk" aria-label={title}>
+        <header className="page-head">
+          <h1 title={title}>{title}</h1>
+          <div className="page-actions">
+            {state.context !== undefined && <ContextMeter {...state.context} />}
+            <IconButton icon="folder" label={areFilesOpen ? "Hide the files" : "Show the files"} aria-pressed={areFilesOpen} onClick={() => setFilesOpen(!areFilesOpen)} />
+            {files.count > 0 && <span className="badge" aria-hidden="true">{files.count}</span>}
+            {state.turns.length > 0 && (
+              <Menu
+                label="Conversation"
+                items={[
+                  { label: "Rename", icon: "pencil", onSelect: () => setRenaming(true) },
+                  { label: "Summarise to make room", icon: "compact", disabled: open.length > 0, onSelect: () => conversation.compact() },
+                  { label: "Delete", icon: "trash", danger: true, onSelect: () => setDeleting(true) },
+                ]}
+              />
+            )}
+          </div>
+        </header>
+        {state.phase === "loading" && <div className="centre"><Spinner label="Loading the conversation" /></div>}
+        {state.phase === "failed" && <div className="centre"><Failure error={state.error} onRetry={() => void conversation.load()} /></div>}
+        {state.phase === "new" && <Welcome onPick={setDraft} />}
+        {state.phase === "ready" && <Log turns={state.turns} isAtRest={open.length === 0} actions={actions} />}
+        <div className="dock">
+          {stopError !== undefined && <Failure error={stopError} />}
+          <Composer draft={draft} onDraft={setDraft} isBusy={open.length > 0} onAsk={ask} onStop={stop} onFiles={(chosen) => { setFilesOpen(true); files.upload(chosen); }} />
+        </div>
+      </section>
+      {areFilesOpen && <FilesPanel files={files} onClose={() => setFilesOpen(false)} />}
+      {rewound !== undefined && (
+        <Confirm title="Go back to here?" action="Go back" onConfirm={() => conversation.rewind({ to: rewound })} onClose={() => setRewound(undefined)}>
+          <p>The questions and answers after this one are deleted, and the files are again what they were then. To keep them, branch off instead.</p>
+        </Confirm>
+      )}
+      {isRenaming && <Rename name={title} onRename={(to) => library.rename(sessionId, to)} onClose={() => setRenaming(false)} />}
+      {isDeleting && (
+        <Confirm title="Delete this conversation?" action="Delete" onConfirm={remove} onClose={() => setDeleting(false)}>
+          <p>“{title}”, its messages and its files will be gone. If the agent is working on it, it is stopped.</p>
+        </Confirm>
+      )}
+    </div>
+  );
+}
+
+function Log({ turns, isAtRest, actions }: { turns: TurnView[]; isAtRest: boolean; actions: TurnActions }) {
+  const log = useRef<HTMLDivElement>(null);
+  const isAtEnd = useRef(true);
+  const last = turns.at(-1);
+  useEffect(() => {
+    const element = log.current;
+    if (element !== null && isAtEnd.current) element.scrollTop = element.scrollHeight;
+  }, [turns]);
+  // One's own question is always worth seeing.
+  useEffect(() => {
+    isAtEnd.current = true;
+    log.current?.scrollTo({ top: log.current.scrollHeight });
+  }, [last?.key]);
+  const onScroll = (): void => {
+    const { scrollHeight, scrollTop, clientHeight } = log.current ?? { scrollHeight: 0, scrollTop: 0, clientHeight: 0 };
+    isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+  };
+  return (
+    <>
+      <div className="log" ref={log} role="log" aria-label="Messages" tabIndex={0} onScroll={onScroll}>
+        <div className="column">
+          {turns.map((turn) => (
+            <TurnRow key={turn.key} turn={turn} isLast={turn === last} isAtRest={isAtRest} actions={actions} />
+          ))}
+        </div>
+      </div>
+      <p className="hidden" role="status">
+        {last === undefined ? "" : saidOf(last)}
+      </p>
+    </>
+  );
+}
+
+/** How much of what the model can hold is in use. */
+function ContextMeter({ tokens: used, limit }: { tokens: number; limit: number }) {
+  const percent = Math.min(100, Math.round((used / limit) * 100));
+  const text = `${tokens(used)} of ${tokens(limit)} tokens in the model's context`;
+  return (
+    <span className="context" title={text}>
+      <meter min={0} max={100} high={80} value={percent} aria-label={text} />
+      <small aria-hidden="true">{percent} %</small>
+    </span>
+  );
+}
+
+/** For those who do not see the screen. */
+function saidOf(turn: TurnView): string {
+  switch (turn.status) {
+    case "sending":
+      return "Sending";
+    case "queued":
+      return "Waiting for its turn";
+    case "running":
+      return "The agent is working";
+    case "completed":
+      return "The answer is complete";
+    case "cancelled":
+      return "Stopped";
+    default:
+      return "The answer failed";
+  }
+}

@@ -1,0 +1,211 @@
+/** One conversation: loads it, asks, follows the answer, and stops it. Goes on while another one is on the screen. */
+import { AgentError } from "claude-agent-service-client";
+import type { AgentClient, Schemas, TurnStream } from "claude-agent-service-client";
+import { Store } from "../store.ts";
+import { attachmentOf, blocksAgain, blocksOf } from "./attachments.ts";
+import type { Block } from "./attachments.ts";
+import { ended, fold, fromHistory, isOpen, newTurn } from "./turns.ts";
+import { newId } from "../ids.ts";
+import type { Attachment, Status, Told, TurnView } from "./turns.ts";
+
+export type ConversationState = {
+  /** A conversation that has no turn yet is `new`. */
+  phase: "loading" | "ready" | "new" | "failed";
+  title: string;
+  turns: TurnView[];
+  error: unknown;
+  /** How full the model's context is; undefined where that is not known. */
+  context: { tokens: number; limit: number } | undefined;
+  /** Rises whenever files may have changed. */
+  filesVersion: number;
+};
+
+/** What the chat shows beside the default events. */
+const INCLUDE: Schemas["IncludeWord"][] = ["thinking", "tool_result"];
+/** As the service has it. */
+const MAX_TITLE = 200;
+/** Until the service has one. */
+const MAX_TITLE_CHARS = 80;
+/** How many of a conversation's turns are loaded with what they used. */
+const MAX_TURNS_LISTED = 100;
+
+export class Conversation extends Store<ConversationState> {
+  readonly sessionId: string;
+  readonly #client: AgentClient;
+  readonly #onChange: () => void;
+  #abort = new AbortController();
+
+  constructor(client: AgentClient, sessionId: string, isNew: boolean, onChange: () => void) {
+    super({ phase: isNew ? "new" : "loading", title: "", turns: [], error: undefined, context: undefined, filesVersion: 0 });
+    this.#client = client;
+    this.sessionId = sessionId;
+    this.#onChange = onChange;
+    if (!isNew) void this.load();
+  }
+
+  get isBusy(): boolean {
+    return this.state.turns.some(isOpen);
+  }
+
+  async load(): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      const [read, list] = await Promise.all([
+        this.#client.readConversation(this.sessionId, { include: "items", signal }),
+        this.#client.listTurns(this.sessionId, { limit: MAX_TURNS_LISTED, signal }),
+      ]);
+      const turns = fromHistory(read.messages ?? [], list.items, read.items as Record<string, Told["data"][] | null> | undefined);
+      this.set({ phase: "ready", title: read.title, turns, error: undefined });
+      void this.#readContext();
+      for (const { key, turnId } of turns.filter(isOpen)) {
+        // The id names the turn: without one, the stream would be that of the turn that runs now.
+        this.#change(key, (turn) => ({ ...turn, parts: [] }));
+        void this.#follow(key, this.#client.followConversation(this.sessionId, { lastEventId: `${turnId}:0`, include: INCLUDE, signal }));
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      // Files may have been uploaded to it before anybody asked anything.
+      const isNew = error instanceof AgentError && error.code === "not_found";
+      this.set(isNew && this.state.turns.length === 0 ? { phase: "new" } : { phase: "failed", error });
+    }
+  }
+
+  ask(question: string, files: File[] = []): void {
+    const { signal } = this.#abort;
+    const content = files.length === 0 ? undefined : () => blocksOf(question, files, this.#client, this.sessionId, signal);
+    this.#ask(question, files.map(attachmentOf), content);
+  }
+
+  /** Asks the question of a turn that failed again, in its place. */
+  retry(key: string): void {
+    const turn = this.state.turns.find((each) => each.key === key);
+    if (turn === undefined) return;
+    if (turn.turnId === undefined) this.set({ turns: this.state.turns.filter((each) => each !== turn) });
+    const { question, attachments, content = blocksAgain(question, attachments) } = turn;
+    this.#ask(question, attachments, attachments.length === 0 ? undefined : () => Promise.resolve(content ?? []));
+  }
+
+  #ask(question: string, attachments: Attachment[], content: (() => Promise<Block[]>) | undefined): void {
+    const turn = newTurn(newId("ask"), question, attachments);
+    this.set({ phase: "ready", turns: [...this.state.turns, turn], title: this.state.title || question.slice(0, MAX_TITLE_CHARS) });
+    void this.#send(turn, content);
+  }
+
+  async #send({ key, question }: TurnView, content: (() => Promise<Block[]>) | undefined): Promise<void> {
+    const { signal } = this.#abort;
+    const common = { session_id: this.sessionId, include: INCLUDE };
+    try {
+      const blocks = await content?.();
+      if (blocks !== undefined) this.#change(key, (turn) => ({ ...turn, content: blocks }));
+      await this.#follow(key, this.#client.query(blocks === undefined ? { query: question, ...common } : { content: blocks, ...common }, { signal }));
+    } catch (error) {
+      if (!signal.aborted) this.#change(key, (turn) => ended(turn, "failed", error));
+    }
+  }
+
+  /** Asks another question in the place of this one: what came of it and after it is gone. */
+  async edit(key: string, question: string): Promise<void> {
+    const turn = this.state.turns.find((each) => each.key === key);
+    if (turn?.turnId === undefined) return;
+    // The rewind takes what the turn had attached with it.
+    const files = await Promise.all(turn.attachments.flatMap(({ path, title, media_type }) => (path === undefined ? [] : [this.#file(path, title, media_type)])));
+    await this.rewind({ before: turn.turnId });
+    this.ask(question, files);
+  }
+
+  /** Goes back to the end of a turn, or to before it. */
+  async rewind(target: { to: string } | { before: string }): Promise<void> {
+    await this.#client.rewindConversation(this.sessionId, target);
+    const id = "to" in target ? target.to : target.before;
+    const at = this.state.turns.findIndex(({ turnId }) => turnId === id);
+    this.set({ turns: this.state.turns.slice(0, "to" in target ? at + 1 : at) });
+    this.#settled();
+  }
+
+  /** A new conversation that goes on from the end of a turn; its id. */
+  async fork(at: string): Promise<string> {
+    const { session_id } = await this.#client.forkConversation(this.sessionId, { at, title: `${this.state.title} (branch)`.slice(-MAX_TITLE) });
+    this.#onChange();
+    return session_id;
+  }
+
+  compact(): void {
+    const turn = newTurn(newId("ask"), "/compact");
+    this.set({ turns: [...this.state.turns, turn] });
+    void this.#follow(turn.key, this.#client.compactConversation(this.sessionId, { signal: this.#abort.signal }));
+  }
+
+  async #file(path: string, title = path.slice(path.lastIndexOf("/") + 1), type = ""): Promise<File> {
+    const response = await this.#client.readFile(this.sessionId, path);
+    return new File([await response.blob()], title, { type });
+  }
+
+  async stop(): Promise<void> {
+    await this.#client.cancelConversation(this.sessionId);
+  }
+
+  async rename(title: string): Promise<void> {
+    const { title: stored } = await this.#client.updateConversation(this.sessionId, { title });
+    this.set({ title: stored });
+    this.#onChange();
+  }
+
+  /** Somebody else has renamed it. */
+  retitled(title: string): void {
+    this.set({ title });
+  }
+
+  /** A turn of it has begun or ended. One that was not asked for here is read and followed, unless something goes on here. */
+  heard(turnId: string): void {
+    const isKnown = this.state.turns.some((turn) => turn.turnId === turnId);
+    if (this.state.phase === "ready" && !isKnown && !this.isBusy) void this.load();
+  }
+
+  filesChanged(): void {
+    this.set({ filesVersion: this.state.filesVersion + 1 });
+  }
+
+  /** Ends what goes on here; turns go on in the service. */
+  close(): void {
+    this.#abort.abort();
+  }
+
+  #change(key: string, change: (turn: TurnView) => TurnView): void {
+    this.set({ turns: this.state.turns.map((turn) => (turn.key === key ? change(turn) : turn)) });
+  }
+
+  async #follow(key: string, stream: TurnStream): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      for await (const event of stream) {
+        this.#change(key, (turn) => fold(turn, event));
+        if (event.type === "turn") this.#onChange();
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#change(key, (turn) => ended(turn, statusOf(error), error));
+    }
+    this.#settled();
+  }
+
+  /** Something has ended: files, the list and the context may be others. */
+  #settled(): void {
+    this.filesChanged();
+    this.#onChange();
+    void this.#readContext();
+  }
+
+  async #readContext(): Promise<void> {
+    const { signal } = this.#abort;
+    // A figure that is nice to have: without it, none is shown.
+    const { tokens, limit } = await this.#client.readContext(this.sessionId, { signal }).catch(() => ({ tokens: null, limit: null }));
+    this.set({ context: tokens === null || limit === null ? undefined : { tokens, limit } });
+  }
+}
+
+/** A turn that was stored is told by its status; one that was refused has failed as well. */
+function statusOf(error: unknown): Status {
+  if (!(error instanceof AgentError)) return "failed";
+  const statuses: Partial<Record<string, Schemas["TurnStatus"]>> = { turn_cancelled: "cancelled", turn_interrupted: "interrupted" };
+  return statuses[error.code] ?? "failed";
+}

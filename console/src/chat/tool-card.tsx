@@ -1,0 +1,106 @@
+/** A tool call: one line that says what it does, and, opened, what went in and what came out. */
+import { memo } from "react";
+import { Spinner } from "../ui/controls.tsx";
+import { Icon } from "../ui/icons.tsx";
+import type { IconName } from "../ui/icons.tsx";
+import { CodeBlock } from "./code-block.tsx";
+import type { ToolPart } from "./turns.ts";
+
+/** By the tool's name: an icon, what it does and did, and the field of its input that tells most. */
+const TOOLS: Record<string, [icon: IconName, doing: string, did: string, field: string]> = {
+  Bash: ["terminal", "Running", "Ran", "command"],
+  BashOutput: ["terminal", "Reading the output of", "Read the output of", "bash_id"],
+  Read: ["file", "Reading", "Read", "file_path"],
+  Write: ["file", "Writing", "Wrote", "file_path"],
+  Edit: ["pencil", "Editing", "Edited", "file_path"],
+  MultiEdit: ["pencil", "Editing", "Edited", "file_path"],
+  NotebookEdit: ["pencil", "Editing", "Edited", "notebook_path"],
+  Glob: ["search", "Looking for", "Looked for", "pattern"],
+  Grep: ["search", "Searching for", "Searched for", "pattern"],
+  WebFetch: ["globe", "Fetching", "Fetched", "url"],
+  WebSearch: ["globe", "Searching the web for", "Searched the web for", "query"],
+  Task: ["branch", "Delegating", "Delegated", "description"],
+  Agent: ["branch", "Delegating", "Delegated", "description"],
+  TodoWrite: ["check", "Planning", "Planned", ""],
+};
+
+const ENDS: Record<string, [icon: IconName, said: string]> = {
+  finished: ["check", "done"],
+  failed: ["warning", "failed"],
+  denied: ["close", "not allowed"],
+  stopped: ["stop", "stopped"],
+};
+
+export const ToolCard = memo(function ToolCard({ part }: { part: ToolPart }) {
+  const { name, status, input, inputJson, result, isCut } = part;
+  const [icon, doing, did, field] = TOOLS[name] ?? ["tool", "Calling", "Called", ""];
+  const fields = isObject(input) ? input : {};
+  const subject = typeof fields[field] === "string" ? (fields[field] as string).split("\n")[0] : TOOLS[name] === undefined ? plain(name) : "";
+  const end = ENDS[status];
+  return (
+    <details className={`tool ${status}`}>
+      <summary>
+        <Icon name={icon} size={16} />
+        <span className="tool-name">
+          {end === undefined ? doing : did} <code>{subject}</code>
+        </span>
+        <span className="tool-end">
+          {end === undefined ? <Spinner label="running" /> : <Icon name={end[0]} size={16} />}
+          {end !== undefined && <span className={status === "finished" ? "hidden" : undefined}>{end[1]}</span>}
+        </span>
+        <Icon name="chevron" size={14} />
+      </summary>
+      <div className="tool-body">
+        <p className="label">Input</p>
+        <Input name={name} fields={fields} whole={input ?? inputJson} />
+        {result !== undefined && (
+          <>
+            <p className="label">Result{isCut === true && " (the beginning)"}</p>
+            <Result result={result} />
+          </>
+        )}
+        {result === undefined && end !== undefined && <p className="fine">The result was not kept.</p>}
+      </div>
+    </details>
+  );
+});
+
+function Input({ name, fields, whole }: { name: string; fields: Record<string, unknown>; whole: unknown }) {
+  const text = (field: string): string => (typeof fields[field] === "string" ? (fields[field] as string) : "");
+  if (name === "Bash" && text("command") !== "") return <CodeBlock language="bash" text={text("command")} />;
+  if (name === "Write" && text("content") !== "") return <CodeBlock language={languageOf(text("file_path"))} text={text("content")} />;
+  if (name === "Edit" && (text("old_string") !== "" || text("new_string") !== "")) return <Change before={text("old_string")} after={text("new_string")} />;
+  if (typeof whole === "string") return <CodeBlock text={whole} />;
+  return <CodeBlock language="json" text={JSON.stringify(whole ?? {}, null, 2)} />;
+}
+
+/** What is replaced, and by what. */
+function Change({ before, after }: { before: string; after: string }) {
+  const lines = (text: string, sign: "-" | "+") => text.split("\n").map((line, index) => <span key={`${sign}${index}`} className={sign === "-" ? "removed" : "added"}>{`${sign} ${line}\n`}</span>);
+  return (
+    <pre className="change" tabIndex={0}>
+      {before !== "" && lines(before, "-")}
+      {after !== "" && lines(after, "+")}
+    </pre>
+  );
+}
+
+function Result({ result }: { result: unknown }) {
+  if (typeof result === "string") return result === "" ? <p className="fine">Nothing.</p> : <CodeBlock text={result} />;
+  if (!Array.isArray(result)) return <CodeBlock language="json" text={JSON.stringify(result, null, 2)} />;
+  return result.map((block: { type?: string; text?: string; media_type?: string; bytes?: number }, index) =>
+    block.type === "text" ? <CodeBlock key={index} text={block.text ?? ""} /> : <p key={index} className="fine">{block.media_type ?? block.type}{block.bytes !== undefined && `, ${block.bytes.toLocaleString()} bytes`}</p>,
+  );
+}
+
+/** `mcp__weather__forecast` is the tool `forecast` of the server `weather`. */
+function plain(name: string): string {
+  const [, server, tool] = /^mcp__(.+?)__(.+)$/.exec(name) ?? [];
+  return server === undefined ? name : `${tool} (${server})`;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+export function languageOf(path: string): string | undefined {
+  return /\.([A-Za-z0-9]+)$/.exec(path)?.[1]?.toLowerCase();
+}
