@@ -133,7 +133,10 @@ fn a_rewound_conversation_goes_on_from_there_and_the_container_forgets_the_rest(
         let left = stage.sql.text("select agent_session from conversations");
         let gone_back = rewind(&stage, "a", RewindTo::To(turns[0].clone())).unwrap();
         assert_eq!(gone_back.message_count, 2);
-        assert_ne!(gone_back.sdk_session.as_ref().map(|id| id.as_str()), Some(left.as_str()));
+        assert_ne!(
+            gone_back.sdk_session.as_ref().map(claude_agent_service::domain::SdkSession::as_str),
+            Some(left.as_str())
+        );
         stage.settle();
         assert_eq!(stage.container.state.borrow().deleted_workspaces, [left]);
         if cold {

@@ -59,8 +59,8 @@ fn a_compaction_is_a_turn_that_the_history_shows_as_the_command_and_without_an_a
         let turn = ended.take().unwrap().unwrap();
         assert_eq!((stage.end(&turn.turn_id), turn.response), ("completed".to_owned(), None));
         assert_eq!(said(&stage), ["hello", "done", told]);
-        let state = stage.container.state.borrow();
-        let (query, compaction) = (&state.wanted[0], &state.wanted[1]);
+        let container = stage.container.state.borrow();
+        let (query, compaction) = (&container.asked[0], &container.asked[1]);
         assert_eq!(query["options"].get("compact"), None);
         assert_eq!((&compaction["options"]["compact"], &compaction["prompt"]), (&json!(true), &json!(instructions)));
         assert_eq!(stage.store.conversation(&session("a")).unwrap().unwrap().message_count, 3);
@@ -84,7 +84,7 @@ fn a_compaction_waits_in_the_queue_survives_a_reset_and_happens_once_under_its_k
     stage.settle();
     assert_eq!((turn.clone(), first, again), (same, false, true));
     assert_eq!(stage.end(&turn), "completed");
-    assert_eq!(stage.container.state.borrow().wanted[1]["prompt"], "Be brief.");
+    assert_eq!(stage.container.state.borrow().asked[1]["prompt"], "Be brief.");
     assert_eq!(said(&stage), ["hello", "4", "/compact Be brief."]);
 }
 
@@ -96,7 +96,7 @@ fn there_is_nothing_to_compact_where_there_is_no_conversation() {
     stage.settle();
     assert!(matches!(compact(&stage, "b", ""), Err(AccountError::NotFound)));
     assert_eq!(stage.sql.count("conversations"), 1);
-    assert!(matches!(stage.query_when_busy("a", WhenBusy::Reject), Ok(_)));
+    assert!(stage.query_when_busy("a", WhenBusy::Reject).is_ok());
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_container_that_never_can_fails_the_turn() {
     let turn = compact(&stage, "a", "").unwrap();
     stage.settle();
     assert_eq!(stage.end(&turn), "container_unavailable");
-    assert_eq!(stage.container.state.borrow().wanted.len(), 1, "it was never given to one");
+    assert_eq!(stage.container.state.borrow().asked.len(), 1, "it was never given to one");
 }
 
 #[test]

@@ -13,13 +13,16 @@ use claude_agent_service::account::command::{
 };
 use claude_agent_service::account::files::command::FilesCommand;
 use claude_agent_service::account::manage::command::{ManageCommand, UsageAsk};
+use claude_agent_service::account::schedules::command::{SchedulesCommand, SetSchedule};
+use claude_agent_service::account::webhooks::command::{SetWebhook, WebhooksCommand};
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::ledger::{Day, Group};
 use claude_agent_service::domain::{
-    EventId, Include, MetadataPatch, Millis, Page, PurgeOutcome, RequestId, RunId, Title, Trigger, TurnOptions, Usage,
+    EventId, EventType, Include, MetadataPatch, Millis, Missed, Page, PurgeOutcome, RequestId, RunId, Title, Trigger,
+    TurnOptions, Usage,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -136,7 +139,33 @@ fn commands() -> Vec<(Command, bool)> {
         let known = is_of_version_1(&command);
         (command, known)
     };
-    all.into_iter().map(with_age).collect()
+    all.into_iter().chain(automation()).map(with_age).collect()
+}
+
+/// The commands about webhooks and schedules.
+fn automation() -> Vec<Command> {
+    vec![
+        Command::Webhooks(WebhooksCommand::Set(Box::new(SetWebhook {
+            name: "crm".parse().unwrap(),
+            url: "https://hooks.example.com".to_owned(),
+            types: vec![EventType::TurnFailed],
+            include: Vec::new(),
+            secret: None,
+            rotate: false,
+        }))),
+        Command::Schedules(SchedulesCommand::Set(Box::new(SetSchedule {
+            name: "daily".parse().unwrap(),
+            cron: "0 9 * * *".to_owned(),
+            timezone: "UTC".to_owned(),
+            query: "hi".to_owned(),
+            options: TurnOptions::default(),
+            session_id: None,
+            missed: Missed::RunOnce,
+            enabled: true,
+        }))),
+        Command::Schedules(SchedulesCommand::Runs("daily".parse().unwrap(), 20)),
+        Command::Webhooks(WebhooksCommand::Deliveries { name: "crm".parse().unwrap(), before: None, limit: 50 }),
+    ]
 }
 
 /// A command that is added belongs into `commands`, too.
@@ -164,7 +193,9 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Files { .. }
         | Command::BeginCall(_)
         | Command::EndCall(_)
-        | Command::Manage(_) => false,
+        | Command::Manage(_)
+        | Command::Webhooks(_)
+        | Command::Schedules(_) => false,
     }
 }
 

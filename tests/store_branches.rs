@@ -390,8 +390,8 @@ fn files_go_back_under_a_number_that_no_container_holds_a_save_for() {
 
 #[test]
 fn an_object_is_doomed_when_the_last_conversation_that_names_it_lets_it_go() {
-    let all = ["k1", "k2", "k3"];
     type End = fn(&Store<Rusqlite>, &str);
+    let all = ["k1", "k2", "k3"];
     let delete: End = |store, id| drop(store.transaction(|| store.delete_conversation(&session(id))).unwrap());
     let empty: End = |store, id| assert!(store.empty_workspace(&session(id), at(5)).unwrap());
     let drop_older: End = |store, id| store.drop_older_versions(&session(id), at(5)).unwrap();

@@ -347,3 +347,14 @@ fn a_turn_whose_end_cannot_be_stored_does_not_hold_up_the_others() {
     stage.settle();
     assert_eq!((stage.end(&turn).as_str(), stage.turn(&turn).response.as_deref()), ("completed", Some("4")));
 }
+
+#[test]
+fn a_turn_that_is_longer_than_a_container_may_idle_wakes_the_object_at_its_pace() {
+    let stage = Stage::with(&[("TURN_TIMEOUT", "55m"), ("CONTAINER_IDLE", "1m")]);
+    stage.query("a");
+    stage.pass(Duration::from_secs(30));
+    stage.query_that("a", Script::endless());
+    let before = stage.alarms();
+    stage.pass(Duration::from_mins(10));
+    assert!((55..=65).contains(&(stage.alarms() - before)), "every 10 s: {}", stage.alarms() - before);
+}

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::command::AccountError;
-use claude_agent_service::domain::{TurnId, WhenBusy};
+use claude_agent_service::domain::{TurnId, TurnOptions, WhenBusy};
 use serde_json::json;
 use support::script::{Fault, Script, Step, entry, result};
 use support::stage::Stage;
@@ -53,6 +53,18 @@ fn a_query_that_the_running_turn_does_not_take_in_runs_next() {
     assert_eq!(given(&stage), [running.as_str(), steering.as_str()]);
     let turn = stage.turn(&steering);
     assert_eq!((turn.response.as_deref(), turn.steered_into), (Some("done"), None));
+}
+
+#[test]
+fn a_query_with_options_of_its_own_is_not_taken_in() {
+    let stage = Stage::new();
+    let running = stage.query_that("a", takes_in());
+    stage.pass(SECOND);
+    let options = TurnOptions { when_busy: WhenBusy::Steer, model: Some("m".to_owned()), ..TurnOptions::default() };
+    let steering = stage.query_with_options("a", options);
+    stage.settle();
+    assert_eq!(given(&stage), [running.as_str(), steering.as_str()]);
+    assert_eq!(stage.turn(&steering).steered_into, None);
 }
 
 #[test]

@@ -27,7 +27,7 @@ export type PageOptions = {
 
 const LAUNCH_TIMEOUT_MS = 60_000;
 /** For what the page should show: an agent's process starts within it, on a machine that is busy. */
-const WAIT_MS = 15_000;
+const WAIT_MS = 45_000;
 const ARTIFACTS = join(ROOT, "artifacts");
 
 /** The product and a browser for all tests of this process. */

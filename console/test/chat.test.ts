@@ -107,6 +107,9 @@ test("a failure says what happened and what to do, and the question is asked aga
   await alert.getByRole("button", { name: "Ask again" }).click();
   await alert.nth(1).getByText("The model could not answer").waitFor();
   assert.equal(await page.locator(".bubble").count(), 2);
+  await page.reload();
+  await alert.nth(1).getByText("The model could not answer").waitFor();
+  assert.match(await alert.nth(1).innerText(), /model_failed/);
 });
 
 test("thinking is folded", TIME_LIMIT, async (t) => {
@@ -165,8 +168,8 @@ test("a question is edited in its place, and a branch goes on by itself", TIME_L
 
 test("the context is told, and a conversation is summarised to make room", TIME_LIMIT, async (t) => {
   const page = await chrome.openFor(t, running.newClient());
-  await ask(page, "What is 2+2?");
-  await page.getByRole("meter", { name: /of 200k tokens in the model's context/ }).waitFor();
+  await ask(page, "[[usage 500000]] [[say Much.]]");
+  await page.getByRole("meter", { name: /^50\dk of [0-9.]+(k|M) tokens in the model's context/ }).waitFor();
   await page.getByRole("button", { name: "Conversation", exact: true }).click();
   await page.getByRole("menuitem", { name: "Summarise to make room" }).click();
   await page.getByText("The conversation was summarised to make room", { exact: false }).waitFor();

@@ -2,16 +2,15 @@
  * The input of a query: messages in order, until the process is to end. Owns how a message is marked as a user's own words.
  */
 import type { SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
-
-export type Content = SDKUserMessage["message"]["content"];
+import type { Message } from "./attachments.ts";
 
 /** What a user says reaches the model as it is: no command of the CLI, no file that is named, nothing else is looked for in it. */
-export function userMessage(uuid: SDKUserMessage["uuid"], content: Content): SDKUserMessage {
+export function userMessage(uuid: SDKUserMessage["uuid"], content: Message): SDKUserMessage {
   return { ...command(uuid, content), client_composed: true };
 }
 
 /** For the CLI itself, which looks for a command in it. */
-export function command(uuid: SDKUserMessage["uuid"], content: Content): SDKUserMessage {
+export function command(uuid: SDKUserMessage["uuid"], content: Message): SDKUserMessage {
   return { type: "user", message: { role: "user", content }, parent_tool_use_id: null, ...(uuid === undefined ? {} : { uuid }) };
 }
 

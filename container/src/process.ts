@@ -8,9 +8,9 @@ import type { UUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "@anthropic-ai/claude-agent-sdk";
 import type { Query, SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { Message } from "./attachments.ts";
 import { removeFolders } from "./folders.ts";
 import { command, Input, userMessage } from "./input.ts";
-import type { Content } from "./input.ts";
 import { log, reason } from "./log.ts";
 import type { LiveOptions } from "./options.ts";
 import { killGroup, killProcesses, MARK, marked } from "./reap.ts";
@@ -47,7 +47,7 @@ export type Run = {
 
 /** How a running turn gets further messages, each by its uuid. */
 export type SteeringPort = {
-  push(uuid: string, prompt: string): void;
+  push(uuid: string, message: Message): void;
   /** True: it was not taken and will not run. */
   cancel(uuid: string): Promise<boolean>;
 };
@@ -125,7 +125,7 @@ export class AgentProcess {
    * Runs one turn to its result. Throws `ProcessGone` where there is none.
    * The signal interrupts it: the result comes soon, or the process is killed. Aborted before the turn began, it throws.
    */
-  async run(content: Content, how: Run): Promise<SDKResultMessage> {
+  async run(content: Message, how: Run): Promise<SDKResultMessage> {
     await this.#interrupting;
     if (!this.alive) throw new ProcessGone("the process had ended");
     await this.#takeOn(how.live, how.signal);
@@ -205,7 +205,7 @@ export class AgentProcess {
 
   get #steeringPort(): SteeringPort {
     return {
-      push: (uuid, prompt) => this.#input.push(userMessage(uuid as UUID, prompt)),
+      push: (uuid, message) => this.#input.push(userMessage(uuid as UUID, message)),
       cancel: async (uuid) => {
         const answer = this.#controls.cancelAsyncMessage(uuid).catch(() => false);
         return Promise.race([answer, sleep(CALL_BACK_LIMIT_MS, false, { ref: false })]);

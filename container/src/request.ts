@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import { InvalidContent, parseContent } from "./content.ts";
+import type { Block } from "./content.ts";
 import { LineTooLong, linesOf } from "./lines.ts";
 import { log } from "./log.ts";
 import { InvalidOptions, readOptions } from "./options.ts";
@@ -41,16 +42,17 @@ export async function readTurnRequest(request: IncomingMessage): Promise<TurnReq
 }
 
 /** A message for a running turn. */
-export type Offered = { turn_id: string; prompt: string };
+export type Offered = { turn_id: string; prompt: string; content?: Block[] };
 
 /** The body of `POST /turns/{id}/steer`. */
 export async function readOffer(request: IncomingMessage): Promise<Offered> {
   const lines = linesOf(request, MAX_LINE_BYTES);
   try {
-    const { turn_id, prompt } = parsed(await firstOf(lines));
+    const { turn_id, prompt, content } = parsed(await firstOf(lines));
+    const hasContent = content !== undefined && content !== null;
     if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
-    if (typeof prompt !== "string" || prompt.trim() === "") throw new InvalidRequest("prompt must be a string that is not blank");
-    return { turn_id, prompt };
+    if (typeof prompt !== "string" || (prompt.trim() === "" && !hasContent)) throw new InvalidRequest("prompt must be a string that is not blank");
+    return { turn_id, prompt, ...(hasContent ? { content: checkedContent(content) } : {}) };
   } finally {
     discard(lines);
   }

@@ -125,9 +125,9 @@ async function startTurn({ sessions, turns, facts }: App, request: IncomingMessa
 }
 
 async function offer(turn: Turn, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { turn_id, prompt } = await readOffer(request);
+  const { turn_id, prompt, content } = await readOffer(request);
   if (turn_id === turn.id) throw new InvalidRequest("a turn cannot take itself in");
-  const refused = turn.offers.offer(turn_id, prompt);
+  const refused = turn.offers.offer(turn_id, content ?? prompt);
   if (refused !== undefined) throw NOT_OFFERED[refused];
   send(response, 202, { offered: true });
 }

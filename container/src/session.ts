@@ -105,6 +105,13 @@ export class Session {
     return message;
   }
 
+  /** The same of a message that comes into a running turn: its own has come by then. */
+  async composeOffered(blocks: readonly Block[]): Promise<Message> {
+    const { message, sent } = await messageOf(blocks, this.#place);
+    this.#references.begin(sent, []);
+    return message;
+  }
+
   /** The attachments that the process was started without, each told once. */
   takeRemoved(): Removed[] {
     return this.#removed.splice(0);

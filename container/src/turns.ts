@@ -238,6 +238,7 @@ export class Turns {
     reached = false;
     let answering = false;
     const ending = endingOf(request.options, turn);
+    turn.offers.composedBy((blocks) => session.composeOffered(blocks));
     const onMessage = (message: SDKMessage): void => {
       reached = true;
       if (ending?.message(message) ?? true) mapper.message(message);

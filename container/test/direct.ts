@@ -13,6 +13,7 @@ import type { Model } from "../../dev/model/server.ts";
 import { configFrom } from "../src/config.ts";
 import { makeFolders, pathsOf } from "../src/folders.ts";
 import type { ResultFrame } from "../src/frames.ts";
+import { userMessage } from "../src/input.ts";
 import { TurnMapper } from "../src/mapper.ts";
 import type { TurnOptions } from "../src/options.ts";
 import { sdkOptions, sessionStore } from "../src/sdk.ts";
@@ -44,7 +45,7 @@ export class Direct {
   /** One message to its result. */
   async turn(content: string): Promise<ResultFrame> {
     const mapper = new TurnMapper({ emit: () => {}, stop: (message) => assert.fail(message) });
-    this.#said.push({ type: "user", message: { role: "user", content }, parent_tool_use_id: null, uuid: randomUUID() });
+    this.#said.push(userMessage(randomUUID(), content));
     this.#wake();
     for (;;) {
       const { value, done } = await this.query.next();

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Model } from "../../dev/model/server.ts";
+import type { Block } from "../src/content.ts";
 import type { Entry, Frame, ResultFrame } from "../src/frames.ts";
 import type { WorkspaceWanted } from "../src/workspace/terms.ts";
 
@@ -75,8 +76,8 @@ export class Agent {
   }
 
   /** Offers a message to a running turn; it has to be taken. */
-  async offer(turnId: string, turn_id: string, prompt: string): Promise<void> {
-    const response = await this.call("POST", `/turns/${turnId}/steer`, { turn_id, prompt });
+  async offer(turnId: string, turn_id: string, prompt: string, content?: Block[]): Promise<void> {
+    const response = await this.call("POST", `/turns/${turnId}/steer`, { turn_id, prompt, content });
     assert.deepEqual([response.status, await response.json()], [202, { offered: true }]);
   }
 

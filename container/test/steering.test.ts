@@ -2,14 +2,20 @@
  * Messages that are offered to a running turn, on the real CLI: which are taken in, and that no other one ever runs by itself.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { startModel } from "../../dev/model/server.ts";
 import type { Model } from "../../dev/model/server.ts";
+import type { Block } from "../src/content.ts";
 import { MAX_OFFERS } from "../src/turn/offers.ts";
 import { nextTurnId, startAgent } from "./harness.ts";
 import type { Agent, Body, OpenTurn, TurnFrames } from "./harness.ts";
+
+const PIXEL = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
+/** What stands behind the end of a picture is part of its file alone. */
+const OTHER_PIXEL = Buffer.concat([PIXEL, Buffer.from("other")]);
 
 /** How the model gets a message that is folded into a turn. */
 const FOLDED = "The user sent a new message while you were working:";
@@ -151,6 +157,67 @@ describe("steering", () => {
     });
   });
 
+  describe("content blocks", () => {
+    const words = (text: string): Block => ({ type: "text", text });
+    const data = PIXEL.toString("base64");
+    const inline: Block = { type: "image", source: { type: "base64", media_type: "image/png", data } };
+
+    function file(path: string, bytes: Buffer): Block {
+      const etag = createHash("sha256").update(bytes).digest("hex").slice(0, 32);
+      return { type: "image", source: { type: "file", path, media_type: "image/png", size: bytes.length, etag } };
+    }
+
+    test("are taken in, files of the workspace among them, and the next process knows them", async () => {
+      const { open, toolEnds } = await withTool();
+      writeFileSync(join(agent.root, "workspace", session, "a.png"), OTHER_PIXEL);
+      await agent.offer(open.id, "o1", "[[say seen]]", [inline, words("look"), file("a.png", OTHER_PIXEL), words("[[say seen]]")]);
+      await queued(open, 1);
+      toolEnds();
+      const turn = await open.rest();
+      assert.deepEqual([steered(turn), turn.result.text], [["o1"], "seen"]);
+      const images = (): (number | null)[] => (model.control.requests().at(-1)?.blocks ?? []).flatMap((block) => (block.type === "image" ? [block.bytes] : []));
+      assert.deepEqual(images(), [PIXEL.length, OTHER_PIXEL.length]);
+      const stored = JSON.stringify(turn.transcript);
+      assert.ok(stored.includes(data) && !stored.includes(OTHER_PIXEL.toString("base64")), "the file is a reference in the transcript");
+      await agent.call("POST", `/sessions/${session}/stop`);
+      assert.equal((await agent.turn(asked("[[say on]]"))).result.text, "on");
+      assert.deepEqual(images(), [PIXEL.length, OTHER_PIXEL.length]);
+    });
+
+    test("with a document, which the CLI would leave out, are not taken in", async () => {
+      const { open, toolEnds } = await withTool();
+      const document: Block = { type: "document", source: { type: "text", media_type: "text/plain", data: "of plums" } };
+      await agent.offer(open.id, "o1", "read", [words("quince, read"), document]);
+      await agent.offer(open.id, "o2", "[[say steered]]");
+      await queued(open, 1);
+      toolEnds();
+      const turn = await open.rest();
+      assert.deepEqual([steered(turn), turn.result.text], [["o2"], "steered"]);
+      await goesOnWithout("quince, read");
+    });
+
+    test("that cannot be had are not taken in, and hold up no other message", async () => {
+      const { open, toolEnds } = await withTool();
+      await agent.offer(open.id, "o1", "", [file("no-such.png", PIXEL)]);
+      await agent.offer(open.id, "o2", "[[say steered]]");
+      await queued(open, 1);
+      toolEnds();
+      const turn = await open.rest();
+      assert.deepEqual([steered(turn), turn.result.text], [["o2"], "steered"]);
+    });
+
+    test("larger together than there is room for are refused", async () => {
+      const open = await agent.begin(asked("[[hang-midway]] [[words 20]]"));
+      await open.until("delta");
+      const large = (n: number): Block => ({ type: "image", source: { type: "file", path: `${n}.png`, media_type: "image/png", size: 16 * 1024 * 1024, etag: "0".repeat(32) } });
+      await agent.offer(open.id, "o1", "", [large(1)]);
+      const response = await agent.call("POST", `/turns/${open.id}/steer`, { turn_id: "o2", prompt: "", content: [large(2)] });
+      model.control.release();
+      await open.rest();
+      assert.deepEqual([response.status, ((await response.json()) as { code: string }).code], [409, "too_many_offers"]);
+    });
+  });
+
   test("a message that is offered before a tool runs waits for it", async () => {
     model.control.addRule({ hang: true, times: 1 });
     const open = await agent.begin(asked('[[tool Bash {"command":"sleep 0.3"}]] [[say unsteered]]'));
@@ -180,7 +247,7 @@ describe("steering", () => {
 
   test("what is no offer is refused", async () => {
     const { open, toolEnds } = await withTool();
-    for (const body of [{}, { turn_id: "o1" }, { turn_id: "o1", prompt: "  " }, { turn_id: "../x", prompt: "hello" }, { turn_id: open.id, prompt: "hello" }]) {
+    for (const body of [{}, { turn_id: "o1" }, { turn_id: "o1", prompt: "  " }, { turn_id: "../x", prompt: "hello" }, { turn_id: open.id, prompt: "hello" }, { turn_id: "o1", prompt: "", content: [] }]) {
       const response = await agent.call("POST", `/turns/${open.id}/steer`, body);
       assert.deepEqual([response.status, ((await response.json()) as { code: string }).code], [400, "invalid_request"]);
     }

@@ -28,6 +28,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.look_for_orphans(looks);
         }
         self.store_calls()?;
+        self.run_due_schedules(self.runtime.now())?;
         self.pump()?;
         let now = self.runtime.now();
         if self.is_prewarming() {
@@ -49,6 +50,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.store.set_container_idle_since(self.idle_since.get())?;
         }
         self.register_soon()?;
+        self.deliver()?;
         let purge = self.purge_by_alarm(now)?;
         let work = self.drain_behind(purge, now)?;
         self.set_alarm()?;
@@ -63,10 +65,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 || self.orphan_looks.get() > 0
                 || self.ledger.has_pending()
                 || self.has_turns_to_run()?,
-            container_idle_since: self.idle_since.get(),
+            // While a turn runs, the container does not idle, whenever the one before has ended.
+            container_idle_since: self.idle_since.get().filter(|_| self.turns.running_count() == 0),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
             drain: self.next_drain(now)?,
+            delivery: self.next_delivery(now)?,
+            schedule: self.next_schedule(now)?,
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);

@@ -10,7 +10,9 @@ use super::branches::command::{ForkAsked, NoBranch, RewindTo};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::manage::command::{ManageCommand, ManageReply};
+use super::schedules::command::{SchedulesCommand, SchedulesReply};
 use super::turn::events::Subscription;
+use super::webhooks::command::{WebhooksCommand, WebhooksReply};
 use crate::domain::content::TooLarge;
 use crate::domain::limits::Exceeded;
 use crate::domain::metadata::BadMetadata;
@@ -182,6 +184,10 @@ pub enum Command {
     /// A refused call of the model, as a Worker of version 1 reports it. Accepted and ignored.
     #[serde(skip_serializing)]
     NoteRefusal(IgnoredAny),
+    /// Read or change the webhooks.
+    Webhooks(WebhooksCommand),
+    /// Read, change or run the schedules.
+    Schedules(SchedulesCommand),
 }
 
 impl Command {
@@ -198,6 +204,8 @@ impl Command {
             | Self::Rewind { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
             Self::Manage(ask) => ask.has_content(),
+            Self::Webhooks(ask) => ask.has_content(),
+            Self::Schedules(ask) => ask.has_content(),
             Self::CancelConversation { reason, .. } => reason.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
@@ -230,6 +238,8 @@ impl Command {
             | Self::Prewarm
             | Self::BeginCall(_) => true,
             Self::Files { ask, .. } => ask.changes(),
+            Self::Webhooks(ask) => ask.changes(),
+            Self::Schedules(ask) => ask.changes(),
             Self::ListConversations { .. }
             | Self::ReadConversation { .. }
             | Self::FollowAccount
@@ -248,9 +258,13 @@ impl Command {
 
     /// Whether it may be sent again if no response came. A turn that was started already is found by its request's id.
     #[must_use]
-    pub const fn is_repeatable(&self) -> bool {
-        // The end of a call is known by its request's id, too.
-        !matches!(self, Self::NoteRefusal(_))
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            // The end of a call is known by its request's id, too.
+            Self::NoteRefusal(_) => false,
+            Self::Webhooks(ask) => ask.is_repeatable(),
+            _ => true,
+        }
     }
 }
 
@@ -431,6 +445,10 @@ pub enum Reply<J> {
     Noted,
     /// What was asked of the account as a whole.
     Managed(Box<ManageReply>),
+    /// What was asked of the webhooks.
+    Webhooks(WebhooksReply),
+    /// What was asked of the schedules.
+    Schedules(SchedulesReply),
 }
 
 /// Why a command was not carried out.
@@ -472,6 +490,14 @@ pub enum AccountError {
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// A parameter is not what it must be, which only the account can tell.
+    #[error("{parameter}: {rule}")]
+    Refused {
+        /// Its name.
+        parameter: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
     /// A conversation with that id is there.
     #[error("there is a conversation with that id")]
     ConversationExists,

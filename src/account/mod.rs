@@ -16,8 +16,10 @@ mod prewarm;
 mod purge;
 mod queue;
 pub mod runtime;
+pub mod schedules;
 pub mod turn;
 pub mod wake;
+pub mod webhooks;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -80,6 +82,7 @@ pub struct Account<S, C, R> {
     purge_lock: Mutex<()>,
     registering: Cell<bool>,
     files: files::Files,
+    webhooks: webhooks::Webhooks,
     feed: feed::Followers,
     ledger: ledger::Ledger,
     settings: limits::Settings,
@@ -95,6 +98,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// The account whose database `store` is and whose container `agent` speaks to.
     pub fn new(id: AccountId, store: Store<S>, agent: Agent<C>, runtime: R, config: Config) -> Self {
         let log_id = digest::account(id.as_str());
+        store.set_operator_webhook(config.webhook.url.is_some());
         Self {
             id,
             log_id,
@@ -115,6 +119,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             purge_lock: Mutex::new(()),
             registering: Cell::new(false),
             files: files::Files::default(),
+            webhooks: webhooks::Webhooks::default(),
             feed: feed::Followers::default(),
             ledger: ledger::Ledger::default(),
             settings: limits::Settings::default(),
@@ -198,6 +203,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::EndCall(call) => return self.end_call(&call, &envelope.request_id),
             Command::NoteRefusal(_) => Reply::Noted,
             Command::Manage(ask) => return self.manage(ask, now),
+            Command::Webhooks(ask) => Reply::Webhooks(self.handle_webhooks(ask, now)?),
+            Command::Schedules(ask) => {
+                Reply::Schedules(self.handle_schedules(ask, &envelope.request_id, envelope.again, now)?)
+            }
         };
         Ok(Response::Ready(reply))
     }
@@ -269,8 +278,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id, None)?;
+        let now = self.runtime.now();
         let is_told = self.feed.has_readers() && self.store.conversation(session_id)?.is_some();
-        let sdk_session = self.store.transaction(|| self.store.delete_conversation(session_id))?;
+        let sdk_session = self.store.transaction(|| {
+            self.store.tell_deleted(session_id, now)?;
+            self.store.delete_conversation(session_id)
+        })?;
+        self.deliver()?;
         if self.files.is_on() {
             self.set_alarm()?;
         }

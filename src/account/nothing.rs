@@ -46,6 +46,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::BeginCall(_) => return Err(AccountError::NoTurn),
             Command::EndCall(_) | Command::NoteRefusal(_) => Reply::Noted,
             Command::Manage(ask) => return Ok(self.manage_nothing(ask)?.map(|reply| Reply::Managed(Box::new(reply)))),
+            Command::Webhooks(ask) => return self.webhooks_of_nothing(ask),
+            Command::Schedules(ask) => return Self::schedules_of_nothing(ask),
         };
         Ok(Some(reply))
     }

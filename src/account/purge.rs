@@ -84,6 +84,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     async fn purge_slice(&self, began: Millis) -> Result<Slice, AccountError> {
         let mut slice = Slice::default();
+        self.store.forget_deliveries(self.cutoff(began))?;
         loop {
             let cutoff = self.cutoff(self.runtime.now());
             let batch = match self.store.transaction(|| self.store.purge_batch(cutoff)) {
@@ -147,7 +148,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // What is due later is deleted by the alarm, which then looks whether anything is left.
             return Ok(slice);
         }
-        if self.turns.running_count() == 0 {
+        if self.store.is_automated()? {
+            // They are the account's until it deletes them. If that is all there is of it, the directory forgets it until its next conversation.
+            slice.oldest_access = self.keeps_as()?;
+            if slice.oldest_access.is_none() {
+                self.store.set_registered(false)?;
+            }
+        } else if self.turns.running_count() == 0 {
             // Its container holds nothing but what was deleted.
             self.agent.stop();
             self.idle_since.set(None);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::account::AccountStatus;
-use crate::domain::{AccountId, Millis};
+use crate::domain::{AccountId, Millis, Turn};
 use crate::log::{Level, Line};
 
 /// What an object's use cases need of the runtime.
@@ -28,6 +28,45 @@ pub trait Runtime: 'static {
 
     /// Writes one line of the log.
     fn log(&self, level: Level, line: &Line<'_>);
+
+    /// Posts `body` to a server of the internet with these headers, and returns the status of its response, whose body is not read. A
+    /// redirect is a response like any other. What takes longer than `limit` is given up.
+    fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+        limit: Duration,
+    ) -> impl Future<Output = Result<u16, NotSent>> + 'static;
+
+    /// How many seconds clocks in a time zone are ahead of UTC at a moment; none if there is no such zone.
+    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32>;
+
+    /// A turn as the public contract shows it, as JSON.
+    fn turn_json(&self, turn: &Turn) -> String;
+}
+
+/// Why a server of the internet gave no response. Whoever chose its address is told no more than this: it is no way to look around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSent {
+    /// It cannot be reached, or the connection broke.
+    Unreachable,
+    /// It took too long.
+    Timeout,
+    /// Its address is not one that is asked.
+    Refused,
+}
+
+impl NotSent {
+    /// The word that is stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// The directory did not register an account. The detail is for the log.

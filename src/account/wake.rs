@@ -39,6 +39,10 @@ pub struct Reasons {
     pub purge: Purge,
     /// When doomed objects of the bucket are next to be deleted.
     pub drain: Option<Millis>,
+    /// When an event is next sent to a webhook.
+    pub delivery: Option<Millis>,
+    /// When a schedule is next due.
+    pub schedule: Option<Millis>,
     /// The oldest last access of all conversations.
     pub oldest_access: Option<Millis>,
 }
@@ -79,7 +83,10 @@ pub fn next_wake(reasons: Reasons, limits: Limits, now: Millis) -> Option<Millis
     };
     // What could not be deleted is due forever: without the pause the object would never sleep.
     let backstop = reasons.oldest_access.map(|oldest| limits.backstop(oldest).max(now.plus(BACKSTOP_RETRY)));
-    [watch, idle, register, purge, reasons.drain, backstop].into_iter().flatten().min()
+    [watch, idle, register, purge, reasons.drain, reasons.delivery, reasons.schedule, backstop]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// Whether the alarm must be set: one that is set and comes no later will look again by itself.
@@ -115,6 +122,8 @@ mod tests {
         assert_eq!(wake(Reasons { purge: Purge::Running, ..none }), Some(NOW.plus(WATCH)));
         assert_eq!(wake(Reasons { purge: Purge::Paused, ..none }), Some(NOW));
         assert_eq!(wake(Reasons { drain: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
+        assert_eq!(wake(Reasons { delivery: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
+        assert_eq!(wake(Reasons { schedule: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
     }
 
     #[test]
@@ -145,16 +154,21 @@ mod tests {
     }
 
     fn reasons() -> impl Strategy<Value = Reasons> {
-        let moments = (prop::option::of(moment()), prop::option::of(moment()));
+        let due = || prop::option::of(moment());
+        let moments = (due(), due(), due(), due());
         let purge = prop_oneof![Just(Purge::None), Just(Purge::Running), Just(Purge::Paused)];
         (any::<bool>(), prop::option::of(moment()), any::<bool>(), purge, moments).prop_map(
-            |(turn_active, container_idle_since, unregistered, purge, (drain, oldest_access))| Reasons {
-                turn_active,
-                container_idle_since,
-                unregistered,
-                purge,
-                drain,
-                oldest_access,
+            |(turn_active, container_idle_since, unregistered, purge, (drain, delivery, schedule, oldest_access))| {
+                Reasons {
+                    turn_active,
+                    container_idle_since,
+                    unregistered,
+                    purge,
+                    drain,
+                    delivery,
+                    schedule,
+                    oldest_access,
+                }
             },
         )
     }
@@ -169,6 +183,8 @@ mod tests {
                 Reasons { unregistered: false, ..reasons },
                 Reasons { purge: Purge::None, ..reasons },
                 Reasons { drain: None, ..reasons },
+                Reasons { delivery: None, ..reasons },
+                Reasons { schedule: None, ..reasons },
                 Reasons { oldest_access: None, ..reasons },
             ];
             for at in fewer.into_iter().filter_map(wake) {

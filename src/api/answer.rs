@@ -67,6 +67,10 @@ impl<J> Answer<J> {
         Self::json(202, &RunStartedJson { run_id })
     }
 
+    pub(super) fn success() -> Self {
+        Self::json(200, &SuccessJson { success: true, cancelled: None })
+    }
+
     /// An answer without a body.
     #[must_use]
     pub fn empty() -> Self {
@@ -169,7 +173,9 @@ impl<J> Answer<J> {
             Reply::CallBegun(turn_id) => {
                 Self::new(200, JSON, Body::Text(String::new())).with(TURN_HEADER, turn_id.as_str())
             }
-            Reply::Deleted | Reply::Noted => Self::json(200, &SuccessJson { success: true, cancelled: None }),
+            Reply::Deleted | Reply::Noted => Self::success(),
+            Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
+            Reply::Schedules(reply) => Self::of_schedules(&reply),
             Reply::Managed(reply) => {
                 let Document { status, content_type, text, link } = managed::document(*reply, account_id);
                 let answer = Self::new(status, content_type, Body::Text(text));
@@ -234,6 +240,7 @@ impl From<&AccountError> for ApiError {
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key came with another request before. Use a new one for each request.",
             ),
+            AccountError::Refused { parameter, rule } => Self::parameter(parameter, rule),
             AccountError::ConversationExists => {
                 Self::new(Code::ConversationExists, "A conversation with this session_id is there already.")
             }

@@ -12,7 +12,7 @@ use crate::account::command::ItemsOfTurns;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
     AccountId, ByModel, ContextUse, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId,
-    SessionId, Turn, TurnFiles, TurnId, TurnStatus, Usage,
+    SessionId, Turn, TurnFiles, TurnId, TurnStatus, TurnTrigger, Usage,
 };
 
 /// The answer to a query whose turn completed, or the refusal that its failure is.
@@ -161,6 +161,10 @@ struct Beside<'a> {
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, String>"))]
     metadata: &'a Map<String, Value>,
+    /// The schedule whose run it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "TurnTrigger"))]
+    trigger: Option<&'a TurnTrigger>,
     /// The running turn that took this one's message in, and whose answer this one has.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "TurnId"))]
@@ -173,6 +177,7 @@ impl<'a> Beside<'a> {
             output: turn.response.as_deref().filter(|_| turn.has_output).and_then(RawJson::parse),
             stop_reason: turn.stop_reason.as_deref(),
             metadata: &turn.metadata,
+            trigger: turn.trigger.as_ref(),
             steered_into: turn.steered_into.as_ref(),
         }
     }
@@ -243,6 +248,13 @@ impl<'a> TurnJson<'a> {
     pub(super) fn with_items(turn: &'a Turn, items: &str) -> Self {
         Self { items: RawJson::parse(items), ..Self::of(turn) }
     }
+}
+
+/// A turn as `GET /turns/{turn_id}` returns it.
+#[must_use]
+pub fn turn_json(turn: &Turn) -> String {
+    // What is serialised here are structs: that does not fail.
+    serde_json::to_string(&TurnJson::of(turn)).unwrap_or_default()
 }
 
 /// A problem document inside of another one.

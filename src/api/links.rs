@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::account::manage::command::UsageAsk;
 use crate::domain::account::AccountFilter;
-use crate::domain::{AccountId, SearchTerms, SessionId, TurnId};
+use crate::domain::{AccountId, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 /// All but the URL's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -63,6 +63,13 @@ pub fn next_usage(account_id: &AccountId, ask: &UsageAsk, after: &str) -> String
     format!(
         "</usage?accountId={account}&group={group}&from={from}&to={to}&limit={limit}&cursor={cursor}>; rel=\"next\""
     )
+}
+
+/// The deliveries to a webhook before one.
+#[must_use]
+pub fn older_deliveries(account_id: &AccountId, name: &ResourceName, limit: u32, before: &WebhookEventId) -> String {
+    let account = encoded(account_id.as_str());
+    format!("</webhooks/{name}/deliveries?accountId={account}&limit={limit}&before={before}>; rel=\"next\"")
 }
 
 /// Where a conversation is read.

@@ -14,17 +14,21 @@ use super::parameters::{number, parameter};
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
+use super::schedules::{self, ScheduleHead};
 use super::start_turn::QueryHead;
 use super::tokens::TokenHead;
 use super::update::UpdateHead;
 use super::usage;
+use super::webhooks::{self, WebhookHead};
 use super::{console, cursor};
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::account::manage::command::ManageCommand;
+use crate::account::schedules::command::SchedulesCommand;
+use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
 use crate::domain::audit::AuditAction;
-use crate::domain::{AccountId, Page, SearchTerms, SessionId, TurnId};
+use crate::domain::{AccountId, Page, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;
@@ -69,6 +73,10 @@ pub enum Pending {
     Bodiless(BodilessHead),
     /// `PATCH /accounts/{id}`.
     Change(ChangeHead),
+    /// `PUT /webhooks/{name}`.
+    Webhook(WebhookHead),
+    /// `PUT /schedules/{name}`.
+    Schedule(ScheduleHead),
 }
 
 impl Pending {
@@ -82,6 +90,8 @@ impl Pending {
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
             Self::Change(head) => head.with_body(body),
+            Self::Webhook(head) => head.with_body(body),
+            Self::Schedule(head) => head.with_body(body),
         }
     }
 }
@@ -90,6 +100,7 @@ impl Pending {
 ///
 /// # Errors
 /// The refusals of the contract.
+#[expect(clippy::too_many_lines, reason = "one arm for each route")]
 pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     let target = Target::of(head.url);
     if head.method == "OPTIONS" {
@@ -174,6 +185,30 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::StorageStats => about(Command::StorageStats),
         Route::ReadUsage => about(Command::Manage(usage::parse(head, &target)?)),
         Route::Purge => bodiless(Command::Purge),
+        Route::ListWebhooks => about(Command::Webhooks(WebhooksCommand::List)),
+        Route::ReadWebhook(name) => about(Command::Webhooks(WebhooksCommand::Read { name })),
+        Route::SetWebhook(name) => {
+            let head = WebhookHead::parse(head, config, principal, named, name)?;
+            Ok(Asked::WithBody(Pending::Webhook(head)))
+        }
+        Route::DeleteWebhook(name) => bodiless(Command::Webhooks(WebhooksCommand::Delete { name })),
+        Route::TestWebhook(name) => {
+            bodiless(Command::Webhooks(WebhooksCommand::Test { name: webhooks::visible(&principal, name)? }))
+        }
+        Route::ListDeliveries(name) => about(deliveries(&target, webhooks::visible(&principal, name)?)?),
+        Route::Redeliver(name, event_id) => {
+            let name = webhooks::visible(&principal, name)?;
+            bodiless(Command::Webhooks(WebhooksCommand::Redeliver { name, event_id }))
+        }
+        Route::ListSchedules => about(Command::Schedules(SchedulesCommand::List)),
+        Route::ReadSchedule(name) => about(Command::Schedules(SchedulesCommand::Read(name))),
+        Route::SetSchedule(name) => {
+            let head = ScheduleHead::parse(head, config, principal, named, name)?;
+            Ok(Asked::WithBody(Pending::Schedule(head)))
+        }
+        Route::DeleteSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Delete(name))),
+        Route::RunSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Run(name))),
+        Route::ListRuns(name) => about(runs(&target, name)?),
         of_operators => operators_ask(of_operators, head, &target, &principal, named, config),
     }
 }
@@ -246,6 +281,20 @@ fn list(target: &Target<'_>) -> Result<Command, ApiError> {
     let words = parameter(target, "q")?.map(SearchTerms::try_from).transpose();
     let words = words.map_err(|rule| ApiError::parameter("q", &rule.to_string()))?;
     Ok(Command::ListConversations { limit, page, words })
+}
+
+fn deliveries(target: &Target<'_>, name: ResourceName) -> Result<Command, ApiError> {
+    let before = parameter(target, "before")?.map(WebhookEventId::try_from).transpose();
+    let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
+    let most = webhooks::MAX_DELIVERIES;
+    let limit = number(target, "limit", webhooks::DEFAULT_DELIVERIES, 1..=most, "a number from 1 to 200")?;
+    Ok(Command::Webhooks(WebhooksCommand::Deliveries { name, before, limit }))
+}
+
+fn runs(target: &Target<'_>, name: ResourceName) -> Result<Command, ApiError> {
+    let most = schedules::MAX_RUNS;
+    let limit = number(target, "limit", schedules::DEFAULT_RUNS, 1..=most, "a number from 1 to 100")?;
+    Ok(Command::Schedules(SchedulesCommand::Runs(name, limit)))
 }
 
 /// The number in a message's id.

@@ -7,7 +7,7 @@ use super::accounts::{account, erasure};
 use super::files::target;
 use super::problem::{ApiError, Code};
 use crate::domain::file::Target;
-use crate::domain::{AccountId, ErasureId, FilePath, SessionId, TurnId};
+use crate::domain::{AccountId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ macro_rules! routes {
             doc: &[$($doc),+],
             access: Access::$access,
             codes: &[$(Code::$code),*],
-            described: super::openapi::$described,
+            described: super::openapi::described::$described,
         },)+]),)+];
 
         impl Route {
@@ -321,6 +321,61 @@ routes! {
         /// Read the receipt of an erasure.
         GET ReadErasure(erasure_id: ErasureId = erasure), Operator, refuses [NotFound], described by read_erasure;
     }
+    ["webhooks"] {
+        /// List the account's webhooks.
+        GET ListWebhooks, Account, refuses [], described by list_webhooks;
+    }
+    ["webhooks", name] {
+        /// Read a webhook.
+        GET ReadWebhook(name: ResourceName = resource), Account, refuses [InvalidParameter NotFound], described by read_webhook;
+        /// Make a webhook, or change it.
+        ///
+        /// The account's events are sent to its `url` from now on, signed as Standard Webhooks says. The response has the secret if this
+        /// request has set one; it is not shown again.
+        PUT SetWebhook(name: ResourceName = resource), Account, refuses [InvalidParameter], described by set_webhook;
+        /// Delete a webhook with its deliveries.
+        DELETE DeleteWebhook(name: ResourceName = resource), Account, refuses [InvalidParameter], described by delete_webhook;
+    }
+    ["webhooks", name, "test"] {
+        /// Send a webhook an event of the type `webhook.test`.
+        POST TestWebhook(name: ResourceName = resource), Account, refuses [InvalidParameter NotFound], described by test_webhook;
+    }
+    ["webhooks", name, "deliveries"] {
+        /// List the deliveries to a webhook, newest first.
+        GET ListDeliveries(name: ResourceName = resource), Account, refuses [InvalidParameter NotFound],
+            described by list_deliveries;
+    }
+    ["webhooks", name, "deliveries", event_id, "redeliver"] {
+        /// Send an event to a webhook anew.
+        POST Redeliver(name: ResourceName = resource, event_id: WebhookEventId = event), Account,
+            refuses [InvalidParameter NotFound], described by redeliver;
+    }
+    ["schedules"] {
+        /// List the account's schedules.
+        GET ListSchedules, Account, refuses [], described by list_schedules;
+    }
+    ["schedules", name] {
+        /// Read a schedule with its next due times.
+        GET ReadSchedule(name: ResourceName = resource), Account, refuses [InvalidParameter NotFound],
+            described by read_schedule;
+        /// Make a schedule, or change it.
+        ///
+        /// Its query is a turn of the account at each due time. A schedule that was paused runs again.
+        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema],
+            described by set_schedule;
+        /// Delete a schedule. Its turns stay with their conversations.
+        DELETE DeleteSchedule(name: ResourceName = resource), Account, refuses [InvalidParameter],
+            described by delete_schedule;
+    }
+    ["schedules", name, "run"] {
+        /// Run a schedule now, besides its due times.
+        POST RunSchedule(name: ResourceName = resource), Account,
+            refuses [InvalidParameter NotFound QueueFull ConversationBusy], described by run_schedule;
+    }
+    ["schedules", name, "runs"] {
+        /// List the latest runs of a schedule, newest first.
+        GET ListRuns(name: ResourceName = resource), Account, refuses [InvalidParameter NotFound], described by list_runs;
+    }
     ["purge-runs"] {
         /// List the latest purge runs over all accounts, newest first.
         GET ListPurgeRuns, Operator, refuses [], described by list_purge_runs;
@@ -360,6 +415,15 @@ fn file(segments: &[&str]) -> Result<FilePath, ApiError> {
 
 /// A turn id that is none names no turn.
 fn turn(segment: &str) -> Result<TurnId, ApiError> {
+    decoded(segment).try_into().map_err(|_| ApiError::not_found())
+}
+
+fn resource(segment: &str) -> Result<ResourceName, ApiError> {
+    decoded(segment).try_into().map_err(|e: crate::domain::id::BadId| ApiError::parameter("name", &e.to_string()))
+}
+
+/// An event id that is none names no event.
+fn event(segment: &str) -> Result<WebhookEventId, ApiError> {
     decoded(segment).try_into().map_err(|_| ApiError::not_found())
 }
 

@@ -65,7 +65,7 @@ pub(super) fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnO
 }
 
 /// A field that is one of a few words.
-fn one_of<T>(
+pub(super) fn one_of<T>(
     fields: &Fields<'_>,
     name: &str,
     words: &str,

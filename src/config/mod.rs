@@ -4,6 +4,7 @@ pub mod accounts;
 mod auth;
 pub mod files;
 pub mod policy;
+pub mod webhook;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use accounts::AccountsPolicy;
 pub use auth::{ApiKey, Auth, Jwt, Origins};
 use files::FilesPolicy;
 use policy::AgentPolicy;
+use webhook::OperatorWebhook;
 
 use crate::domain::time::{DAY, parse_duration};
 
@@ -106,6 +108,10 @@ pub struct Config {
     pub files: FilesPolicy,
     /// `USAGE_DAYS`, `MODEL_PRICES` and the like: what accounts use and may use.
     pub accounts: Rc<AccountsPolicy>,
+    /// `WEBHOOK_URL`, `WEBHOOK_SECRET`: where the events of every account are sent.
+    pub webhook: OperatorWebhook,
+    /// `SCHEDULE_MIN_INTERVAL`: how far apart a schedule's due times are at least.
+    pub schedule_min_interval: Duration,
 }
 
 /// A var that is not what it must be. Names the var, never its value.
@@ -173,6 +179,13 @@ impl Config {
             agent: Rc::new(AgentPolicy::parse(&get)?),
             files: FilesPolicy::parse(&get)?,
             accounts: Rc::new(AccountsPolicy::parse(&get)?),
+            webhook: OperatorWebhook::parse(&get)?,
+            schedule_min_interval: duration(
+                "SCHEDULE_MIN_INTERVAL",
+                Duration::from_mins(5),
+                DAY,
+                "a duration from 1s to 1d, such as 1m, 15m or 1h",
+            )?,
         })
     }
 }

@@ -13,6 +13,8 @@ use super::Millis;
 pub const MAX_ACCOUNT_CHARS: usize = 128;
 /// Longest session id, in bytes (its alphabet is ASCII).
 pub const MAX_SESSION_BYTES: usize = 128;
+/// Longest name of a webhook or a schedule, in bytes (its alphabet is ASCII).
+pub const MAX_NAME_BYTES: usize = 64;
 /// Longest idempotency key, in bytes (its alphabet is ASCII).
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 128;
 
@@ -145,6 +147,28 @@ text_id!(
     "an erasure id is erasure_ and 32 hexadecimal digits"
 );
 
+text_id!(
+    /// Names a webhook or a schedule within its account.
+    ResourceName,
+    |s| {
+        s.len() <= MAX_NAME_BYTES
+            && s.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    },
+    "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+    "a name has 1 to 64 characters of A-Z a-z 0-9 . _ - and starts with a letter or digit"
+);
+
+text_id!(
+    /// Names an event that webhooks are told of: `evt_` and 32 hexadecimal digits. It is the same for every attempt and every webhook.
+    WebhookEventId,
+    |s| s.strip_prefix("evt_").is_some_and(|hex| {
+        hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }),
+    "^evt_[0-9a-f]{32}$",
+    "an event id is evt_ and 32 hexadecimal digits"
+);
+
 impl AccountId {
     /// The account of a request that names none.
     #[must_use]
@@ -168,6 +192,28 @@ impl TurnId {
     #[must_use]
     pub fn new(random: Uuid) -> Self {
         Self(format!("turn_{}", random.simple()))
+    }
+}
+
+impl WebhookEventId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("evt_{}", random.simple()))
+    }
+
+    /// The id of the event that a turn's end is: a turn has one.
+    #[must_use]
+    pub fn of_turn(turn_id: &TurnId) -> Self {
+        Self(turn_id.as_str().replacen("turn_", "evt_", 1))
+    }
+
+    /// The id of another event of a turn, of which there is one of each `kind`: the digit that in a turn's id is the version of its UUID.
+    #[must_use]
+    pub fn beside_turn(turn_id: &TurnId, kind: char) -> Self {
+        let mut id = Self::of_turn(turn_id).0;
+        id.replace_range(16..17, kind.encode_utf8(&mut [0; 4]));
+        Self(id)
     }
 }
 

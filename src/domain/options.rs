@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::RawJson;
+use super::schedule::TurnTrigger;
 
 /// How much work the model puts into its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +137,15 @@ impl TurnKind {
     }
 }
 
+impl TurnOptions {
+    /// Whether it asks nothing of the agent that another turn of the conversation may not have asked.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let (metadata, when_busy) = (self.metadata.clone(), self.when_busy);
+        *self == Self { metadata, when_busy, ..Self::default() }
+    }
+}
+
 /// What the caller asked of the agent for one turn, and was allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnOptions {
@@ -166,4 +176,7 @@ pub struct TurnOptions {
     /// What the turn does.
     #[serde(skip_serializing_if = "TurnKind::is_query", default)]
     pub kind: TurnKind,
+    /// The schedule whose run the turn is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trigger: Option<TurnTrigger>,
 }

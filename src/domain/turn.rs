@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::schedule::TurnTrigger;
 use super::{ByModel, Millis, RequestId, SessionId, TurnFiles, TurnId, Usage};
 
 /// The state of a turn. The last four are ends, and a turn has exactly one.
@@ -170,6 +171,8 @@ pub struct Turn {
     pub metadata: Map<String, Value>,
     /// Whether its answer is JSON that a schema of the caller describes.
     pub has_output: bool,
+    /// The schedule whose run it is.
+    pub trigger: Option<TurnTrigger>,
     /// The running turn that took its query in, whose answer and usage are there.
     pub steered_into: Option<TurnId>,
 }

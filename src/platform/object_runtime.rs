@@ -7,12 +7,13 @@ use uuid::Uuid;
 use worker::Env;
 
 use super::bindings::ObjectContext;
-use super::{runtime, stub};
-use crate::account::runtime::{Directory, NotRegistered, Runtime};
+use super::{outgoing, runtime, stub, zones};
+use crate::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
+use crate::api::document::turn_json;
 use crate::directory::command::Command;
 use crate::directory::shards::shard_of;
 use crate::domain::account::AccountStatus;
-use crate::domain::{AccountId, Millis};
+use crate::domain::{AccountId, Millis, Turn};
 use crate::log::{Level, Line};
 
 /// An account's runtime.
@@ -52,6 +53,24 @@ impl Runtime for ObjectRuntime {
 
     fn log(&self, level: Level, line: &Line<'_>) {
         runtime::log(level, line);
+    }
+
+    fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+        limit: Duration,
+    ) -> impl Future<Output = Result<u16, NotSent>> + 'static {
+        outgoing::post(url, headers, body, limit)
+    }
+
+    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32> {
+        zones::utc_offset_s(zone, at)
+    }
+
+    fn turn_json(&self, turn: &Turn) -> String {
+        turn_json(turn)
     }
 }
 

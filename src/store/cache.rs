@@ -2,9 +2,13 @@
 //! until the next write. If a transaction fails or the storage is cleared, the whole cache is emptied.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
+use super::outbox::Outbox;
+use super::schedules::ScheduleCount;
 use super::stats::Totals;
 use super::turns::ActiveTurn;
+use super::webhooks::StoredWebhook;
 use crate::domain::TurnId;
 
 /// Values of the account's database; empty until first read.
@@ -18,6 +22,12 @@ pub(super) struct Cache {
     pub account: Cell<bool>,
     /// Whether the directory knows the account.
     pub registered: Cell<bool>,
+    /// All webhooks.
+    pub webhooks: RefCell<Option<Rc<[StoredWebhook]>>>,
+    /// What is on its way to them.
+    pub outbox: RefCell<Option<Outbox>>,
+    /// How many schedules there are, and when the first is due.
+    pub schedules: Cell<Option<ScheduleCount>>,
 }
 
 impl Cache {
@@ -26,6 +36,9 @@ impl Cache {
         self.forget_active();
         self.account.set(false);
         self.registered.set(false);
+        self.webhooks.replace(None);
+        self.outbox.replace(None);
+        self.schedules.set(None);
     }
 
     pub fn active(&self) -> Option<Vec<ActiveTurn>> {

@@ -151,7 +151,9 @@ impl<S: Sql> Store<S> {
             "delete from conversations where session_id = +?1 returning agent_session, message_count";
         let id = [Value::Text(session_id.as_str())];
         self.cache.forget_active();
-        self.doom_files_of(&json(&[session_id])?)?;
+        let ids = json(&[session_id])?;
+        self.doom_files_of(&ids)?;
+        self.forget_deliveries_of(&ids)?;
         self.sql.execute(TURNS, &id)?;
         let Some(mut row) = self.sql.first(CONVERSATION, &id)? else { return Ok(None) };
         self.count(-1, -row.integer(1)?);

@@ -6,6 +6,7 @@ pub mod branches;
 mod cache;
 mod content;
 pub mod conversations;
+pub mod deliveries;
 pub mod directory;
 pub mod directory_accounts;
 mod doomed;
@@ -14,8 +15,10 @@ pub mod inbox;
 pub mod items;
 mod keys;
 pub mod messages;
+pub mod outbox;
 pub mod reads;
 pub mod retention;
+pub mod schedules;
 pub mod schema;
 pub mod search;
 pub mod settings;
@@ -28,6 +31,7 @@ pub mod turn_list;
 pub mod turns;
 pub mod usage;
 mod versions;
+pub mod webhooks;
 pub mod workspaces;
 
 use std::cell::Cell;
@@ -62,6 +66,10 @@ pub struct Store<S> {
     cache: Cache,
     /// Whether there are tables.
     made: Cell<bool>,
+    /// Whether events go to `WEBHOOK_URL`, too.
+    operator_webhook: Cell<bool>,
+    /// Deliveries that were dropped for want of room.
+    dropped: Cell<usize>,
 }
 
 impl<S: Sql> Store<S> {
@@ -70,7 +78,13 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if a migration fails; the database then stays as it was.
     pub fn open(sql: S, now: Millis) -> Result<Self, StoreError> {
-        let store = Self { sql, cache: Cache::default(), made: Cell::new(false) };
+        let store = Self {
+            sql,
+            cache: Cache::default(),
+            made: Cell::new(false),
+            operator_webhook: Cell::new(false),
+            dropped: Cell::new(0),
+        };
         if schema::is_there(&store.sql)? {
             store.make(now)?;
         }

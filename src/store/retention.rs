@@ -43,6 +43,7 @@ impl<S: Sql> Store<S> {
         let ids = serde_json::to_string(&due).map_err(|e| unreadable("session_id", &e))?;
         self.cache.forget_active();
         self.doom_files_of(&ids)?;
+        self.forget_deliveries_of(&ids)?;
         self.sql.execute(TURNS, &[Value::Text(&ids)])?;
         let rows = self.sql.query(CONVERSATIONS, &[Value::Text(&ids)])?;
         let conversations = u32::try_from(rows.len()).unwrap_or(u32::MAX);

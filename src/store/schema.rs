@@ -20,7 +20,8 @@ pub const ACCOUNT: &[Migration] = &[
     Migration { version: 5, sql: include_str!("migrations/0005_list_item.sql") },
     Migration { version: 6, sql: include_str!("migrations/0006_workspaces.sql") },
     Migration { version: 7, sql: include_str!("migrations/0007_turns.sql") },
-    Migration { version: 8, sql: include_str!("migrations/0008_accounts.sql") },
+    Migration { version: 8, sql: include_str!("migrations/0008_automation.sql") },
+    Migration { version: 9, sql: include_str!("migrations/0009_accounts.sql") },
 ];
 
 /// The schema of a directory shard's database.

@@ -22,14 +22,15 @@ impl<S: Sql> Store<S> {
     /// conversation, stays as it is. Belongs into the transaction that ends that turn.
     pub(super) fn end_steered(&self, steered: &[TurnId], into: &TurnId, end: &TurnEnd<'_>) -> Result<(), StoreError> {
         const END: &str = "update turns set status = ?3, finished_at = ?4, error = ?5, steered_into = ?2, message_n = 0, end_n = 1 \
-             where turn_id = +?1 and status = 'queued' and session_id = (select session_id from turns where turn_id = +?2)";
+             where turn_id = +?1 and status = 'queued' and session_id = (select session_id from turns where turn_id = +?2) \
+             returning turn_id";
         if steered.is_empty() {
             return Ok(());
         }
         let error = end.error.map(json).transpose()?;
         self.cache.forget_active();
         for turn_id in steered {
-            self.sql.execute(
+            let ended = self.sql.first(
                 END,
                 &[
                     Value::Text(turn_id.as_str()),
@@ -39,6 +40,11 @@ impl<S: Sql> Store<S> {
                     error.as_deref().into(),
                 ],
             )?;
+            if ended.is_some()
+                && let Some(turn) = self.turn(turn_id)?
+            {
+                self.tell_end(&turn)?;
+            }
         }
         Ok(())
     }

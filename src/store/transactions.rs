@@ -144,6 +144,8 @@ impl<S: Sql> Store<S> {
                 self.insert_message(&ended.session_id, &answer)?;
                 ended.response = Some(answer.content);
             }
+            self.tell_end(&ended)?;
+            self.end_run(&ended)?;
             self.insert_items(&ended.session_id, turn_id, items)?;
             self.record_turn_end(
                 &ended.session_id,
@@ -153,6 +155,20 @@ impl<S: Sql> Store<S> {
                 context.as_deref(),
                 end.finished_at,
             )?;
+            Ok(Some(ended))
+        })
+    }
+}
+
+impl<S: Sql> Store<S> {
+    /// Ends a turn that was still waiting. Returns the turn as it has ended; none if it had ended before or is gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects a statement.
+    pub fn end_waiting(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<Turn>, StoreError> {
+        self.transaction(|| {
+            let Some((ended, _)) = self.end_turn(turn_id, end)? else { return Ok(None) };
+            self.tell_end(&ended)?;
             Ok(Some(ended))
         })
     }

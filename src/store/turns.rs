@@ -116,11 +116,12 @@ pub(super) struct WithEnd<'a> {
     pub items: Option<&'a str>,
 }
 
-/// What an answer tells of the options that a turn was asked with: the caller's notes, and whether there is a schema. Most have none.
+/// What an answer tells of the options that a turn was asked with: the caller's notes, whether there is a schema, and the schedule. Most have none.
 macro_rules! asked {
     () => {
         "iif(options = '{}', null, options -> '$.metadata'), \
-         iif(options = '{}', 0, json_type(options, '$.output_schema') is not null)"
+         iif(options = '{}', 0, json_type(options, '$.output_schema') is not null), \
+         iif(options = '{}', null, options -> '$.trigger')"
     };
 }
 
@@ -324,6 +325,7 @@ impl<S: Sql> Store<S> {
             steered_into: row.opt_text(5)?.map(self::turn_id).transpose()?,
             metadata: parsed("metadata", row.opt_text(6)?)?.unwrap_or_default(),
             has_output: row.integer(7)? != 0,
+            trigger: parsed("trigger", row.opt_text(8)?)?,
         };
         Ok(Some((turn, row.integer(1)?)))
     }
@@ -387,6 +389,7 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
         steered_into: row.opt_text(16)?.map(turn_id).transpose()?,
         metadata: parsed("metadata", row.opt_text(17)?)?.unwrap_or_default(),
         has_output: row.integer(18)? != 0,
+        trigger: parsed("trigger", row.opt_text(19)?)?,
     })
 }
 

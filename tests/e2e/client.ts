@@ -263,6 +263,12 @@ export class Client {
     return messages.map((message) => `${message.role}: ${message.content}`);
   }
 
+  /** POST /conversations/{id}/{what} with a body, whatever it answers. */
+  act(sessionId: string, what: "cancel" | "fork" | "rewind" | "compact", body: object = {}, headers: Headers = {}): Promise<Response> {
+    const json = { "content-type": "application/json", ...headers };
+    return this.#fetch(this.#named(`/conversations/${sessionId}/${what}`), { method: "POST", headers: json, body: JSON.stringify(body) });
+  }
+
   /** Waits until a conversation has so many turns. */
   async queued(sessionId: string, count: number): Promise<void> {
     for (;;) {

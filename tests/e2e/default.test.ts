@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { service } from "./support.ts";
 import { archives } from "./topics/archives.ts";
 import { attachments } from "./topics/attachments.ts";
+import { branches } from "./topics/branches.ts";
 import { busy } from "./topics/busy.ts";
 import { cancelling } from "./topics/cancelling.ts";
 import { changes } from "./topics/changes.ts";
@@ -38,7 +39,7 @@ const running = service();
 const topics = {
   health, smoke, query, conversations, pages, changes, input, methods, credential, streaming, turns, queue, cancelling, modelFailures, deaths,
   restarts, traces, readme, files, uploads, archives, workspaces, include, feed, attachments,
-  busy, schemas,
+  busy, schemas, branches,
 };
 /** Above the slowest topic by far: a hang fails its topic, not the run. */
 const TOPIC_TIMEOUT_MS = 180_000;

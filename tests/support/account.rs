@@ -7,16 +7,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::runtime::{VirtualRuntime, drive};
+use super::zones::utc_offset_s;
 use super::{Note, Rusqlite, exchange, store};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, Reply, StartTurn};
-use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
+use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
 use claude_agent_service::account::wake::BACKSTOP_SLACK;
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
+use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Include, Millis, Page, PurgeOutcome, RequestId, Title, TurnOptions};
+use claude_agent_service::domain::{
+    AccountId, Include, Millis, Page, PurgeOutcome, RequestId, Title, Turn, TurnOptions,
+};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use claude_agent_service::store::retention::PURGE_BATCH;
@@ -63,6 +67,24 @@ impl Runtime for World {
 
     fn log(&self, _level: Level, line: &Line<'_>) {
         self.runtime.log.borrow_mut().push(line.json());
+    }
+
+    fn post(
+        &self,
+        _url: &str,
+        _headers: &[(&str, &str)],
+        _body: &str,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<u16, NotSent>> + 'static {
+        std::future::ready(Err(NotSent::Unreachable))
+    }
+
+    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32> {
+        utc_offset_s(zone, at)
+    }
+
+    fn turn_json(&self, turn: &Turn) -> String {
+        turn_json(turn)
     }
 }
 

@@ -56,9 +56,6 @@ pub struct State {
     /// The first line of each `POST /turns`.
     pub asked: Vec<Value>,
     pub draining: bool,
-    pub knows_turns_after_boot: bool,
-    /// What came with each `POST /turns` that began a turn.
-    pub wanted: Vec<Value>,
     /// What the platform says instead of starting it.
     pub refuses_to_start: Option<&'static str>,
     /// Turns it began, with the session that they were of.
@@ -306,7 +303,6 @@ impl Scripted {
         state.sessions.insert(session.clone(), Session { live: true, held: true });
         state.workspaces.insert(session.clone());
         state.begun.push((id.clone(), session.clone()));
-        state.wanted.push(wanted.clone());
         let script = state.scripts.pop_front().unwrap_or_else(|| Script::answer("done"));
         let ends_within = script.ends_within;
         state.turns.retain(|_, turn| turn.session != session || !turn.ended);

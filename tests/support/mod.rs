@@ -9,12 +9,15 @@ pub mod executor;
 pub mod listening;
 pub mod model_calls;
 pub mod port;
+pub mod receiver;
 pub mod runtime;
 pub mod script;
 pub mod stage;
 mod turn_stream;
 pub mod v1;
+pub mod webhooks;
 pub mod workspace;
+pub mod zones;
 
 use std::cell::{Cell as Shared, RefCell};
 use std::collections::BTreeSet;

@@ -8,11 +8,14 @@ use std::time::Duration;
 use super::bucket::ScriptedBucket;
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
+use super::receiver::Receiver;
+use super::zones::utc_offset_s;
 use super::{Note, Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
-use claude_agent_service::account::runtime::{Directory, NotRegistered, Runtime};
+use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
+use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::content::prompt_of;
@@ -36,6 +39,7 @@ pub struct StageRuntime {
     log: Rc<RefCell<Vec<String>>>,
     /// What the directory was told.
     pub noted: Rc<RefCell<Vec<Note>>>,
+    receiver: Receiver,
 }
 
 impl StageRuntime {
@@ -68,6 +72,24 @@ impl Runtime for StageRuntime {
 
     fn log(&self, _level: Level, line: &Line<'_>) {
         self.log.borrow_mut().push(line.json());
+    }
+
+    fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+        _limit: Duration,
+    ) -> impl Future<Output = Result<u16, NotSent>> + 'static {
+        self.receiver.post(url, headers, body)
+    }
+
+    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32> {
+        utc_offset_s(zone, at)
+    }
+
+    fn turn_json(&self, turn: &Turn) -> String {
+        turn_json(turn)
     }
 }
 
@@ -104,9 +126,13 @@ pub struct Stage {
     pub sql: Rusqlite,
     pub store: Store<Rusqlite>,
     pub runtime: StageRuntime,
+    /// What is outside and takes webhooks.
+    pub receiver: Receiver,
     /// Where files are saved, on a stage that saves them.
     pub bucket: ScriptedBucket,
     has_bucket: bool,
+    /// How often the alarm has rung.
+    rung: Cell<u32>,
     /// The moment of the last step, and how many steps there were at it.
     standstill: Cell<(Millis, u32)>,
     account: Rc<StageAccount>,
@@ -132,12 +158,14 @@ impl Stage {
 
     fn made(vars: &[(&'static str, &str)], has_bucket: bool) -> Self {
         let executor = Executor::default();
+        let receiver = Receiver::new(&executor);
         let runtime = StageRuntime {
             executor: executor.clone(),
             uuids: Rc::default(),
             alarm: Rc::default(),
             log: Rc::default(),
             noted: Rc::default(),
+            receiver: receiver.clone(),
         };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
         let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -150,8 +178,10 @@ impl Stage {
             sql,
             store,
             runtime,
+            receiver,
             bucket,
             has_bucket,
+            rung: Cell::new(0),
             standstill: Cell::new((Millis::new(0), 0)),
             account,
             vars,
@@ -163,6 +193,11 @@ impl Stage {
         self.executor.drop_object();
         let bucket = Some(&self.bucket).filter(|_| self.has_bucket);
         self.account = open(&self.sql, &self.container, &self.runtime, &self.vars, bucket);
+    }
+
+    /// Sets a variable of the configuration, which counts from the next reset on.
+    pub fn set_var(&mut self, name: &'static str, value: &str) {
+        self.vars.push((name, value.to_owned()));
     }
 
     /// The same command again, as a Worker sends it if the object was reset before it had answered.
@@ -235,6 +270,18 @@ impl Stage {
         }
     }
 
+    /// Admits a turn with these options.
+    pub fn query_with_options(&self, session_id: &str, options: TurnOptions) -> TurnId {
+        let mut command = start(session_id, None, AnswerForm::Accepted);
+        if let Command::StartTurn(start) = &mut command {
+            start.options = options;
+        }
+        match self.handle(command).unwrap() {
+            Response::Ready(Reply::Accepted { turn, .. }) => turn.turn_id,
+            _ => unreachable!(),
+        }
+    }
+
     /// Admits a turn that does so in the container.
     pub fn query_that(&self, session_id: &str, script: Script) -> TurnId {
         self.container.script(script);
@@ -270,6 +317,11 @@ impl Stage {
             answered.replace(Some(turn));
         });
         sent
+    }
+
+    /// How often the alarm has rung so far.
+    pub fn alarms(&self) -> u32 {
+        self.rung.get()
     }
 
     /// When the object wakes next.
@@ -334,6 +386,7 @@ impl Stage {
         self.executor.advance_to(next);
         if alarm.is_some_and(|at| at <= self.executor.now()) {
             self.runtime.alarm.set(None);
+            self.rung.set(self.rung.get() + 1);
             if let Some(purge) = self.account.alarm().unwrap() {
                 self.executor.spawn(Owner::Object, async move { purge.await.unwrap() });
             }

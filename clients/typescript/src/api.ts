@@ -4,6 +4,88 @@
  */
 
 export interface paths {
+    "/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Erase everything there is of an account, but for what operators have set of it and what it has used */
+        delete: operations["eraseOwnAccount"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List accounts, shard by shard in the order of their ids
+         * @description A page of a filtered list may hold fewer than `limit` accounts, even none, and still have a `Link`.
+         */
+        get: operations["listAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{account_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an account as a whole */
+        get: operations["readAccount"];
+        put?: never;
+        post?: never;
+        /**
+         * Erase an account with everything there is of it
+         * @description With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
+         */
+        delete: operations["eraseAccount"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is set of an account: its status, its limits, its retention, notes
+         * @description What is absent stays. A suspended account may be read and nothing else: its running turns and its container end, its queue stays.
+         */
+        patch: operations["changeAccount"];
+        trace?: never;
+    };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List who asked for which change of accounts, shard by shard, newest first
+         * @description Entries are kept for 400 days. Each is written before the change is carried out, which may then have been refused.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations": {
         parameters: {
             query?: never;
@@ -231,6 +313,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/erasures/{erasure_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the receipt of an erasure */
+        get: operations["readErasure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -340,6 +439,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the account's schedules */
+        get: operations["listSchedules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a schedule with its next due times */
+        get: operations["readSchedule"];
+        /**
+         * Make a schedule, or change it
+         * @description Its query is a turn of the account at each due time. A schedule that was paused runs again.
+         */
+        put: operations["setSchedule"];
+        post?: never;
+        /** Delete a schedule. Its turns stay with their conversations */
+        delete: operations["deleteSchedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run a schedule now, besides its due times */
+        post: operations["runSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{name}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the latest runs of a schedule, newest first */
+        get: operations["listRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/storage-stats": {
         parameters: {
             query?: never;
@@ -351,6 +523,23 @@ export interface paths {
         get: operations["storageStats"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a token that speaks for one account */
+        post: operations["makeToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -374,6 +563,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell what an account has used, by day, model or conversation
+         * @description The numbers are the model gateway's, which the agent cannot change. `Accept: text/csv` gives the rows as CSV. They outlive the conversations, for `USAGE_DAYS`; by conversation, they are of those that are still there.
+         */
+        get: operations["readUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the account's webhooks */
+        get: operations["listWebhooks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a webhook */
+        get: operations["readWebhook"];
+        /**
+         * Make a webhook, or change it
+         * @description The account's events are sent to its `url` from now on, signed as Standard Webhooks says. The response has the secret if this request has set one; it is not shown again.
+         */
+        put: operations["setWebhook"];
+        post?: never;
+        /** Delete a webhook with its deliveries */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{name}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the deliveries to a webhook, newest first */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{name}/deliveries/{event_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send an event to a webhook anew */
+        post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a webhook an event of the type `webhook.test` */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -387,12 +686,71 @@ export interface components {
             /** @description The turn, for `GET /turns/{turn_id}`. */
             turn_id: components["schemas"]["TurnId"];
         };
+        /** @description An account as a whole. */
+        Account: {
+            /** @description Its id. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description What it stores. */
+            bytes: components["schemas"]["StoredBytes"];
+            /** @description Whether its container runs. */
+            container: components["schemas"]["ContainerState"];
+            /** @description How many conversations it has. */
+            conversations: number;
+            /** @description The last day on which it ran a turn. */
+            last_active_day: components["schemas"]["Day"] | null;
+            /** @description What it may use. */
+            limits: components["schemas"]["Limits"];
+            /** @description The operator's own notes. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /** @description Why it may not. */
+            reason: string | null;
+            /** @description How many days its conversations are kept after their last access. */
+            retention_days: number;
+            /** @description Those of the limits that are set for this account. */
+            set_limits: components["schemas"]["LimitsOfAccount"];
+            /** @description Whether it may work. */
+            status: components["schemas"]["AccountStatus"];
+            /** @description Turns that are queued or running. */
+            turns_open: number;
+            /** @description What it has used. */
+            usage: components["schemas"]["UsageNow"];
+        };
+        /** @description A change of what an operator has set of an account. Unknown fields are ignored. */
+        AccountChangeRequest: {
+            /** @description Limits to set. One that is null is none; `limits` that are null are those of all accounts again. */
+            limits?: components["schemas"]["LimitsOfAccount"] | null;
+            /** @description Notes to set, and with `null` to remove; null removes all. */
+            metadata: {
+                [key: string]: string | null;
+            } | null;
+            /** @description Why it may not, for its user; only with the status `suspended`. */
+            reason?: string | null;
+            /** @description How many days its conversations are kept; null is as those of all accounts. */
+            retention_days?: number | null;
+            /** @description Whether the account may work. */
+            status?: components["schemas"]["AccountStatus"] | null;
+        };
         /** @description an account id has 1 to 128 characters, none of them a control character */
         AccountId: string;
         /** @description The account, where it is not in the URL. Unknown fields are ignored. */
         AccountSelection: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
             accountId?: components["schemas"]["AccountId"] | null;
+        };
+        /** @description Whether an account may work. */
+        AccountStatus: "active" | "suspended";
+        /** @description An account as the directory lists it. */
+        AccountSummary: {
+            /** @description Its id. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description When the directory first heard of it; null for one from before that was kept. */
+            created_at: components["schemas"]["Millis"] | null;
+            /** @description The last day on which it ran a turn: the moment of that day's first query; null for one from before that was kept. */
+            last_active_at: components["schemas"]["Millis"] | null;
+            /** @description Whether it may work. */
+            status: components["schemas"]["AccountStatus"];
         };
         /** @description `attachment_removed`: the model does not take an attachment, which is not sent again. */
         AttachmentRemovedEvent: {
@@ -403,6 +761,21 @@ export interface components {
             path: string | null;
             /** @description Why. */
             reason: string;
+        };
+        /** @description A change. */
+        AuditAction: "change_account" | "erase_account" | "make_token" | "start_purge_run";
+        /** @description Who asked for what. */
+        AuditEntry: {
+            /** @description What. */
+            action: components["schemas"]["AuditAction"];
+            /** @description `key:<name or digest>`, `token:<account>`, or `nobody` where no credential is asked for. */
+            actor: string;
+            /** @description When. */
+            at: components["schemas"]["Millis"];
+            /** @description Its request. */
+            request_id: components["schemas"]["RequestId"];
+            /** @description The account that it is about; null for all of them. */
+            target: components["schemas"]["AccountId"] | null;
         };
         /** @description Why turns are cancelled. Unknown fields are ignored. */
         Cancellation: {
@@ -447,6 +820,8 @@ export interface components {
             /** @description Whether to respond with events. Default: what `Accept` prefers. */
             stream?: boolean | null;
         };
+        /** @description Whether a container runs. */
+        ContainerState: "running" | "stopped";
         /** @description A content block. Unknown fields are ignored. */
         ContentBlock: {
             /** @description The words, at most 1 MiB of all blocks together. */
@@ -534,6 +909,10 @@ export interface components {
             /** @description Its title: the beginning of its first prompt, until it is changed. */
             title: string;
         };
+        /** @description A day of UTC. */
+        Day: string;
+        /** @description How far a delivery has come. */
+        DeliveryStatus: "pending" | "delivered" | "dead";
         /** @description `delta`: a piece of the answer's text. */
         DeltaEvent: {
             /** @description The piece. */
@@ -573,6 +952,43 @@ export interface components {
         };
         /** @description How much work the model puts into its answers. */
         Effort: "low" | "medium" | "high" | "xhigh" | "max";
+        /** @description The receipt of an erasure. It holds nothing of what was erased. */
+        Erasure: {
+            /** @description What was erased; null before it is known. */
+            counts: components["schemas"]["ErasureCounts"] | null;
+            /** @description When nothing was left; null before. */
+            erased_at: components["schemas"]["Millis"] | null;
+            /** @description Its id. */
+            erasure_id: components["schemas"]["ErasureId"];
+            /** @description When it was asked for. */
+            requested_at: components["schemas"]["Millis"];
+            /** @description Whether it has ended. */
+            status: components["schemas"]["ErasureStatus"];
+        };
+        /** @description An erasure that was begun. */
+        ErasureBegun: {
+            /** @description Names it in `GET /erasures/{erasure_id}`. */
+            erasure_id: components["schemas"]["ErasureId"];
+        };
+        /** @description How much an erasure erased. */
+        ErasureCounts: {
+            /** @description Conversations. */
+            conversations: number;
+            /** @description Bytes of the database. */
+            database_bytes: number;
+            /** @description Bytes of files in the bucket. */
+            files_bytes: number;
+            /** @description Messages. */
+            messages: number;
+            /** @description Turns. */
+            turns: number;
+        };
+        /** @description an erasure id is erasure_ and 32 hexadecimal digits */
+        ErasureId: string;
+        /** @description Whether an erasure has ended. */
+        ErasureStatus: "pending" | "done";
+        /** @description What happened. */
+        EventType: "turn.completed" | "turn.failed" | "turn.cancelled" | "turn.requires_action" | "action.expired" | "budget.warning" | "budget.exhausted" | "schedule.failed" | "schedule.paused" | "account.erased" | "webhook.test";
         /** @description `conversation`: a conversation was created, changed or deleted. What its turns do comes as `turn`. */
         FeedConversation: {
             /** @description What happened to it. */
@@ -648,6 +1064,8 @@ export interface components {
             /** @description The new conversation's title. Default: that of the other. */
             title?: string | null;
         };
+        /** @description By what a report sums usage. */
+        Group: "day" | "model" | "conversation";
         Health: {
             hasAuth: boolean;
             hasContainer: boolean;
@@ -697,6 +1115,42 @@ export interface components {
          * @enum {string}
          */
         ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file";
+        /** @description A limit by its name. */
+        LimitName: "usd_per_day" | "usd_per_month" | "turns_per_day" | "tokens_per_day" | "storage_bytes" | "usd_per_turn";
+        /** @description What an account may use. None: as much as there is. */
+        Limits: {
+            /** @description Turns that run at once. */
+            concurrency: number;
+            /** @description Turns that may wait. */
+            queued_turns: number;
+            /** @description Bytes of the account's database and of its files. */
+            storage_bytes: number | null;
+            /** @description Tokens of all four kinds in a day. */
+            tokens_per_day: number | null;
+            /** @description Turns in a day. */
+            turns_per_day: number | null;
+            /** @description US dollars for calls of the model in a day of UTC. */
+            usd_per_day: number | null;
+            /** @description The same in a month. */
+            usd_per_month: number | null;
+        };
+        /** @description What is set for one account. An absent limit is the operator's for all accounts; one that is null is none. */
+        LimitsOfAccount: {
+            /** @description Turns that run at once; null is the operator's limit. */
+            concurrency?: number | null;
+            /** @description Turns that may wait; null is the operator's limit. */
+            queued_turns?: number | null;
+            /** @description Bytes of the account's database and of its files. */
+            storage_bytes?: number | null;
+            /** @description Tokens of all four kinds in a day. */
+            tokens_per_day?: number | null;
+            /** @description Turns in a day. */
+            turns_per_day?: number | null;
+            /** @description US dollars for calls of the model in a day of UTC. */
+            usd_per_day?: number | null;
+            /** @description The same in a month. */
+            usd_per_month?: number | null;
+        };
         /** @description What an attachment is. */
         MediaType: "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "application/pdf" | "text/plain";
         /** @description A message of a conversation. */
@@ -747,6 +1201,8 @@ export interface components {
         };
         /** @description A moment, in milliseconds since 1970-01-01T00:00:00Z. */
         Millis: number;
+        /** @description What becomes of a run whose time the account slept through. */
+        Missed: "skip" | "run_once";
         /** @description `notice`: something that the reader should know. */
         NoticeEvent: {
             /**
@@ -780,10 +1236,18 @@ export interface components {
             code: string;
             detail: string;
             error: string;
+            /** @description How much may be used. */
+            limit?: number;
+            /** @description Which. */
+            limit_name?: components["schemas"]["LimitName"];
             request_id: components["schemas"]["RequestId"];
+            /** @description When it is counted anew; absent for what is not counted by the day. */
+            resets_at?: components["schemas"]["Millis"];
             status: number;
             title: string;
             type: string;
+            /** @description How much is. */
+            used?: number;
         };
         /** @description What a purge of one account deleted. */
         PurgeResult: {
@@ -859,8 +1323,15 @@ export interface components {
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
         };
+        /** @description An event that is about to be sent. */
+        QueuedEvent: {
+            /** @description Names it: the `webhook-id` of the delivery. */
+            event_id: components["schemas"]["WebhookEventId"];
+        };
         /** @description a request id is req_ and 32 hexadecimal digits */
         RequestId: string;
+        /** @description a name has 1 to 64 characters of A-Z a-z 0-9 . _ - and starts with a letter or digit */
+        ResourceName: string;
         /** @description `retry`: the model's API failed and is asked again. */
         RetryEvent: {
             /** @description Which attempt comes next. */
@@ -894,8 +1365,117 @@ export interface components {
         Role: "user" | "assistant";
         /** @description a run id is run_ and 32 hexadecimal digits */
         RunId: string;
+        /** @description A schedule, as it is sent. */
+        Schedule: {
+            /** @description The conversation that goes on, or `new` for one with each run. */
+            conversation: string;
+            /** @description When it was made. */
+            created_at: components["schemas"]["Millis"];
+            /** @description When it is due. */
+            cron: string;
+            /** @description Whether it runs by itself. */
+            enabled: boolean;
+            /** @description Runs that failed in a row. */
+            failures: number;
+            /** @description What becomes of a run that was missed. */
+            missed: components["schemas"]["Missed"];
+            /** @description Names it within its account. */
+            name: components["schemas"]["ResourceName"];
+            /** @description Its next five due times; none if it is disabled or paused. */
+            next_runs: components["schemas"]["Millis"][];
+            /** @description What is asked of the agent, as in a query; what is not set is absent. */
+            options: {
+                [key: string]: unknown;
+            };
+            /** @description Why it is paused until it is written again: `failures`; absent if it is not. */
+            paused?: string;
+            /** @description What is asked. */
+            query: string;
+            /** @description The zone of these times. */
+            timezone: string;
+            /** @description When it was last written. */
+            updated_at: components["schemas"]["Millis"];
+        };
+        /** @description A schedule as it is to be, with the options of a query. Unknown fields are ignored. */
+        ScheduleRequest: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description The conversation that goes on, or `new` for one with each run. Default: `new`. */
+            conversation?: components["schemas"]["SessionId"] | null;
+            /** @description When it is due: minute, hour, day of the month, month, day of the week. */
+            cron: string;
+            /** @description How much work the model puts into them. */
+            effort?: components["schemas"]["Effort"] | null;
+            /** @description Whether it runs by itself. Default: true. */
+            enabled?: boolean | null;
+            /** @description How many times the agent may call the model in a turn. */
+            max_turns?: number | null;
+            /**
+             * @description Notes of the caller's about the turns, which come back with them.
+             * @default null
+             */
+            metadata?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description What becomes of a run whose time the account slept through. Default: `skip`. */
+            missed?: components["schemas"]["Missed"] | null;
+            /** @description The model of its turns, if the operator allows it. */
+            model?: string | null;
+            /**
+             * @description A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
+             * @default null
+             */
+            output_schema?: Record<string, unknown> | null;
+            /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
+            prompt?: string | null;
+            /** @description What the user says, at most 64 KiB of UTF-8. */
+            query?: string | null;
+            /** @description The system prompt of its turns, if the operator allows one; at most 64 KiB of UTF-8. */
+            system_prompt?: string | null;
+            /** @description Whether the model thinks before it answers. */
+            thinking?: components["schemas"]["Thinking"] | null;
+            /** @description The IANA name of the zone of these times. Default: UTC. */
+            timezone?: string | null;
+            /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
+            when_busy?: components["schemas"]["WhenBusy"] | null;
+        };
+        /** @description A run of a schedule. */
+        ScheduleRun: {
+            /** @description Why no turn was admitted: the code that a query would have got. */
+            failure: string | null;
+            /** @description The due time; of a run that somebody asked for, when they did. */
+            scheduled_at: components["schemas"]["Millis"];
+            /** @description The turn's conversation; null if it is gone. */
+            session_id: components["schemas"]["SessionId"] | null;
+            /** @description Where the turn stands; null if it is gone. */
+            status: components["schemas"]["TurnStatus"] | null;
+            /** @description Its turn; null if none was admitted. */
+            turn_id: components["schemas"]["TurnId"] | null;
+        };
         /** @description a session id has 1 to 128 characters of A-Z a-z 0-9 . _ : - and starts with a letter or digit */
         SessionId: string;
+        /** @description Tokens of model calls and what they cost. */
+        Spent: {
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description US dollars. */
+            cost_usd: number;
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+        };
+        /** @description A run that somebody asked for. */
+        StartedRun: {
+            /** @description When it was asked for. */
+            scheduled_at: components["schemas"]["Millis"];
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description The turn, for `GET /turns/{turn_id}`. */
+            turn_id: components["schemas"]["TurnId"];
+        };
         /** @description How much an account stores. */
         StorageStats: {
             /** @description How many conversations a purge would delete now. */
@@ -910,6 +1490,13 @@ export interface components {
             total_conversations: number;
             /** @description How many messages its conversations have. */
             total_messages: number;
+        };
+        /** @description What an account stores. */
+        StoredBytes: {
+            /** @description In its database. */
+            database: number;
+            /** @description In the bucket. */
+            files: number;
         };
         /** @description Something is done. */
         Success: {
@@ -928,6 +1515,22 @@ export interface components {
             parent?: string;
             /** @description The piece. */
             text: string;
+        };
+        /** @description A token. */
+        Token: {
+            /** @description The account. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description When it ends. */
+            expires_at: components["schemas"]["Millis"];
+            /** @description Sent as `Authorization: Bearer <token>`, it speaks for the account and for no other. */
+            token: string;
+        };
+        /** @description A token to be made. Unknown fields are ignored. */
+        TokenRequest: {
+            /** @description The account that it speaks for; any but `default`. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description Its life, in seconds. Default: 3600. */
+            expires_in?: number | null;
         };
         /** @description `tool`: a tool call began or ended. */
         ToolEvent: {
@@ -997,6 +1600,8 @@ export interface components {
             steered_into?: components["schemas"]["TurnId"];
             /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
             stop_reason?: string;
+            /** @description The schedule whose run it is. */
+            trigger?: components["schemas"]["TurnTrigger"];
             /** @description Names it. */
             turn_id: components["schemas"]["TurnId"];
             /** @description What it used, if it has ended and that is known. */
@@ -1059,6 +1664,8 @@ export interface components {
             stop_reason?: string;
             /** @description Always true: a turn that did not complete is a problem document. */
             success: boolean;
+            /** @description The schedule whose run it is. */
+            trigger?: components["schemas"]["TurnTrigger"];
             /** @description The turn, for `GET /turns/{turn_id}`. */
             turn_id: components["schemas"]["TurnId"];
             /** @description What the turn used. */
@@ -1066,6 +1673,13 @@ export interface components {
         };
         /** @description The state of a turn. The last four are ends, and a turn has exactly one. */
         TurnStatus: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+        /** @description The schedule whose run a turn is. */
+        TurnTrigger: {
+            /** @description The schedule's name. */
+            schedule: components["schemas"]["ResourceName"];
+            /** @description The due time; of a run that somebody asked for, when they did. */
+            scheduled_at: components["schemas"]["Millis"];
+        };
         /** @description What a turn used, and what of it each model did if there was more than one. */
         TurnUsage: {
             /** @description The same by model, if there was more than one. */
@@ -1139,6 +1753,116 @@ export interface components {
             /** @description The tool call that started the subagent which asked. */
             parent?: string;
         };
+        /** @description What an account has used lately. */
+        UsageNow: {
+            /** @description In this month. */
+            month: components["schemas"]["Spent"];
+            /** @description In this day of UTC. */
+            today: components["schemas"]["Spent"];
+        };
+        /** @description What an account has used. */
+        UsageReport: {
+            /** @description The first day. */
+            from: components["schemas"]["Day"];
+            /** @description By what the rows are summed. */
+            group: components["schemas"]["Group"];
+            /** @description A sum for each group in which something was used. */
+            rows: components["schemas"]["UsageRow"][];
+            /** @description The last day. */
+            to: components["schemas"]["Day"];
+            /** @description The sum over these days, conversations that are deleted included. */
+            total: components["schemas"]["UsageRow"];
+        };
+        /** @description What was used in one group. */
+        UsageRow: {
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description US dollars. */
+            cost_usd: number;
+            /** @description The day. */
+            day?: components["schemas"]["Day"];
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description The model. */
+            model?: string;
+            /** @description Calls of the model that were answered, as the gateway counted them. */
+            model_calls: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+            /** @description What the agent itself says of the turns that it ended; not to bill from. */
+            reported: components["schemas"]["Spent"];
+            /** @description The conversation. */
+            session_id?: components["schemas"]["SessionId"];
+            /** @description Turns that ended after they had called the model. */
+            turns: number;
+        };
+        /** @description An endpoint that an account's events are sent to. */
+        Webhook: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Millis"];
+            /** @description Whether events are sent. An endpoint that answers 410 is disabled until the webhook is written again. */
+            enabled: boolean;
+            /** @description What is sent beside the event's ids. */
+            include: components["schemas"]["WebhookInclude"][];
+            /** @description Names it within its account. */
+            name: components["schemas"]["ResourceName"];
+            /** @description Until when deliveries are signed with the secret before this one, too; absent if they are not. */
+            previous_secret_until?: components["schemas"]["Millis"];
+            /** @description The secret; only in the response to the request that set it. */
+            secret?: string;
+            /** @description The events that are sent; all if empty. */
+            types: components["schemas"]["EventType"][];
+            /** @description When it was last written. */
+            updated_at: components["schemas"]["Millis"];
+            /** @description Where the events are sent. */
+            url: string;
+        };
+        /** @description An event and what became of it at one webhook. */
+        WebhookDelivery: {
+            /** @description How often it was tried. */
+            attempts: number;
+            /** @description When the event happened. */
+            created_at: components["schemas"]["Millis"];
+            /** @description When it was delivered or given up; null before. */
+            ended_at: components["schemas"]["Millis"] | null;
+            /** @description The event: the `webhook-id` of each attempt. */
+            event_id: components["schemas"]["WebhookEventId"];
+            /** @description Why the last attempt brought no response; null if it brought one. */
+            last_error: string | null;
+            /** @description The status of the last response; null if there was none. */
+            last_status: number | null;
+            /** @description When it is tried next; null if it has ended. */
+            next_attempt_at: components["schemas"]["Millis"] | null;
+            /** @description The conversation that the event is about. */
+            session_id: components["schemas"]["SessionId"] | null;
+            /** @description How far it has come. */
+            status: components["schemas"]["DeliveryStatus"];
+            /** @description The turn that the event is about. */
+            turn_id: components["schemas"]["TurnId"] | null;
+            /** @description What happened. */
+            type: components["schemas"]["EventType"];
+        };
+        /** @description an event id is evt_ and 32 hexadecimal digits */
+        WebhookEventId: string;
+        /** @description What a delivery holds beside the event itself. */
+        WebhookInclude: "result";
+        /** @description A webhook as it is to be. Unknown fields are ignored. */
+        WebhookRequest: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description `result`: events of turns hold the turn as `GET /turns/{turn_id}` returns it. */
+            include?: components["schemas"]["WebhookInclude"][] | null;
+            /** @description Whether a new secret takes the place of the one that it has, which signs for a day more. */
+            rotate_secret?: boolean | null;
+            /** @description The secret that signs: `whsec_` and the base64 of 24 to 64 bytes. Default: the one that it has, or a new one. */
+            secret?: string | null;
+            /** @description The events that are sent. Default: all. */
+            types?: components["schemas"]["EventType"][] | null;
+            /** @description Where the events are sent: `https://` and a public name. */
+            url: string;
+        };
         /** @description What happens to a query whose conversation has a turn running. */
         WhenBusy: "queue" | "steer" | "interrupt" | "reject";
     };
@@ -1177,6 +1901,164 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    eraseOwnAccount: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The erasure goes on. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureBegun"];
+                };
+            };
+        };
+    };
+    listAccounts: {
+        parameters: {
+            query?: {
+                /** @description Most accounts of a page. */
+                limit?: number;
+                /** @description Only accounts of this status. */
+                status?: components["schemas"]["AccountStatus"];
+                /** @description Only accounts that ran a turn since, to a day. */
+                active_since?: components["schemas"]["Millis"];
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of accounts. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountSummary"][];
+                };
+            };
+        };
+    };
+    readAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+        };
+    };
+    eraseAccount: {
+        parameters: {
+            query?: {
+                /** @description Whether what is set of the account and what it has used stay. */
+                keep_account?: boolean;
+            };
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The erasure goes on. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureBegun"];
+                };
+            };
+        };
+    };
+    changeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountChangeRequest"];
+            };
+        };
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description Most entries of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the audit. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"][];
+                };
+            };
+        };
+    };
     listConversations: {
         parameters: {
             query?: {
@@ -1837,6 +2719,29 @@ export interface operations {
             };
         };
     };
+    readErasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                erasure_id: components["schemas"]["ErasureId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receipt. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+        };
+    };
     followAccount: {
         parameters: {
             query?: {
@@ -2113,6 +3018,175 @@ export interface operations {
             };
         };
     };
+    listSchedules: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All schedules, by name. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"][];
+                };
+            };
+        };
+    };
+    readSchedule: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schedule. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+        };
+    };
+    setSchedule: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description The schedule as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+        };
+    };
+    deleteSchedule: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description It is gone, or was not there. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    runSchedule: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description The turn is stored and runs by itself. */
+            202: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+        };
+    };
+    listRuns: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Most runs. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest runs. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleRun"][];
+                };
+            };
+        };
+    };
     storageStats: {
         parameters: {
             query?: {
@@ -2133,6 +3207,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StorageStats"];
+                };
+            };
+        };
+    };
+    makeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The token. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
                 };
             };
         };
@@ -2165,10 +3264,249 @@ export interface operations {
             };
         };
     };
+    readUsage: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description The first day. Default: the first of the month of `to`. */
+                from?: components["schemas"]["Day"];
+                /** @description The last day, at most 366 days from the first. Default: today. */
+                to?: components["schemas"]["Day"];
+                /** @description By what it is summed. Default: `day`. */
+                group?: components["schemas"]["Group"];
+                /** @description Most rows. */
+                limit?: number;
+                /** @description Where the page starts, by conversation; from a `Link` header. */
+                cursor?: components["schemas"]["SessionId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was used. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
+                    "text/csv": unknown;
+                };
+            };
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All webhooks, by name. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"][];
+                };
+            };
+        };
+    };
+    readWebhook: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+        };
+    };
+    setWebhook: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRequest"];
+            };
+        };
+        responses: {
+            /** @description The webhook as it is now. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description It is gone, or was not there. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Success"];
+                };
+            };
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Most deliveries of a page. */
+                limit?: number;
+                /** @description Only deliveries before this one. */
+                before?: components["schemas"]["WebhookEventId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deliveries. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"][];
+                };
+            };
+        };
+    };
+    redeliver: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+                event_id: components["schemas"]["WebhookEventId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description The event is being sent. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedEvent"];
+                };
+            };
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ResourceName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AccountSelection"];
+            };
+        };
+        responses: {
+            /** @description The event is being sent. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueuedEvent"];
+                };
+            };
+        };
+    };
 }
 
 /** Why a request was refused or a turn failed: the `code` of a problem document. */
 export type ErrorCode =
+    | "account_suspended"
     | "agent_failed"
     | "at_capacity"
     | "attachment_not_found"
@@ -2176,6 +3514,7 @@ export type ErrorCode =
     | "auth_not_configured"
     | "body_too_large"
     | "branch_unavailable"
+    | "budget_exhausted"
     | "container_unavailable"
     | "conversation_busy"
     | "conversation_exists"
@@ -2200,6 +3539,7 @@ export type ErrorCode =
     | "prompt_too_large"
     | "queue_full"
     | "range_not_satisfiable"
+    | "rate_limited"
     | "request_timeout"
     | "storage_full"
     | "token_not_set"

@@ -164,6 +164,61 @@ export class AgentClient {
     return this.#connection.json({ method: "DELETE", path: at, headers: { "if-match": ifMatch }, ...options });
   }
 
+  listWebhooks(options: CallOptions = {}): Promise<Schemas["Webhook"][]> {
+    return this.#connection.json({ path: "/webhooks", ...options });
+  }
+
+  readWebhook(name: string, options: CallOptions = {}): Promise<Schemas["Webhook"]> {
+    return this.#connection.json({ path: webhook(name), ...options });
+  }
+
+  setWebhook(name: string, request: Omit<Schemas["WebhookRequest"], "accountId">, options: CallOptions = {}): Promise<Schemas["Webhook"]> {
+    return this.#connection.json({ method: "PUT", path: webhook(name), json: request, ...options });
+  }
+
+  deleteWebhook(name: string, options: CallOptions = {}): Promise<Schemas["Success"]> {
+    return this.#connection.json({ method: "DELETE", path: webhook(name), ...options });
+  }
+
+  testWebhook(name: string, options: CallOptions = {}): Promise<Schemas["QueuedEvent"]> {
+    return this.#connection.json({ method: "POST", path: `${webhook(name)}/test`, ...options });
+  }
+
+  listDeliveries(name: string, parameters: Parameters<"listDeliveries"> = {}): Promise<Page<Schemas["WebhookDelivery"], Parameters<"listDeliveries">>> {
+    return this.#page(`${webhook(name)}/deliveries`, parameters);
+  }
+
+  redeliver(name: string, eventId: string, options: CallOptions = {}): Promise<Schemas["QueuedEvent"]> {
+    return this.#connection.json({ method: "POST", path: `${webhook(name)}/deliveries/${encodeURIComponent(eventId)}/redeliver`, ...options });
+  }
+
+  listSchedules(options: CallOptions = {}): Promise<Schemas["Schedule"][]> {
+    return this.#connection.json({ path: "/schedules", ...options });
+  }
+
+  readSchedule(name: string, options: CallOptions = {}): Promise<Schemas["Schedule"]> {
+    return this.#connection.json({ path: schedule(name), ...options });
+  }
+
+  setSchedule(name: string, request: Omit<Schemas["ScheduleRequest"], "accountId">, options: CallOptions = {}): Promise<Schemas["Schedule"]> {
+    return this.#connection.json({ method: "PUT", path: schedule(name), json: request, ...options });
+  }
+
+  deleteSchedule(name: string, options: CallOptions = {}): Promise<Schemas["Success"]> {
+    return this.#connection.json({ method: "DELETE", path: schedule(name), ...options });
+  }
+
+  /** Runs it now, besides its times. Sent once: a second request would run it twice. */
+  async runSchedule(name: string, options: CallOptions = {}): Promise<Schemas["StartedRun"]> {
+    const response = await this.#connection.sendOnce({ method: "POST", path: `${schedule(name)}/run`, ...options });
+    return (await response.json()) as Schemas["StartedRun"];
+  }
+
+  /** The runs of a schedule, newest first. */
+  listRuns(name: string, parameters: Parameters<"listRuns"> = {}): Promise<Page<Schemas["ScheduleRun"], Parameters<"listRuns">>> {
+    return this.#page(`${schedule(name)}/runs`, parameters);
+  }
+
   prewarm(options: CallOptions = {}): Promise<Schemas["Prewarming"]> {
     return this.#connection.json({ method: "POST", path: "/prewarm", ...options });
   }
@@ -214,6 +269,9 @@ function newKey(): string {
 }
 
 const conversation = (sessionId: string): string => `/conversations/${encodeURIComponent(sessionId)}`;
+
+const webhook = (name: string): string => `/webhooks/${encodeURIComponent(name)}`;
+const schedule = (name: string): string => `/schedules/${encodeURIComponent(name)}`;
 
 /** The slashes of a path separate segments, which are encoded. */
 function file(sessionId: string, path: string): string {

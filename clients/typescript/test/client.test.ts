@@ -228,9 +228,9 @@ test("a conversation is forked, taken back and compacted", TIME_LIMIT, async () 
   const fork = await client.forkConversation("trunk", { at: first.turn_id, title: "Branch" });
   assert.equal(fork.title, "Branch");
   assert.deepEqual(await asked(fork.session_id), ["What is 2+2?"]);
+  assert.ok(((await client.readContext("trunk")).limit ?? 0) > 0);
   await client.rewindConversation("trunk", { before: second.turn_id });
   assert.deepEqual(await asked("trunk"), ["What is 2+2?"]);
-  assert.ok(((await client.readContext("trunk")).limit ?? 0) > 0);
   const events = await collect(client.compactConversation("trunk", { instructions: "Keep the numbers." }));
   assert.deepEqual(events.filter(({ type }) => type === "compacted" || type === "done").map(({ type }) => type), ["compacted", "done"]);
 });
@@ -294,6 +294,23 @@ test("operators start and list purge runs; a container is started ahead", TIME_L
   assert.ok((await client.listPurgeRuns()).some((run) => run.run_id === run_id));
   assert.deepEqual(await client.purge(), { deleted: 0, errors: 0 });
   assert.equal((await client.prewarm()).prewarming, true);
+});
+
+test("webhooks and schedules are set, read, run and deleted", TIME_LIMIT, async () => {
+  const client = newClient();
+  const { name, ...schedule } = await client.setSchedule("daily", { cron: "0 6 * * *", query: "What is 2+2?" });
+  assert.deepEqual([name, schedule.cron], ["daily", "0 6 * * *"]);
+  assert.deepEqual((await client.listSchedules()).map((each) => each.name), ["daily"]);
+  await client.runSchedule("daily");
+  assert.equal((await client.listRuns("daily", { limit: 5 })).items.length, 1);
+  await client.deleteSchedule("daily");
+  await assert.rejects(client.readSchedule("daily"), (error) => error instanceof AgentError && error.code === "not_found");
+
+  await client.setWebhook("hook", { url: "https://hooks.example.com/agent" });
+  assert.equal((await client.readWebhook("hook")).url, "https://hooks.example.com/agent");
+  assert.deepEqual((await client.listDeliveries("hook")).items, []);
+  await client.deleteWebhook("hook");
+  assert.deepEqual(await client.listWebhooks(), []);
 });
 
 test("the credential is asked for before each request", async () => {

@@ -155,14 +155,18 @@ function Log({ turns, isAtRest, actions }: { turns: TurnView[]; isAtRest: boolea
   );
 }
 
+/** Nobody has to care about less. */
+const MIN_PERCENT_SHOWN = 5;
+
 /** How much of what the model can hold is in use. */
 function ContextMeter({ tokens: used, limit }: { tokens: number; limit: number }) {
   const percent = Math.min(100, Math.round((used / limit) * 100));
+  if (percent < MIN_PERCENT_SHOWN) return null;
   const text = `${tokens(used)} of ${tokens(limit)} tokens in the model's context`;
   return (
     <span className="context" title={text}>
       <meter min={0} max={100} high={80} value={percent} aria-label={text} />
-      <small aria-hidden="true">{percent} %</small>
+      <small aria-hidden="true">Context {percent} %</small>
     </span>
   );
 }

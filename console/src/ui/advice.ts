@@ -1,5 +1,6 @@
 /** What an error means to the person in front of it, and what they can do next. */
 import { AgentError, ConnectionError } from "claude-agent-service-client";
+import type { Problem } from "claude-agent-service-client";
 
 export type Advice = { title: string; detail: string; next?: string; code?: string; requestId?: string; canRetry: boolean };
 
@@ -39,10 +40,12 @@ const KNOWN: Record<string, [title: string, next: string, canRetry: boolean]> = 
 };
 
 export function adviceFor(error: unknown): Advice {
-  if (error instanceof AgentError) {
-    const known = KNOWN[error.code];
-    const base = { detail: error.message, code: error.code, ...(error.requestId !== undefined && error.requestId !== "" && { requestId: error.requestId }) };
-    if (known === undefined) return { ...base, title: error.problem.title, canRetry: error.status >= 500 };
+  const problem = problemOf(error);
+  if (problem !== undefined) {
+    const { code, title: heading, detail, status, request_id: requestId } = problem;
+    const known = KNOWN[code];
+    const base = { detail: detail || heading, code, ...(requestId && { requestId }) };
+    if (known === undefined) return { ...base, title: heading, canRetry: status >= 500 };
     const [title, next, canRetry] = known;
     return { ...base, title, next, canRetry };
   }
@@ -51,4 +54,11 @@ export function adviceFor(error: unknown): Advice {
   }
   const detail = error instanceof Error ? error.message : String(error);
   return { title: "Something went wrong in the console", detail, next: "Reload the page. Your conversations are stored by the service.", canRetry: true };
+}
+
+/** Of an error that was thrown, or of a turn that failed before. */
+function problemOf(error: unknown): Problem | undefined {
+  if (error instanceof AgentError) return error.problem;
+  const isProblem = typeof error === "object" && error !== null && "code" in error && "title" in error && "status" in error;
+  return isProblem ? (error as Problem) : undefined;
 }

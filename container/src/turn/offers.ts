@@ -6,15 +6,18 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { Message } from "../attachments.ts";
+import type { Block } from "../content.ts";
 import type { Entry } from "../frames.ts";
 import type { Steering, SteeringPort } from "../process.ts";
+import { log, reason } from "../log.ts";
 import { STRUCTURED_OUTPUT } from "./output.ts";
 
 /** That wait, of one turn. */
 export const MAX_OFFERS = 8;
-/** Their text together. */
+/** Their content together, files as they are sent. */
 export const MAX_OFFERED_BYTES = 32 * 1024 * 1024;
-/** What one turn takes in. */
+/** What one turn takes in, and what it cannot. */
 export const MAX_TAKEN = 64;
 /** How long the end of a turn waits to hear what became of a message that was pushed too late. */
 const SETTLE_LIMIT_MS = 500;
@@ -26,7 +29,12 @@ type Lifecycle = { type: "command_lifecycle"; command_uuid: string; state: "queu
 
 type Offer = {
   turnId: string;
-  prompt: string;
+  content: string | readonly Block[];
+  bytes: number;
+  /** Its files are being read. */
+  reading: boolean;
+  /** The turn cannot take it in: the CLI would leave out a document, or a file cannot be had. */
+  unusable: boolean;
   /** Set while the CLI has it. */
   uuid?: string;
   taken: boolean;
@@ -36,10 +44,13 @@ type Offer = {
   calledBack: boolean;
 };
 
+type Compose = (blocks: readonly Block[]) => Promise<Message>;
+
 export class Offers implements Steering {
   readonly #offers = new Map<string, Offer>();
   readonly #signal: AbortSignal;
   #port: SteeringPort | undefined;
+  #compose: Compose | undefined;
   #maxSteps = Infinity;
   /** The calls of the top level that run, by their ids. */
   readonly #running = new Map<string, string>();
@@ -55,13 +66,16 @@ export class Offers implements Steering {
   }
 
   /** Undefined: it is offered. One that was offered before still is, as it was. */
-  offer(turnId: string, prompt: string): Refused | undefined {
+  offer(turnId: string, content: string | readonly Block[]): Refused | undefined {
     if (this.#over || this.#signal.aborted) return "turn_ended";
     if (this.#offers.has(turnId)) return undefined;
-    const waiting = [...this.#offers.values()].filter((offer) => !offer.taken);
-    const bytes = waiting.reduce((sum, offer) => sum + Buffer.byteLength(offer.prompt), Buffer.byteLength(prompt));
-    if (waiting.length >= MAX_OFFERS || bytes > MAX_OFFERED_BYTES || this.#offers.size >= MAX_TAKEN) return "too_many_offers";
-    this.#offers.set(turnId, { turnId, prompt, taken: false, entered: false, withdrawn: false, calledBack: false });
+    const waiting = [...this.#offers.values()].filter((offer) => !offer.taken && !offer.unusable);
+    const bytes = bytesOf(content);
+    const together = waiting.reduce((sum, offer) => sum + offer.bytes, bytes);
+    if (waiting.length >= MAX_OFFERS || together > MAX_OFFERED_BYTES || this.#offers.size >= MAX_TAKEN) return "too_many_offers";
+    const unusable = typeof content !== "string" && content.some((block) => block.type === "document");
+    const kept = unusable ? "" : content;
+    this.#offers.set(turnId, { turnId, content: kept, bytes, reading: false, unusable, taken: false, entered: false, withdrawn: false, calledBack: false });
     this.#pushHeld();
     return undefined;
   }
@@ -75,6 +89,11 @@ export class Offers implements Steering {
     offer.withdrawn = true;
     await this.#callBack(offer);
     return !this.#offers.has(turnId);
+  }
+
+  /** Who makes messages of blocks, in the turn's conversation. */
+  composedBy(compose: Compose): void {
+    this.#compose = compose;
   }
 
   /** The process has the turn's message. `maxSteps`: the model's calls with which the turn ends, whatever waits. */
@@ -149,6 +168,7 @@ export class Offers implements Steering {
 
   /** True: nothing that was offered can run by itself. Else the process must end, and what it knows with it. */
   async settled(): Promise<boolean> {
+    if (!this.pushed) return !this.#stray;
     const limit = new AbortController();
     const expired = sleep(SETTLE_LIMIT_MS, "expired", { signal: limit.signal }).catch(() => "expired");
     while (!this.#stray && this.pushed) {
@@ -180,10 +200,31 @@ export class Offers implements Steering {
   #pushHeld(): void {
     if (this.#port === undefined || this.#over || this.#signal.aborted || !this.#foldsIn) return;
     for (const offer of this.#offers.values()) {
-      if (offer.uuid !== undefined || offer.taken) continue;
-      offer.uuid = randomUUID();
-      offer.calledBack = false;
-      this.#port.push(offer.uuid, offer.prompt);
+      if (offer.uuid !== undefined || offer.taken || offer.reading || offer.unusable) continue;
+      if (typeof offer.content === "string") this.#push(offer, offer.content);
+      else void this.#readAndPush(offer, offer.content);
+    }
+  }
+
+  #push(offer: Offer, message: Message): void {
+    offer.uuid = randomUUID();
+    offer.calledBack = false;
+    this.#port?.push(offer.uuid, message);
+  }
+
+  /** The tool may have ended when the files are read: they are read again for the next one then. */
+  async #readAndPush(offer: Offer, blocks: readonly Block[]): Promise<void> {
+    offer.reading = true;
+    try {
+      const message = await this.#compose?.(blocks);
+      const still = this.#offers.get(offer.turnId) === offer && !this.#over && !this.#signal.aborted && this.#foldsIn;
+      if (still && message !== undefined) this.#push(offer, message);
+    } catch (error) {
+      offer.unusable = true;
+      offer.content = "";
+      log("offer_unusable", { turn: offer.turnId, reason: reason(error) });
+    } finally {
+      offer.reading = false;
     }
   }
 
@@ -228,4 +269,10 @@ export class Offers implements Steering {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers<void>();
   }
+}
+
+function bytesOf(content: string | readonly Block[]): number {
+  if (typeof content === "string") return Buffer.byteLength(content);
+  const ofFile = (block: Block): number => (block.type !== "text" && block.source.type === "file" ? Math.ceil((block.source.size * 4) / 3) : 0);
+  return content.reduce((sum, block) => sum + Buffer.byteLength(JSON.stringify(block)) + ofFile(block), 0);
 }

@@ -217,6 +217,7 @@ mod tests {
             by_model: None,
             metadata: serde_json::Map::new(),
             has_output: false,
+            trigger: None,
             steered_into: None,
         }
     }

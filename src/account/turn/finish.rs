@@ -117,19 +117,22 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         self.turns.end(ended, last_events.end);
         if outcome.result.is_some() {
-            self.tell_steered(&progress.steered)?;
+            self.tell_steered(&turn.turn_id, &progress.steered)?;
         }
         if self.turns.running_count() == 0 {
             self.idle_since.set(Some(now));
         }
         self.pump()?;
+        self.deliver()?;
         self.set_alarm()
     }
 
-    /// Tells everyone who waits for a query that this turn took in.
-    fn tell_steered(&self, steered: &[TurnId]) -> Result<(), AccountError> {
-        for turn_id in steered {
-            if let Some(ended) = self.store.turn(turn_id)?.filter(|turn| turn.steered_into.is_some()) {
+    /// Tells everyone who waits for a query that this turn took in; the container may name one twice, or one that another turn took in.
+    fn tell_steered(&self, into: &TurnId, steered: &[TurnId]) -> Result<(), AccountError> {
+        for (at, turn_id) in steered.iter().enumerate() {
+            let is_told = steered.iter().take(at).any(|told| told == turn_id);
+            let ended = if is_told { None } else { self.store.turn(turn_id)? };
+            if let Some(ended) = ended.filter(|turn| turn.steered_into.as_ref() == Some(into)) {
                 self.log_end(&ended, &Progress::default(), None);
                 self.feed.ended(&ended);
                 self.turns.end(ended, 1);
@@ -164,11 +167,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             stop_reason: None,
             by_model: None,
         };
-        let Some((ended, _)) = self.store.end_turn(&turn.turn_id, &end)? else { return Ok(()) };
+        let Some(ended) = self.store.end_waiting(&turn.turn_id, &end)? else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);
         self.feed.ended(&ended);
         self.turns.end(ended, end.last_events.end);
-        Ok(())
+        self.deliver()
     }
 
     /// Storage failed: the turn stays as it is stored, and the alarm takes it up again. The others go on.
@@ -322,6 +325,7 @@ fn deleted_turn(turn: &ActiveTurn, now: Millis, uuid: uuid::Uuid) -> Turn {
         by_model: None,
         metadata: serde_json::Map::new(),
         has_output: false,
+        trigger: None,
         steered_into: None,
     }
 }

@@ -28,8 +28,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.runtime.spawn(async move {
             for turn_id in queued {
                 match account.store.turn_work(&turn_id) {
-                    // Attachments are read when a turn begins: a query that has some runs by itself.
-                    Ok(Some(work)) if work.content.is_some() => {}
+                    // Attachments are read and options are taken on when a turn begins: a query that has some runs by itself.
+                    Ok(Some(work)) if work.content.is_some() || !work.options.is_plain() => {}
                     Ok(Some(work)) => {
                         let offer = Offer { turn_id: &turn_id, prompt: &work.prompt };
                         if let Err(error) = account.agent.steer(&running, &offer).await {

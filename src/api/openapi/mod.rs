@@ -2,18 +2,18 @@
 //! WASM. `UPDATE=1 cargo test --lib openapi` writes `public/openapi.json`, which the deployment serves as a static asset.
 
 mod accounts;
+mod automation;
 mod branches;
-pub(super) mod operations;
+mod operations;
 pub(super) mod schemas;
 
-pub(super) use accounts::{
-    change_account, erase_account, erase_own_account, list_accounts, list_audit, make_token, read_account,
-    read_erasure, read_usage,
-};
-pub(super) use branches::{
-    cancel_conversation, compact_conversation, fork_conversation, read_context, rewind_conversation,
-};
-pub(super) use operations::*;
+/// The description of each operation, by the name that the table has for it.
+pub(super) mod described {
+    pub(in crate::api) use super::accounts::*;
+    pub(in crate::api) use super::automation::*;
+    pub(in crate::api) use super::branches::*;
+    pub(in crate::api) use super::operations::*;
+}
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Code, Problem};
 use super::route::{Access, Row, TABLE};
-use crate::domain::{AccountId, ErasureId, FilePath, SessionId, TurnId};
+use crate::domain::{AccountId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// The schemas that the document names, in two contracts: what is sent has all its fields, what is taken may leave some out.
 pub(super) struct Schemas {
@@ -200,6 +200,8 @@ fn parameters(path: &str, access: Access, schemas: &mut Schemas) -> Vec<Value> {
             "path" => schemas.taken::<FilePath>(),
             "account_id" => schemas.taken::<AccountId>(),
             "erasure_id" => schemas.taken::<ErasureId>(),
+            "name" => schemas.taken::<ResourceName>(),
+            "event_id" => schemas.taken::<WebhookEventId>(),
             other => panic!("what is {{{other}}}?"),
         };
         parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
@@ -217,6 +219,8 @@ fn tag(path: &str) -> &'static str {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
         Some("purge-runs" | "accounts" | "erasures" | "tokens" | "audit") => "operators",
+        Some("webhooks") => "webhooks",
+        Some("schedules") => "schedules",
         _ => "accounts",
     }
 }
@@ -302,6 +306,8 @@ fn document() -> Value {
             {"name": "turns", "description": "Queries, and the turns that they become."},
             {"name": "conversations", "description": "What an account has said and heard."},
             {"name": "accounts", "description": "An account as a whole."},
+            {"name": "webhooks", "description": "Where an account's events are sent."},
+            {"name": "schedules", "description": "Queries by the clock."},
             {"name": "operators", "description": "All accounts; for whoever sends one of `API_KEYS`."},
         ],
         "paths": paths,

@@ -56,7 +56,7 @@ pub(super) fn only(response: Response) -> Described {
 }
 
 /// An operation that changes something and needs no body; one that is there may name the account.
-fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
+pub(super) fn bodiless(schemas: &mut Schemas, response: Response) -> Described {
     let body = Body::Json {
         schema: schemas.taken::<AccountSelection>(),
         example: json!({"accountId": "acme"}),

@@ -17,7 +17,8 @@ use crate::domain::event as turn_event;
 use crate::domain::file::ChangedFile;
 use crate::domain::limits::SetLimits;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
-use crate::domain::{AccountId, Effort, FilePath, Millis, SessionId, Thinking, WhenBusy};
+use crate::domain::webhook;
+use crate::domain::{AccountId, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -297,6 +298,73 @@ pub(super) struct AccountSelection {
     /// Selects the account, as the URL's parameter does; they must not differ.
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
+}
+
+/// A schedule as it is to be, with the options of a query. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[schemars(extend("anyOf" = [says_something("query"), says_something("prompt")]))]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct ScheduleRequest {
+    /// Selects the account, as the URL's parameter does; they must not differ.
+    #[serde(rename = "accountId")]
+    account_id: Option<AccountId>,
+    /// When it is due: minute, hour, day of the month, month, day of the week.
+    #[schemars(length(max = 256))]
+    cron: String,
+    /// The IANA name of the zone of these times. Default: UTC.
+    #[schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"))]
+    timezone: Option<String>,
+    /// What the user says, at most 64 KiB of UTF-8.
+    query: Option<String>,
+    /// An alias for `query`, which counts if `query` is absent or holds white space alone.
+    prompt: Option<String>,
+    /// The conversation that goes on, or `new` for one with each run. Default: `new`.
+    conversation: Option<SessionId>,
+    /// What becomes of a run whose time the account slept through. Default: `skip`.
+    missed: Option<Missed>,
+    /// Whether it runs by itself. Default: true.
+    enabled: Option<bool>,
+    /// The model of its turns, if the operator allows it.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[!-~]+$"))]
+    model: Option<String>,
+    /// How much work the model puts into them.
+    effort: Option<Effort>,
+    /// Whether the model thinks before it answers.
+    thinking: Option<Thinking>,
+    /// A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
+    #[schemars(default, schema_with = "json_object")]
+    output_schema: Option<serde_json::Map<String, Value>>,
+    /// Notes of the caller's about the turns, which come back with them.
+    #[schemars(default, schema_with = "metadata_patch")]
+    metadata: Option<BTreeMap<String, Option<String>>>,
+    /// What happens if a turn of the conversation runs or waits. Default: `queue`.
+    when_busy: Option<WhenBusy>,
+    /// The system prompt of its turns, if the operator allows one; at most 64 KiB of UTF-8.
+    system_prompt: Option<String>,
+    /// How many times the agent may call the model in a turn.
+    #[schemars(range(min = 1, max = 1000))]
+    max_turns: Option<u32>,
+}
+
+/// A webhook as it is to be. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct WebhookRequest {
+    /// Selects the account, as the URL's parameter does; they must not differ.
+    #[serde(rename = "accountId")]
+    account_id: Option<AccountId>,
+    /// Where the events are sent: `https://` and a public name.
+    #[schemars(length(max = 2048))]
+    url: String,
+    /// The events that are sent. Default: all.
+    types: Option<Vec<EventType>>,
+    /// `result`: events of turns hold the turn as `GET /turns/{turn_id}` returns it.
+    include: Option<Vec<webhook::Include>>,
+    /// The secret that signs: `whsec_` and the base64 of 24 to 64 bytes. Default: the one that it has, or a new one.
+    #[schemars(length(max = 96))]
+    secret: Option<String>,
+    /// Whether a new secret takes the place of the one that it has, which signs for a day more.
+    rotate_secret: Option<bool>,
 }
 
 /// The schema of the events with a name, whose data is this.

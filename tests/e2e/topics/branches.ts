@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { bash, json, problem } from "../client.ts";
-import type { Client, Conversation } from "../client.ts";
+import type { Answer, Client, Conversation, Turn } from "../client.ts";
+import { EventStream } from "../event-stream.ts";
 import { gone, serverAndCli } from "../processes.ts";
 import type { Service } from "../support.ts";
 
@@ -34,6 +35,8 @@ export function branches(service: Service): void {
   }
 
   const folder = async (session_id: string, of = client): Promise<string> => (await of.query(bash("cat number; ls"), { session_id })).response.replaceAll("\n", " ");
+
+  const context = async (session_id: string): Promise<Record<string, number | null>> => json(await client.request("GET", `/conversations/${session_id}/context`), 200);
 
   async function killContainer(session_id: string, of = client): Promise<void> {
     const { server } = await serverAndCli(of, service, session_id);
@@ -78,7 +81,8 @@ export function branches(service: Service): void {
     await client.query(`four ${bash("echo four > four")}`, { session_id: "edited" });
     assert.deepEqual([await remembered("edited"), await folder("edited")], [["one", "two", "four"], "two four number one two"]);
     await problem(client.request("GET", `/turns/${third}`), 404, "not_found");
-    assert.deepEqual((await client.said("edited")).slice(0, 6).map((said) => said.split(" ")[1]), ["one", "", "two", "", "four", ""].map((word, at) => (at % 2 === 0 ? word : (said(before, at)))));
+    const asked = (await client.said("edited")).filter((said) => said.startsWith("user: ")).map((said) => said.split(" ")[1]);
+    assert.deepEqual(asked.slice(0, 4), ["one", "two", "four", "repeat"]);
   });
 
   test("a conversation that goes back to before its first turn begins anew", async () => {
@@ -143,10 +147,39 @@ export function branches(service: Service): void {
     assert.equal((await forked("refused", {})).metadata.message_count, 6);
   });
 
-  test("the context of a conversation is told", async () => {
-    await client.query("one", { session_id: "full" });
-    const context = await json<Record<string, number | null>>(await client.request("GET", "/conversations/full/context"), 200);
-    assert.deepEqual(Object.keys(context), ["tokens", "limit", "auto_compact_at"]);
-    assert.ok((context["tokens"] ?? 0) > 0 && (context["limit"] ?? 0) > (context["tokens"] ?? 0), JSON.stringify(context));
+  test("a history is compacted for the model alone, and a branch of before has it whole", async () => {
+    const [first, second] = await grow("long");
+    const full = await context("long");
+    assert.deepEqual(Object.keys(full), ["tokens", "limit", "auto_compact_at"]);
+    assert.ok((full["tokens"] ?? 0) > 0 && (full["limit"] ?? 0) > (full["tokens"] ?? 0), JSON.stringify(full));
+    const instructions = "Keep the numbers.";
+    const done = await json<Answer>(await client.act("long", "compact", { instructions }), 200);
+    assert.deepEqual([done.success, done.response, done.session_id], [true, "", "long"]);
+    assert.deepEqual((await client.said("long")).slice(-1), [`user: /compact ${instructions}`]);
+    const history = async (): Promise<string> => (await client.query(HISTORY, { session_id: "long" })).response;
+    assert.match(await history(), /continued from a previous conversation/);
+    assert.equal(await folder("long"), "three number one three two");
+    await killContainer("long");
+    assert.match(await history(), /continued from a previous conversation/, "a fresh container has the summary, too");
+    await forked("long", { at: second, session_id: "short" });
+    assert.deepEqual(await remembered("short"), ["one", "two"]);
+    await rewound("long", { to: first });
+    assert.deepEqual(await remembered("long"), ["one"]);
+  });
+
+  test("a compaction has the forms of answer and the key of a query", async () => {
+    await grow("forms");
+    const key = { "idempotency-key": "compact-once" };
+    const accepted = await json<Turn>(await client.act("forms", "compact", {}, { ...key, prefer: "respond-async" }), 202);
+    assert.equal((await client.ended(accepted)).status, "completed");
+    const again = await client.act("forms", "compact", {}, key);
+    assert.equal(again.headers.get("idempotent-replayed"), "true");
+    assert.equal((await json<Answer>(again, 200)).turn_id, accepted.turn_id);
+    const events = await EventStream.over(() => client.act("forms", "compact", { stream: true }));
+    const compacted = await events.until(({ event }) => event === "compacted");
+    assert.equal(compacted?.data["trigger"], "manual");
+    assert.equal((await events.toEnd()).event, "done");
+    await problem(client.act("nobody", "compact"), 404, "not_found");
+    await problem(client.act("forms", "compact", { instructions: "x".repeat(8_193) }), 400, "invalid_parameter");
   });
 }

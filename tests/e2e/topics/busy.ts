@@ -26,13 +26,12 @@ export function busy(service: Service): void {
     const answer = await json<Steered>(await client.post(steering, { session_id, when_busy: "steer" }), 200);
     assert.deepEqual([answer.response, answer.steered_into], ["both heard", running.turn_id]);
     assert.equal((await client.turn(running.turn_id)).response, "both heard");
-    assert.equal(service.asked(first).filter((request) => request.user_texts.includes(steering)).length, 0);
-    const heard = service.model.control.requests().filter((request) => request.user_texts.includes(steering));
+    const heard = service.model.control.requests().filter((request) => request.user_texts.some((text) => text.includes(steering)));
     assert.ok(heard.length >= 1, "the model heard it");
     const { messages } = await client.conversation(session_id);
     assert.deepEqual(messages.map(({ role, content }) => `${role}: ${content}`), [`user: ${first}`, "assistant: both heard", `user: ${steering}`]);
     const said = await client.query("repeat everything I said", { session_id });
-    assert.equal(said.response.split("\n").filter((line) => line === steering).length, 1, "it is in the history once");
+    assert.equal(said.response.split(steering).length - 1, 1, "it is in the history once");
   });
 
   test("a query that steers a turn which only writes text runs next by itself", async () => {

@@ -52,7 +52,7 @@ export function schemas(service: Service): void {
     const session_id = "thinks";
     for (const [thinking, type] of [["off", "disabled"], ["on", "adaptive"], ["off", "disabled"]] as const) {
       const prompt = `[[say ${thinking}]] ${type}`;
-      await client.query(prompt, { session_id, thinking });
+      await client.query(prompt, { session_id, thinking, model: "claude-opus-4-8" });
       assert.equal(service.asked(prompt).at(-1)?.thinking, type, prompt);
     }
   });
