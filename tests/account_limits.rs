@@ -5,14 +5,20 @@ mod support;
 
 use std::time::Duration;
 
-use claude_agent_service::account::command::AccountError;
+use claude_agent_service::account::Response;
+use claude_agent_service::account::command::{AccountError, Command, Reply};
 use claude_agent_service::account::limits::MAX_OPEN_CALLS;
-use claude_agent_service::domain::Usage;
+use claude_agent_service::account::webhooks::command::SetWebhook;
 use claude_agent_service::domain::ledger::{Day, NanoUsd};
 use claude_agent_service::domain::limits::{Amount, Exceeded, LimitName};
+use claude_agent_service::domain::time::DAY;
+use claude_agent_service::domain::{EventType, Usage};
+use serde_json::Value;
+use support::listening::told;
 use support::model_calls::ScriptedGateway;
 use support::script::{Script, Step, entry, result};
 use support::stage::Stage;
+use support::webhooks::{set, wanted};
 
 /// A million of these tokens are 15 dollars.
 const MODEL: &str = "a model of unknown price";
@@ -161,6 +167,46 @@ fn an_account_is_warned_once_a_day_whatever_becomes_of_its_object() {
         gateway.tell_again(&stage);
     }
     assert_eq!(stage.logged("budget_warning").len(), 1);
+}
+
+#[test]
+fn webhooks_and_the_feed_hear_once_a_day_that_a_budget_is_nearly_spent_and_that_it_is() {
+    let (stage, mut gateway) = running(&[("ACCOUNT_USD_PER_DAY", "100"), ("TURN_TIMEOUT", "55m")]);
+    let types = vec![EventType::BudgetWarning, EventType::BudgetExhausted];
+    set(&stage, SetWebhook { types, ..wanted("crm") });
+    let Response::Ready(Reply::Feed(mut feed)) = stage.handle(Command::FollowAccount).unwrap() else {
+        panic!("no feed")
+    };
+    for usd in [79, 1, 1, 30, 5] {
+        gateway.begin(&stage).unwrap();
+        gateway.end(&stage, gateway.open.len() - 1, MODEL, dollars(usd));
+        if usd == 30 {
+            break;
+        }
+    }
+    stage.pass(Duration::from_secs(1));
+    let arrivals = stage.receiver.arrivals();
+    assert_eq!(support::webhooks::types(&arrivals), ["budget.warning", "budget.exhausted"]);
+    let resets_at = Day::of(stage.executor.now()).plus(1).start().get();
+    let Value::Object(data) = &arrivals[0].json()["data"] else { panic!("no data") };
+    assert_eq!(
+        (&data["limit_name"], &data["limit"], &data["resets_at"]),
+        (&"usd_per_day".into(), &100.0.into(), &resets_at.into())
+    );
+    assert!(data["used"].as_f64().is_some_and(|used| (80.0..=81.1).contains(&used)), "{data:?}");
+    let notices: Vec<Value> =
+        told(&mut feed).into_iter().filter(|(name, _)| name == "notice").map(|(_, data)| data).collect();
+    assert_eq!(
+        notices.iter().map(|notice| notice["code"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["budget_warning", "budget_exhausted"]
+    );
+    // The next day begins anew.
+    stage.pass(DAY);
+    stage.query_that("c", slow());
+    stage.pass(Duration::from_secs(1));
+    gateway.call(&stage, MODEL, dollars(85)).unwrap();
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(support::webhooks::types(&stage.receiver.arrivals()).len(), 3);
 }
 
 #[test]

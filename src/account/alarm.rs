@@ -35,6 +35,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.idle_since.set(Some(now));
         } else if !self.agent.is_running() {
             // It stopped by itself: there is nothing to stop any more.
+            self.container_stopped(now)?;
             if self.idle_since.take().is_some() {
                 self.store.set_container_idle_since(None)?;
             }
@@ -42,6 +43,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
             self.idle_since.set(Some(since));
             if now >= since.plus(self.wake_limits().container_idle) {
+                self.container_stops(now)?;
                 self.agent.stop();
                 self.idle_since.set(None);
                 let total_ms = u64::try_from(now.since(since).as_millis()).ok();

@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem;
+use std::rc::Rc;
 
 use futures_channel::oneshot;
 
@@ -114,7 +115,11 @@ impl Ledger {
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Takes a call that has ended. It is answered when it is stored: with the next turn that ends, or by the alarm.
-    pub(super) fn end_call(&self, call: &CallEnded, request_id: &RequestId) -> Result<Response<S::Json>, AccountError> {
+    pub(super) fn end_call(
+        self: &Rc<Self>,
+        call: &CallEnded,
+        request_id: &RequestId,
+    ) -> Result<Response<S::Json>, AccountError> {
         let id = call_id(request_id);
         if self.is_stored(&id)? {
             return Ok(Response::Ready(Reply::Noted));
@@ -144,6 +149,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if self.ledger.pending.borrow().len() >= MAX_PENDING_CALLS {
             self.store_calls()?;
         }
+        self.tell_of_budget(self.runtime.now())?;
         if !self.turns.is_running(&call.turn_id) {
             self.set_alarm()?;
         }

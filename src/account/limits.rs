@@ -11,7 +11,8 @@ use crate::agent::Container;
 use crate::domain::account::AccountSettings;
 use crate::domain::ledger::{Day, Group, NanoUsd};
 use crate::domain::limits::{Amount, Exceeded, LimitName, Limits};
-use crate::domain::{Millis, TurnId};
+use crate::domain::webhook::Event;
+use crate::domain::{EventType, Millis, TurnId, WebhookEventId};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 
@@ -103,7 +104,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Some(Exceeded::for_good(LimitName::UsdPerTurn, limit, used))
         } else if limits.count_usage() {
             let used = self.used(now)?;
-            self.warn_of_budget(&limits, &used, now)?;
             exceeded(&limits, &used, now, false)
         } else {
             None
@@ -147,41 +147,90 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(used)
     }
 
-    /// Says once a period that most of a budget is used.
-    fn warn_of_budget(&self, limits: &Limits, used: &Used, now: Millis) -> Result<(), AccountError> {
-        let at = u64::from(self.config.accounts.warn_at_percent);
-        let nano = |usd: NanoUsd| u64::try_from(usd.get()).unwrap_or(0);
-        let today = Day::of(now);
-        for (name, limit, used, period) in [
-            (LimitName::UsdPerDay, limits.usd_per_day.map(nano), nano(used.usd_day), today),
-            (LimitName::UsdPerMonth, limits.usd_per_month.map(nano), nano(used.usd_month), today.month()),
-            (LimitName::TokensPerDay, limits.tokens_per_day, used.tokens_day, today),
-        ] {
-            let Some(limit) = limit else { continue };
-            if u128::from(used) * 100 < u128::from(limit) * u128::from(at) {
-                continue;
-            }
-            let mark = format!("{}:{period}", name.as_str());
-            let mut warned = match self.settings.warned.borrow().clone() {
-                Some(warned) => warned,
-                None => self.store.warned()?,
-            };
-            if !warned.split(' ').any(|known| known == mark) {
-                // Those of periods that are over are dropped.
-                let of_now = |known: &&str| {
-                    known.ends_with(&format!(":{today}")) || known.ends_with(&format!(":{}", today.month()))
-                };
-                let kept: Vec<&str> = warned.split(' ').filter(of_now).chain([mark.as_str()]).collect();
-                let kept = kept.join(" ");
-                self.store.set_warned(&kept)?;
-                warned = kept;
-                let what = format!("{} has reached {at} % of its limit", name.as_str());
-                self.log(Level::Warn, Line { event: "budget_warning", error: Some(&what), ..Line::default() });
-            }
-            self.settings.warned.replace(Some(warned));
+    /// Tells once a period that most of a budget is used, and that all of it is: on the account's feed, to its webhooks and in the log.
+    pub(super) fn tell_of_budget(self: &Rc<Self>, now: Millis) -> Result<(), AccountError> {
+        let limits = self.limits()?;
+        if !limits.count_usage() {
+            return Ok(());
         }
-        Ok(())
+        let used = self.used(now)?;
+        let (today, tomorrow) = (Day::of(now), Day::of(now).plus(1).start());
+        let of_day = |name, limit: Option<Amount>, used: Amount| {
+            Some(Budget { name, limit: limit?, used, period: today, resets_at: tomorrow })
+        };
+        let money = Amount::Usd;
+        let budgets = [
+            of_day(LimitName::UsdPerDay, limits.usd_per_day.map(money), money(used.usd_day)),
+            of_day(LimitName::UsdPerMonth, limits.usd_per_month.map(money), money(used.usd_month))
+                .map(|budget| Budget { period: today.month(), resets_at: today.next_month().start(), ..budget }),
+            of_day(LimitName::TokensPerDay, limits.tokens_per_day.map(Amount::Count), Amount::Count(used.tokens_day)),
+        ];
+        let number = |amount: Amount| match amount {
+            Amount::Usd(amount) => u64::try_from(amount.get()).unwrap_or(0),
+            Amount::Count(count) => count,
+        };
+        let mut told = false;
+        for budget in budgets.iter().flatten() {
+            for (kind, percent) in
+                [(EventType::BudgetWarning, self.config.accounts.warn_at_percent), (EventType::BudgetExhausted, 100)]
+            {
+                if u128::from(number(budget.used)) * 100 >= u128::from(number(budget.limit)) * u128::from(percent) {
+                    told |= self.tell_once(budget, kind, now)?;
+                }
+            }
+        }
+        if told { self.deliver() } else { Ok(()) }
     }
+
+    /// Tells of a budget, unless that was done in this period; whether it was not.
+    fn tell_once(&self, budget: &Budget, kind: EventType, now: Millis) -> Result<bool, AccountError> {
+        let (name, today) = (budget.name.as_str(), Day::of(now));
+        let is_warning = kind == EventType::BudgetWarning;
+        let mark = format!("{name}{}:{}", if is_warning { "" } else { "!" }, budget.period);
+        let known = self.settings.warned.borrow().clone();
+        let known = known.map_or_else(|| self.store.warned(), Ok)?;
+        if known.split(' ').any(|known| known == mark) {
+            self.settings.warned.replace(Some(known));
+            return Ok(false);
+        }
+        // Those of periods that are over are dropped.
+        let of_now =
+            |known: &&str| known.ends_with(&format!(":{today}")) || known.ends_with(&format!(":{}", today.month()));
+        let kept: Vec<&str> = known.split(' ').filter(of_now).chain([mark.as_str()]).collect();
+        let kept = kept.join(" ");
+        let mut more = serde_json::Map::new();
+        for (field, value) in [
+            ("limit_name", serde_json::Value::from(name)),
+            ("limit", budget.limit.json()),
+            ("used", budget.used.json()),
+            ("resets_at", budget.resets_at.get().into()),
+        ] {
+            more.insert(field.to_owned(), value);
+        }
+        let event_id = WebhookEventId::new(self.runtime.uuid());
+        self.store.transaction(|| {
+            self.store.set_warned(&kept)?;
+            self.store.tell(&Event { event_id, kind, created_at: now, session_id: None, turn_id: None, more })
+        })?;
+        self.settings.warned.replace(Some(kept));
+        let (code, what) = if is_warning {
+            ("budget_warning", format!("{name} has reached {} % of its limit.", self.config.accounts.warn_at_percent))
+        } else {
+            ("budget_exhausted", format!("{name} has reached its limit."))
+        };
+        self.log(Level::Warn, Line { event: code, error: Some(&what), ..Line::default() });
+        self.feed.notice(code, &what);
+        Ok(true)
+    }
+}
+
+/// A budget, and how much of it is used in a period.
+struct Budget {
+    name: LimitName,
+    limit: Amount,
+    used: Amount,
+    period: Day,
+    resets_at: Millis,
 }
 
 /// The first limit that is reached. Turns count for those that are to be admitted and not for the calls of those that run.

@@ -5,6 +5,7 @@ mod alarm;
 mod attachments;
 pub mod branches;
 pub mod command;
+mod container_use;
 mod conversations;
 pub mod feed;
 pub mod files;
@@ -75,6 +76,8 @@ pub struct Account<S, C, R> {
     awake: Cell<bool>,
     /// Whether it is stored that the running container's agent server has answered.
     agent_answered: Cell<bool>,
+    /// When the container that was started last was asked for.
+    container_begun: Cell<Option<Millis>>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
     prewarm: Cell<Option<prewarm::Prewarm>>,
@@ -112,6 +115,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             orphan_looks: Cell::new(0),
             awake: Cell::new(false),
             agent_answered: Cell::new(false),
+            container_begun: Cell::new(None),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
             prewarm: Cell::new(None),
@@ -305,7 +309,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let readiness = self.agent.ensure(busy, &|| self.mint_token()).await?;
         if !self.agent_answered.replace(true)
             && self.store.is_made()
-            && let Err(error) = self.store.set_agent_answered()
+            && let Err(error) = self.store.set_agent_answered(self.container_begun.get().unwrap_or(self.runtime.now()))
         {
             let why = error.to_string();
             self.log(Level::Error, Line { event: "storage_failed", error: Some(&why), ..Line::default() });
@@ -318,6 +322,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         // Each has 74 random bits.
         let token = format!("{}{}", self.runtime.uuid().simple(), self.runtime.uuid().simple());
         self.agent_answered.set(false);
+        let now = self.runtime.now();
+        self.container_begun.set(Some(now));
+        self.container_stopped(now).map_err(|error| ContainerError(error.to_string()))?;
         let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
         stored.map_err(|error| ContainerError(error.to_string()))?;
         Ok(token)

@@ -156,6 +156,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
         } else if self.turns.running_count() == 0 {
             // Its container holds nothing but what was deleted.
+            self.container_stops(self.runtime.now())?;
             self.agent.stop();
             self.idle_since.set(None);
             slice.oldest_access = self.keeps_as()?;

@@ -8,17 +8,20 @@ use super::links;
 use super::parameters::{number, parameter};
 use super::problem::{ApiError, Code};
 use super::query::Target;
-use super::update;
+use super::{update, usage};
 use crate::account::command::Command;
 use crate::account::manage::command::ManageCommand;
 use crate::domain::account::{AccountChange, AccountFilter, AccountStatus, MAX_REASON_CHARS, RETENTION_DAYS};
 use crate::domain::audit::AuditAction;
+use crate::domain::ledger::Day;
 use crate::domain::limits::SetLimits;
 use crate::domain::{AccountId, ErasureId, Millis};
 
 /// Accounts of a page, if the request does not say how many; and the most.
 pub(super) const DEFAULT_ACCOUNTS: u32 = 100;
 pub(super) const MAX_ACCOUNTS: u32 = 100;
+/// Accounts of a page of what they have used: each is asked.
+pub(super) const MAX_USAGES: u32 = 50;
 /// Longest change, in bytes.
 const MAX_CHANGE_BYTES: usize = 256 * 1024;
 /// Longest `limits` of a change, in bytes.
@@ -30,6 +33,8 @@ const FIELDS: &[&str] = &["status", "reason", "limits", "retention_days", "metad
 pub enum OperatorAsks {
     /// `GET /accounts`: which, and in which shard the page begins.
     List(u32, AccountFilter),
+    /// `GET /accounts/usage`: of which accounts, in which shard the page begins, and the day.
+    Usage(u32, AccountFilter, Day),
     /// `DELETE /accounts/{id}`, `DELETE /account`: whose data, and whether the account itself stays.
     Erase(AccountId, bool),
     /// `GET /erasures/{id}`.
@@ -58,16 +63,32 @@ pub(super) fn list(target: &Target<'_>) -> Result<OperatorAsks, ApiError> {
         let ms = text.parse().ok().filter(|ms| *ms >= 0);
         ms.map(Millis::new).ok_or_else(|| ApiError::parameter("active_since", "milliseconds since the epoch"))
     });
-    let (shard, after) = match parameter(target, "cursor")? {
-        None => (0, String::new()),
-        Some(cursor) => {
-            let place = cursor.split_once('.').and_then(|(shard, after)| Some((shard.parse().ok()?, after.to_owned())));
-            let fits = |place: &(u32, String)| place.1.is_empty() || AccountId::try_from(place.1.clone()).is_ok();
-            place.filter(fits).ok_or_else(|| ApiError::parameter("cursor", "one that a Link header gave"))?
-        }
-    };
+    let (shard, after) = place(target)?;
     let filter = AccountFilter { after, limit, status: status.transpose()?, active_since: active_since.transpose()? };
     Ok(OperatorAsks::List(shard, filter))
+}
+
+/// The shard and the account behind which a page begins.
+fn place(target: &Target<'_>) -> Result<(u32, String), ApiError> {
+    let Some(cursor) = parameter(target, "cursor")? else { return Ok((0, String::new())) };
+    let place = cursor.split_once('.').and_then(|(shard, after)| Some((shard.parse().ok()?, after.to_owned())));
+    let fits = |place: &(u32, String)| place.1.is_empty() || AccountId::try_from(place.1.clone()).is_ok();
+    place.filter(fits).ok_or_else(|| ApiError::parameter("cursor", "one that a Link header gave"))
+}
+
+/// Reads of which accounts it is asked what they have used in a day. A turn that began the day before may have called the model in it.
+pub(super) fn usage(target: &Target<'_>, now: Millis) -> Result<OperatorAsks, ApiError> {
+    let limit = number(target, "limit", MAX_USAGES, 1..=MAX_USAGES, "a number from 1 to 50")?;
+    let day = usage::day(target, "day", Day::of(now))?;
+    let (shard, after) = place(target)?;
+    let filter = AccountFilter { after, limit, status: None, active_since: Some(day.plus(-1).start()) };
+    Ok(OperatorAsks::Usage(shard, filter, day))
+}
+
+/// Where the list of what accounts have used goes on.
+#[must_use]
+pub fn next_usage(day: Day, limit: u32, (shard, after): &(u32, String)) -> String {
+    links::next_accounts_usage(day, limit, &format!("{shard}.{after}"))
 }
 
 /// Where the list of accounts goes on.

@@ -61,6 +61,12 @@ impl<J> Answer<J> {
         Self::new(status, JSON, Body::Text(text))
     }
 
+    /// An answer whose JSON is written already.
+    #[must_use]
+    pub fn written(json: String) -> Self {
+        Self::new(200, JSON, Body::Text(json))
+    }
+
     /// The answer that tells of a started purge run.
     #[must_use]
     pub fn run_started(run_id: &RunId) -> Self {

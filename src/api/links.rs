@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::account::manage::command::UsageAsk;
 use crate::domain::account::AccountFilter;
+use crate::domain::ledger::Day;
 use crate::domain::{AccountId, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 /// All but the URL's unreserved characters.
@@ -47,6 +48,12 @@ pub fn next_accounts(filter: &AccountFilter, cursor: &str) -> String {
     let status = filter.status.map(|status| format!("&status={}", status.as_str())).unwrap_or_default();
     let since = filter.active_since.map(|since| format!("&active_since={}", since.get())).unwrap_or_default();
     format!("</accounts?limit={}{status}{since}&cursor={}>; rel=\"next\"", filter.limit, encoded(cursor))
+}
+
+/// What accounts have used, behind a place.
+#[must_use]
+pub fn next_accounts_usage(day: Day, limit: u32, cursor: &str) -> String {
+    format!("</accounts/usage?day={day}&limit={limit}&cursor={}>; rel=\"next\"", encoded(cursor))
 }
 
 /// The entries of the audit behind a place.

@@ -30,5 +30,5 @@ pub mod start_turn;
 pub mod tokens;
 mod turn_options;
 pub mod update;
-mod usage;
+pub mod usage;
 pub mod webhooks;

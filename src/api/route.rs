@@ -290,6 +290,12 @@ routes! {
         /// A page of a filtered list may hold fewer than `limit` accounts, even none, and still have a `Link`.
         GET ListAccounts, Operator, refuses [InvalidParameter], described by list_accounts;
     }
+    ["accounts", "usage"] {
+        /// List what accounts have used in a day.
+        ///
+        /// Each of them is asked; those that have used nothing are left out. An account with the id `usage` is `/accounts/%75sage`.
+        GET ListAccountsUsage, Operator, refuses [InvalidParameter ObjectReset], described by list_accounts_usage;
+    }
     ["accounts", account_id] {
         /// Read an account as a whole.
         GET ReadAccount(account_id: AccountId = account), Operator, refuses [ObjectReset], described by read_account;

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::body::Head;
+use super::body::{Fields, Head};
 use super::links;
 use super::parameters::{number, parameter};
 use super::problem::ApiError;
 use super::query::Target;
 use crate::account::manage::command::{ManageCommand, UsageAsk};
-use crate::domain::ledger::{Day, Group, Spent, UsageSum};
+use crate::domain::ledger::{ContainerUse, Day, Group, NanoUsd, Spent, UsageSum};
 use crate::domain::{AccountId, SessionId};
 
 /// Rows of a page, if the request does not say how many; and the most.
@@ -20,16 +20,18 @@ pub(super) const MAX_ROWS: u32 = 1_000;
 pub(super) const MAX_DAYS: i64 = 366;
 const CSV: &str = "text/csv; charset=utf-8";
 
+/// A parameter that is a day.
+pub(super) fn day(target: &Target<'_>, name: &str, default: Day) -> Result<Day, ApiError> {
+    let rule = "a day such as 2026-11-26";
+    parameter(target, name)?
+        .map_or(Ok(default), |text| Day::parse(&text).ok_or_else(|| ApiError::parameter(name, rule)))
+}
+
 /// Reads what is asked for.
 pub(super) fn parse(head: &Head<'_>, target: &Target<'_>) -> Result<ManageCommand, ApiError> {
     let today = Day::of(head.now);
-    let day = |name: &str, default: Day| {
-        let rule = "a day such as 2026-11-26";
-        parameter(target, name)?
-            .map_or(Ok(default), |text| Day::parse(&text).ok_or_else(|| ApiError::parameter(name, rule)))
-    };
-    let to = day("to", today)?;
-    let from = day("from", to.month())?;
+    let to = day(target, "to", today)?;
+    let from = day(target, "from", to.month())?;
     if from > to || to.get() - from.get() >= MAX_DAYS {
         return Err(ApiError::parameter("from", "at most 366 days up to the day of `to`"));
     }
@@ -83,24 +85,48 @@ pub(super) struct RowJson<'a> {
     turns: u64,
     /// Calls of the model that were answered, as the gateway counted them.
     model_calls: u64,
-    /// What these calls used, and what they cost by `MODEL_PRICES` and the list prices.
-    #[serde(flatten)]
-    counted: Spent,
+    /// Tokens sent, those from the cache left out.
+    input_tokens: u64,
+    /// Tokens received.
+    output_tokens: u64,
+    /// Tokens read from the prompt cache.
+    cache_read_input_tokens: u64,
+    /// Tokens written to the prompt cache.
+    cache_creation_input_tokens: u64,
+    /// What these calls cost, in US dollars, by `MODEL_PRICES` and the list prices.
+    #[cfg_attr(test, schemars(with = "f64"))]
+    cost_usd: NanoUsd,
     /// What the agent itself says of the turns that it ended; not to bill from.
     reported: Spent,
+    /// How long the account's container ran, in seconds; absent for a model and a conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "u64"))]
+    container_seconds: Option<u64>,
+    /// What the account stored when its container last stopped in these days; absent if it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "u64"))]
+    stored_bytes: Option<u64>,
 }
 
 impl<'a> RowJson<'a> {
     fn of(sum: &'a UsageSum, group: Option<Group>) -> Self {
         let key = |of| (group == Some(of)).then_some(sum.key.as_str());
+        let Spent { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost } =
+            sum.counted.spent;
         Self {
             day: key(Group::Day),
             model: key(Group::Model),
             session_id: key(Group::Conversation),
             turns: sum.turns,
             model_calls: sum.counted.calls,
-            counted: sum.counted.spent,
+            input_tokens,
+            output_tokens,
+            cache_read_input_tokens,
+            cache_creation_input_tokens,
+            cost_usd: cost,
             reported: sum.reported,
+            container_seconds: sum.container.map(|container| container.seconds()),
+            stored_bytes: sum.container.and_then(|container| container.stored_bytes),
         }
     }
 }
@@ -117,6 +143,31 @@ pub(super) fn report(ask: &UsageAsk, rows: &[UsageSum], total: &UsageSum) -> (&'
     ("application/json", serde_json::to_string(&report).unwrap_or_default())
 }
 
+/// What one account has used in a day, as a row of the list of all accounts, out of its own report; none if that is nothing.
+#[must_use]
+pub fn of_account(account_id: &AccountId, report: &str) -> Option<String> {
+    let fields = Fields::of(report.as_bytes(), &["total"]).ok()?;
+    let total = fields.written("total")?;
+    let nothing = UsageSum { container: Some(ContainerUse::default()), ..UsageSum::default() };
+    if serde_json::to_string(&RowJson::of(&nothing, None)).is_ok_and(|nothing| nothing == total) {
+        return None;
+    }
+    let id = serde_json::to_string(account_id.as_str()).ok()?;
+    Some(format!("{{\"account_id\":{id},{}", total.strip_prefix('{')?))
+}
+
+/// What one account has used in a day.
+#[cfg(test)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "AccountUsage")]
+pub(super) struct AccountUsageJson<'a> {
+    /// The account.
+    account_id: &'a AccountId,
+    /// What it has used.
+    #[serde(flatten)]
+    used: RowJson<'a>,
+}
+
 /// Where the report goes on, if there are more rows.
 pub(super) fn link(account_id: &AccountId, ask: &UsageAsk, rows: &[UsageSum], more: bool) -> Option<String> {
     let last = rows.last().filter(|_| more && ask.group == Group::Conversation)?;
@@ -128,8 +179,9 @@ fn as_csv(group: Group, rows: &[UsageSum]) -> String {
     let mut text = format!(
         "{key},turns,model_calls,input_tokens,output_tokens,cache_read_input_tokens,cache_creation_input_tokens,cost_usd,\
          reported_input_tokens,reported_output_tokens,reported_cache_read_input_tokens,\
-         reported_cache_creation_input_tokens,reported_cost_usd\r\n"
+         reported_cache_creation_input_tokens,reported_cost_usd"
     );
+    text.push_str(if group == Group::Day { ",container_seconds,stored_bytes\r\n" } else { "\r\n" });
     for sum in rows {
         // Writing to a string does not fail.
         let _ = write!(text, "\"{}\",{},{}", sum.key.replace('"', "\"\""), sum.turns, sum.counted.calls);
@@ -144,6 +196,12 @@ fn as_csv(group: Group, rows: &[UsageSum]) -> String {
                 spent.cost.usd()
             );
         }
+        if let Some(container) = sum.container {
+            let _ = write!(text, ",{},", container.seconds());
+            if let Some(bytes) = container.stored_bytes {
+                let _ = write!(text, "{bytes}");
+            }
+        }
         text.push_str("\r\n");
     }
     text
@@ -153,7 +211,7 @@ fn as_csv(group: Group, rows: &[UsageSum]) -> String {
 mod tests {
     use super::*;
     use crate::domain::Millis;
-    use crate::domain::ledger::{Counted, NanoUsd};
+    use crate::domain::ledger::Counted;
 
     fn asked(parameters: &str, accept: &str) -> Result<UsageAsk, String> {
         let header = |name: &str| (name == "accept").then(|| accept.to_owned());
@@ -168,7 +226,7 @@ mod tests {
 
     fn sum(key: &str) -> UsageSum {
         let spent = Spent { input_tokens: 7, cost: NanoUsd::new(1_500_000), ..Spent::default() };
-        UsageSum { key: key.to_owned(), turns: 1, counted: Counted { calls: 2, spent }, reported: Spent::default() }
+        UsageSum { key: key.to_owned(), turns: 1, counted: Counted { calls: 2, spent }, ..UsageSum::default() }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use futures_util::{StreamExt, stream};
 
 use super::VISITS_AT_ONCE;
@@ -161,18 +162,25 @@ async fn ask_all(port: &impl Shards, shards: u32, command: &Command) -> Result<V
     replies.into_iter().collect()
 }
 
-async fn ask(port: &impl Shards, shard: u32, command: &Command) -> Result<Reply, DirectoryError> {
-    let mut last = Unreachable(String::new());
-    for again in (0..SHARD_TRIES).rev() {
-        match port.ask(shard, command).await {
-            Ok(reply) => return Ok(reply),
-            Err(error) => last = error,
+/// Boxed, so that it is compiled once and not into each of its callers.
+fn ask<'a>(
+    port: &'a impl Shards,
+    shard: u32,
+    command: &'a Command,
+) -> LocalBoxFuture<'a, Result<Reply, DirectoryError>> {
+    Box::pin(async move {
+        let mut last = Unreachable(String::new());
+        for again in (0..SHARD_TRIES).rev() {
+            match port.ask(shard, command).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => last = error,
+            }
+            if again > 0 {
+                port.sleep(SHARD_PAUSE).await;
+            }
         }
-        if again > 0 {
-            port.sleep(SHARD_PAUSE).await;
-        }
-    }
-    Err(DirectoryError::Shard { shard, error: last.0 })
+        Err(DirectoryError::Shard { shard, error: last.0 })
+    })
 }
 
 /// One run of each id: it started with its first shard, and has ended when all its shards have.

@@ -38,10 +38,15 @@ impl Day {
     /// Reads `2026-11-26`; years from 1970 to 9999.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.bytes().enumerate().all(|(at, byte)| (at == 4 || at == 7) || byte.is_ascii_digit());
-        let date: NaiveDate = text.parse().ok().filter(|_| digits && text.len() == 10)?;
-        let at = Millis::new(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis());
-        Some(Self::of(at)).filter(|day| day.0 >= 0)
+        let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
+        let number = |digits: &[&u8]| {
+            let digit =
+                |sum: i32, byte: &&u8| Some(sum * 10 + i32::from(byte.is_ascii_digit().then(|| **byte - b'0')?));
+            digits.iter().try_fold(0, digit)
+        };
+        let (month, day) = (number(&[m1, m2])?, number(&[d1, d2])?);
+        let date = NaiveDate::from_ymd_opt(number(&[y1, y2, y3, y4])?, month.try_into().ok()?, day.try_into().ok()?)?;
+        Some(Self(date.signed_duration_since(NaiveDate::default()).num_days())).filter(|day| day.0 >= 0)
     }
 
     /// Its first moment.
@@ -218,6 +223,31 @@ impl AddAssign for Counted {
     }
 }
 
+/// What was used of the account's container, and what it stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ContainerUse {
+    /// How long it ran, in milliseconds.
+    pub ms: u64,
+    /// What the account stored when the container last stopped; none if it did not.
+    pub stored_bytes: Option<u64>,
+}
+
+impl ContainerUse {
+    /// How long it ran, to a second.
+    #[must_use]
+    pub const fn seconds(&self) -> u64 {
+        (self.ms + 500) / 1_000
+    }
+}
+
+impl AddAssign for ContainerUse {
+    /// Adds what was used later.
+    fn add_assign(&mut self, later: Self) {
+        self.ms = self.ms.saturating_add(later.ms);
+        self.stored_bytes = later.stored_bytes.or(self.stored_bytes);
+    }
+}
+
 /// By what a report sums usage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -266,6 +296,8 @@ pub struct UsageSum {
     pub counted: Counted,
     /// What the SDK said of the turns that it ended.
     pub reported: Spent,
+    /// What was used of the container; none for a model or a conversation.
+    pub container: Option<ContainerUse>,
 }
 
 impl UsageSum {

@@ -187,6 +187,17 @@ pub enum Amount {
     Count(u64),
 }
 
+impl Amount {
+    /// As a value of JSON.
+    #[must_use]
+    pub fn json(self) -> serde_json::Value {
+        match self {
+            Self::Usd(usd) => usd.usd().into(),
+            Self::Count(count) => count.into(),
+        }
+    }
+}
+
 /// A limit that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

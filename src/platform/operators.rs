@@ -1,17 +1,20 @@
 //! What operators ask of the directory: which accounts there are, and their erasure.
 
+use futures_util::{StreamExt, stream};
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use super::bindings::Js;
 use super::purge_cron::{self, AllShards};
-use super::{http, runtime};
-use crate::api::accounts::{Audited, ErasureBegunJson, OperatorAsks, next, next_audit};
+use super::{http, runtime, stub};
+use crate::api::accounts::{Audited, ErasureBegunJson, OperatorAsks, next, next_audit, next_usage};
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
+use crate::api::usage;
 use crate::config::Config;
 use crate::directory::command::DirectoryError;
-use crate::directory::shards;
+use crate::directory::port::Unreachable;
+use crate::directory::{VISITS_AT_ONCE, shards};
 use crate::domain::audit::AuditEntry;
 use crate::domain::{ErasureId, Millis, RequestId};
 
@@ -43,6 +46,25 @@ async fn ask(
             let answer = Answer::json(200, &accounts);
             match place {
                 Some(place) => answer.with("link", next(&filter, &place)),
+                None => answer,
+            }
+        }
+        OperatorAsks::Usage(shard, filter, day) => {
+            let limit = filter.limit;
+            let (accounts, place) = shards::list_accounts(port, shards, (shard, filter)).await?;
+            let reports: Vec<_> = stream::iter(accounts)
+                .map(|account| async move {
+                    let report = stub::usage(port.0, &account.account_id, day).await?;
+                    Ok(usage::of_account(&account.account_id, &report))
+                })
+                .buffered(VISITS_AT_ONCE)
+                .collect()
+                .await;
+            let rows: Result<Vec<_>, Unreachable> = reports.into_iter().filter_map(Result::transpose).collect();
+            let rows = rows.map_err(|error| DirectoryError::Account(error.0))?;
+            let answer = Answer::written(format!("[{}]", rows.join(",")));
+            match place {
+                Some(place) => answer.with("link", next_usage(day, limit, &place)),
                 None => answer,
             }
         }

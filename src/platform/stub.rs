@@ -13,11 +13,12 @@ use worker::{Env, web_sys};
 use super::bindings::{Environment, Js, Namespace, ask, thrown};
 use super::{http, runtime, vars};
 use crate::account::command::{Command, Envelope};
-use crate::account::manage::command::ManageCommand;
+use crate::account::manage::command::{ManageCommand, UsageAsk};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::directory;
 use crate::directory::port::Unreachable;
 use crate::domain::account::ErasureStep;
+use crate::domain::ledger::{Day, Group};
 use crate::domain::{AccountId, PurgeOutcome};
 
 /// Longest command that goes in the URL, in bytes of JSON.
@@ -69,6 +70,13 @@ pub async fn erase(
 ) -> Result<ErasureStep, Unreachable> {
     let command = Command::Manage(ManageCommand::Erase { keep_account, counted });
     read(send(env, account_id, &Envelope::new(runtime::request_id(runtime::now()), command))).await
+}
+
+/// What an account has used in a day, as its own report.
+pub async fn usage(env: &Env, account_id: &AccountId, day: Day) -> Result<String, Unreachable> {
+    let ask = UsageAsk { group: Group::Day, from: day, to: day, after: None, limit: 1, csv: false };
+    let command = Command::Manage(ManageCommand::Usage(ask));
+    text_of(send(env, account_id, &Envelope::new(runtime::request_id(runtime::now()), command))).await
 }
 
 /// Sends a command to a shard of the directory and reads its reply.

@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod branches;
 mod cache;
+pub mod container_use;
 mod content;
 pub mod conversations;
 pub mod deliveries;
@@ -200,13 +201,14 @@ impl<S: Sql> Store<S> {
         Ok(row.opt_text(0)?.map(|token| (token, answered)))
     }
 
-    /// Records that the agent server has answered.
+    /// Records that the agent server has answered, and since when its container runs, unless that is recorded.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement.
-    pub fn set_agent_answered(&self) -> Result<(), StoreError> {
-        const SET: &str = "update account set agent_answered = 1 where id = 1";
-        Ok(self.sql.execute(SET, &[])?)
+    pub fn set_agent_answered(&self, since: Millis) -> Result<(), StoreError> {
+        const SET: &str =
+            "update account set agent_answered = 1, container_since = coalesce(container_since, ?1) where id = 1";
+        Ok(self.sql.execute(SET, &[Value::Integer(since.get())])?)
     }
 
     /// Records the token that a container is about to be started with.

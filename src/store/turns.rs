@@ -282,7 +282,7 @@ impl<S: Sql> Store<S> {
         let usage = end.usage.as_ref().map(json).transpose()?;
         let told = with.files.map(json).transpose()?;
         let by_model = end.by_model.map(json).transpose()?;
-        let counted = end.counted.as_ref().map(counts).transpose()?;
+        let counted = end.counted.as_ref().map(counts);
         let row = self.sql.first(
             END,
             &[

@@ -1,10 +1,7 @@
 //! The ledger: what the account has used, by day and model. It outlives conversations.
 
-use serde::{Deserialize, Serialize};
-
-use super::conversations::unreadable;
 use super::sql::{Row, Sql, Value};
-use super::{Store, StoreError, integer, json};
+use super::{Store, StoreError, integer};
 use crate::domain::TurnId;
 use crate::domain::ledger::{Counted, Day, Group, NanoUsd, Spent, UsageSum};
 
@@ -32,17 +29,6 @@ pub struct LedgerEntry {
     pub recent: String,
     /// What is added to the counts of turns, beside that which ends with this entry.
     pub of_turns: Vec<(TurnId, Counted)>,
-}
-
-/// A turn's counts, as they are stored.
-#[derive(Serialize, Deserialize)]
-struct StoredCounts {
-    calls: u64,
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_read_input_tokens: u64,
-    cache_creation_input_tokens: u64,
-    cost: i64,
 }
 
 /// The five columns of what was spent.
@@ -82,6 +68,11 @@ macro_rules! by {
     };
 }
 
+/// The counts of a turn, in the columns that [`counts_from`] reads.
+const OF_TURN: &str = "select coalesce(counted ->> 'calls', 0), coalesce(counted ->> 'input_tokens', 0), \
+     coalesce(counted ->> 'output_tokens', 0), coalesce(counted ->> 'cache_read_input_tokens', 0), \
+     coalesce(counted ->> 'cache_creation_input_tokens', 0), coalesce(counted ->> 'cost', 0) from turns where turn_id = +?1";
+
 impl<S: Sql> Store<S> {
     /// Adds to the ledger. Belongs into a transaction.
     ///
@@ -103,7 +94,6 @@ impl<S: Sql> Store<S> {
              reported_cache_creation_input_tokens + excluded.reported_cache_creation_input_tokens, \
              reported_cost = reported_cost + excluded.reported_cost, \
              recent = iif(excluded.recent = '', recent, excluded.recent)";
-        const OF_TURN: &str = "select counted from turns where turn_id = +?1";
         const SET_TURN: &str = "update turns set counted = ?2 where turn_id = +?1";
         for row in &entry.rows {
             let key = [Value::Integer(row.day.get()), Value::Text(&row.model)];
@@ -115,10 +105,10 @@ impl<S: Sql> Store<S> {
         for (turn_id, more) in &entry.of_turns {
             let id = Value::Text(turn_id.as_str());
             // One that was deleted is gone with its counts.
-            let Some(mut row) = self.sql.first(OF_TURN, &[id])? else { continue };
-            let mut counted = read_counts(row.opt_text(0)?)?;
+            let Some(row) = self.sql.first(OF_TURN, &[id])? else { continue };
+            let mut counted = counts_from(&row)?;
             counted += *more;
-            self.sql.execute(SET_TURN, &[id, Value::Text(&counts(&counted)?)])?;
+            self.sql.execute(SET_TURN, &[id, Value::Text(&counts(&counted))])?;
         }
         Ok(())
     }
@@ -128,9 +118,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn counted_of(&self, turn_id: &TurnId) -> Result<Counted, StoreError> {
-        const OF: &str = "select counted from turns where turn_id = +?1";
-        let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
-        row.map_or(Ok(Counted::default()), |mut row| read_counts(row.opt_text(0)?))
+        let row = self.sql.first(OF_TURN, &[Value::Text(turn_id.as_str())])?;
+        row.map_or(Ok(Counted::default()), |row| counts_from(&row))
     }
 
     /// The lists of calls that were stored last, from that day on.
@@ -178,7 +167,7 @@ impl<S: Sql> Store<S> {
         let read = |mut row: Row| {
             let key = if by == Group::Day { Day::new(row.integer(0)?).to_string() } else { row.text(0)? };
             let counted = Counted { calls: row.count(2)?, spent: spent_from(&row, 3)? };
-            Ok(UsageSum { key, turns: row.count(1)?, counted, reported: spent_from(&row, 8)? })
+            Ok(UsageSum { key, turns: row.count(1)?, counted, reported: spent_from(&row, 8)?, container: None })
         };
         rows.into_iter().map(read).collect()
     }
@@ -235,35 +224,28 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn forget_usage_before(&self, day: Day) -> Result<(), StoreError> {
         const FORGET: &str = "delete from usage where day < ?1";
-        Ok(self.sql.execute(FORGET, &[Value::Integer(day.get())])?)
+        const FORGET_CONTAINER: &str = "delete from container_use where day < ?1";
+        self.sql.execute(FORGET, &[Value::Integer(day.get())])?;
+        Ok(self.sql.execute(FORGET_CONTAINER, &[Value::Integer(day.get())])?)
     }
 }
 
+/// The highest count that SQLite reads back as an integer.
+const MOST: u64 = i64::MAX.unsigned_abs();
+
 /// A turn's counts as the JSON that is stored.
-pub(super) fn counts(counted: &Counted) -> Result<String, StoreError> {
+pub(super) fn counts(counted: &Counted) -> String {
     let Spent { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost } =
         counted.spent;
-    json(&StoredCounts {
-        calls: counted.calls,
-        input_tokens,
-        output_tokens,
-        cache_read_input_tokens,
-        cache_creation_input_tokens,
-        cost: cost.get(),
-    })
-}
-
-fn read_counts(stored: Option<String>) -> Result<Counted, StoreError> {
-    let Some(text) = stored else { return Ok(Counted::default()) };
-    let stored: StoredCounts = serde_json::from_str(&text).map_err(|e| unreadable("counted", &e))?;
-    let spent = Spent {
-        input_tokens: stored.input_tokens,
-        output_tokens: stored.output_tokens,
-        cache_read_input_tokens: stored.cache_read_input_tokens,
-        cache_creation_input_tokens: stored.cache_creation_input_tokens,
-        cost: NanoUsd::new(stored.cost),
-    };
-    Ok(Counted { calls: stored.calls, spent })
+    let [input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens] =
+        [input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens].map(|n| n.min(MOST));
+    format!(
+        "{{\"calls\":{},\"input_tokens\":{input_tokens},\"output_tokens\":{output_tokens},\
+         \"cache_read_input_tokens\":{cache_read_input_tokens},\
+         \"cache_creation_input_tokens\":{cache_creation_input_tokens},\"cost\":{}}}",
+        counted.calls,
+        cost.get()
+    )
 }
 
 fn values(spent: &Spent) -> [Value<'static>; 5] {
@@ -274,6 +256,10 @@ fn values(spent: &Spent) -> [Value<'static>; 5] {
         integer(spent.cache_creation_input_tokens),
         Value::Integer(spent.cost.get()),
     ]
+}
+
+fn counts_from(row: &Row) -> Result<Counted, StoreError> {
+    Ok(Counted { calls: row.count(0)?, spent: spent_from(row, 1)? })
 }
 
 fn days(from: Day, to: Day, limit: u32) -> [Value<'static>; 3] {

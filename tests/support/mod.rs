@@ -49,6 +49,7 @@ pub struct Rusqlite {
     depth: Rc<Shared<u32>>,
     last: Rc<Shared<&'static str>>,
     ran: Rc<RefCell<BTreeSet<&'static str>>>,
+    steps: Rc<Shared<i32>>,
 }
 
 impl Rusqlite {
@@ -66,7 +67,13 @@ impl Rusqlite {
             connection.set_limit(limit, at_most).unwrap();
         }
         connection.set_prepared_statement_cache_capacity(128);
-        Self { connection: Rc::new(connection), depth: Rc::default(), last: Rc::default(), ran: Rc::default() }
+        Self {
+            connection: Rc::new(connection),
+            depth: Rc::default(),
+            last: Rc::default(),
+            ran: Rc::default(),
+            steps: Rc::default(),
+        }
     }
 
     /// The first column of the first row of any statement, as text.
@@ -89,6 +96,11 @@ impl Rusqlite {
     /// How SQLite carries out the statement that the store ran last, a line per step.
     pub fn plan_of_last(&self) -> Vec<String> {
         self.plan(self.last.get())
+    }
+
+    /// How many steps SQLite took for the statement that the store ran last.
+    pub fn steps_of_last(&self) -> i32 {
+        self.steps.get()
     }
 
     /// How SQLite carries out the one statement with these words among those that the store ran.
@@ -166,6 +178,7 @@ impl Sql for Rusqlite {
         self.ran.borrow_mut().insert(statement);
         let mut prepared = self.connection.prepare_cached(statement).map_err(sql_error)?;
         let result = rows(&mut prepared, values).map_err(sql_error);
+        self.steps.set(prepared.reset_status(StatementStatus::VmStep));
         assert_eq!(prepared.get_status(StatementStatus::RePrepare), 0, "is prepared anew at each run: {statement}");
         drop(prepared);
         if !["select", "insert", "update", "delete"].iter().any(|verb| statement.starts_with(verb)) {

@@ -41,6 +41,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/accounts/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what accounts have used in a day
+         * @description Each of them is asked; those that have used nothing are left out. An account with the id `usage` is `/accounts/%75sage`.
+         */
+        get: operations["listAccountsUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/accounts/{account_id}": {
         parameters: {
             query?: never;
@@ -751,6 +771,37 @@ export interface components {
             last_active_at: components["schemas"]["Millis"] | null;
             /** @description Whether it may work. */
             status: components["schemas"]["AccountStatus"];
+        };
+        /** @description What one account has used in a day. */
+        AccountUsage: {
+            /** @description The account. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description How long the account's container ran, in seconds; absent for a model and a conversation. */
+            container_seconds?: number;
+            /** @description What these calls cost, in US dollars, by `MODEL_PRICES` and the list prices. */
+            cost_usd: number;
+            /** @description The day. */
+            day?: components["schemas"]["Day"];
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description The model. */
+            model?: string;
+            /** @description Calls of the model that were answered, as the gateway counted them. */
+            model_calls: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+            /** @description What the agent itself says of the turns that it ended; not to bill from. */
+            reported: components["schemas"]["Spent"];
+            /** @description The conversation. */
+            session_id?: components["schemas"]["SessionId"];
+            /** @description What the account stored when its container last stopped in these days; absent if it did not. */
+            stored_bytes?: number;
+            /** @description Turns that ended after they had called the model. */
+            turns: number;
         };
         /** @description `attachment_removed`: the model does not take an attachment, which is not sent again. */
         AttachmentRemovedEvent: {
@@ -1779,7 +1830,9 @@ export interface components {
             cache_creation_input_tokens: number;
             /** @description Tokens read from the prompt cache. */
             cache_read_input_tokens: number;
-            /** @description US dollars. */
+            /** @description How long the account's container ran, in seconds; absent for a model and a conversation. */
+            container_seconds?: number;
+            /** @description What these calls cost, in US dollars, by `MODEL_PRICES` and the list prices. */
             cost_usd: number;
             /** @description The day. */
             day?: components["schemas"]["Day"];
@@ -1795,6 +1848,8 @@ export interface components {
             reported: components["schemas"]["Spent"];
             /** @description The conversation. */
             session_id?: components["schemas"]["SessionId"];
+            /** @description What the account stored when its container last stopped in these days; absent if it did not. */
+            stored_bytes?: number;
             /** @description Turns that ended after they had called the model. */
             turns: number;
         };
@@ -1952,6 +2007,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountSummary"][];
+                };
+            };
+        };
+    };
+    listAccountsUsage: {
+        parameters: {
+            query?: {
+                /** @description The day. Default: today. */
+                day?: components["schemas"]["Day"];
+                /** @description Most accounts of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of accounts and what each has used. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountUsage"][];
                 };
             };
         };
@@ -2765,7 +2849,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "snapshot" | "turn" | "conversation" | "file";
+                        event: "snapshot" | "turn" | "conversation" | "file" | "notice";
                     } & ({
                         data?: string;
                         /** @constant */
@@ -2782,6 +2866,10 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
                     });
                 };
             };
@@ -3577,4 +3665,5 @@ export interface FeedData {
     "turn": components["schemas"]["FeedTurn"];
     "conversation": components["schemas"]["FeedConversation"];
     "file": components["schemas"]["FeedFile"];
+    "notice": components["schemas"]["NoticeEvent"];
 }

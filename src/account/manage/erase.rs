@@ -8,15 +8,29 @@ use crate::account::command::AccountError;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::TurnStatus;
-use crate::domain::account::{ErasureCounts, ErasureStep};
-use crate::domain::ledger::Day;
+use crate::domain::account::{AccountSettings, ErasureCounts, ErasureStep};
+use crate::domain::ledger::{ContainerUse, Day};
 use crate::store::sql::Sql;
+use crate::store::usage::LedgerEntry;
 
 /// How long one step waits for turns to end, and how often it looks.
 const TURNS_LIMIT: Duration = Duration::from_secs(8);
 const TURNS_LOOK: Duration = Duration::from_millis(100);
 /// Why the turns of an account that is erased end.
 const ERASED: &str = "the account is being erased";
+
+/// What stays of an account whose data is erased.
+struct Kept {
+    settings: Option<AccountSettings>,
+    usage: LedgerEntry,
+    container: Vec<(Day, ContainerUse)>,
+}
+
+impl Kept {
+    fn is_nothing(&self) -> bool {
+        self.settings.is_none() && self.usage.rows.is_empty() && self.container.is_empty()
+    }
+}
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// One step: ends the turns and says what there is; once that is stored, erases it.
@@ -32,19 +46,21 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if !self.end_all_turns().await? || !counted {
             return Ok(ErasureStep { counts, done: false });
         }
+        self.container_stops(self.runtime.now())?;
         self.agent.stop();
         self.store_calls()?;
-        let kept = if keep_account { Some((self.store.settings()?, self.store.all_usage()?)) } else { None };
+        let kept = if keep_account { Some(self.kept()?) } else { None };
         // Nothing is awaited between what is cleared and what stays.
         self.store.clear()?;
         self.forget_all();
-        if let Some((settings, usage)) = kept.filter(|(settings, usage)| settings.is_some() || !usage.rows.is_empty()) {
+        if let Some(Kept { settings, usage, container }) = kept.filter(|kept| !kept.is_nothing()) {
             self.store.make(self.runtime.now())?;
             self.store.transaction(|| {
                 self.store.remember_account(&self.id)?;
                 if let Some(settings) = settings {
                     self.store.set_settings(&settings)?;
                 }
+                self.store.add_container_use(&container)?;
                 self.store.add_usage(&usage)
             })?;
         }
@@ -52,6 +68,15 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let done = self.empty_bucket().await?;
         self.erasing.set(!done);
         Ok(ErasureStep { counts, done })
+    }
+
+    fn kept(&self) -> Result<Kept, AccountError> {
+        let every_day = (Day::new(0), Day::of(self.runtime.now()));
+        Ok(Kept {
+            settings: self.store.settings()?,
+            usage: self.store.all_usage()?,
+            container: self.store.container_use(every_day.0, every_day.1)?,
+        })
     }
 
     /// Ends what waits and asks what runs to end; whether nothing runs any more.

@@ -12,7 +12,7 @@ use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::account::{AccountChange, AccountStatus, ContainerState, Overview, StoredBytes, UsageNow};
-use crate::domain::ledger::{Day, UsageSum};
+use crate::domain::ledger::{ContainerUse, Day, Group, UsageSum};
 use crate::domain::{Millis, SessionId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
@@ -24,7 +24,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Carries out a command about the account as a whole.
     pub(super) fn manage(self: &Rc<Self>, ask: ManageCommand, now: Millis) -> Result<Response<S::Json>, AccountError> {
         let reply = match ask {
-            ManageCommand::Usage(ask) => self.usage(ask)?,
+            ManageCommand::Usage(ask) => self.usage(ask, now)?,
             ManageCommand::Overview => ManageReply::Overview(Box::new(self.overview(now)?)),
             ManageCommand::Change(change) => {
                 self.change(*change, now)?;
@@ -45,7 +45,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn manage_nothing(&self, ask: &ManageCommand) -> Result<Option<ManageReply>, AccountError> {
         Ok(match ask {
             ManageCommand::Usage(ask) => {
-                let (rows, total) = (Vec::new(), UsageSum::default());
+                let container = Some(ContainerUse::default());
+                let (rows, total) = (Vec::new(), UsageSum { container, ..UsageSum::default() });
                 Some(ManageReply::Usage { ask: ask.clone(), rows, total, more: false })
             }
             ManageCommand::Overview => Some(ManageReply::Overview(Box::new(self.overview(self.runtime.now())?))),
@@ -53,7 +54,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         })
     }
 
-    fn usage(&self, ask: UsageAsk) -> Result<ManageReply, AccountError> {
+    fn usage(&self, ask: UsageAsk, now: Millis) -> Result<ManageReply, AccountError> {
         // What has not been stored yet was used all the same.
         self.store_calls()?;
         let days = (ask.from, ask.to);
@@ -61,7 +62,25 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let mut rows = self.store.usage(ask.group, days, after, ask.limit.saturating_add(1))?;
         let more = rows.len() > ask.limit as usize;
         rows.truncate(ask.limit as usize);
-        let total = self.store.usage_total(ask.from, ask.to)?;
+        let mut total = self.store.usage_total(ask.from, ask.to)?;
+        let mut in_all = ContainerUse::default();
+        for (day, used) in self.container_use(days, now)? {
+            in_all += used;
+            if ask.group == Group::Day {
+                let key = day.to_string();
+                match rows.iter_mut().find(|row| row.key == key) {
+                    Some(row) => row.container = Some(used),
+                    None => rows.push(UsageSum { key, container: Some(used), ..UsageSum::default() }),
+                }
+            }
+        }
+        if ask.group == Group::Day {
+            for row in &mut rows {
+                row.container.get_or_insert_default();
+            }
+            rows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        }
+        total.container = Some(in_all);
         Ok(ManageReply::Usage { ask, rows, total, more })
     }
 

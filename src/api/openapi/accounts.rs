@@ -78,6 +78,28 @@ pub(in crate::api) fn list_accounts(schemas: &mut Schemas) -> Described {
     }
 }
 
+pub(in crate::api) fn list_accounts_usage(schemas: &mut Schemas) -> Described {
+    let spent = json!({"input_tokens": 410, "output_tokens": 8, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0,
+        "cost_usd": 0.0018});
+    let mut row = json!({"account_id": "acme", "turns": 1, "model_calls": 2, "reported": spent, "container_seconds": 631,
+        "stored_bytes": 62_644});
+    if let (Value::Object(row), Value::Object(spent)) = (&mut row, spent) {
+        row.extend(spent);
+    }
+    let limit =
+        json!({"type": "integer", "minimum": 1, "maximum": accounts::MAX_USAGES, "default": accounts::MAX_USAGES});
+    let day = schemas.taken::<Day>().to_value();
+    let list = list_of::<usage::AccountUsageJson<'static>>(schemas);
+    Described {
+        parameters: vec![
+            parameter("query", "day", &day, "The day. Default: today."),
+            parameter("query", "limit", &limit, "Most accounts of a page."),
+            parameter("query", "cursor", &json!({"type": "string"}), "Where the page starts; from a `Link` header."),
+        ],
+        ..only(responds(200, "A page of accounts and what each has used.", &list, json!([row])).with_headers(&["Link"]))
+    }
+}
+
 pub(in crate::api) fn read_account(schemas: &mut Schemas) -> Described {
     only(responds(200, "The account.", &schemas.sent::<Overview>(), account_example()))
 }

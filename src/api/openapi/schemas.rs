@@ -385,6 +385,7 @@ pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
         event("turn", schemas.sent::<TurnState>()),
         event("conversation", schemas.sent::<ConversationChanged>()),
         event("file", schemas.sent::<FileChanged>()),
+        event("notice", schemas.sent::<turn_event::Notice>()),
     ];
     json!({
         "type": "object",

@@ -30,3 +30,13 @@ alter table account add column warned text;
 
 -- The last day of which the directory knows that the account was active.
 alter table account add column active_day integer;
+
+-- Since when the container runs, as far as that is not in the ledger.
+alter table account add column container_since integer;
+
+-- How many milliseconds the container ran in a day, and how many bytes the account stored when it last stopped.
+create table container_use (
+  day integer primary key,
+  ms integer not null,
+  stored_bytes integer
+) strict, without rowid;

@@ -7,7 +7,7 @@ import { bash, json, problem } from "../client.ts";
 import type { Client, Usage } from "../client.ts";
 import type { Service } from "../support.ts";
 
-type Row = Usage & { day?: string; model?: string; session_id?: string; turns: number; model_calls: number; reported: Usage };
+type Row = Usage & { day?: string; model?: string; session_id?: string; turns: number; model_calls: number; reported: Usage; container_seconds?: number; stored_bytes?: number };
 type Report = { from: string; to: string; group: string; rows: Row[]; total: Row };
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
@@ -22,6 +22,9 @@ async function report(client: Client, parameters = ""): Promise<Report> {
 const tokens = ({ input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens }: Usage): number[] =>
   [input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens];
 
+/** What calls of the model have used. */
+const ofModel = ({ container_seconds: _seconds, stored_bytes: _bytes, ...used }: Row): Partial<Row> => used;
+
 export function usage(service: Service): void {
   test("the gateway's count is what the SDK says of a plain turn, by day, model and conversation", async () => {
     const client = service.newClient();
@@ -31,8 +34,10 @@ export function usage(service: Service): void {
     const byDay = await report(client);
     assert.equal(byDay.rows.length, 1);
     assert.match(byDay.rows[0]?.day ?? "", DAY);
-    for (const row of [byDay.rows[0], byDay.total]) {
+    const all = await json<(Row & { account_id: string })[]>(await client.request("GET", "/accounts/usage"), 200);
+    for (const row of [byDay.rows[0], byDay.total, all.find(({ account_id }) => account_id === client.accountId)]) {
       assert.ok(row);
+      assert.ok((row.container_seconds ?? 0) >= 1, "its container runs");
       assert.deepEqual([tokens(row), tokens(row.reported), row.turns, row.model_calls], [sum, sum, 2, 2]);
       assert.ok(Math.abs(row.cost_usd - (first.usage.cost_usd + second.usage.cost_usd)) < 1e-6, "the price list is the SDK's");
     }
@@ -62,7 +67,10 @@ export function usage(service: Service): void {
     const before = await report(client);
     await json(await client.request("DELETE", "/conversations/gone"), 200);
     await json(await client.request("POST", "/purge"), 200);
-    assert.deepEqual(await report(client), before);
+    const after = await report(client);
+    // The purge has stopped the container.
+    assert.ok((after.total.stored_bytes ?? 0) > 0);
+    assert.deepEqual([after.rows, after.total].flat().map(ofModel), [before.rows, before.total].flat().map(ofModel));
     assert.deepEqual((await report(client, "?group=conversation")).rows, []);
   });
 
