@@ -5,6 +5,7 @@ mod mcp;
 
 use super::BadConfig;
 use crate::agent::{RunOptions, SystemPrompt};
+use crate::domain::ledger::NanoUsd;
 use crate::domain::{TurnKind, TurnOptions};
 use mcp::McpServers;
 
@@ -110,6 +111,12 @@ impl AgentPolicy {
         self.allow_system_prompt || (self.system_prompt.is_none() && self.system_prompt_append.is_none())
     }
 
+    /// What one turn may spend. The gateway's count holds it: the agent has no part in it.
+    #[must_use]
+    pub fn max_budget(&self) -> Option<NanoUsd> {
+        self.max_budget_usd.map(NanoUsd::of_usd)
+    }
+
     /// The most model calls that a request may ask for.
     #[must_use]
     pub fn most_turns(&self) -> u32 {
@@ -133,7 +140,7 @@ impl AgentPolicy {
             allowed_tools: &self.allowed_tools,
             disallowed_tools: &self.disallowed_tools,
             permission_mode: self.permission_mode,
-            max_budget_usd: self.max_budget_usd,
+            max_budget_usd: None,
             mcp_servers: self.mcp_servers.as_ref().map(McpServers::json),
             compact: asked.kind == TurnKind::Compact,
         }

@@ -3,6 +3,7 @@
 use super::items::inline;
 use super::sql::Sql;
 use super::turns::{NewTurn, TurnEnd, WithEnd};
+use super::usage::LedgerEntry;
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError, json};
 use crate::domain::{
@@ -65,6 +66,8 @@ pub struct Finished<'a> {
     pub steered: &'a [TurnId],
     /// Its conversation, and what becomes of its files; absent where files are not saved.
     pub files: Option<(&'a SessionId, FilesEnd<'a>)>,
+    /// What is added to the ledger.
+    pub usage: &'a LedgerEntry,
 }
 
 impl<S: Sql> Store<S> {
@@ -105,10 +108,23 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
     pub fn finish(&self, finished: &Finished<'_>) -> Result<Option<Turn>, StoreError> {
-        let Finished { turn_id, end, answer, transcript, sdk_session, items, context, frees_key, steered, files } =
-            finished;
+        let Finished {
+            turn_id,
+            end,
+            answer,
+            transcript,
+            sdk_session,
+            items,
+            context,
+            frees_key,
+            steered,
+            files,
+            usage,
+        } = finished;
         let context = context.as_ref().map(json).transpose()?;
         self.transaction(|| {
+            // What was used was used, whether or not the turn is still there.
+            self.add_usage(usage)?;
             let Some(session_id) = self.session_of_active(turn_id)? else { return self.turn(turn_id) };
             let files = match files {
                 Some((session_id, files)) => self.end_files(session_id, files, end.finished_at)?,
