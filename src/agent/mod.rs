@@ -13,6 +13,6 @@ mod workspace;
 pub use client::{Agent, Offer, TurnRequest};
 pub use error::AgentError;
 pub use frames::Frames;
-pub use options::{RunOptions, SystemPrompt};
+pub use options::{Rules, RunOptions, SystemPrompt};
 pub use port::{Answer, Body, BodyChunks, Call, Container, ContainerError, Stream};
 pub use start::Readiness;

@@ -25,5 +25,6 @@ pub mod schedules;
 pub mod sse;
 pub mod start_turn;
 mod turn_options;
+mod turn_tools;
 pub mod update;
 pub mod webhooks;

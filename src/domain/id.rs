@@ -108,6 +108,16 @@ text_id!(
 );
 
 text_id!(
+    /// Names an action: `act_` and the 32 hexadecimal digits of a UUID.
+    ActionId,
+    |s| s.strip_prefix("act_").is_some_and(|hex| {
+        hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }),
+    "^act_[0-9a-f]{32}$",
+    "an action id is act_ and 32 hexadecimal digits"
+);
+
+text_id!(
     /// The Claude Agent SDK's own session id, a UUID.
     SdkSession,
     |s| s.len() == 36 && Uuid::try_parse(s).is_ok(),
@@ -206,6 +216,14 @@ impl WebhookEventId {
         let mut id = Self::of_turn(turn_id).0;
         id.replace_range(16..17, kind.encode_utf8(&mut [0; 4]));
         Self(id)
+    }
+}
+
+impl ActionId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("act_{}", random.simple()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The nouns of the service: ids, time, conversations and turns.
 //! Values and their rules only; it knows no layer above it and no runtime.
 
+pub mod action;
 pub mod content;
 pub mod conversation;
 pub mod cron;
@@ -22,11 +23,13 @@ pub mod usage;
 pub mod webhook;
 pub mod webhook_url;
 
+pub use action::{Action, ActionKind, ActionStatus, Decision};
 pub use content::Block;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{
-    AccountId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession, SessionId, TurnId, WebhookEventId,
+    AccountId, ActionId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession, SessionId, TurnId,
+    WebhookEventId,
 };
 pub use include::Include;
 pub use json::RawJson;

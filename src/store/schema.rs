@@ -21,6 +21,7 @@ pub const ACCOUNT: &[Migration] = &[
     Migration { version: 6, sql: include_str!("migrations/0006_workspaces.sql") },
     Migration { version: 7, sql: include_str!("migrations/0007_turns.sql") },
     Migration { version: 8, sql: include_str!("migrations/0008_automation.sql") },
+    Migration { version: 10, sql: include_str!("migrations/0010_actions.sql") },
 ];
 
 /// The schema of a directory shard's database.

@@ -15,6 +15,7 @@ use crate::domain::content::Citations;
 use crate::domain::event as turn_event;
 use crate::domain::file::ChangedFile;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
+use crate::domain::options::ClientTool;
 use crate::domain::webhook;
 use crate::domain::{AccountId, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
 
@@ -96,6 +97,11 @@ pub(super) struct QueryRequest {
     /// Notes of the caller's about the turn, which come back with it.
     #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
+    /// Tools that the caller runs: each call of one is an action.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, beside the operator's.
+    permissions: Option<Permissions>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
@@ -117,6 +123,18 @@ enum IncludeWord {
     ToolResult,
     Subagents,
     Usage,
+}
+
+/// Rules such as `Write` or `Bash(git push:*)`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct Permissions {
+    /// Calls that a person has to allow.
+    #[schemars(length(max = 64))]
+    ask: Option<Vec<String>>,
+    /// Calls that are refused.
+    #[schemars(length(max = 64))]
+    deny: Option<Vec<String>>,
 }
 
 fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
