@@ -3,11 +3,12 @@
  * server asks. The hook can give a call up and leave it open (`defer`); a permission cannot be left open: its turn is interrupted, and told again by a message.
  */
 import type { CanUseTool, ElicitationRequest, HookCallback, OnElicitation, Options, PermissionResult } from "@anthropic-ai/claude-agent-sdk";
-import { clientServer, isClientTool, plainName } from "./client-tools.ts";
+import { clientServer } from "./client-tools.ts";
 import type { ClientTool } from "./client-tools.ts";
 import { Gate } from "./gate.ts";
+import type { GatePort } from "./gate.ts";
 import { Grants, suggestionsFor } from "./grants.ts";
-import { refusal } from "./terms.ts";
+import { CLIENT_SERVER, isClientTool, plainName, refusal, smallCall } from "./terms.ts";
 import type { ActionKind, ContinueBy, Decision } from "./terms.ts";
 
 const QUESTION = "AskUserQuestion";
@@ -18,28 +19,34 @@ const FROM_A_SUBAGENT = "A subagent cannot wait for an answer. Ask again from th
 const NOT_ALLOWED = "This call is not allowed here, and nobody is asked about it.";
 const NOT_ANSWERED = "The turn ended before anybody answered.";
 
+/** How a turn asks. */
+export type Asks = {
+  port: GatePort;
+  /** Rules that were remembered for the conversation. */
+  grants: readonly unknown[];
+  /** Calls are asked about that a rule says to ask about; any other that is not allowed is denied. */
+  rulesOnly: boolean;
+};
+
 export class Callbacks {
   readonly gate = new Gate();
-  readonly #rulesOnly: boolean;
   readonly grants = new Grants();
+  #rulesOnly = true;
   /** Decisions of calls that the hook has let through, until the call itself asks for them. */
   #settled = new Map<string, Decision>();
-  #parkedBy: ContinueBy | undefined;
+  #parkedBy: ContinueBy = "results";
 
-  /** `rulesOnly`: calls are asked about that a rule says to ask about; any other that is not allowed is denied. The SDK's own `dontAsk` heeds no such rule. */
-  constructor({ rulesOnly }: { rulesOnly: boolean }) {
-    this.#rulesOnly = rulesOnly;
-  }
-
-  /** How the turn was parked; undefined where it was not. */
-  get parkedBy(): ContinueBy | undefined {
+  /** How a turn that was parked goes on. */
+  get parkedBy(): ContinueBy {
     return this.#parkedBy;
   }
 
-  beginTurn(grants: readonly unknown[]): void {
+  beginTurn({ port, grants, rulesOnly }: Asks): void {
+    this.#rulesOnly = rulesOnly;
     this.grants.remember(grants);
     this.#settled.clear();
-    this.#parkedBy = undefined;
+    this.#parkedBy = "results";
+    this.gate.attach(port);
   }
 
   endTurn(): void {
@@ -51,13 +58,13 @@ export class Callbacks {
   /** What a process is started with. */
   get options(): Pick<Options, "hooks" | "canUseTool" | "onElicitation"> {
     return {
-      hooks: { PreToolUse: [{ matcher: `mcp__client__.*|${QUESTION}|${PLAN}`, timeout: HOOK_TIMEOUT_S, onFailure: "block", hooks: [this.#beforeTool] }] },
+      hooks: { PreToolUse: [{ matcher: `mcp__${CLIENT_SERVER}__.*|${QUESTION}|${PLAN}`, timeout: HOOK_TIMEOUT_S, onFailure: "block", hooks: [this.#beforeTool] }] },
       canUseTool: this.#mayUse,
       onElicitation: this.#elicited,
     };
   }
 
-  /** The server of the caller's tools, for a live process. */
+  /** The server of the caller's tools. */
   serverOf(tools: readonly ClientTool[]): ReturnType<typeof clientServer> {
     return clientServer(tools, (id) => this.#resultOf(id));
   }
@@ -66,15 +73,14 @@ export class Callbacks {
     if (input.hook_event_name !== "PreToolUse") return {};
     const { tool_name: tool, tool_input, agent_id } = input;
     const id = toolUseID ?? input.tool_use_id;
-    const answer = await this.gate.ask({ kind: kindOf(tool), tool_call_id: id, tool: plainName(tool), input: tool_input as object }, signal);
+    const stays = agent_id === undefined;
+    const answer = await this.gate.ask({ kind: kindOf(tool), tool_call_id: id, tool: plainName(tool), input: smallCall(tool_input), stays }, signal);
     const say = (permissionDecision: "allow" | "deny" | "defer", rest: object = {}): ReturnType<HookCallback> extends Promise<infer T> ? T : never => ({
       hookSpecificOutput: { hookEventName: "PreToolUse", permissionDecision, ...rest },
     });
     switch (answer.decision) {
       case "parked":
-        if (agent_id !== undefined) return say("deny", { permissionDecisionReason: FROM_A_SUBAGENT });
-        this.#parkedBy ??= "results";
-        return say("defer");
+        return stays ? say("defer") : say("deny", { permissionDecisionReason: FROM_A_SUBAGENT });
       case "withdrawn":
         return say("deny", { permissionDecisionReason: NOT_ANSWERED });
       case "deny":
@@ -87,6 +93,7 @@ export class Callbacks {
   };
 
   readonly #mayUse: CanUseTool = async (tool, input, options): Promise<PermissionResult> => {
+    await this.gate.ready();
     const { signal, suggestions: suggested, toolUseID, agentID, title, decisionReason, description } = options;
     const settled = this.#settled.get(toolUseID);
     if (settled !== undefined) {
@@ -99,12 +106,13 @@ export class Callbacks {
     const suggestions = suggestionsFor(tool, suggested);
     if (this.grants.takeOnce(tool, input) || this.grants.covers(tool, suggestions)) return { behavior: "allow", updatedInput: input };
     const message = title ?? decisionReason ?? description;
-    const answer = await this.gate.ask({ kind: "permission", tool_call_id: toolUseID, tool, input, suggestions, ...(message !== undefined && { message }) }, signal);
+    const stays = agentID === undefined;
+    const answer = await this.gate.ask({ kind: "permission", tool_call_id: toolUseID, tool, input: smallCall(input), suggestions, ...(message !== undefined && { message }), stays }, signal);
     switch (answer.decision) {
       case "allow":
         return { behavior: "allow", updatedInput: answer.input ?? input };
       case "parked":
-        if (agentID !== undefined) return { behavior: "deny", message: FROM_A_SUBAGENT };
+        if (!stays) return { behavior: "deny", message: FROM_A_SUBAGENT };
         this.#parkedBy = "message";
         return { behavior: "deny", message: NOT_ANSWERED, interrupt: true };
       case "withdrawn":
@@ -117,7 +125,7 @@ export class Callbacks {
   readonly #elicited: OnElicitation = async (request: ElicitationRequest, { signal }) => {
     const { serverName, message, requestedSchema, url } = request;
     const answer = await this.gate.ask(
-      { kind: "elicitation", tool: serverName, message, ...(requestedSchema !== undefined && { schema: requestedSchema }), ...(url !== undefined && { input: { url } }) },
+      { kind: "elicitation", tool: serverName, message, ...(requestedSchema !== undefined && { schema: requestedSchema }), ...(url !== undefined && { input: { url } }), stays: true },
       signal,
     );
     switch (answer.decision) {
@@ -141,9 +149,10 @@ export class Callbacks {
   }
 }
 
-/** Its types don't name it. */
+/** Its types don't name all of it. */
 function isByRule(options: object): boolean {
-  return (options as { decisionReasonType?: unknown }).decisionReasonType === "rule";
+  const { decisionReasonType, matchedAskRule } = options as { decisionReasonType?: unknown; matchedAskRule?: unknown };
+  return decisionReasonType === "rule" || matchedAskRule !== undefined;
 }
 
 function kindOf(tool: string): ActionKind {
@@ -153,6 +162,6 @@ function kindOf(tool: string): ActionKind {
 }
 
 /** Several labels of one answer are one string to the tool. */
-function labels(answers: Record<string, unknown>): Record<string, string> {
+export function labels(answers: Record<string, unknown>): Record<string, string> {
   return Object.fromEntries(Object.entries(answers).map(([question, answer]) => [question, Array.isArray(answer) ? answer.join(", ") : String(answer)]));
 }

@@ -6,17 +6,10 @@ import type { McpSdkServerConfigWithInstance } from "@anthropic-ai/claude-agent-
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { CallToolResult } from "@modelcontextprotocol/sdk/types.js";
+import { CLIENT_SERVER } from "./terms.ts";
 import type { Decision } from "./terms.ts";
 
 export type ClientTool = { name: string; description: string; input_schema: { type: "object"; [keyword: string]: unknown } };
-
-/** The server's name: the model sees its tools as `mcp__client__<name>`. */
-export const CLIENT_SERVER = "client";
-const PREFIX = `mcp__${CLIENT_SERVER}__`;
-
-export const isClientTool = (tool: string): boolean => tool.startsWith(PREFIX);
-/** As the caller named it. */
-export const plainName = (tool: string): string => (isClientTool(tool) ? tool.slice(PREFIX.length) : tool);
 
 type Result = Extract<Decision, { decision: "result" }>;
 

@@ -2,6 +2,8 @@
  * What a turn may wait for, and what may be decided: the words of the protocol, checked once. A decision that is not one lets nothing run.
  */
 
+import { cutInput } from "../pieces.ts";
+
 export type ActionKind = "permission" | "question" | "plan" | "elicitation" | "tool";
 
 export type Decision =
@@ -37,12 +39,29 @@ export type ContinueBy = "results" | "message";
 export const EXPIRED = "Nobody answered in time. This is not a refusal: the question was not seen.";
 const DENIED = "The user does not allow this.";
 
+/** The server of the caller's tools: the model sees them as `mcp__client__<name>`. */
+export const CLIENT_SERVER = "client";
+const CLIENT_PREFIX = `mcp__${CLIENT_SERVER}__`;
+
+export const isClientTool = (tool: string): boolean => tool.startsWith(CLIENT_PREFIX);
+/** As the caller named it. */
+export const plainName = (tool: string): string => (isClientTool(tool) ? tool.slice(CLIENT_PREFIX.length) : tool);
+
 const KINDS: readonly ActionKind[] = ["permission", "question", "plan", "elicitation", "tool"];
 const REFERENCE = /^[A-Za-z0-9_-]{1,64}$/;
 const MAX_CONTINUED = 256;
 
 /** A decision or a continuation of another shape than the protocol's. */
 export class InvalidDecision extends Error {}
+
+/** Longest input of a call that somebody is asked about, in bytes of JSON: a longer one has its strings cut. */
+const MAX_INPUT_BYTES = 256 * 1024;
+const INPUT_STRING_CUTS = [64 * 1024, 16 * 1024, 4096, 1024, 256, 64];
+
+/** The input as it is shown. */
+export function smallCall(input: unknown): object {
+  return cutInput(input, INPUT_STRING_CUTS, (json) => Buffer.byteLength(json) <= MAX_INPUT_BYTES) ?? {};
+}
 
 export const isReference = (text: string): boolean => REFERENCE.test(text);
 

@@ -4,17 +4,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Gate, MAX_PENDING } from "../../src/actions/gate.ts";
+import type { GatePort, Question } from "../../src/actions/gate.ts";
 import { Grants, suggestionsFor } from "../../src/actions/grants.ts";
 import { InvalidDecision, parseContinuation, parseDecision, refusal } from "../../src/actions/terms.ts";
-import type { Asked } from "../../src/actions/terms.ts";
 
 const never = new AbortController().signal;
-const question = (id: string): Omit<Asked, "reference"> => ({ kind: "permission", tool_call_id: id, tool: "Bash", input: { command: "ls" } });
+const question = (id: string, stays = true): Question => ({ kind: "permission", tool_call_id: id, tool: "Bash", input: { command: "ls" }, stays });
+
+function portTo(told: string[]): GatePort {
+  return {
+    asked: async ({ reference }) => void told.push(`asked ${reference}`),
+    resolved: (reference, outcome) => told.push(`${reference} ${outcome}`),
+    letGo: async () => "withdrawn",
+  };
+}
 
 function attached(): { gate: Gate; told: string[] } {
   const gate = new Gate();
   const told: string[] = [];
-  gate.attach({ asked: ({ reference }) => told.push(`asked ${reference}`), resolved: (reference, outcome) => told.push(`${reference} ${outcome}`) });
+  gate.attach(portTo(told));
   return { gate, told };
 }
 
@@ -53,14 +61,14 @@ test("a parked turn lets everything go, tells what comes after it and holds noth
   assert.deepEqual(await gate.ask(question("b"), never), { decision: "parked" });
   assert.deepEqual(told, ["asked a", "asked b"]);
   gate.detach();
-  gate.attach({ asked() {}, resolved() {} });
-  assert.equal(gate.parking, false);
+  gate.attach(portTo([]));
+  assert.deepEqual(gate.parked, []);
 });
 
 test("an id that is no name is not used as one", async () => {
   const { gate, told } = attached();
   void gate.ask(question("../x"), never);
-  void gate.ask({ kind: "elicitation" }, never);
+  void gate.ask({ kind: "elicitation", stays: true }, never);
   assert.match(told[0] ?? "", /^asked permission-[0-9a-f-]{36}$/);
   assert.match(told[1] ?? "", /^asked elicitation-[0-9a-f-]{36}$/);
   gate.detach();
