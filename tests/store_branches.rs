@@ -57,6 +57,7 @@ fn exchange(store: &Store<Rusqlite>, session_id: &str, n: u64, writes: bool) -> 
         last_events: LastEvents { message: 3, end: 5 },
     };
     let finished = Finished {
+        has_waited: false,
         turn_id: &turn_id,
         end,
         answer: Some(&format!("a{n}")),

@@ -8,6 +8,7 @@ use super::{Account, Deferred, wake};
 use crate::agent::Container;
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
+use crate::store::turns::ActiveTurn;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory if that is still to do,
@@ -25,6 +26,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.look_for_orphans(looks);
         }
         self.run_due_schedules(self.runtime.now())?;
+        self.expire_actions(self.runtime.now())?;
         self.pump()?;
         let now = self.runtime.now();
         if self.is_prewarming() {
@@ -34,7 +36,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             if self.idle_since.take().is_some() {
                 self.store.set_container_idle_since(None)?;
             }
-        } else if self.turns.running_count() == 0 {
+        } else if self.turns.held_count() == 0 {
             let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
             self.idle_since.set(Some(since));
             if now >= since.plus(self.config.container_idle) {
@@ -56,17 +58,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn set_alarm(&self) -> Result<(), AccountError> {
         let now = self.runtime.now();
         let mut reasons = wake::Reasons {
-            turn_active: self.turns.running_count() > 0
+            turn_active: self.turns.held_count() > 0
                 || !self.leaving.borrow().is_empty()
                 || self.orphan_looks.get() > 0
-                || !self.store.active_turns()?.is_empty(),
+                || !self.store.active_turns()?.iter().all(ActiveTurn::is_parked),
             // While a turn runs, the container does not idle, whenever the one before has ended.
-            container_idle_since: self.idle_since.get().filter(|_| self.turns.running_count() == 0),
+            container_idle_since: self.idle_since.get().filter(|_| self.turns.held_count() == 0),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
             drain: self.next_drain(now)?,
             delivery: self.next_delivery(now)?,
             schedule: self.next_schedule(now)?,
+            expiry: self.store.next_expiry()?,
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);

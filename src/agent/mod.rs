@@ -1,7 +1,9 @@
 //! The client side of the container's protocol (`container/README.md`): starts the container, gives it turns, reads their frames, names its
 //! failures. It owns the port to a container, which `platform` implements; it stores nothing and decides nothing about turns.
 
+mod actions;
 pub mod client;
+pub mod continuation;
 mod error;
 mod frames;
 mod options;

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::answer_form::Wanted;
+use super::answer_form::Preference;
 use super::auth::Principal;
 use super::body::{Fields, Head, is_deeper, need_json, not_json};
+use super::include;
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use crate::account::command::{Command, DecideAction};
@@ -25,7 +26,7 @@ const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 const MAX_DEPTH: usize = 64;
 /// The fields of a decision.
 const FIELDS: &[&str] =
-    &["accountId", "stream", "decision", "input", "remember", "message", "answers", "content", "is_error"];
+    &["accountId", "stream", "decision", "input", "remember", "message", "answers", "content", "is_error", "include"];
 
 /// A decision without its body.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub struct DecisionHead {
     principal: Principal,
     named: Option<AccountId>,
     action_id: ActionId,
-    wanted: Wanted,
+    preference: Preference,
 }
 
 impl DecisionHead {
@@ -48,7 +49,7 @@ impl DecisionHead {
         action_id: ActionId,
     ) -> Result<Self, ApiError> {
         need_json(head)?;
-        Ok(Self { principal, named, action_id, wanted: Wanted::parse(head)? })
+        Ok(Self { principal, named, action_id, preference: Preference::of(head) })
     }
 
     /// Parses the body and makes the command of it.
@@ -61,8 +62,9 @@ impl DecisionHead {
         let fields = Fields::of(body, FIELDS)?;
         let account_id = self.principal.account(fields.account(self.named)?)?;
         let decision = decision(&fields)?;
-        let answer = self.wanted.form(fields.raw("stream"))?;
-        let decide = DecideAction { action_id: self.action_id, decision, answer };
+        let answer = self.preference.form(Some(&fields))?;
+        let include = include::of_body(fields.raw("include"))?;
+        let decide = DecideAction { action_id: self.action_id, decision, answer, include };
         Ok((account_id, Command::DecideAction(Box::new(decide))))
     }
 }

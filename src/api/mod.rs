@@ -1,5 +1,6 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
+pub mod actions;
 pub mod answer;
 mod answer_form;
 pub mod auth;

@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::actions::{self, DecisionHead};
 use super::answer_form::{Preference, idempotency_key};
 use super::auth::permit;
 use super::bodiless::BodilessHead;
@@ -65,6 +66,8 @@ pub enum Pending {
     Webhook(WebhookHead),
     /// `PUT /schedules/{name}`.
     Schedule(ScheduleHead),
+    /// `POST /actions/{id}`.
+    Decision(DecisionHead),
 }
 
 impl Pending {
@@ -79,6 +82,7 @@ impl Pending {
             Self::Bodiless(head) => head.with_body(body),
             Self::Webhook(head) => head.with_body(body),
             Self::Schedule(head) => head.with_body(body),
+            Self::Decision(head) => head.with_body(body),
         }
     }
 }
@@ -147,6 +151,16 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
                 .transpose()?;
             let include = include::of_stream(parameter(&target, "include")?)?;
             about(Command::FollowConversation { session_id, last_event_id, include })
+        }
+        Route::ListActions => {
+            let (default, most) = (actions::DEFAULT_LIMIT, actions::MAX_LIMIT);
+            let limit = number(&target, "limit", default, 1..=most, "a number from 1 to 200")?;
+            about(actions::list(&target, limit)?)
+        }
+        Route::ReadAction(action_id) => about(Command::ReadAction { action_id }),
+        Route::DecideAction(action_id) => {
+            let head = DecisionHead::parse(head, principal, named, action_id)?;
+            Ok(Asked::WithBody(Pending::Decision(head)))
         }
         Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {

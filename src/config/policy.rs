@@ -119,6 +119,16 @@ impl AgentPolicy {
         self.max_turns.unwrap_or(MAX_TURNS)
     }
 
+    /// Whether a turn of these options may be about to wait for somebody, or has rules that must hold.
+    #[must_use]
+    pub fn needs_actions(&self, asked: &TurnOptions) -> bool {
+        !self.ask_tools.is_empty()
+            || self.permission_mode == Some("default")
+            || !asked.ask_tools.is_empty()
+            || !asked.deny_tools.is_empty()
+            || !asked.tools.is_empty()
+    }
+
     /// What a turn runs with: what its caller asked for and was allowed, and the operator's values for all else.
     #[must_use]
     pub fn run_options<'a>(&'a self, asked: &'a TurnOptions) -> RunOptions<'a> {

@@ -104,6 +104,17 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// The word of it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Allow { .. } => "allow",
+            Self::Deny { .. } => "deny",
+            Self::Answer { .. } => "answer",
+            Self::Result { .. } => "result",
+        }
+    }
+
     /// Whether it answers an action of this kind.
     #[must_use]
     pub const fn answers(&self, kind: ActionKind) -> bool {
@@ -114,6 +125,37 @@ impl Decision {
             | (Self::Deny { .. } | Self::Answer { .. }, ActionKind::Question | ActionKind::Elicitation)
             | (Self::Result { .. }, ActionKind::Tool) => true,
             _ => false,
+        }
+    }
+}
+
+/// How the SDK is told what was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContinueBy {
+    /// By the results of the open calls.
+    Results,
+    /// By a message: the calls were closed.
+    Message,
+}
+
+impl ContinueBy {
+    /// The number that is stored; 0 is a turn that is not parked.
+    #[must_use]
+    pub const fn stored(self) -> i64 {
+        match self {
+            Self::Results => 1,
+            Self::Message => 2,
+        }
+    }
+
+    /// Reads the stored number.
+    #[must_use]
+    pub const fn parse(stored: i64) -> Option<Self> {
+        match stored {
+            1 => Some(Self::Results),
+            2 => Some(Self::Message),
+            _ => None,
         }
     }
 }
@@ -141,6 +183,9 @@ pub struct Action {
     /// What the container calls it: unique in its turn.
     #[serde(skip)]
     pub reference: String,
+    /// The number of the event that told of it.
+    #[serde(skip)]
+    pub n: u64,
     /// What is waited for.
     pub kind: ActionKind,
     /// The tool call that it is about, as the events name it.
@@ -197,6 +242,14 @@ pub struct ActionsOf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_a_turn_goes_on_reads_back() {
+        for by in [ContinueBy::Results, ContinueBy::Message] {
+            assert_eq!(ContinueBy::parse(by.stored()), Some(by));
+        }
+        assert_eq!(ContinueBy::parse(0), None);
+    }
 
     #[test]
     fn a_decision_is_stored_as_it_is_sent() {

@@ -210,6 +210,17 @@ impl WebhookEventId {
         Self(turn_id.as_str().replacen("turn_", "evt_", 1))
     }
 
+    /// The id of the event that an action is, or that its expiry is: an action has one of each.
+    #[must_use]
+    pub fn of_action(action_id: &ActionId, expired: bool) -> Self {
+        let mut id = action_id.as_str().replacen("act_", "evt_", 1);
+        if expired {
+            // The digit that in an action's id is the version of its UUID.
+            id.replace_range(16..17, "e");
+        }
+        Self(id)
+    }
+
     /// The id of another event of a turn, of which there is one of each `kind`: the digit that in a turn's id is the version of its UUID.
     #[must_use]
     pub fn beside_turn(turn_id: &TurnId, kind: char) -> Self {

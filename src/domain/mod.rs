@@ -23,7 +23,7 @@ pub mod usage;
 pub mod webhook;
 pub mod webhook_url;
 
-pub use action::{Action, ActionKind, ActionStatus, Decision};
+pub use action::{Action, ActionKind, ActionStatus, ContinueBy, Decision};
 pub use content::Block;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};

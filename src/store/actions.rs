@@ -2,32 +2,40 @@
 
 use super::conversations::{session_id, unreadable};
 use super::sql::{Row, Sql, Value};
-use super::{Store, StoreError, json};
+use super::{Store, StoreError, integer, json};
 use crate::domain::action::ActionsOf;
 use crate::domain::{Action, ActionId, ActionKind, ActionStatus, Decision, Millis, RawJson, SessionId, TurnId};
 
 macro_rules! columns {
     () => {
         "action_id, turn_id, session_id, reference, kind, tool_call_id, tool, input, message, suggestions, schema, status, \
-         decision, created_at, expires_at, resolved_at"
+         decision, created_at, expires_at, resolved_at, n"
     };
 }
 
+/// An action as it is stored.
+pub struct ActionKept {
+    /// The action.
+    pub action: Action,
+    /// Whether it was stored now.
+    pub is_new: bool,
+}
+
 impl<S: Sql> Store<S> {
-    /// Stores an action, unless its turn has one with the same reference; returns the one that is stored, and whether it is new.
+    /// Stores an action, unless its turn has one with the same reference; returns the one that is stored.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
-    pub fn insert_action(&self, action: &Action) -> Result<(Action, bool), StoreError> {
+    pub fn insert_action(&self, action: &Action) -> Result<ActionKept, StoreError> {
         const INSERT: &str = concat!(
             "insert into actions (",
             columns!(),
-            ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+            ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
         );
         const SAME: &str = concat!("select ", columns!(), " from actions where turn_id = +?1 and reference = +?2");
         let same = self.sql.first(SAME, &[Value::Text(action.turn_id.as_str()), Value::Text(&action.reference)])?;
         if let Some(row) = same {
-            return Ok((action_from(row)?, false));
+            return Ok(ActionKept { action: action_from(row)?, is_new: false });
         }
         let decision = action.decision.as_ref().map(json).transpose()?;
         self.sql.execute(
@@ -49,9 +57,11 @@ impl<S: Sql> Store<S> {
                 Value::Integer(action.created_at.get()),
                 Value::Integer(action.expires_at.get()),
                 action.resolved_at.map(Millis::get).into(),
+                integer(action.n),
             ],
         )?;
-        Ok((action.clone(), true))
+        self.cache.next_expiry.set(None);
+        Ok(ActionKept { action: action.clone(), is_new: true })
     }
 
     /// One action.
@@ -68,8 +78,7 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn actions_of(&self, turn_id: &TurnId) -> Result<Vec<Action>, StoreError> {
-        const OF: &str =
-            concat!("select ", columns!(), " from actions where turn_id = +?1 order by created_at, action_id");
+        const OF: &str = concat!("select ", columns!(), " from actions where turn_id = +?1 order by n");
         self.sql.query(OF, &[Value::Text(turn_id.as_str())])?.into_iter().map(action_from).collect()
     }
 
@@ -95,6 +104,15 @@ impl<S: Sql> Store<S> {
         self.sql.query(LIST, &values)?.into_iter().map(action_from).collect()
     }
 
+    /// Whether a turn has an action that nobody has decided.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn is_pending(&self, turn_id: &TurnId) -> Result<bool, StoreError> {
+        const IS: &str = "select 1 from actions where turn_id = +?1 and status = 'pending' limit 1";
+        Ok(self.sql.first(IS, &[Value::Text(turn_id.as_str())])?.is_some())
+    }
+
     /// How many actions of the account are pending.
     ///
     /// # Errors
@@ -110,7 +128,12 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn next_expiry(&self) -> Result<Option<Millis>, StoreError> {
         const NEXT: &str = "select expires_at from actions where status = 'pending' order by expires_at limit 1";
-        Ok(self.sql.first(NEXT, &[])?.map(|row| row.integer(0)).transpose()?.map(Millis::new))
+        if let Some(next) = self.cache.next_expiry.get() {
+            return Ok(next);
+        }
+        let next = self.sql.first(NEXT, &[])?.map(|row| row.integer(0)).transpose()?.map(Millis::new);
+        self.cache.next_expiry.set(Some(next));
+        Ok(next)
     }
 
     /// The pending actions that have expired by now, at most `limit`.
@@ -147,6 +170,7 @@ impl<S: Sql> Store<S> {
             decision.as_deref().into(),
             Value::Integer(now.get()),
         ];
+        self.cache.next_expiry.set(None);
         Ok(self.sql.first(CLOSE, &values)?.is_some())
     }
 
@@ -157,6 +181,7 @@ impl<S: Sql> Store<S> {
     pub(super) fn cancel_actions_of(&self, turn_id: &TurnId, now: Millis) -> Result<(), StoreError> {
         const CANCEL: &str = "update actions set status = 'cancelled', resolved_at = ?2 \
              where turn_id = +?1 and status = 'pending'";
+        self.cache.next_expiry.set(None);
         Ok(self.sql.execute(CANCEL, &[Value::Text(turn_id.as_str()), Value::Integer(now.get())])?)
     }
 
@@ -205,5 +230,6 @@ fn action_from(mut row: Row) -> Result<Action, StoreError> {
         created_at: Millis::new(row.integer(13)?),
         expires_at: Millis::new(row.integer(14)?),
         resolved_at: row.opt_integer(15)?.map(Millis::new),
+        n: row.count(16)?,
     })
 }

@@ -151,6 +151,7 @@ impl<S: Sql> Store<S> {
             "delete from conversations where session_id = +?1 returning agent_session, message_count";
         let id = [Value::Text(session_id.as_str())];
         self.cache.forget_active();
+        self.cache.next_expiry.set(None);
         let ids = json(&[session_id])?;
         self.doom_files_of(&ids)?;
         self.forget_deliveries_of(&ids)?;

@@ -28,6 +28,7 @@ pub mod transcripts;
 pub mod turn_list;
 pub mod turns;
 mod versions;
+pub mod waiting;
 pub mod webhooks;
 pub mod workspaces;
 

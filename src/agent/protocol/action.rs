@@ -93,7 +93,10 @@ mod tests {
     #[test]
     fn an_action_is_bounded() {
         let line = |reference: &str, input: &str| {
-            format!("{{\"n\":3,\"type\":\"action\",\"reference\":\"{reference}\",\"kind\":\"permission\",\"tool\":\"{}\",\"input\":{input}}}", "x".repeat(900))
+            format!(
+                "{{\"n\":3,\"type\":\"action\",\"reference\":\"{reference}\",\"kind\":\"permission\",\"tool\":\"{}\",\"input\":{input}}}",
+                "x".repeat(900)
+            )
         };
         let asked = ActionAsked::parse(&line("toolu_1", "{\r\"a\":1}")).unwrap();
         assert_eq!((asked.input.unwrap().get(), asked.tool.unwrap().len()), ("{ \"a\":1}", MAX_NAME_CHARS));

@@ -17,7 +17,7 @@ use crate::domain::file::ChangedFile;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
 use crate::domain::options::ClientTool;
 use crate::domain::webhook;
-use crate::domain::{AccountId, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
+use crate::domain::{AccountId, Action, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -371,6 +371,7 @@ pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
         event("turn", schemas.sent::<TurnState>()),
         event("conversation", schemas.sent::<ConversationChanged>()),
         event("file", schemas.sent::<FileChanged>()),
+        event("action", schemas.sent::<Action>()),
     ];
     json!({
         "type": "object",
@@ -409,6 +410,8 @@ enum ItemType {
     AttachmentRemoved,
     Notice,
     File,
+    Action,
+    ActionResolved,
 }
 
 /// The schema of one server-sent event, whose `data` is a string with the JSON of the event's own schema.
@@ -426,12 +429,15 @@ pub(super) fn server_sent_event(schemas: &mut Schemas) -> Value {
         event("attachment_removed", schemas.sent::<turn_event::AttachmentRemoved>()),
         event("notice", schemas.sent::<turn_event::Notice>()),
         event("file", schemas.sent::<ChangedFile>()),
+        event("action", schemas.sent::<Action>()),
+        event("action_resolved", schemas.sent::<turn_event::ActionResolved>()),
+        event("paused", schemas.sent::<turn_event::Paused>()),
         event("done", schemas.sent::<DoneJson<'static>>()),
         event("error", schemas.sent::<Problem<'static>>()),
     ];
     json!({
         "type": "object",
-        "description": "One server-sent event. Exactly one `done` or `error` is the last; a stream that ends without it was cut.",
+        "description": "One server-sent event. Exactly one `done`, `error` or `paused` is the last; a stream that ends without it was cut.",
         "properties": {
             "id": {"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]+$", "description": "`<turn_id>:<n>`; `n` rises."},
             "event": {"type": "string", "enum": names(&events)},
