@@ -85,10 +85,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 }
                 let end = self.turns.wait(turn_id);
                 let end = end.ok_or(AccountError::TooManyWait)?;
-                let account = Rc::clone(self);
+                // It must not keep the object's memory alive: with that, the request ends.
+                let account = Rc::downgrade(self);
                 Ok(Response::Deferred(Box::pin(async move {
                     let turn = Turn::clone(&*end.await.map_err(|_| AccountError::EndUnseen)?);
                     if turn.status == TurnStatus::RequiresAction {
+                        let account = account.upgrade().ok_or(AccountError::EndUnseen)?;
                         return account.requires_action(turn, replayed);
                     }
                     Ok(Reply::Answer { turn: Box::new(turn), replayed })

@@ -243,7 +243,6 @@ impl From<&AccountError> for ApiError {
                     _ => format!("This action cannot be decided any more: it is {}.", action.status.as_str()),
                 },
             ),
-            AccountError::NotDelivered(_) => Self::internal(),
             AccountError::Attachments(error) => content::too_large(error),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
@@ -260,7 +259,7 @@ impl From<&AccountError> for ApiError {
                 "The object lost sight of this turn, which is stored and goes on: its conversation tells how it ends.",
             ),
             AccountError::Files(refusal) => Self::from(*refusal),
-            AccountError::Store(_) | AccountError::Bucket(_) => Self::internal(),
+            AccountError::Store(_) | AccountError::Bucket(_) | AccountError::NotDelivered(_) => Self::internal(),
         }
     }
 }

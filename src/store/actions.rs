@@ -1,5 +1,6 @@
 //! Actions: what turns wait for. One is there before anybody hears of it, and is decided once.
 
+use super::cache::NextExpiry;
 use super::conversations::{session_id, unreadable};
 use super::sql::{Row, Sql, Value};
 use super::{Store, StoreError, integer, json};
@@ -60,7 +61,7 @@ impl<S: Sql> Store<S> {
                 integer(action.n),
             ],
         )?;
-        self.cache.next_expiry.set(None);
+        self.cache.next_expiry.set(NextExpiry::Unknown);
         Ok(ActionKept { action: action.clone(), is_new: true })
     }
 
@@ -128,11 +129,13 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn next_expiry(&self) -> Result<Option<Millis>, StoreError> {
         const NEXT: &str = "select expires_at from actions where status = 'pending' order by expires_at limit 1";
-        if let Some(next) = self.cache.next_expiry.get() {
-            return Ok(next);
+        match self.cache.next_expiry.get() {
+            NextExpiry::Unknown => {}
+            NextExpiry::Never => return Ok(None),
+            NextExpiry::At(at) => return Ok(Some(at)),
         }
         let next = self.sql.first(NEXT, &[])?.map(|row| row.integer(0)).transpose()?.map(Millis::new);
-        self.cache.next_expiry.set(Some(next));
+        self.cache.next_expiry.set(next.map_or(NextExpiry::Never, NextExpiry::At));
         Ok(next)
     }
 
@@ -170,7 +173,7 @@ impl<S: Sql> Store<S> {
             decision.as_deref().into(),
             Value::Integer(now.get()),
         ];
-        self.cache.next_expiry.set(None);
+        self.cache.next_expiry.set(NextExpiry::Unknown);
         Ok(self.sql.first(CLOSE, &values)?.is_some())
     }
 
@@ -181,7 +184,7 @@ impl<S: Sql> Store<S> {
     pub(super) fn cancel_actions_of(&self, turn_id: &TurnId, now: Millis) -> Result<(), StoreError> {
         const CANCEL: &str = "update actions set status = 'cancelled', resolved_at = ?2 \
              where turn_id = +?1 and status = 'pending'";
-        self.cache.next_expiry.set(None);
+        self.cache.next_expiry.set(NextExpiry::Unknown);
         Ok(self.sql.execute(CANCEL, &[Value::Text(turn_id.as_str()), Value::Integer(now.get())])?)
     }
 

@@ -182,17 +182,21 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
-    pub fn end_parked(&self, turn_id: &TurnId, end: TurnEnd<'_>) -> Result<Option<(Turn, u64)>, StoreError> {
+    pub fn end_parked(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, u64)>, StoreError> {
         let behind = self.behind(turn_id)?;
         let spent = behind.spent;
         let last = behind.first_n + 1;
         let end = TurnEnd {
+            status: end.status,
+            error: end.error,
+            finished_at: end.finished_at,
+            model: None,
+            stop_reason: None,
             usage: spent.usage,
             num_turns: spent.usage.map(|_| spent.num_turns),
             duration_ms: spent.usage.map(|_| spent.duration_ms),
             by_model: Some(&spent.by_model).filter(|models| models.len() > 1),
             last_events: LastEvents { message: 0, end: last },
-            ..end
         };
         let ended = self.finish(&Finished {
             turn_id,

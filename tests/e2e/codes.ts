@@ -45,5 +45,7 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   conversation_exists: [409, "There is a conversation with this id"],
   branch_unavailable: [409, "The conversation has no branch there"],
   conversation_busy: [409, "The conversation has a turn open"],
+  action_pending: [409, "The conversation's turn requires action"],
+  action_resolved: [409, "The action was decided before"],
   output_invalid: [502, "The answer does not match the schema"],
 };

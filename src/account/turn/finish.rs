@@ -80,7 +80,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             },
             // A compaction says nothing to the user.
             answer: answer.as_deref().filter(|_| progress.kind == TurnKind::Query),
-            has_waited: progress.has_waited,
+            has_waited: progress.has_waited(),
             transcript: progress.waiting_transcript(),
             sdk_session: progress.sdk_session.as_ref(),
             items: &items,
@@ -162,7 +162,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         };
         let last = end.last_events.end;
         let ended = if turn.is_parked() {
-            self.store.end_parked(&turn.turn_id, end)?
+            self.store.end_parked(&turn.turn_id, &end)?
         } else {
             self.store.end_waiting(&turn.turn_id, &end)?.map(|ended| (ended, last))
         };

@@ -62,8 +62,6 @@ pub struct Progress {
     pub behind: Behind,
     /// What it had said before.
     pub text_before: String,
-    /// Whether it waits or has waited for somebody.
-    pub has_waited: bool,
     frames_stored: u64,
     /// Of this turn, stored and waiting.
     bytes: usize,
@@ -82,7 +80,12 @@ impl Progress {
     /// The same of one that has something behind it.
     pub fn after(self, behind: Behind, text_before: String) -> Self {
         let items = Items::behind(behind.items_n);
-        Self { items, has_waited: behind.waits_from > 0, behind, text_before, ..self }
+        Self { items, behind, text_before, ..self }
+    }
+
+    /// Whether it waits or has waited for somebody.
+    pub const fn has_waited(&self) -> bool {
+        self.behind.waits_from > 0
     }
 
     /// The number of the event that a frame is.

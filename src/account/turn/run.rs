@@ -240,7 +240,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     match self.attach(turn, progress.last_n, ATTACH_TRIES).await {
                         Ok(again) => {
                             frames = again;
-                            if progress.has_waited && self.turns.wait_of(&turn.turn_id) == Some(Wait::No) {
+                            if progress.has_waited() && self.turns.wait_of(&turn.turn_id) == Some(Wait::No) {
                                 self.deliver_later(&turn.turn_id, &turn.session_id);
                             }
                         }

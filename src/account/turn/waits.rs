@@ -54,7 +54,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             items: progress.items.unstored(),
             sdk_session: progress.sdk_session.as_ref(),
         })?;
-        progress.has_waited = true;
+        progress.behind.waits_from = progress.behind.waits_from.max(n);
         if kept.is_new {
             progress.set_stored(frame);
         }

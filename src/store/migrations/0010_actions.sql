@@ -23,7 +23,7 @@ create index actions_pending on actions (expires_at) where status = 'pending';
 
 create unique index actions_of_turn on actions (turn_id, reference);
 
--- How a turn goes on that was parked: 0, it was not; 1, by the results of its open calls; 2, by a message.
+-- How a turn goes on that was parked: 1, by the results of its open calls, 2, by a message, and 0 if it was not.
 alter table turns add column parked integer not null default 0;
 
 -- What is added to the numbers of its frames: the container counts from one again when a parked turn goes on.
@@ -32,7 +32,7 @@ alter table turns add column first_n integer not null default 0;
 -- The number of the last event whose item is stored before the turn's end.
 alter table turns add column items_n integer not null default 0;
 
--- The number of the event with which the turn began to wait, the last time; 0 if it never did.
+-- The number of the event with which the turn began to wait, the last time, and 0 if it never did.
 alter table turns add column waits_from integer not null default 0;
 
 -- Since when it waits, and for how long it has waited before: that time does not count for its time limit.
