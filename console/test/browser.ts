@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import type { TestContext } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 import type { Browser, Page } from "playwright-core";
 import { findChromium } from "../../dev/chromium.mjs";
@@ -112,4 +113,18 @@ export function said(page: Page, sentence: string): Promise<void> {
 export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync(ARTIFACTS, { recursive: true });
   await page.screenshot({ path: join(ARTIFACTS, `${name}.png`), animations: "disabled" });
+}
+
+/** Faults that axe finds; the rules are WCAG 2.2's, at level AA. */
+export async function findings(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}
+
+/** Whether anything is wider than the screen, but for what scrolls by itself. */
+export function isWide(page: Page): Promise<boolean> {
+  return page.evaluate(() => {
+    const isOut = (element: Element): boolean => element.getBoundingClientRect().right > innerWidth + 1 && getComputedStyle(element).position !== "absolute" && element.closest("pre, .tool-name, .table") === null;
+    return document.documentElement.scrollWidth > innerWidth || [...document.querySelectorAll("main *")].some(isOut);
+  });
 }

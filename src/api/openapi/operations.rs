@@ -190,7 +190,7 @@ pub(in crate::api) fn delete_conversation(schemas: &mut Schemas) -> Described {
 }
 
 pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {
-    let id = json!({"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]{1,15}$"});
+    let id = json!({"type": "string", "pattern": "^(turn_[0-9a-f]{32}:[0-9]{1,15})?$"});
     let any = Include::words().collect::<Vec<_>>().join("|");
     let words = json!({"type": "string", "pattern": format!("^(({any})(,({any}))*)?$")});
     let content = json!({"text/event-stream": {"schema": server_sent_event(schemas)}});

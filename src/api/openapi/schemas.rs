@@ -68,7 +68,7 @@ pub(super) struct StorageStats {
 
 /// A query. Unknown fields are ignored.
 #[derive(JsonSchema)]
-#[schemars(extend("anyOf" = [says_something("query"), says_something("prompt"), {"required": ["content"]}]))]
+#[schemars(extend("anyOf" = says_words_or_shows()))]
 #[expect(dead_code, reason = "a schema")]
 pub(super) struct QueryRequest {
     /// What the user says, at most 1 MiB of UTF-8.
@@ -186,6 +186,12 @@ enum ContentBlock {
     },
 }
 
+/// RFC 4648, section 4: with padding, and without bits that say nothing.
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+
+/// An HTTPS URL in ASCII without a user name.
+const ATTACHED_URL: &str = r#"^https://[!-"$-.0->A-\[\]-~]+([/?#][!-~]*)?$"#;
+
 /// Where the bytes of an image are. Its type must be that of its bytes.
 #[derive(JsonSchema)]
 #[schemars(tag = "type", rename_all = "snake_case")]
@@ -197,7 +203,7 @@ enum ImageSource {
         #[schemars(extend("enum" = ["image/png", "image/jpeg", "image/gif", "image/webp"]))]
         media_type: String,
         /// The bytes.
-        #[schemars(extend("contentEncoding" = "base64"))]
+        #[schemars(regex(pattern = BASE64), extend("contentEncoding" = "base64"))]
         data: String,
     },
     /// In a file of the conversation, saved or uploaded.
@@ -208,7 +214,7 @@ enum ImageSource {
     /// Where the model's API fetches them, if the deployment has access to the internet.
     Url {
         /// The address, without a user name or a password.
-        #[schemars(length(max = 8192), regex(pattern = "^https://"))]
+        #[schemars(length(max = 8192), regex(pattern = ATTACHED_URL))]
         url: String,
     },
 }
@@ -224,7 +230,7 @@ enum DocumentSource {
         #[schemars(extend("const" = "application/pdf"))]
         media_type: String,
         /// The bytes.
-        #[schemars(extend("contentEncoding" = "base64"))]
+        #[schemars(regex(pattern = BASE64), extend("contentEncoding" = "base64"))]
         data: String,
     },
     /// A text in the request.
@@ -233,6 +239,7 @@ enum DocumentSource {
         #[schemars(extend("const" = "text/plain"))]
         media_type: String,
         /// The text, at most 1 MiB of all documents together.
+        #[schemars(regex(pattern = "[^\\s\\u0085]"))]
         data: String,
     },
     /// A PDF or a text in UTF-8 in a file of the conversation, saved or uploaded.
@@ -243,7 +250,7 @@ enum DocumentSource {
     /// A PDF that the model's API fetches, if the deployment has access to the internet.
     Url {
         /// The address, without a user name or a password.
-        #[schemars(length(max = 8192), regex(pattern = "^https://"))]
+        #[schemars(length(max = 8192), regex(pattern = ATTACHED_URL))]
         url: String,
     },
 }
@@ -260,6 +267,21 @@ fn metadata_patch(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// What at least one field of a query must be.
 fn says_something(field: &str) -> Value {
     json!({"required": [field], "properties": {field: {"type": "string", "pattern": "[^\\s\\u0085]"}}})
+}
+
+/// What a query must be: words in `query` or `prompt`, or `content` without words beside it.
+fn says_words_or_shows() -> Value {
+    let nothing = json!({"type": ["string", "null"], "pattern": "^[\\s\\u0085]*$"});
+    let words = ["query", "prompt"].map(|field| {
+        let mut words = says_something(field);
+        words["properties"]["content"] = json!({"type": "null"});
+        words
+    });
+    let [query, prompt] = words;
+    let content = json!({"not": {"type": "null"}});
+    let content =
+        json!({"required": ["content"], "properties": {"content": content, "query": nothing, "prompt": nothing}});
+    json!([query, prompt, content])
 }
 
 /// A change of a conversation. Unknown fields are ignored.
@@ -286,6 +308,9 @@ pub(super) struct AccountSelection {
     account_id: Option<AccountId>,
 }
 
+/// Five fields with white space in between.
+const CRON: &str = r"^[ \t\n\f\r]*[0-9A-Za-z*,/-]+([ \t\n\f\r]+[0-9A-Za-z*,/-]+){4}[ \t\n\f\r]*$";
+
 /// A schedule as it is to be, with the options of a query. Unknown fields are ignored.
 #[derive(JsonSchema)]
 #[schemars(extend("anyOf" = [says_something("query"), says_something("prompt")]))]
@@ -295,7 +320,7 @@ pub(super) struct ScheduleRequest {
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
     /// When it is due: minute, hour, day of the month, month, day of the week.
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), regex(pattern = CRON))]
     cron: String,
     /// The IANA name of the zone of these times. Default: UTC.
     #[schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"))]
@@ -340,7 +365,7 @@ pub(super) struct WebhookRequest {
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
     /// Where the events are sent: `https://` and a public name.
-    #[schemars(length(max = 2048))]
+    #[schemars(length(max = 2048), regex(pattern = "^https://"))]
     url: String,
     /// The events that are sent. Default: all.
     types: Option<Vec<EventType>>,
