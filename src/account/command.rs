@@ -13,12 +13,14 @@ use super::manage::command::{ManageCommand, ManageReply};
 use super::schedules::command::{SchedulesCommand, SchedulesReply};
 use super::turn::events::Subscription;
 use super::webhooks::command::{WebhooksCommand, WebhooksReply};
+use crate::domain::action::ActionsOf;
 use crate::domain::content::TooLarge;
 use crate::domain::limits::Exceeded;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Block, ContextUse, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
-    PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
+    Action, ActionId, Block, ContextUse, Conversation, Decision, EventId, FilePath, IdempotencyKey, Include, Messages,
+    MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions,
+    Usage,
 };
 use crate::store::StoreError;
 use crate::workspace::port::BucketError;
@@ -150,6 +152,20 @@ pub enum Command {
         /// What.
         ask: FilesCommand,
     },
+    /// Decide an action.
+    DecideAction(Box<DecideAction>),
+    /// The actions, oldest first.
+    ListActions {
+        /// Which.
+        of: ActionsOf,
+        /// At most so many.
+        limit: u32,
+    },
+    /// One action.
+    ReadAction {
+        /// The action.
+        action_id: ActionId,
+    },
     /// A conversation's turns, newest first.
     ListTurns {
         /// The conversation.
@@ -198,6 +214,7 @@ impl Command {
             Self::StartTurn(_)
             | Self::LookUpAttachments(_)
             | Self::UpdateConversation { .. }
+            | Self::DecideAction(_)
             | Self::Files { .. }
             | Self::Fork(_)
             // One in the body knows when it is sent again.
@@ -212,6 +229,8 @@ impl Command {
             | Self::FollowAccount
             | Self::ReadContext { .. }
             | Self::DeleteConversation { .. }
+            | Self::ListActions { .. }
+            | Self::ReadAction { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
             | Self::StorageStats
@@ -236,6 +255,7 @@ impl Command {
             | Self::CancelConversation { .. }
             | Self::DeleteConversation { .. }
             | Self::Prewarm
+            | Self::DecideAction(_)
             | Self::BeginCall(_) => true,
             Self::Files { ask, .. } => ask.changes(),
             Self::Webhooks(ask) => ask.changes(),
@@ -247,6 +267,8 @@ impl Command {
             | Self::FollowConversation { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
+            | Self::ListActions { .. }
+            | Self::ReadAction { .. }
             | Self::StorageStats
             | Self::Purge
             | Self::Visit
@@ -330,6 +352,20 @@ pub struct StartTurn {
     pub include: Include,
 }
 
+/// A decision.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DecideAction {
+    /// The action.
+    pub action_id: ActionId,
+    /// What is decided.
+    pub decision: Decision,
+    /// How the answer is wanted.
+    pub answer: AnswerForm,
+    /// What the events tell beside the default.
+    #[serde(default)]
+    pub include: Include,
+}
+
 /// What is to be known before the bytes of a turn's attachments are moved.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LookUpAttachments {
@@ -396,6 +432,28 @@ pub enum Reply<J> {
         turn: Box<Turn>,
         /// Whether an earlier request with the same key had made it.
         replayed: bool,
+    },
+    /// A turn that waits for somebody, as the response to its query.
+    RequiresAction {
+        /// The turn, with what it said so far.
+        turn: Box<Turn>,
+        /// What it waits for.
+        actions: Vec<Action>,
+        /// Whether an earlier request with the same key had made it.
+        replayed: bool,
+    },
+    /// An action, as it stands.
+    Action(Box<Action>),
+    /// Some of the actions.
+    Actions {
+        /// Oldest first.
+        actions: Vec<Action>,
+        /// Which were asked for.
+        of: ActionsOf,
+        /// How many.
+        limit: u32,
+        /// Whether there are more.
+        more: bool,
     },
     /// A turn that was admitted.
     Accepted {
@@ -487,6 +545,15 @@ pub enum AccountError {
     /// The turn's attachments break a bound.
     #[error("attachments: {0}")]
     Attachments(#[from] TooLarge),
+    /// The conversation's turn waits for somebody.
+    #[error("a turn of the conversation requires action")]
+    ActionPending(Vec<ActionId>),
+    /// The action was decided otherwise, has expired or was cancelled.
+    #[error("the action was decided before")]
+    ActionResolved(Box<Action>),
+    /// The container could not be told of a decision. The detail is for the log.
+    #[error("a decision was not delivered: {0}")]
+    NotDelivered(String),
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,

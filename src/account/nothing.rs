@@ -37,9 +37,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             | Command::Fork(_)
             | Command::Rewind { .. }
             | Command::Files { .. }
+            | Command::DecideAction(_)
+            | Command::ReadAction { .. }
             | Command::ListTurns { .. }
             | Command::ReadTurn { .. } => return Err(AccountError::NotFound),
             Command::DeleteConversation { .. } => Reply::Deleted,
+            Command::ListActions { of, limit } => {
+                Reply::Actions { actions: Vec::new(), of: of.clone(), limit: *limit, more: false }
+            }
             Command::StorageStats => Reply::Document(self.store.storage_stats_of_nothing(self.config.retention)?),
             Command::Purge => Reply::Purged(visit),
             Command::Visit => Reply::Visited(visit),

@@ -3,17 +3,17 @@
 use serde::Serialize;
 
 use super::document::{
-    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
-    outcome,
+    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RequiresActionJson, RunStartedJson,
+    SuccessJson, TurnJson, outcome,
 };
 use super::managed::Document;
 use super::problem::{ApiError, Code};
-use super::{content, cursor, links, managed};
+use super::{actions, content, cursor, links, managed};
 use crate::account::command::{AccountError, Reply};
 use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
-use crate::domain::{AccountId, RequestId, RunId, Turn};
+use crate::domain::{AccountId, ActionId, ActionStatus, RequestId, RunId, Turn};
 
 /// A body on its way out.
 pub enum Body<J> {
@@ -154,6 +154,27 @@ impl<J> Answer<J> {
                 };
                 answer.of_turn(&turn, replayed)
             }
+            Reply::RequiresAction { turn, actions, replayed } => {
+                let waiting = RequiresActionJson {
+                    success: true,
+                    status: turn.status,
+                    response: turn.response.as_deref().unwrap_or_default(),
+                    actions: &actions,
+                    session_id: &turn.session_id,
+                    turn_id: &turn.turn_id,
+                };
+                Self::json(200, &waiting).of_turn(&turn, replayed)
+            }
+            Reply::Action(action) => Self::json(200, &action),
+            Reply::Actions { actions, of, limit, more } => {
+                let answer = Self::json(200, &actions);
+                match actions.last().filter(|_| more) {
+                    Some(last) => {
+                        answer.with("link", links::next_actions(account_id, &of, limit, &actions::cursor_of(last)))
+                    }
+                    None => answer,
+                }
+            }
             Reply::Accepted { turn, replayed } => {
                 let (turn_id, session_id, status) = (&turn.turn_id, &turn.session_id, turn.status);
                 let accepted = AcceptedJson { turn_id, session_id, status };
@@ -241,6 +262,23 @@ impl From<&AccountError> for ApiError {
                 Code::ConversationBusy,
                 "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
             ),
+            AccountError::ActionPending(ids) => {
+                let ids: Vec<&str> = ids.iter().map(ActionId::as_str).collect();
+                let detail = format!(
+                    "The conversation's turn waits for {}. Decide that first, or cancel the turn.",
+                    ids.join(", ")
+                );
+                Self::new(Code::ActionPending, detail)
+            }
+            AccountError::ActionResolved(action) => Self::new(
+                Code::ActionResolved,
+                match &action.decision {
+                    Some(decision) if action.status == ActionStatus::Resolved => {
+                        format!("This action was decided before: {}.", decision.word())
+                    }
+                    _ => format!("This action cannot be decided any more: it is {}.", action.status.as_str()),
+                },
+            ),
             AccountError::Attachments(error) => content::too_large(error),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
@@ -257,7 +295,7 @@ impl From<&AccountError> for ApiError {
                 "The object lost sight of this turn, which is stored and goes on: its conversation tells how it ends.",
             ),
             AccountError::Files(refusal) => Self::from(*refusal),
-            AccountError::Store(_) | AccountError::Bucket(_) => Self::internal(),
+            AccountError::Store(_) | AccountError::Bucket(_) | AccountError::NotDelivered(_) => Self::internal(),
         }
     }
 }

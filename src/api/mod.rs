@@ -1,6 +1,7 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
 pub mod accounts;
+pub mod actions;
 pub mod answer;
 mod answer_form;
 pub mod auth;
@@ -29,6 +30,7 @@ pub mod sse;
 pub mod start_turn;
 pub mod tokens;
 mod turn_options;
+mod turn_tools;
 pub mod update;
 pub mod usage;
 pub mod webhooks;

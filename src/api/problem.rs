@@ -106,6 +106,8 @@ codes! {
     AccountSuspended 403 "account_suspended" "The account is suspended";
     RateLimited 429 "rate_limited" "Too many requests";
     AccountFull 507 "storage_full" "The account stores as much as it may";
+    ActionPending 409 "action_pending" "The conversation's turn requires action";
+    ActionResolved 409 "action_resolved" "The action was decided before";
     OutputInvalid 502 "output_invalid" "The answer does not match the schema";
 }
 

@@ -2,6 +2,7 @@
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
 use super::accounts::{self, Audited, ChangeHead, OperatorAsks};
+use super::actions::{self, DecisionHead};
 use super::answer_form::{Preference, idempotency_key};
 use super::auth::{Principal, actor, permit};
 use super::bodiless::BodilessHead;
@@ -77,6 +78,8 @@ pub enum Pending {
     Webhook(WebhookHead),
     /// `PUT /schedules/{name}`.
     Schedule(ScheduleHead),
+    /// `POST /actions/{id}`.
+    Decision(DecisionHead),
 }
 
 impl Pending {
@@ -92,6 +95,7 @@ impl Pending {
             Self::Change(head) => head.with_body(body),
             Self::Webhook(head) => head.with_body(body),
             Self::Schedule(head) => head.with_body(body),
+            Self::Decision(head) => head.with_body(body),
         }
     }
 }
@@ -160,6 +164,16 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
                 .transpose()?;
             let include = include::of_stream(parameter(&target, "include")?)?;
             about(Command::FollowConversation { session_id, last_event_id, include })
+        }
+        Route::ListActions => {
+            let (default, most) = (actions::DEFAULT_LIMIT, actions::MAX_LIMIT);
+            let limit = number(&target, "limit", default, 1..=most, "a number from 1 to 200")?;
+            about(actions::list(&target, limit)?)
+        }
+        Route::ReadAction(action_id) => about(Command::ReadAction { action_id }),
+        Route::DecideAction(action_id) => {
+            let head = DecisionHead::parse(head, principal, named, action_id)?;
+            Ok(Asked::WithBody(Pending::Decision(head)))
         }
         Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {

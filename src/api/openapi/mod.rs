@@ -2,6 +2,7 @@
 //! WASM. `UPDATE=1 cargo test --lib openapi` writes `public/openapi.json`, which the deployment serves as a static asset.
 
 mod accounts;
+mod actions;
 mod automation;
 mod branches;
 mod operations;
@@ -10,6 +11,7 @@ pub(super) mod schemas;
 /// The description of each operation, by the name that the table has for it.
 pub(super) mod described {
     pub(in crate::api) use super::accounts::*;
+    pub(in crate::api) use super::actions::*;
     pub(in crate::api) use super::automation::*;
     pub(in crate::api) use super::branches::*;
     pub(in crate::api) use super::operations::*;
@@ -23,7 +25,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Code, Problem};
 use super::route::{Access, Row, TABLE};
-use crate::domain::{AccountId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
+use crate::domain::{AccountId, ActionId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// The schemas that the document names, in two contracts: what is sent has all its fields, what is taken may leave some out.
 pub(super) struct Schemas {
@@ -197,6 +199,7 @@ fn parameters(path: &str, access: Access, schemas: &mut Schemas) -> Vec<Value> {
         let schema = match name {
             "session_id" => schemas.taken::<SessionId>(),
             "turn_id" => schemas.taken::<TurnId>(),
+            "action_id" => schemas.taken::<ActionId>(),
             "path" => schemas.taken::<FilePath>(),
             "account_id" => schemas.taken::<AccountId>(),
             "erasure_id" => schemas.taken::<ErasureId>(),

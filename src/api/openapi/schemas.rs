@@ -17,8 +17,9 @@ use crate::domain::event as turn_event;
 use crate::domain::file::ChangedFile;
 use crate::domain::limits::SetLimits;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
+use crate::domain::options::ClientTool;
 use crate::domain::webhook;
-use crate::domain::{AccountId, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
+use crate::domain::{AccountId, Action, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -98,6 +99,11 @@ pub(super) struct QueryRequest {
     /// Notes of the caller's about the turn, which come back with it.
     #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
+    /// Tools that the caller runs: each call of one is an action.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, beside the operator's.
+    permissions: Option<Permissions>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
@@ -119,6 +125,18 @@ enum IncludeWord {
     ToolResult,
     Subagents,
     Usage,
+}
+
+/// Rules such as `Write` or `Bash(git push:*)`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct Permissions {
+    /// Calls that a person has to allow.
+    #[schemars(length(max = 64))]
+    ask: Option<Vec<String>>,
+    /// Calls that are refused.
+    #[schemars(length(max = 64))]
+    deny: Option<Vec<String>>,
 }
 
 fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -411,6 +429,7 @@ pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
         event("conversation", schemas.sent::<ConversationChanged>()),
         event("file", schemas.sent::<FileChanged>()),
         event("notice", schemas.sent::<turn_event::Notice>()),
+        event("action", schemas.sent::<Action>()),
     ];
     json!({
         "type": "object",
@@ -449,6 +468,8 @@ enum ItemType {
     AttachmentRemoved,
     Notice,
     File,
+    Action,
+    ActionResolved,
 }
 
 /// The schema of one server-sent event, whose `data` is a string with the JSON of the event's own schema.
@@ -466,12 +487,15 @@ pub(super) fn server_sent_event(schemas: &mut Schemas) -> Value {
         event("attachment_removed", schemas.sent::<turn_event::AttachmentRemoved>()),
         event("notice", schemas.sent::<turn_event::Notice>()),
         event("file", schemas.sent::<ChangedFile>()),
+        event("action", schemas.sent::<Action>()),
+        event("action_resolved", schemas.sent::<turn_event::ActionResolved>()),
+        event("paused", schemas.sent::<turn_event::Paused>()),
         event("done", schemas.sent::<DoneJson<'static>>()),
         event("error", schemas.sent::<Problem<'static>>()),
     ];
     json!({
         "type": "object",
-        "description": "One server-sent event. Exactly one `done` or `error` is the last; a stream that ends without it was cut.",
+        "description": "One server-sent event. Exactly one `done`, `error` or `paused` is the last; a stream that ends without it was cut.",
         "properties": {
             "id": {"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]+$", "description": "`<turn_id>:<n>`; `n` rises."},
             "event": {"type": "string", "enum": names(&events)},
