@@ -8,7 +8,7 @@ use claude_agent_service::store::schema::{ACCOUNT, Migration, migrate};
 use support::{NOW, Rusqlite, at, made_store, store};
 
 const SCHEMA: &str = "\
-table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer , agent_token text, agent_answered integer not null default 0, settings text, warned text, active_day integer, container_since integer) strict
+table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer , agent_token text, agent_answered integer not null default 0, settings text, warned text, active_day integer, container_since integer, importing text) strict
 table container_use (day integer primary key, ms integer not null, stored_bytes integer) strict, without rowid
 table conversations (session_id text primary key, agent_session text, title text not null, created_at integer not null, last_accessed_at integer not null, message_count integer not null default 0, message_bytes integer not null default 0, next_seq integer not null default 1, metadata text not null default '{}', input_tokens integer not null default 0, output_tokens integer not null default 0, cache_read_input_tokens integer not null default 0, cache_creation_input_tokens integer not null default 0, cost_usd real not null default 0, listed text as (json_object('session_id', session_id, 'title', title, 'created_at', created_at, 'last_accessed_at', last_accessed_at, 'metadata', json_set(metadata, '$.message_count', message_count))), context text, attachment_bytes integer not null default 0) strict, without rowid
 index conversations_by_access on conversations (last_accessed_at, session_id)
