@@ -254,6 +254,7 @@ fn a_line_that_no_export_writes_is_refused_by_its_number() {
         (lines[at].replace("\"seq\":1", "\"seq\":\"1\""), "seq: an integer"),
         (lines[at].replace("\"status\":\"cancelled\"", "\"status\":\"running\""), ""),
         (lines[at].replace("\"options\":{", "\"options\":{\"metadata\":7,"), ""),
+        (lines[at].replace("\"options\":", "\"items\":\"{\",\"options\":"), "items: "),
     ] {
         let copy = Stage::new();
         let with = [&lines[..at], &[bad.as_str()], &lines[at + 1..]].concat().concat();

@@ -53,7 +53,9 @@ impl<S: Sql> Store<S> {
             let rows = self.sql.query(IDS, &[Value::Text(&after), Value::Integer(IDS_PER_LINE)])?;
             let ids: Vec<String> = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<_, _>>()?;
             let Some(last) = ids.last() else { return Ok(text) };
-            text.push_str(&format!("{{\"type\":\"conversations\",\"session_ids\":{}}}\n", json(&ids)?));
+            for part in ["{\"type\":\"conversations\",\"session_ids\":", &json(&ids)?, "}\n"] {
+                text.push_str(part);
+            }
             last.clone_into(&mut after);
         }
     }
@@ -86,22 +88,19 @@ impl<S: Sql> Store<S> {
                     None => return Ok((text, None)),
                 },
             };
-            let row = match ROWS.get(within.table) {
-                Some(table) => self.next_row(table, &within.session_id, &within.place)?.map(|row| (table, row)),
-                None => {
-                    text.push_str(&format!("{{\"type\":\"end\",\"session_id\":{}}}\n", json(&within.session_id)?));
-                    place.after = within.session_id;
-                    if text.len() >= PAGE_BYTES {
-                        return Ok((text, Some(place)));
-                    }
-                    continue;
+            if let Some(table) = ROWS.get(within.table) {
+                if let Some(row) = self.next_row(table, &within.session_id, &within.place)? {
+                    within.place = write(table, row, &mut text)?;
+                } else {
+                    (within.table, within.place) = (within.table + 1, first_place(within.table + 1));
                 }
-            };
-            match row {
-                Some((table, row)) => within.place = write(table, row, &mut text)?,
-                None => (within.table, within.place) = (within.table + 1, first_place(within.table + 1)),
+                place.within = Some(within);
+            } else {
+                for part in ["{\"type\":\"end\",\"session_id\":", &json(&within.session_id)?, "}\n"] {
+                    text.push_str(part);
+                }
+                place.after = within.session_id;
             }
-            place.within = Some(within);
             if text.len() >= PAGE_BYTES {
                 return Ok((text, Some(place)));
             }

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{CONVERSATION, Kind, ROWS, Table, VERSION};
-use crate::domain::SessionId;
+use crate::domain::{MetadataPatch, SessionId, Title, TurnId};
 use crate::store::conversations::session_id;
 use crate::store::sql::{Sql, Value};
 use crate::store::{MAX_ROW_TEXT_BYTES, Store, StoreError};
 
+/// Most items of a turn, in bytes: a few times what a turn stores.
+const MAX_ITEMS_BYTES: u64 = 16 * 1024 * 1024;
 /// Turns that are read back at once.
 const TURNS_AT_ONCE: u32 = 100;
 
@@ -72,6 +75,7 @@ impl<S: Sql> Store<S> {
                     return Err(bad("the conversation before has no end"));
                 }
                 self.refuse_conflicts(vec![id.clone()])?;
+                check_bounds(&fields)?;
                 self.insert_line(&CONVERSATION, &fields)?;
                 self.set_importing(Some(&id))?;
                 Ok(None)
@@ -167,12 +171,23 @@ impl<S: Sql> Store<S> {
             .map(|value| match value {
                 Read::Nothing => Value::Null,
                 Read::Integer(integer) => Value::Integer(*integer),
-                Read::Real(real) => Value::Real(*real),
+                Read::Real(number) => Value::Real(*number),
                 Read::Text(text) => Value::Text(text),
             })
             .collect();
         // What SQLite refuses is what the line says: a missing field, or a row that is there.
         self.sql.execute(table.insert, &bound).map_err(|_| bad("a field is missing or wrong, or the line came before"))
+    }
+
+    /// Items are JSON values with commas in between, and no more of them than a turn stores.
+    fn check_items(&self, id: &SessionId, turn_id: &TurnId) -> Result<(), BadLine> {
+        if self.items_bytes(id, turn_id)? > MAX_ITEMS_BYTES {
+            return Err(bad("items: longer than a turn stores"));
+        }
+        let all = format!("[{}]", self.items(id, turn_id)?);
+        serde_json::from_str::<IgnoredAny>(&all)
+            .map(drop)
+            .map_err(|_| bad("items: not JSON values with commas in between"))
     }
 
     /// Counts a conversation anew, and sees to it that all of it reads back.
@@ -202,6 +217,7 @@ impl<S: Sql> Store<S> {
             for turn in &page.turns {
                 self.content_of(id, &turn.turn_id).map_err(unread)?;
                 self.counted_of(&turn.turn_id).map_err(unread)?;
+                self.check_items(id, &turn.turn_id)?;
             }
             let last = page.turns.last().map(|turn| self.seq_of(id, &turn.turn_id)).transpose()?.flatten();
             match last.filter(|_| page.older) {
@@ -211,6 +227,17 @@ impl<S: Sql> Store<S> {
         }
         self.cache.totals.set(None);
         Ok(self.set_importing(None)?)
+    }
+}
+
+/// A title and metadata as a user may set them.
+fn check_bounds(fields: &Fields<'_>) -> Result<(), BadLine> {
+    Title::try_from(text(fields, "title")?).map_err(|_| bad("title: not one that a conversation may have"))?;
+    let metadata = fields.get("metadata").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let patch = metadata.map(|metadata: serde_json::Value| MetadataPatch::try_from(metadata));
+    match patch {
+        Some(Ok(patch)) if patch.clone().apply(serde_json::Map::new()).is_ok() => Ok(()),
+        _ => Err(bad("metadata: not such as a conversation may have")),
     }
 }
 
