@@ -258,6 +258,7 @@ impl Command {
             | Self::DecideAction(_)
             | Self::BeginCall(_) => true,
             Self::Files { ask, .. } => ask.changes(),
+            Self::Manage(ask) => ask.needs_active_account(),
             Self::Webhooks(ask) => ask.changes(),
             Self::Schedules(ask) => ask.changes(),
             Self::ListConversations { .. }
@@ -273,7 +274,6 @@ impl Command {
             | Self::Purge
             | Self::Visit
             | Self::EndCall(_)
-            | Self::Manage(_)
             | Self::NoteRefusal(_) => false,
         }
     }
@@ -285,6 +285,7 @@ impl Command {
             // The end of a call is known by its request's id, too.
             Self::NoteRefusal(_) => false,
             Self::Webhooks(ask) => ask.is_repeatable(),
+            Self::Manage(ask) => ask.is_repeatable(),
             _ => true,
         }
     }
@@ -568,6 +569,12 @@ pub enum AccountError {
     /// A conversation with that id is there.
     #[error("there is a conversation with that id")]
     ConversationExists,
+    /// A line of an import is not what an export writes.
+    #[error("import: {0}")]
+    BadImport(String),
+    /// Conversations with these ids are there, which an import brings.
+    #[error("there are conversations with ids of the import")]
+    ImportConflicts(Vec<SessionId>),
     /// There is no such branch.
     #[error(transparent)]
     NoBranch(#[from] NoBranch),

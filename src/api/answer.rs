@@ -13,7 +13,7 @@ use crate::account::command::{AccountError, Reply};
 use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
-use crate::domain::{AccountId, ActionId, ActionStatus, RequestId, RunId, Turn};
+use crate::domain::{AccountId, ActionId, ActionStatus, RequestId, RunId, SessionId, Turn};
 
 /// A body on its way out.
 pub enum Body<J> {
@@ -65,6 +65,12 @@ impl<J> Answer<J> {
     #[must_use]
     pub fn written(json: String) -> Self {
         Self::new(200, JSON, Body::Text(json))
+    }
+
+    /// An answer of lines of JSON.
+    #[must_use]
+    pub fn lines(body: Body<J>) -> Self {
+        Self::new(200, managed::NDJSON, body)
     }
 
     /// The answer that tells of a started purge run.
@@ -287,6 +293,12 @@ impl From<&AccountError> for ApiError {
             AccountError::Refused { parameter, rule } => Self::parameter(parameter, rule),
             AccountError::ConversationExists => {
                 Self::new(Code::ConversationExists, "A conversation with this session_id is there already.")
+            }
+            AccountError::BadImport(why) => Self::new(Code::InvalidParameter, why.clone()),
+            AccountError::ImportConflicts(ids) => {
+                let ids: Vec<&str> = ids.iter().map(SessionId::as_str).collect();
+                let detail = format!("{} conversations of the import are there already: {}", ids.len(), ids.join(" "));
+                Self::new(Code::ConversationExists, detail)
             }
             AccountError::NoBranch(why) => Self::from(*why),
             AccountError::Metadata(rule) => Self::parameter("metadata", &rule.to_string()),

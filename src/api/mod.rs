@@ -16,7 +16,7 @@ pub mod files;
 pub mod health;
 pub mod include;
 pub mod links;
-mod managed;
+pub mod managed;
 mod on_conversation;
 #[cfg(test)]
 mod openapi;

@@ -30,6 +30,7 @@ use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
 use crate::domain::audit::AuditAction;
 use crate::domain::{AccountId, Page, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
+use crate::store::transfer::ExportPlace;
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;
@@ -57,6 +58,10 @@ pub enum Asked {
     Token(TokenHead),
     /// What is asked of the directory.
     Operator(OperatorAsks),
+    /// `GET /export`, and where it begins.
+    Export(AccountId, Option<ExportPlace>),
+    /// `POST /import`.
+    Import(AccountId),
     /// `POST /purge-runs`, by the operator.
     StartPurgeRun,
     /// `GET /purge-runs`, by the operator.
@@ -262,6 +267,16 @@ fn operators_ask(
             };
             let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), keep));
             audited(AuditAction::EraseAccount, Some(account_id), erase)
+        }
+        Route::Export => {
+            let after = parameter(target, "cursor")?.map(SessionId::try_from).transpose();
+            let after = after.map_err(|_| ApiError::parameter("cursor", "the session_id of an `end` line"))?;
+            let place = after.map(|after| ExportPlace { after: after.into(), within: None });
+            Ok(Asked::Export(principal.account(named)?, place))
+        }
+        Route::Import => {
+            let account_id = principal.account(named)?;
+            audited(AuditAction::ImportAccount, Some(account_id.clone()), Asked::Import(account_id))
         }
         Route::EraseOwnAccount => {
             // A key speaks for any account: what it erases is never the one that goes without saying.

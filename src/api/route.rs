@@ -324,6 +324,20 @@ routes! {
         /// With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
         DELETE EraseAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter], described by erase_account;
     }
+    ["export"] {
+        /// Export an account's conversations.
+        ///
+        /// Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not
+        /// ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
+        GET Export, Account, refuses [InvalidParameter], described by export;
+    }
+    ["import"] {
+        /// Import conversations that an export wrote.
+        ///
+        /// Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
+        POST Import, Account, refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull],
+            described by import;
+    }
     ["account"] {
         /// Erase everything there is of an account, but for what operators have set of it and what it has used.
         DELETE EraseOwnAccount, Account, refuses [], described by erase_own_account;

@@ -20,6 +20,7 @@ mod relay;
 mod runtime;
 mod sql;
 mod stub;
+mod transfer;
 mod vars;
 mod worker;
 mod zones;

@@ -29,6 +29,7 @@ pub mod stats;
 mod steering;
 pub mod transactions;
 pub mod transcripts;
+pub mod transfer;
 pub mod turn_list;
 pub mod turns;
 pub mod usage;
