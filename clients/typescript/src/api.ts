@@ -4,6 +4,44 @@
  */
 
 export interface paths {
+    "/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what turns of the account wait for, oldest first */
+        get: operations["listActions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/actions/{action_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an action */
+        get: operations["readAction"];
+        put?: never;
+        /**
+         * Decide an action. The first decision counts; the same again gets the same response
+         * @description Responds as `POST /query` does: when the turn next ends or requires action; with `stream: true` with its events from here; with `Prefer: respond-async` at once.
+         */
+        post: operations["decideAction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations": {
         parameters: {
             query?: never;
@@ -557,6 +595,81 @@ export interface components {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
             accountId?: components["schemas"]["AccountId"] | null;
         };
+        /** @description An action, as it is stored and sent. */
+        Action: {
+            /** @description Names it. */
+            action_id: components["schemas"]["ActionId"];
+            /** @description When it came up. */
+            created_at: components["schemas"]["Millis"];
+            /** @description What was decided. */
+            decision?: unknown;
+            /** @description When it expires, if nobody decides. */
+            expires_at: components["schemas"]["Millis"];
+            /** @description The call's input. */
+            input?: {
+                [key: string]: unknown;
+            };
+            /** @description What is waited for. */
+            kind: components["schemas"]["ActionKind"];
+            /** @description What the user is told or asked. */
+            message?: string;
+            /** @description When it was decided, expired or was cancelled. */
+            resolved_at?: components["schemas"]["Millis"];
+            /** @description The JSON Schema of the answers that an MCP server wants. */
+            schema?: unknown;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["ActionStatus"];
+            /** @description The rules that `remember` would store. */
+            suggestions?: unknown;
+            /** @description The tool. */
+            tool?: string;
+            /** @description The tool call that it is about, as the events name it. */
+            tool_call_id?: string;
+            /** @description The turn that waits. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description What is decided. Unknown fields are ignored. */
+        ActionDecision: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description With `answer`: by question or by field. */
+            answers?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description With `result`: a string, or `text` and `image` blocks. */
+            content?: unknown;
+            /** @description `allow` or `deny` a permission or a plan; `answer` or `deny` a question or an elicitation; `result` for a call of the caller's tool. */
+            decision: components["schemas"]["DecisionWord"];
+            /** @description With `allow` of a permission: the input that the call runs with instead of its own. */
+            input?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description With `result`: whether the tool failed. */
+            is_error?: boolean | null;
+            /** @description With `deny`: what the agent is told, at most 8 KiB of UTF-8. */
+            message?: string | null;
+            /** @description With `allow` of a permission: what the suggested rules cover runs unasked in this conversation from now on. */
+            remember?: components["schemas"]["Remember"] | null;
+            /** @description Whether to respond with events. Default: what `Accept` prefers. */
+            stream?: boolean | null;
+        };
+        /** @description an action id is act_ and 32 hexadecimal digits */
+        ActionId: string;
+        /** @description What is waited for. */
+        ActionKind: "permission" | "question" | "plan" | "elicitation" | "tool";
+        /** @description `action_resolved`: the turn does not wait for this any more. */
+        ActionResolvedEvent: {
+            /** @description The action. */
+            action_id: components["schemas"]["ActionId"];
+            /** @description What was decided: `allow`, `deny`, `answer` or `result`. */
+            decision?: string;
+            /** @description How it stands now. */
+            status: components["schemas"]["ActionStatus"];
+        };
+        /** @description Where an action stands. */
+        ActionStatus: "pending" | "resolved" | "expired" | "cancelled";
         /** @description `attachment_removed`: the model does not take an attachment, which is not sent again. */
         AttachmentRemovedEvent: {
             /**
@@ -589,6 +702,17 @@ export interface components {
         Citations: {
             /** @description Whether it does. */
             enabled: boolean;
+        };
+        /** @description A tool that the caller runs. */
+        ClientTool: {
+            /** @description What it does, for the model. */
+            description: string;
+            /** @description The JSON Schema of its input. */
+            input_schema: {
+                [key: string]: unknown;
+            };
+            /** @description Its name, for the model and for the actions. */
+            name: string;
         };
         /** @description Why a history was compacted. */
         CompactedBy: "manual" | "auto";
@@ -697,6 +821,11 @@ export interface components {
             /** @description Its title: the beginning of its first prompt, until it is changed. */
             title: string;
         };
+        /**
+         * @description What is decided, in a word.
+         * @enum {string}
+         */
+        DecisionWord: "allow" | "deny" | "answer" | "result";
         /** @description How far a delivery has come. */
         DeliveryStatus: "pending" | "delivered" | "dead";
         /** @description `delta`: a piece of the answer's text. */
@@ -762,8 +891,8 @@ export interface components {
         };
         /** @description `snapshot`: what goes on in the account; the first event. */
         FeedSnapshot: {
-            /** @description What waits for somebody's decision; nothing so far. */
-            actions: unknown[];
+            /** @description What waits for somebody's decision, the oldest first. */
+            actions: components["schemas"]["Action"][];
             /** @description The conversations that have a turn queued or running. */
             conversations: components["schemas"]["OpenConversation"][];
             /** @description The turns that are queued or running, in the order of the queue. */
@@ -863,7 +992,7 @@ export interface components {
          * @description The events that are kept.
          * @enum {string}
          */
-        ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file";
+        ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved";
         /** @description What an attachment is. */
         MediaType: "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "application/pdf" | "text/plain";
         /** @description A message of a conversation. */
@@ -939,6 +1068,24 @@ export interface components {
             /** @description Its running turn, or the one that runs next. */
             turn: components["schemas"]["TurnId"];
         };
+        /** @description `paused`: the turn waits without a process, and nothing follows until it goes on. */
+        PausedEvent: {
+            /** @description What it waits for. */
+            actions: components["schemas"]["Action"][];
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Always `requires_action`. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description Rules such as `Write` or `Bash(git push:*)`. */
+        Permissions: {
+            /** @description Calls that a person has to allow. */
+            ask?: string[] | null;
+            /** @description Calls that are refused. */
+            deny?: string[] | null;
+        };
         /** @description Whether a container is started ahead of a query. */
         Prewarming: {
             /** @description Whether this call started it; false if it runs or starts already. */
@@ -1013,6 +1160,8 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description Rules about the agent's tools, beside the operator's. */
+            permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 1 MiB of UTF-8. */
@@ -1025,6 +1174,8 @@ export interface components {
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. Default: the model's own. */
             thinking?: components["schemas"]["Thinking"] | null;
+            /** @description Tools that the caller runs: each call of one is an action. */
+            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
         };
@@ -1033,6 +1184,8 @@ export interface components {
             /** @description Names it: the `webhook-id` of the delivery. */
             event_id: components["schemas"]["WebhookEventId"];
         };
+        /** @description For how long a decision counts. */
+        Remember: "conversation";
         /** @description a request id is req_ and 32 hexadecimal digits */
         RequestId: string;
         /** @description a name has 1 to 64 characters of A-Z a-z 0-9 . _ - and starts with a letter or digit */
@@ -1307,6 +1460,21 @@ export interface components {
         };
         /** @description a turn id is turn_ and 32 hexadecimal digits */
         TurnId: string;
+        /** @description A turn that waits for somebody. */
+        TurnRequiresAction: {
+            /** @description What the turn waits for, the oldest first. */
+            actions: components["schemas"]["Action"][];
+            /** @description What the agent has said so far. */
+            response: string;
+            /** @description The turn's conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Always `requires_action`. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description Always true. */
+            success: boolean;
+            /** @description The turn, for `GET /turns/{turn_id}`. */
+            turn_id: components["schemas"]["TurnId"];
+        };
         /** @description The result of a turn that completed. */
         TurnResult: {
             /** @description How long the agent worked, in milliseconds. */
@@ -1341,7 +1509,7 @@ export interface components {
             usage: components["schemas"]["TurnUsage"];
         };
         /** @description The state of a turn. The last four are ends, and a turn has exactly one. */
-        TurnStatus: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+        TurnStatus: "queued" | "running" | "requires_action" | "completed" | "failed" | "cancelled" | "interrupted";
         /** @description The schedule whose run a turn is. */
         TurnTrigger: {
             /** @description The schedule's name. */
@@ -1525,6 +1693,189 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listActions: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Only actions that stand so. */
+                status?: "pending" | "resolved" | "expired" | "cancelled";
+                /** @description Only actions of this conversation. */
+                session_id?: components["schemas"]["SessionId"];
+                /** @description Most actions of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of actions. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Action"][];
+                };
+            };
+        };
+    };
+    readAction: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                action_id: components["schemas"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The action. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Action"];
+                };
+            };
+        };
+    };
+    decideAction: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description `respond-async`: respond at once with 202. */
+                Prefer?: string;
+            };
+            path: {
+                action_id: components["schemas"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActionDecision"];
+            };
+        };
+        responses: {
+            /** @description The turn's result, what it waits for, or its events. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    "Server-Timing": components["headers"]["Server-Timing"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
+                        /** @description `<turn_id>:<n>`; `n` rises. */
+                        id: string;
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "delta";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "message";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "done";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "error";
+                    });
+                };
+            };
+            /** @description The turn is stored and runs by itself. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    Location: components["headers"]["Location"];
+                    "Preference-Applied": components["headers"]["Preference-Applied"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedTurn"];
+                };
+            };
+        };
+    };
     listConversations: {
         parameters: {
             query?: {
@@ -1702,7 +2053,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The turn's result, or its events. */
+            /** @description The turn's result, what it waits for, or its events. */
             200: {
                 headers: {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
@@ -1711,12 +2062,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"];
+                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -1767,6 +2118,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -1849,7 +2212,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -1900,6 +2263,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -2208,7 +2583,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "snapshot" | "turn" | "conversation" | "file";
+                        event: "snapshot" | "turn" | "conversation" | "file" | "action";
                     } & ({
                         data?: string;
                         /** @constant */
@@ -2225,6 +2600,10 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
                     });
                 };
             };
@@ -2370,7 +2749,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The turn's result, or its events. */
+            /** @description The turn's result, what it waits for, or its events. */
             200: {
                 headers: {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
@@ -2379,12 +2758,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"];
+                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -2435,6 +2814,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -2888,6 +3279,8 @@ export interface operations {
 
 /** Why a request was refused or a turn failed: the `code` of a problem document. */
 export type ErrorCode =
+    | "action_pending"
+    | "action_resolved"
     | "agent_failed"
     | "at_capacity"
     | "attachment_not_found"
@@ -2946,6 +3339,9 @@ export interface EventData {
     "attachment_removed": components["schemas"]["AttachmentRemovedEvent"];
     "notice": components["schemas"]["NoticeEvent"];
     "file": components["schemas"]["ChangedFile"];
+    "action": components["schemas"]["Action"];
+    "action_resolved": components["schemas"]["ActionResolvedEvent"];
+    "paused": components["schemas"]["PausedEvent"];
     "done": components["schemas"]["TurnResult"];
     "error": components["schemas"]["Problem"];
 }
@@ -2956,4 +3352,5 @@ export interface FeedData {
     "turn": components["schemas"]["FeedTurn"];
     "conversation": components["schemas"]["FeedConversation"];
     "file": components["schemas"]["FeedFile"];
+    "action": components["schemas"]["Action"];
 }
