@@ -12,6 +12,7 @@ use claude_agent_service::account::command::{
     AnswerForm, CallBegun, CallEnded, Command, DecideAction, Envelope, LookUpAttachments, StartTurn,
 };
 use claude_agent_service::account::files::command::FilesCommand;
+use claude_agent_service::account::manage::command::{ManageCommand, UsageAsk};
 use claude_agent_service::account::schedules::command::{SchedulesCommand, SetSchedule};
 use claude_agent_service::account::webhooks::command::{SetWebhook, WebhooksCommand};
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
@@ -19,6 +20,7 @@ use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::action::ActionsOf;
+use claude_agent_service::domain::ledger::{Day, Group};
 use claude_agent_service::domain::{
     Decision, EventId, EventType, Include, MetadataPatch, Millis, Missed, Page, PurgeOutcome, RequestId, RunId, Title,
     Trigger, TurnOptions, Usage,
@@ -125,6 +127,14 @@ fn commands() -> Vec<(Command, bool)> {
         Command::FollowAccount,
         Command::BeginCall(CallBegun { sdk_session: Some(sdk_session(1)), counts: true }),
         Command::EndCall(ended),
+        Command::Manage(ManageCommand::Usage(UsageAsk {
+            group: Group::Conversation,
+            from: Day::new(1),
+            to: Day::new(2),
+            after: Some(session("a")),
+            limit: 5,
+            csv: true,
+        })),
     ];
     let with_age = |command: Command| {
         let known = is_of_version_1(&command);
@@ -195,6 +205,7 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::DecideAction(_)
         | Command::ListActions { .. }
         | Command::ReadAction { .. }
+        | Command::Manage(_)
         | Command::Webhooks(_)
         | Command::Schedules(_) => false,
     }

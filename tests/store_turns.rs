@@ -193,6 +193,7 @@ fn a_failed_turn_keeps_its_failure_and_has_no_answer() {
         duration_ms: None,
         finished_at: at(5_000),
         last_events: LastEvents { message: 0, end: 1 },
+        counted: None,
         stop_reason: None,
         by_model: None,
     };
@@ -328,6 +329,7 @@ fn a_turn_that_ran_knows_the_last_row_of_the_transcript_at_its_end() {
         duration_ms: None,
         finished_at: at(5_000),
         last_events: LastEvents { message: 0, end: 1 },
+        counted: None,
         stop_reason: None,
         by_model: None,
     };

@@ -9,11 +9,13 @@ use serde_json::value::RawValue;
 use super::branches::command::{ForkAsked, NoBranch, RewindTo};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
+use super::manage::command::{ManageCommand, ManageReply};
 use super::schedules::command::{SchedulesCommand, SchedulesReply};
 use super::turn::events::Subscription;
 use super::webhooks::command::{WebhooksCommand, WebhooksReply};
 use crate::domain::action::ActionsOf;
 use crate::domain::content::TooLarge;
+use crate::domain::limits::Exceeded;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
     Action, ActionId, Block, ContextUse, Conversation, Decision, EventId, FilePath, IdempotencyKey, Include, Messages,
@@ -193,6 +195,8 @@ pub enum Command {
     BeginCall(CallBegun),
     /// A call of the model's API has ended.
     EndCall(CallEnded),
+    /// Something about the account as a whole.
+    Manage(ManageCommand),
     /// A refused call of the model, as a Worker of version 1 reports it. Accepted and ignored.
     #[serde(skip_serializing)]
     NoteRefusal(IgnoredAny),
@@ -216,6 +220,7 @@ impl Command {
             // One in the body knows when it is sent again.
             | Self::Rewind { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
+            Self::Manage(ask) => ask.has_content(),
             Self::Webhooks(ask) => ask.has_content(),
             Self::Schedules(ask) => ask.has_content(),
             Self::CancelConversation { reason, .. } => reason.is_some(),
@@ -238,11 +243,47 @@ impl Command {
         }
     }
 
+    /// Whether a suspended account may not do it: it may be read, and operators and the platform have their ways.
+    #[must_use]
+    pub const fn needs_active_account(&self) -> bool {
+        match self {
+            Self::StartTurn(_)
+            | Self::LookUpAttachments(_)
+            | Self::Fork(_)
+            | Self::Rewind { .. }
+            | Self::UpdateConversation { .. }
+            | Self::CancelConversation { .. }
+            | Self::DeleteConversation { .. }
+            | Self::DecideAction(_)
+            | Self::Prewarm
+            | Self::BeginCall(_) => true,
+            Self::Files { ask, .. } => ask.changes(),
+            Self::Webhooks(ask) => ask.changes(),
+            Self::Schedules(ask) => ask.changes(),
+            Self::ListConversations { .. }
+            | Self::ReadConversation { .. }
+            | Self::FollowAccount
+            | Self::ReadContext { .. }
+            | Self::FollowConversation { .. }
+            | Self::ListActions { .. }
+            | Self::ReadAction { .. }
+            | Self::ListTurns { .. }
+            | Self::ReadTurn { .. }
+            | Self::StorageStats
+            | Self::Purge
+            | Self::Visit
+            | Self::EndCall(_)
+            | Self::Manage(_)
+            | Self::NoteRefusal(_) => false,
+        }
+    }
+
     /// Whether it may be sent again if no response came. A turn that was started already is found by its request's id.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Self::EndCall(_) => false,
+            // The end of a call is known by its request's id, too.
+            Self::NoteRefusal(_) => false,
             Self::Webhooks(ask) => ask.is_repeatable(),
             _ => true,
         }
@@ -460,6 +501,8 @@ pub enum Reply<J> {
     CallBegun(TurnId),
     /// The report was taken.
     Noted,
+    /// What was asked of the account as a whole.
+    Managed(Box<ManageReply>),
     /// What was asked of the webhooks.
     Webhooks(WebhooksReply),
     /// What was asked of the schedules.
@@ -475,6 +518,18 @@ pub enum AccountError {
     /// No turn runs that a call of the model could belong to.
     #[error("no turn is running")]
     NoTurn,
+    /// A limit of the account leaves no room for what costs money.
+    #[error("the budget is exhausted")]
+    BudgetExhausted(Exceeded),
+    /// The account stores as much as it may.
+    #[error("the storage is full")]
+    StorageFull(Exceeded),
+    /// As many calls of the model are open as a turn may have.
+    #[error("too many calls of the model are open")]
+    TooManyCalls,
+    /// The account may be read and nothing else, for this reason.
+    #[error("the account is suspended")]
+    Suspended(Option<String>),
     /// As many turns wait as may.
     #[error("{depth} turns are waiting")]
     QueueFull {

@@ -152,6 +152,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     pub(super) fn storage_stats(&self, now: Millis) -> Result<Reply<S::Json>, AccountError> {
-        Ok(Reply::Document(self.store.storage_stats(self.config.retention, now)?))
+        Ok(Reply::Document(self.store.storage_stats(self.retention()?, now)?))
     }
 }

@@ -11,6 +11,7 @@ use futures_channel::mpsc;
 use futures_util::Stream;
 use serde::Serialize;
 
+use crate::domain::event::Notice;
 use crate::domain::file::{Change, Target};
 use crate::domain::{Action, SessionId, Turn, TurnId, TurnStatus};
 
@@ -32,6 +33,8 @@ pub enum FeedEvent {
     File(FileChanged),
     /// An action came up, or was decided, expired or cancelled.
     Action(Box<Action>),
+    /// Something that the account's users should know.
+    Notice(Notice),
 }
 
 /// `snapshot`: what goes on in the account; the first event.
@@ -173,6 +176,12 @@ impl Followers {
     /// Tells of a file.
     pub fn file(&self, session_id: &SessionId, path: &str, change: Change) {
         self.tell(|| FeedEvent::File(FileChanged { session_id: session_id.clone(), path: path.to_owned(), change }));
+    }
+
+    /// Tells something that the account's users should know.
+    pub fn notice(&self, code: &str, message: &str) {
+        let (code, message) = (code.to_owned(), message.to_owned());
+        self.tell(|| FeedEvent::Notice(Notice { code, message, from: None, to: None }));
     }
 
     /// Tells of files that a user has deleted.

@@ -6,9 +6,13 @@ mod alarm;
 mod attachments;
 pub mod branches;
 pub mod command;
+mod container_use;
 mod conversations;
 pub mod feed;
 pub mod files;
+pub mod ledger;
+pub mod limits;
+pub mod manage;
 mod nothing;
 mod prewarm;
 mod purge;
@@ -35,11 +39,15 @@ use turn::items;
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
+use crate::domain::ledger::Day;
 use crate::domain::{AccountId, EventId, Include, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
 use crate::workspace::port::Bucket;
+
+/// Why an account that is being erased does nothing.
+const ERASING: &str = "This account is being erased.";
 
 /// A result that comes later: with the end of a turn or of a purge.
 pub type Deferred<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
@@ -70,6 +78,8 @@ pub struct Account<S, C, R> {
     awake: Cell<bool>,
     /// Whether it is stored that the running container's agent server has answered.
     agent_answered: Cell<bool>,
+    /// When the container that was started last was asked for.
+    container_begun: Cell<Option<Millis>>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
     prewarm: Cell<Option<prewarm::Prewarm>>,
@@ -79,6 +89,14 @@ pub struct Account<S, C, R> {
     files: files::Files,
     webhooks: webhooks::Webhooks,
     feed: feed::Followers,
+    ledger: ledger::Ledger,
+    settings: limits::Settings,
+    /// The day of which the directory knows that the account is active.
+    active_day: Cell<Option<Day>>,
+    /// Whether the account is being erased.
+    erasing: Cell<bool>,
+    /// Whether it was erased, and has not worked since.
+    erased: Cell<bool>,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -99,6 +117,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             orphan_looks: Cell::new(0),
             awake: Cell::new(false),
             agent_answered: Cell::new(false),
+            container_begun: Cell::new(None),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
             prewarm: Cell::new(None),
@@ -108,6 +127,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             files: files::Files::default(),
             webhooks: webhooks::Webhooks::default(),
             feed: feed::Followers::default(),
+            ledger: ledger::Ledger::default(),
+            settings: limits::Settings::default(),
+            active_day: Cell::new(None),
+            erasing: Cell::new(false),
+            erased: Cell::new(false),
         }
     }
 
@@ -123,12 +147,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// # Errors
     /// [`AccountError::Store`] if storage fails; every other [`AccountError`] is the caller's fault.
     pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Response<S::Json>, AccountError> {
+        if self.erasing.get() && envelope.command.needs_active_account() {
+            return Err(AccountError::Suspended(Some(ERASING.to_owned())));
+        }
         if !self.store.is_made()
             && let Some(reply) = self.reply_of_nothing(&envelope.command)?
         {
             return Ok(Response::Ready(reply));
         }
         self.wake_up()?;
+        if envelope.command.needs_active_account() {
+            self.check_active()?;
+        }
         let now = self.runtime.now();
         let reply = match envelope.command {
             Command::StartTurn(start) => {
@@ -179,11 +209,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
             Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),
-            Command::EndCall(call) => {
-                self.end_call(&call, &envelope.request_id);
-                Reply::Noted
-            }
+            Command::EndCall(call) => return self.end_call(&call, &envelope.request_id),
             Command::NoteRefusal(_) => Reply::Noted,
+            Command::Manage(ask) => return self.manage(ask, now),
             Command::Webhooks(ask) => Reply::Webhooks(self.handle_webhooks(ask, now)?),
             Command::Schedules(ask) => {
                 Reply::Schedules(self.handle_schedules(ask, &envelope.request_id, envelope.again, now)?)
@@ -300,7 +328,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let readiness = self.agent.ensure(busy, &|| self.mint_token()).await?;
         if !self.agent_answered.replace(true)
             && self.store.is_made()
-            && let Err(error) = self.store.set_agent_answered()
+            && let Err(error) = self.store.set_agent_answered(self.container_begun.get().unwrap_or(self.runtime.now()))
         {
             let why = error.to_string();
             self.log(Level::Error, Line { event: "storage_failed", error: Some(&why), ..Line::default() });
@@ -313,6 +341,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         // Each has 74 random bits.
         let token = format!("{}{}", self.runtime.uuid().simple(), self.runtime.uuid().simple());
         self.agent_answered.set(false);
+        let now = self.runtime.now();
+        self.container_begun.set(Some(now));
+        self.container_stopped(now).map_err(|error| ContainerError(error.to_string()))?;
         let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
         stored.map_err(|error| ContainerError(error.to_string()))?;
         Ok(token)

@@ -44,6 +44,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.pump_with(Some((&turn_id, work)), None)?;
             self.tell_if_queued(&turn_id)?;
             self.register_soon()?;
+            self.tell_active(now)?;
+            self.erased.set(false);
             self.set_alarm()?;
         }
         self.answer_of(turn_id, (start.answer, start.include), admitted, replayed)
@@ -125,15 +127,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if when_busy == WhenBusy::Reject && active.iter().any(|turn| turn.session_id == session_id) {
             return Err(AccountError::ConversationBusy);
         }
+        let limits = self.limits()?;
+        self.check_admission(&limits, active.len(), now)?;
         let queued = self.refuse_if_full()?;
+        let replaces = if when_busy == WhenBusy::Interrupt { self.end_parked_of(&session_id, None)? } else { 0 };
+        let active = if replaces > 0 { self.store.active_turns()? } else { active };
+        let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
+        if !starts_now && queued >= limits.queued_turns as usize {
+            return Err(AccountError::QueueFull { depth: queued });
+        }
         if let Some(content) = &start.content {
             check(content, self.store.attachment_bytes(&session_id)?)?;
         }
-        if when_busy == WhenBusy::Interrupt {
-            self.end_parked_of(&session_id, None)?;
-        }
-        let active = self.store.active_turns()?;
-        let starts_now = queued == 0 && self.has_room_for(&session_id, &active);
         let turn_id = TurnId::new(self.runtime.uuid());
         let queue_position =
             if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };
@@ -182,7 +187,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// How many turns wait, if one more may.
     pub(super) fn refuse_if_full(&self) -> Result<usize, AccountError> {
         let waiting = self.store.active_turns()?.iter().filter(|turn| turn.status == TurnStatus::Queued).count();
-        let is_full = waiting >= self.config.max_queued_turns as usize;
+        // One that starts at once needs no place in the queue.
+        let is_full = waiting > 0 && waiting >= self.limits()?.queued_turns as usize;
         if is_full { Err(AccountError::QueueFull { depth: waiting }) } else { Ok(waiting) }
     }
 
@@ -200,16 +206,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
     /// one whose conversation was deleted is stored no more; and one that has ended may not have left the container.
-    fn has_room_for(&self, session_id: &SessionId, active: &[ActiveTurn]) -> bool {
-        self.has_place()
+    fn has_room_for(&self, session_id: &SessionId, active: &[ActiveTurn]) -> Result<bool, AccountError> {
+        Ok(self.has_place()?
             && self.turns.turn_of(session_id).is_none()
             && active.iter().all(|turn| turn.status == TurnStatus::Queued || turn.session_id != *session_id)
-            && !self.leaving.borrow().contains(session_id)
+            && !self.leaving.borrow().contains(session_id))
     }
 
     /// Whether one more turn of the account may run.
-    pub(super) fn has_place(&self) -> bool {
-        self.turns.running_count() < self.config.account_concurrency as usize
+    pub(super) fn has_place(&self) -> Result<bool, AccountError> {
+        Ok(self.turns.running_count() < self.limits()?.concurrency as usize && !self.settings()?.is_suspended())
     }
 
     /// Refuses a query into a conversation whose turn waits for somebody, unless the query takes its place.
@@ -272,7 +278,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             } else if turn.status == TurnStatus::RequiresAction {
                 self.launch(turn, run::Entry::Reattach, None);
             } else if turn.status == TurnStatus::Queued
-                && self.has_room_for(&turn.session_id, &self.store.active_turns()?)
+                && self.has_room_for(&turn.session_id, &self.store.active_turns()?)?
             {
                 let now = self.runtime.now();
                 self.store.start_turn(&turn.turn_id, now, self.agent.ready_instance().as_deref())?;
@@ -285,6 +291,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
         let signals = self.turns.launch(&turn.turn_id, &turn.session_id, turn.status == TurnStatus::RequiresAction);
+        if work.is_none() {
+            self.take_up_counts(&turn.turn_id);
+        }
         self.feed.turn(&turn.turn_id, &turn.session_id, turn.status, 0);
         self.runtime.spawn(Rc::clone(self).run(turn, entry, work, signals));
     }

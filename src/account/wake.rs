@@ -29,7 +29,7 @@ pub enum Purge {
 /// Why an object may have to wake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reasons {
-    /// A turn is queued or running.
+    /// A turn is queued or running, or calls of the model wait to be stored.
     pub turn_active: bool,
     /// The container runs and no turn has run in it since then.
     pub container_idle_since: Option<Millis>,

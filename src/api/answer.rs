@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use super::document::{
-    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RequiresActionJson, RunStartedJson,
-    SuccessJson, TurnJson, outcome,
+    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
+    outcome, requires_action,
 };
+use super::managed::Document;
 use super::problem::{ApiError, Code};
-use super::{actions, content, cursor, links};
+use super::{actions, content, cursor, links, managed};
 use crate::account::command::{AccountError, Reply};
 use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
@@ -60,6 +61,12 @@ impl<J> Answer<J> {
         Self::new(status, JSON, Body::Text(text))
     }
 
+    /// An answer whose JSON is written already.
+    #[must_use]
+    pub fn written(json: String) -> Self {
+        Self::new(200, JSON, Body::Text(json))
+    }
+
     /// The answer that tells of a started purge run.
     #[must_use]
     pub fn run_started(run_id: &RunId) -> Self {
@@ -76,7 +83,9 @@ impl<J> Answer<J> {
         Self::new(204, "", Body::Nothing)
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// The same with a header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -146,15 +155,7 @@ impl<J> Answer<J> {
                 answer.of_turn(&turn, replayed)
             }
             Reply::RequiresAction { turn, actions, replayed } => {
-                let waiting = RequiresActionJson {
-                    success: true,
-                    status: turn.status,
-                    response: turn.response.as_deref().unwrap_or_default(),
-                    actions: &actions,
-                    session_id: &turn.session_id,
-                    turn_id: &turn.turn_id,
-                };
-                Self::json(200, &waiting).of_turn(&turn, replayed)
+                Self::json(200, &requires_action(&turn, &actions)).of_turn(&turn, replayed)
             }
             Reply::Action(action) => Self::json(200, &action),
             Reply::Actions { actions, of, limit, more } => {
@@ -194,6 +195,14 @@ impl<J> Answer<J> {
             Reply::Deleted | Reply::Noted => Self::success(),
             Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
             Reply::Schedules(reply) => Self::of_schedules(&reply),
+            Reply::Managed(reply) => {
+                let Document { status, content_type, text, link } = managed::document(*reply, account_id);
+                let answer = Self::new(status, content_type, Body::Text(text));
+                match link {
+                    Some(link) => answer.with("link", link),
+                    None => answer,
+                }
+            }
             Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
     }
@@ -217,6 +226,25 @@ impl From<&AccountError> for ApiError {
             AccountError::QueueFull { depth } => Self::new(
                 Code::QueueFull,
                 format!("{depth} turns of this account are waiting already. Try again later."),
+            ),
+            AccountError::BudgetExhausted(exceeded) => {
+                let name = exceeded.name.as_str();
+                let detail =
+                    format!("This account has used what `{name}` allows. It may go on when that is counted anew.");
+                let retry_after_s = exceeded.retry_after_s;
+                Self { exceeded: Some(Box::new(*exceeded)), retry_after_s, ..Self::new(Code::BudgetExhausted, detail) }
+            }
+            AccountError::StorageFull(exceeded) => {
+                let detail =
+                    "This account stores as much as it may (`storage_bytes`). Delete conversations or files first.";
+                Self { exceeded: Some(Box::new(*exceeded)), ..Self::new(Code::AccountFull, detail) }
+            }
+            AccountError::TooManyCalls => {
+                Self::new(Code::RateLimited, "As many calls of the model are open as a turn may have.")
+            }
+            AccountError::Suspended(reason) => Self::new(
+                Code::AccountSuspended,
+                reason.as_deref().unwrap_or("This account is suspended: it may be read and nothing else."),
             ),
             AccountError::TooManyWait => Self::new(
                 Code::QueueFull,

@@ -40,6 +40,7 @@ pub fn encode_feed(event: &FeedEvent) -> String {
         FeedEvent::Conversation(conversation) => ("conversation", line(conversation)),
         FeedEvent::File(file) => ("file", line(file)),
         FeedEvent::Action(action) => ("action", line(action)),
+        FeedEvent::Notice(notice) => ("notice", line(notice)),
     };
     format!("event: {name}\ndata: {data}\n\n")
 }

@@ -1,5 +1,6 @@
 //! The operator's vars and secrets, parsed once into a value. It reads no environment itself.
 
+pub mod accounts;
 mod auth;
 pub mod files;
 pub mod policy;
@@ -8,7 +9,8 @@ pub mod webhook;
 use std::rc::Rc;
 use std::time::Duration;
 
-pub use auth::{Auth, Jwt, Origins};
+use accounts::AccountsPolicy;
+pub use auth::{ApiKey, Auth, Jwt, Origins};
 use files::FilesPolicy;
 use policy::AgentPolicy;
 use webhook::OperatorWebhook;
@@ -115,6 +117,8 @@ pub struct Config {
     pub agent: Rc<AgentPolicy>,
     /// `WORKSPACE_MAX_BYTES`, `ACCOUNT_FILES_BYTES` and the like: limits of conversations' files.
     pub files: FilesPolicy,
+    /// `USAGE_DAYS`, `MODEL_PRICES` and the like: what accounts use and may use.
+    pub accounts: Rc<AccountsPolicy>,
     /// `WEBHOOK_URL`, `WEBHOOK_SECRET`: where the events of every account are sent.
     pub webhook: OperatorWebhook,
     /// `SCHEDULE_MIN_INTERVAL`: how far apart a schedule's due times are at least.
@@ -201,6 +205,7 @@ impl Config {
             directory_shards: whole("DIRECTORY_SHARDS", 8, 1..=MAX_DIRECTORY_SHARDS, "a number from 1 to 1024")?,
             agent: Rc::new(AgentPolicy::parse(&get)?),
             files: FilesPolicy::parse(&get)?,
+            accounts: Rc::new(AccountsPolicy::parse(&get)?),
             webhook: OperatorWebhook::parse(&get)?,
             schedule_min_interval: duration(
                 "SCHEDULE_MIN_INTERVAL",

@@ -5,6 +5,7 @@ mod mcp;
 
 use super::BadConfig;
 use crate::agent::{Rules, RunOptions, SystemPrompt};
+use crate::domain::ledger::NanoUsd;
 use crate::domain::{TurnKind, TurnOptions};
 use mcp::McpServers;
 
@@ -113,6 +114,12 @@ impl AgentPolicy {
         self.allow_system_prompt || (self.system_prompt.is_none() && self.system_prompt_append.is_none())
     }
 
+    /// What one turn may spend. The gateway's count holds it: the agent has no part in it.
+    #[must_use]
+    pub fn max_budget(&self) -> Option<NanoUsd> {
+        self.max_budget_usd.map(NanoUsd::of_usd)
+    }
+
     /// The most model calls that a request may ask for.
     #[must_use]
     pub fn most_turns(&self) -> u32 {
@@ -149,7 +156,7 @@ impl AgentPolicy {
             ask_tools: Rules(&self.ask_tools, &asked.ask_tools),
             deny_tools: &asked.deny_tools,
             client_tools: &asked.tools,
-            max_budget_usd: self.max_budget_usd,
+            max_budget_usd: None,
             mcp_servers: self.mcp_servers.as_ref().map(McpServers::json),
             compact: asked.kind == TurnKind::Compact,
         }

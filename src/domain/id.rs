@@ -150,6 +150,14 @@ text_id!(
 );
 
 text_id!(
+    /// Names an erasure: `erasure_` and the 32 hexadecimal digits of a UUID.
+    ErasureId,
+    |s| s.strip_prefix("erasure_").is_some_and(|hex| hex.len() == 32),
+    "^erasure_.{32}$",
+    "an erasure id is erasure_ and 32 hexadecimal digits"
+);
+
+text_id!(
     /// Names a webhook or a schedule within its account.
     ResourceName,
     |s| {
@@ -251,6 +259,14 @@ impl RunId {
     #[must_use]
     pub fn new(random: Uuid) -> Self {
         Self(format!("run_{}", random.simple()))
+    }
+}
+
+impl ErasureId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("erasure_{}", random.simple()))
     }
 }
 

@@ -101,6 +101,8 @@ pub enum FailureCode {
     OutputInvalid,
     /// The turn's `output_schema` is not a JSON Schema that the agent takes.
     InvalidOutputSchema,
+    /// The account, or the turn, has spent what it may.
+    BudgetExhausted,
 }
 
 /// How a turn failed, as its caller may know it. Never holds content, a stack or a credential.

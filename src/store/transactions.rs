@@ -3,6 +3,7 @@
 use super::items::inline;
 use super::sql::Sql;
 use super::turns::{LastEvents, NewTurn, TurnEnd, WithEnd};
+use super::usage::LedgerEntry;
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError, json};
 use crate::domain::{
@@ -67,6 +68,8 @@ pub struct Finished<'a> {
     pub steered: &'a [TurnId],
     /// Its conversation, and what becomes of its files; absent where files are not saved.
     pub files: Option<(&'a SessionId, FilesEnd<'a>)>,
+    /// What is added to the ledger.
+    pub usage: &'a LedgerEntry,
 }
 
 impl<S: Sql> Store<S> {
@@ -119,9 +122,12 @@ impl<S: Sql> Store<S> {
             steered,
             files,
             has_waited,
+            usage,
         } = finished;
         let context = context.as_ref().map(json).transpose()?;
         self.transaction(|| {
+            // What was used was used, whether or not the turn is still there.
+            self.add_usage(usage)?;
             let Some(session_id) = self.session_of_active(turn_id)? else { return self.turn(turn_id) };
             let files = match files {
                 Some((session_id, files)) => self.end_files(session_id, files, end.finished_at)?,
@@ -191,6 +197,7 @@ impl<S: Sql> Store<S> {
             error: end.error,
             finished_at: end.finished_at,
             model: None,
+            counted: None,
             stop_reason: None,
             usage: spent.usage,
             num_turns: spent.usage.map(|_| spent.num_turns),
@@ -210,6 +217,7 @@ impl<S: Sql> Store<S> {
             has_waited: true,
             steered: &[],
             files: None,
+            usage: &LedgerEntry::default(),
         })?;
         Ok(ended.map(|ended| (ended, last)))
     }

@@ -2,7 +2,9 @@
 
 use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
+use super::usage::counts;
 use super::{Store, StoreError, json};
+use crate::domain::ledger::Counted;
 use crate::domain::{
     ByModel, ContinueBy, Failure, IdempotencyKey, Millis, RawJson, RequestId, SdkSession, SessionId, Turn, TurnFiles,
     TurnId, TurnOptions, TurnStatus, Usage,
@@ -119,6 +121,8 @@ pub struct TurnEnd<'a> {
     pub finished_at: Millis,
     /// The numbers of its last events.
     pub last_events: LastEvents,
+    /// What the gateway counted of it; absent if that is nothing.
+    pub counted: Option<Counted>,
     /// Why the model stopped, if that is worth telling.
     pub stop_reason: Option<&'a str>,
     /// What each model used, if there was more than one.
@@ -299,7 +303,7 @@ impl<S: Sql> Store<S> {
     ) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = concat!(
             "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, num_turns = ?7, duration_ms = ?8, \
-             message_n = ?9, end_n = ?10, files = ?11, stop_reason = ?12, by_model = ?13, items = ?14, transcript_seq = iif(started_at is null, null, \
+             message_n = ?9, end_n = ?10, files = ?11, stop_reason = ?12, by_model = ?13, items = ?14, counted = coalesce(?15, counted), transcript_seq = iif(started_at is null, null, \
              coalesce((select max(transcripts.seq) from transcripts where transcripts.session_id = turns.session_id), 0)) \
              where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id, steered_into, ",
             asked!()
@@ -308,6 +312,7 @@ impl<S: Sql> Store<S> {
         let usage = end.usage.as_ref().map(json).transpose()?;
         let told = with.files.map(json).transpose()?;
         let by_model = end.by_model.map(json).transpose()?;
+        let counted = end.counted.as_ref().map(counts);
         let row = self.sql.first(
             END,
             &[
@@ -325,6 +330,7 @@ impl<S: Sql> Store<S> {
                 end.stop_reason.into(),
                 by_model.as_deref().into(),
                 with.items.into(),
+                counted.as_deref().into(),
             ],
         )?;
         let Some(mut row) = row else { return Ok(None) };

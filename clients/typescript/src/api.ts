@@ -4,6 +4,88 @@
  */
 
 export interface paths {
+    "/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Erase everything there is of an account, but for what operators have set of it and what it has used */
+        delete: operations["eraseOwnAccount"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List accounts, shard by shard in the order of their ids
+         * @description A page of a filtered list may hold fewer than `limit` accounts, even none, and still have a `Link`.
+         */
+        get: operations["listAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what accounts have used in a day
+         * @description Each of them is asked; those that have used nothing are left out. An account with the id `usage` is `/accounts/%75sage`.
+         */
+        get: operations["listAccountsUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{account_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an account as a whole */
+        get: operations["readAccount"];
+        put?: never;
+        post?: never;
+        /**
+         * Erase an account with everything there is of it
+         * @description With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
+         */
+        delete: operations["eraseAccount"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is set of an account: its status, its limits, its retention, notes
+         * @description What is absent stays. A suspended account may be read and nothing else: its running turns and its container end, its queue stays.
+         */
+        patch: operations["changeAccount"];
+        trace?: never;
+    };
     "/actions": {
         parameters: {
             query?: never;
@@ -36,6 +118,26 @@ export interface paths {
          * @description Responds as `POST /query` does: when the turn next ends or requires action; with `stream: true` with its events from here; with `Prefer: respond-async` at once.
          */
         post: operations["decideAction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List who asked for which change of accounts, shard by shard, newest first
+         * @description Entries are kept for 400 days. Each is written before the change is carried out, which may then have been refused.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -269,6 +371,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/erasures/{erasure_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the receipt of an erasure */
+        get: operations["readErasure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -468,6 +587,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a token that speaks for one account */
+        post: operations["makeToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/turns/{turn_id}": {
         parameters: {
             query?: never;
@@ -477,6 +613,26 @@ export interface paths {
         };
         /** Read a turn in its current state, if asked for with what it did */
         get: operations["readTurn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell what an account has used, by day, model or conversation
+         * @description The numbers are the model gateway's, which the agent cannot change. `Accept: text/csv` gives the rows as CSV. They outlive the conversations, for `USAGE_DAYS`; by conversation, they are of those that are still there.
+         */
+        get: operations["readUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -588,12 +744,102 @@ export interface components {
             /** @description The turn, for `GET /turns/{turn_id}`. */
             turn_id: components["schemas"]["TurnId"];
         };
+        /** @description An account as a whole. */
+        Account: {
+            /** @description Its id. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description What it stores. */
+            bytes: components["schemas"]["StoredBytes"];
+            /** @description Whether its container runs. */
+            container: components["schemas"]["ContainerState"];
+            /** @description How many conversations it has. */
+            conversations: number;
+            /** @description The last day on which it ran a turn. */
+            last_active_day: components["schemas"]["Day"] | null;
+            /** @description What it may use. */
+            limits: components["schemas"]["Limits"];
+            /** @description The operator's own notes. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /** @description Why it may not. */
+            reason: string | null;
+            /** @description How many days its conversations are kept after their last access. */
+            retention_days: number;
+            /** @description Those of the limits that are set for this account. */
+            set_limits: components["schemas"]["LimitsOfAccount"];
+            /** @description Whether it may work. */
+            status: components["schemas"]["AccountStatus"];
+            /** @description Turns that are queued or running. */
+            turns_open: number;
+            /** @description What it has used. */
+            usage: components["schemas"]["UsageNow"];
+        };
+        /** @description A change of what an operator has set of an account. Unknown fields are ignored. */
+        AccountChangeRequest: {
+            /** @description Limits to set. One that is null is none; `limits` that are null are those of all accounts again. */
+            limits?: components["schemas"]["LimitsOfAccount"] | null;
+            /** @description Notes to set, and with `null` to remove; null removes all. */
+            metadata: {
+                [key: string]: string | null;
+            } | null;
+            /** @description Why it may not, for its user; only with the status `suspended`. */
+            reason?: string | null;
+            /** @description How many days its conversations are kept; null is as those of all accounts. */
+            retention_days?: number | null;
+            /** @description Whether the account may work. */
+            status?: components["schemas"]["AccountStatus"] | null;
+        };
         /** @description an account id has 1 to 128 characters, none of them a control character */
         AccountId: string;
         /** @description The account, where it is not in the URL. Unknown fields are ignored. */
         AccountSelection: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
             accountId?: components["schemas"]["AccountId"] | null;
+        };
+        /** @description Whether an account may work. */
+        AccountStatus: "active" | "suspended";
+        /** @description An account as the directory lists it. */
+        AccountSummary: {
+            /** @description Its id. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description When the directory first heard of it; null for one from before that was kept. */
+            created_at: components["schemas"]["Millis"] | null;
+            /** @description The last day on which it ran a turn: the moment of that day's first query; null for one from before that was kept. */
+            last_active_at: components["schemas"]["Millis"] | null;
+            /** @description Whether it may work. */
+            status: components["schemas"]["AccountStatus"];
+        };
+        /** @description What one account has used in a day. */
+        AccountUsage: {
+            /** @description The account. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description How long the account's container ran, in seconds; absent for a model and a conversation. */
+            container_seconds?: number;
+            /** @description What these calls cost, in US dollars, by `MODEL_PRICES` and the list prices. */
+            cost_usd: number;
+            /** @description The day. */
+            day?: components["schemas"]["Day"];
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description The model. */
+            model?: string;
+            /** @description Calls of the model that were answered, as the gateway counted them. */
+            model_calls: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+            /** @description What the agent itself says of the turns that it ended; not to bill from. */
+            reported: components["schemas"]["Spent"];
+            /** @description The conversation. */
+            session_id?: components["schemas"]["SessionId"];
+            /** @description What the account stored when its container last stopped in these days; absent if it did not. */
+            stored_bytes?: number;
+            /** @description Turns that ended after they had called the model. */
+            turns: number;
         };
         /** @description An action, as it is stored and sent. */
         Action: {
@@ -680,6 +926,21 @@ export interface components {
             /** @description Why. */
             reason: string;
         };
+        /** @description A change. */
+        AuditAction: "change_account" | "erase_account" | "make_token" | "start_purge_run";
+        /** @description Who asked for what. */
+        AuditEntry: {
+            /** @description What. */
+            action: components["schemas"]["AuditAction"];
+            /** @description `key:<name or digest>`, `token:<account>`, or `nobody` where no credential is asked for. */
+            actor: string;
+            /** @description When. */
+            at: components["schemas"]["Millis"];
+            /** @description Its request. */
+            request_id: components["schemas"]["RequestId"];
+            /** @description The account that it is about; null for all of them. */
+            target: components["schemas"]["AccountId"] | null;
+        };
         /** @description Why turns are cancelled. Unknown fields are ignored. */
         Cancellation: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
@@ -734,6 +995,8 @@ export interface components {
             /** @description Whether to respond with events. Default: what `Accept` prefers. */
             stream?: boolean | null;
         };
+        /** @description Whether a container runs. */
+        ContainerState: "running" | "stopped";
         /** @description A content block. Unknown fields are ignored. */
         ContentBlock: {
             /** @description The words, at most 1 MiB of all blocks together. */
@@ -821,6 +1084,8 @@ export interface components {
             /** @description Its title: the beginning of its first prompt, until it is changed. */
             title: string;
         };
+        /** @description A day of UTC. */
+        Day: string;
         /**
          * @description What is decided, in a word.
          * @enum {string}
@@ -867,6 +1132,41 @@ export interface components {
         };
         /** @description How much work the model puts into its answers. */
         Effort: "low" | "medium" | "high" | "xhigh" | "max";
+        /** @description The receipt of an erasure. It holds nothing of what was erased. */
+        Erasure: {
+            /** @description What was erased; null before it is known. */
+            counts: components["schemas"]["ErasureCounts"] | null;
+            /** @description When nothing was left; null before. */
+            erased_at: components["schemas"]["Millis"] | null;
+            /** @description Its id. */
+            erasure_id: components["schemas"]["ErasureId"];
+            /** @description When it was asked for. */
+            requested_at: components["schemas"]["Millis"];
+            /** @description Whether it has ended. */
+            status: components["schemas"]["ErasureStatus"];
+        };
+        /** @description An erasure that was begun. */
+        ErasureBegun: {
+            /** @description Names it in `GET /erasures/{erasure_id}`. */
+            erasure_id: components["schemas"]["ErasureId"];
+        };
+        /** @description How much an erasure erased. */
+        ErasureCounts: {
+            /** @description Conversations. */
+            conversations: number;
+            /** @description Bytes of the database. */
+            database_bytes: number;
+            /** @description Bytes of files in the bucket. */
+            files_bytes: number;
+            /** @description Messages. */
+            messages: number;
+            /** @description Turns. */
+            turns: number;
+        };
+        /** @description an erasure id is erasure_ and 32 hexadecimal digits */
+        ErasureId: string;
+        /** @description Whether an erasure has ended. */
+        ErasureStatus: "pending" | "done";
         /** @description What happened. */
         EventType: "turn.completed" | "turn.failed" | "turn.cancelled" | "turn.requires_action" | "action.expired" | "budget.warning" | "budget.exhausted" | "schedule.failed" | "schedule.paused" | "account.erased" | "webhook.test";
         /** @description `conversation`: a conversation was created, changed or deleted. What its turns do comes as `turn`. */
@@ -944,6 +1244,8 @@ export interface components {
             /** @description The new conversation's title. Default: that of the other. */
             title?: string | null;
         };
+        /** @description By what a report sums usage. */
+        Group: "day" | "model" | "conversation";
         Health: {
             hasAuth: boolean;
             hasContainer: boolean;
@@ -993,6 +1295,42 @@ export interface components {
          * @enum {string}
          */
         ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved";
+        /** @description A limit by its name. */
+        LimitName: "usd_per_day" | "usd_per_month" | "turns_per_day" | "tokens_per_day" | "storage_bytes" | "usd_per_turn";
+        /** @description What an account may use. None: as much as there is. */
+        Limits: {
+            /** @description Turns that run at once. */
+            concurrency: number;
+            /** @description Turns that may wait. */
+            queued_turns: number;
+            /** @description Bytes of the account's database and of its files. */
+            storage_bytes: number | null;
+            /** @description Tokens of all four kinds in a day. */
+            tokens_per_day: number | null;
+            /** @description Turns in a day. */
+            turns_per_day: number | null;
+            /** @description US dollars for calls of the model in a day of UTC. */
+            usd_per_day: number | null;
+            /** @description The same in a month. */
+            usd_per_month: number | null;
+        };
+        /** @description What is set for one account. An absent limit is the operator's for all accounts; one that is null is none. */
+        LimitsOfAccount: {
+            /** @description Turns that run at once; null is the operator's limit. */
+            concurrency?: number | null;
+            /** @description Turns that may wait; null is the operator's limit. */
+            queued_turns?: number | null;
+            /** @description Bytes of the account's database and of its files. */
+            storage_bytes?: number | null;
+            /** @description Tokens of all four kinds in a day. */
+            tokens_per_day?: number | null;
+            /** @description Turns in a day. */
+            turns_per_day?: number | null;
+            /** @description US dollars for calls of the model in a day of UTC. */
+            usd_per_day?: number | null;
+            /** @description The same in a month. */
+            usd_per_month?: number | null;
+        };
         /** @description What an attachment is. */
         MediaType: "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "application/pdf" | "text/plain";
         /** @description A message of a conversation. */
@@ -1096,10 +1434,18 @@ export interface components {
             code: string;
             detail: string;
             error: string;
+            /** @description How much may be used. */
+            limit?: number;
+            /** @description Which. */
+            limit_name?: components["schemas"]["LimitName"];
             request_id: components["schemas"]["RequestId"];
+            /** @description When it is counted anew; absent for what is not counted by the day. */
+            resets_at?: components["schemas"]["Millis"];
             status: number;
             title: string;
             type: string;
+            /** @description How much is. */
+            used?: number;
         };
         /** @description What a purge of one account deleted. */
         PurgeResult: {
@@ -1312,6 +1658,19 @@ export interface components {
         };
         /** @description a session id has 1 to 128 characters of A-Z a-z 0-9 . _ : - and starts with a letter or digit */
         SessionId: string;
+        /** @description Tokens of model calls and what they cost. */
+        Spent: {
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description US dollars. */
+            cost_usd: number;
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+        };
         /** @description A run that somebody asked for. */
         StartedRun: {
             /** @description When it was asked for. */
@@ -1336,6 +1695,13 @@ export interface components {
             /** @description How many messages its conversations have. */
             total_messages: number;
         };
+        /** @description What an account stores. */
+        StoredBytes: {
+            /** @description In its database. */
+            database: number;
+            /** @description In the bucket. */
+            files: number;
+        };
         /** @description Something is done. */
         Success: {
             /** @description How many turns `cancel` ended. */
@@ -1353,6 +1719,22 @@ export interface components {
             parent?: string;
             /** @description The piece. */
             text: string;
+        };
+        /** @description A token. */
+        Token: {
+            /** @description The account. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description When it ends. */
+            expires_at: components["schemas"]["Millis"];
+            /** @description Sent as `Authorization: Bearer <token>`, it speaks for the account and for no other. */
+            token: string;
+        };
+        /** @description A token to be made. Unknown fields are ignored. */
+        TokenRequest: {
+            /** @description The account that it speaks for; any but `default`. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description Its life, in seconds. Default: 3600. */
+            expires_in?: number | null;
         };
         /** @description `tool`: a tool call began or ended. */
         ToolEvent: {
@@ -1460,23 +1842,10 @@ export interface components {
         };
         /** @description a turn id is turn_ and 32 hexadecimal digits */
         TurnId: string;
-        /** @description A turn that waits for somebody. */
-        TurnRequiresAction: {
-            /** @description What the turn waits for, the oldest first. */
-            actions: components["schemas"]["Action"][];
-            /** @description What the agent has said so far. */
-            response: string;
-            /** @description The turn's conversation. */
-            session_id: components["schemas"]["SessionId"];
-            /** @description Always `requires_action`. */
-            status: components["schemas"]["TurnStatus"];
-            /** @description Always true. */
-            success: boolean;
-            /** @description The turn, for `GET /turns/{turn_id}`. */
-            turn_id: components["schemas"]["TurnId"];
-        };
-        /** @description The result of a turn that completed. */
+        /** @description The result of a turn that completed, or what one is at that requires action. */
         TurnResult: {
+            /** @description What the turn waits for, the oldest first; absent if it has ended. */
+            actions?: components["schemas"]["Action"][];
             /** @description How long the agent worked, in milliseconds. */
             duration_ms: number | null;
             /** @description What became of its conversation's files; absent if there are none, or the deployment saves none. */
@@ -1491,15 +1860,17 @@ export interface components {
             num_turns: number | null;
             /** @description The value that `response` is the JSON of, if the query had an `output_schema`. */
             output?: unknown;
-            /** @description The agent's answer. */
+            /** @description The agent's answer; of a turn that requires action, what it has said so far. */
             response: string;
             /** @description The turn's conversation. */
             session_id: components["schemas"]["SessionId"];
+            /** @description `requires_action`, if the turn has not ended and waits for a decision; else absent. */
+            status?: components["schemas"]["TurnStatus"];
             /** @description The running turn that took this one's message in, and whose answer this one has. */
             steered_into?: components["schemas"]["TurnId"];
             /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
             stop_reason?: string;
-            /** @description Always true: a turn that did not complete is a problem document. */
+            /** @description Always true: a turn that failed is a problem document. */
             success: boolean;
             /** @description The schedule whose run it is. */
             trigger?: components["schemas"]["TurnTrigger"];
@@ -1589,6 +1960,55 @@ export interface components {
             output_tokens: number;
             /** @description The tool call that started the subagent which asked. */
             parent?: string;
+        };
+        /** @description What an account has used lately. */
+        UsageNow: {
+            /** @description In this month. */
+            month: components["schemas"]["Spent"];
+            /** @description In this day of UTC. */
+            today: components["schemas"]["Spent"];
+        };
+        /** @description What an account has used. */
+        UsageReport: {
+            /** @description The first day. */
+            from: components["schemas"]["Day"];
+            /** @description By what the rows are summed. */
+            group: components["schemas"]["Group"];
+            /** @description A sum for each group in which something was used. */
+            rows: components["schemas"]["UsageRow"][];
+            /** @description The last day. */
+            to: components["schemas"]["Day"];
+            /** @description The sum over these days, conversations that are deleted included. */
+            total: components["schemas"]["UsageRow"];
+        };
+        /** @description What was used in one group. */
+        UsageRow: {
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description How long the account's container ran, in seconds; absent for a model and a conversation. */
+            container_seconds?: number;
+            /** @description What these calls cost, in US dollars, by `MODEL_PRICES` and the list prices. */
+            cost_usd: number;
+            /** @description The day. */
+            day?: components["schemas"]["Day"];
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description The model. */
+            model?: string;
+            /** @description Calls of the model that were answered, as the gateway counted them. */
+            model_calls: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+            /** @description What the agent itself says of the turns that it ended; not to bill from. */
+            reported: components["schemas"]["Spent"];
+            /** @description The conversation. */
+            session_id?: components["schemas"]["SessionId"];
+            /** @description What the account stored when its container last stopped in these days; absent if it did not. */
+            stored_bytes?: number;
+            /** @description Turns that ended after they had called the model. */
+            turns: number;
         };
         /** @description An endpoint that an account's events are sent to. */
         Webhook: {
@@ -1693,6 +2113,166 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    eraseOwnAccount: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The erasure goes on. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureBegun"];
+                };
+            };
+        };
+    };
+    listAccounts: {
+        parameters: {
+            query?: {
+                /** @description Most accounts of a page. */
+                limit?: number;
+                /** @description Only accounts of this status. */
+                status?: components["schemas"]["AccountStatus"];
+                /** @description Only accounts that ran a turn since, to a day. */
+                active_since?: components["schemas"]["Millis"];
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of accounts. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountSummary"][];
+                };
+            };
+        };
+    };
+    listAccountsUsage: {
+        parameters: {
+            query?: {
+                /** @description The day. Default: today. */
+                day?: components["schemas"]["Day"];
+                /** @description Most accounts of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of accounts and what each has used. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountUsage"][];
+                };
+            };
+        };
+    };
+    readAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+        };
+    };
+    eraseAccount: {
+        parameters: {
+            query?: {
+                /** @description Whether what is set of the account and what it has used stay. */
+                keep_account?: boolean;
+            };
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The erasure goes on. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureBegun"];
+                };
+            };
+        };
+    };
+    changeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountChangeRequest"];
+            };
+        };
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+        };
+    };
     listActions: {
         parameters: {
             query?: {
@@ -1782,7 +2362,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
+                    "application/json": components["schemas"]["TurnResult"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
@@ -1872,6 +2452,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AcceptedTurn"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description Most entries of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the audit. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"][];
                 };
             };
         };
@@ -2062,7 +2669,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
+                    "application/json": components["schemas"]["TurnResult"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
@@ -2560,6 +3167,29 @@ export interface operations {
             };
         };
     };
+    readErasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                erasure_id: components["schemas"]["ErasureId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receipt. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+        };
+    };
     followAccount: {
         parameters: {
             query?: {
@@ -2583,7 +3213,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "snapshot" | "turn" | "conversation" | "file" | "action";
+                        event: "snapshot" | "turn" | "conversation" | "file" | "action" | "notice";
                     } & ({
                         data?: string;
                         /** @constant */
@@ -2604,6 +3234,10 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
                     });
                 };
             };
@@ -2758,7 +3392,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
+                    "application/json": components["schemas"]["TurnResult"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
@@ -3045,6 +3679,31 @@ export interface operations {
             };
         };
     };
+    makeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The token. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+        };
+    };
     readTurn: {
         parameters: {
             query?: {
@@ -3069,6 +3728,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Turn"];
+                };
+            };
+        };
+    };
+    readUsage: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description The first day. Default: the first of the month of `to`. */
+                from?: components["schemas"]["Day"];
+                /** @description The last day, at most 366 days from the first. Default: today. */
+                to?: components["schemas"]["Day"];
+                /** @description By what it is summed. Default: `day`. */
+                group?: components["schemas"]["Group"];
+                /** @description Most rows. */
+                limit?: number;
+                /** @description Where the page starts, by conversation; from a `Link` header. */
+                cursor?: components["schemas"]["SessionId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was used. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
+                    "text/csv": unknown;
                 };
             };
         };
@@ -3279,6 +3974,7 @@ export interface operations {
 
 /** Why a request was refused or a turn failed: the `code` of a problem document. */
 export type ErrorCode =
+    | "account_suspended"
     | "action_pending"
     | "action_resolved"
     | "agent_failed"
@@ -3288,6 +3984,7 @@ export type ErrorCode =
     | "auth_not_configured"
     | "body_too_large"
     | "branch_unavailable"
+    | "budget_exhausted"
     | "container_unavailable"
     | "conversation_busy"
     | "conversation_exists"
@@ -3312,6 +4009,7 @@ export type ErrorCode =
     | "prompt_too_large"
     | "queue_full"
     | "range_not_satisfiable"
+    | "rate_limited"
     | "request_timeout"
     | "storage_full"
     | "token_not_set"
@@ -3353,4 +4051,5 @@ export interface FeedData {
     "conversation": components["schemas"]["FeedConversation"];
     "file": components["schemas"]["FeedFile"];
     "action": components["schemas"]["Action"];
+    "notice": components["schemas"]["NoticeEvent"];
 }

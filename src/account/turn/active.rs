@@ -12,6 +12,7 @@ use super::model_calls::ModelCalls;
 use super::state::{Signal, Stop};
 use crate::account::command::CallEnded;
 use crate::domain::event::Paused;
+use crate::domain::ledger::Counted;
 use crate::domain::{EventId, Include, SdkSession, SessionId, Turn, TurnId, TurnStatus};
 
 /// A turn that has been launched.
@@ -146,6 +147,11 @@ impl ActiveTurns {
         self.running(turn_id, |running| running.reason.clone()).flatten()
     }
 
+    /// Asks a running turn to end, since it may spend no more.
+    pub fn end_for_budget(&self, turn_id: &TurnId) {
+        self.running(turn_id, |running| drop(running.signals.unbounded_send(Signal::Stop(Stop::Budget))));
+    }
+
     /// Removes a turn that has ended, and tells everyone; `n` is the number of that event.
     pub fn end(&self, turn: Turn, n: u64) {
         let Some(mut active) = self.0.borrow_mut().remove(&turn.turn_id) else { return };
@@ -231,20 +237,28 @@ impl ActiveTurns {
         any
     }
 
-    /// Counts a call of the model for the running turn of that SDK session, else for the first; none if no turn runs.
-    pub fn begin_call(&self, sdk_session: Option<&SdkSession>, counts: bool) -> Option<TurnId> {
+    /// The running turn that a call of the model of that SDK session is counted for: that of the session, else the first; none if no turn runs.
+    pub fn turn_of_call(&self, sdk_session: Option<&SdkSession>) -> Option<TurnId> {
         let named = |running: &Running| running.sdk_session.is_some() && running.sdk_session.as_ref() == sdk_session;
-        let turn_id = self.find(named).or_else(|| self.find(|_| true))?;
-        self.running(&turn_id, |running| running.calls.begin(counts))?;
-        Some(turn_id)
+        self.find(named).or_else(|| self.find(|_| true))
+    }
+
+    /// Counts a call of the model for a running turn.
+    pub fn begin_call(&self, turn_id: &TurnId, counts: bool) {
+        self.running(turn_id, |running| running.calls.begin(counts));
     }
 
     /// Adds what a call used to its turn, if that still runs, and returns the turn's conversation.
-    pub fn end_call(&self, call: &CallEnded) -> Option<SessionId> {
+    pub fn end_call(&self, call: &CallEnded, counted: &Counted) -> Option<SessionId> {
         self.running(&call.turn_id, |running| {
-            running.calls.end(call);
+            running.calls.end(call, counted);
             running.session_id.clone()
         })
+    }
+
+    /// Takes what an object before this one counted of a running turn.
+    pub fn set_counted(&self, turn_id: &TurnId, counted: Counted) {
+        self.running(turn_id, |running| running.calls.counted = counted);
     }
 
     /// What a running turn has asked of the model so far.
@@ -321,12 +335,17 @@ mod tests {
     #[test]
     fn a_call_of_the_model_is_counted_for_the_turn_that_the_container_names_or_else_for_the_first() {
         let turns = ActiveTurns::default();
-        assert_eq!(turns.begin_call(None, true), None);
+        let begin = |sdk_session: Option<&SdkSession>, counts| {
+            let turn_id = turns.turn_of_call(sdk_session)?;
+            turns.begin_call(&turn_id, counts);
+            Some(turn_id)
+        };
+        assert_eq!(begin(None, true), None);
         let _stops = [1, 2].map(|n| turns.launch(&turn_id(n), &format!("s{n}").parse().unwrap(), false));
         turns.set_sdk_session(&turn_id(2), &sdk_session(2));
-        assert_eq!(turns.begin_call(Some(&sdk_session(2)), true), Some(turn_id(2)));
-        assert_eq!(turns.begin_call(Some(&sdk_session(3)), true), Some(turn_id(1)));
-        assert_eq!(turns.begin_call(None, false), Some(turn_id(1)));
+        assert_eq!(begin(Some(&sdk_session(2)), true), Some(turn_id(2)));
+        assert_eq!(begin(Some(&sdk_session(3)), true), Some(turn_id(1)));
+        assert_eq!(begin(None, false), Some(turn_id(1)));
         assert_eq!([1, 2].map(|n| turns.calls_of(&turn_id(n)).begun), [1, 1]);
     }
 

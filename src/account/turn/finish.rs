@@ -45,6 +45,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
             refused.clone_into(&mut failure.detail);
         }
+        if let Some(failure) = failure.as_mut().filter(|failure| failure.code == FailureCode::BudgetExhausted) {
+            failure.retry_after_s = self.budget_resets_in(now)?;
+        }
         if let (Some(failure), Some(reason)) = (&mut failure, self.turns.reason_of(&turn.turn_id)) {
             tell_reason(failure, &reason);
         }
@@ -59,6 +62,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             _ => 0,
         };
         let is_save = matches!(files, Some(FilesEnd::Save(_)));
+        let entry = self.ledger_with(&turn.turn_id, outcome.result.as_deref());
         // The answer of a turn that told nothing takes the number of the result that says it, which no event has.
         let unheard = if progress.items.any() { 0 } else { progress.last_event() };
         let end = progress.last_event() + 1;
@@ -75,6 +79,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 duration_ms: spent.usage.map(|_| spent.duration_ms),
                 finished_at: now,
                 last_events,
+                counted: Some(calls.counted).filter(|counted| counted.calls > 0),
                 stop_reason: outcome.result.as_ref().and_then(|result| stop_reason(result)),
                 by_model: Some(&spent.by_model).filter(|models| models.len() > 1),
             },
@@ -89,6 +94,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // Of a turn without a result nobody knows what it took in.
             steered: if outcome.result.is_some() { &progress.steered } else { &[] },
             files: files.map(|files| (&turn.session_id, files)),
+            usage: &entry,
         };
         let stored = match self.store.finish(&finished) {
             Err(error) if is_save => {
@@ -100,6 +106,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             stored => stored?,
         };
+        self.ledger_stored();
+        if let Some(result) = outcome.result.as_deref().filter(|_| calls.open == 0) {
+            self.compare_usage(&turn.turn_id, result, &calls.counted);
+        }
         // It may be packing its files for ever, and the conversation's next turn would wait for that.
         let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
         self.clean_up_after(turn, progress, outcome, (stored.is_none(), stuck));
@@ -157,6 +167,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             duration_ms: None,
             finished_at,
             last_events: LastEvents { message: 0, end: 1 },
+            counted: None,
             stop_reason: None,
             by_model: None,
         };
@@ -250,7 +261,8 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::WorkspaceDamaged
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
-        | FailureCode::UnsupportedAttachment => false,
+        | FailureCode::UnsupportedAttachment
+        | FailureCode::BudgetExhausted => false,
     }
 }
 
@@ -266,6 +278,9 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
     let told = result.and_then(|result| result.error.as_ref());
     let sentence = match code {
         FailureCode::TurnCancelled => "The turn was cancelled.",
+        FailureCode::BudgetExhausted => {
+            "The turn or its account has spent as much on the model as it may. The turn's work so far is kept."
+        }
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
         FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
         FailureCode::AtCapacity => "No container is free at the moment. It is safe to send the turn again.",

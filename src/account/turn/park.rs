@@ -36,6 +36,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let result = outcome.result.as_deref();
         // The process is gone without a word: its calls are open in the transcript.
         let by = result.and_then(|result| result.continue_by).unwrap_or(ContinueBy::Results);
+        let entry = self.ledger_with_part(result);
         let spent = spent_by_now(&progress.behind.spent, result);
         let mut last = progress.last_event();
         let changed = match &files {
@@ -60,6 +61,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             context: result.and_then(|result| result.context),
             model: result.and_then(|result| result.model.as_deref()),
             spent: &spent,
+            usage: &entry,
             files,
             now,
         };
@@ -72,6 +74,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             stored => stored?,
         };
+        self.ledger_stored();
         let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
         self.clean_up_after(turn, progress, outcome, (!is_there, stuck));
         if is_there {
@@ -114,7 +117,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// A parked turn runs again, if all that it waits for is decided and there is a place for it. Returns whether it does.
     pub(in crate::account) fn resume_if_decided(self: &Rc<Self>, turn: &ActiveTurn) -> Result<bool, AccountError> {
-        if !self.has_place()
+        if !self.has_place()?
             || self.leaving.borrow().contains(&turn.session_id)
             || self.store.is_pending(&turn.turn_id)?
         {

@@ -30,6 +30,8 @@ pub enum Stop {
     Cancel,
     /// It reached its time limit.
     Timeout,
+    /// It reached a limit of what may be spent.
+    Budget,
 }
 
 /// Something that happens to a turn.
@@ -140,7 +142,8 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 | FailureCode::WorkspaceUnavailable
                 | FailureCode::OutputInvalid
                 | FailureCode::InvalidOutputSchema
-                | FailureCode::UnsupportedAttachment => TurnStatus::Failed,
+                | FailureCode::UnsupportedAttachment
+                | FailureCode::BudgetExhausted => TurnStatus::Failed,
             };
             end((status, Some(code)))
         }
@@ -158,6 +161,7 @@ fn stopped(why: Stop) -> (TurnStatus, Option<FailureCode>) {
     match why {
         Stop::Cancel => (TurnStatus::Cancelled, Some(FailureCode::TurnCancelled)),
         Stop::Timeout => (TurnStatus::Failed, Some(FailureCode::TurnTimeout)),
+        Stop::Budget => (TurnStatus::Failed, Some(FailureCode::BudgetExhausted)),
     }
 }
 
@@ -187,6 +191,7 @@ mod tests {
             (status, code).prop_map(|(status, code)| Signal::Result(status, code)),
             Just(Signal::Stop(Stop::Cancel)),
             Just(Signal::Stop(Stop::Timeout)),
+            Just(Signal::Stop(Stop::Budget)),
             Just(Signal::StopOverdue),
             Just(Signal::Waits),
             Just(Signal::Waits),

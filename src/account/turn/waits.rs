@@ -133,7 +133,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// A turn that is held goes on, if all that it waits for is decided and there is a place for it.
     pub(in crate::account) fn go_on_if_decided(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
         let is_held = self.turns.wait_of(&turn.turn_id) == Some(Wait::Holding);
-        if is_held && self.has_place() && !self.store.is_pending(&turn.turn_id)? {
+        if is_held && self.has_place()? && !self.store.is_pending(&turn.turn_id)? {
             self.go_on_held(&turn.turn_id, &turn.session_id)?;
         }
         Ok(())

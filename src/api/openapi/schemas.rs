@@ -11,9 +11,11 @@ use super::super::problem::Problem;
 use super::super::sse::TurnData;
 use super::Schemas;
 use crate::account::feed::{ConversationChanged, FileChanged, Snapshot, TurnState};
+use crate::domain::account::AccountStatus;
 use crate::domain::content::Citations;
 use crate::domain::event as turn_event;
 use crate::domain::file::ChangedFile;
+use crate::domain::limits::SetLimits;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
 use crate::domain::options::ClientTool;
 use crate::domain::webhook;
@@ -299,6 +301,36 @@ pub(super) struct ConversationChange {
     metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
+/// A change of what an operator has set of an account. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct AccountChangeRequest {
+    /// Whether the account may work.
+    status: Option<AccountStatus>,
+    /// Why it may not, for its user; only with the status `suspended`.
+    #[schemars(length(max = 200))]
+    reason: Option<String>,
+    /// Limits to set. One that is null is none; `limits` that are null are those of all accounts again.
+    limits: Option<SetLimits>,
+    /// How many days its conversations are kept; null is as those of all accounts.
+    #[schemars(range(min = 1, max = 36500))]
+    retention_days: Option<u32>,
+    /// Notes to set, and with `null` to remove; null removes all.
+    #[schemars(schema_with = "metadata_patch")]
+    metadata: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// A token to be made. Unknown fields are ignored.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct TokenRequest {
+    /// The account that it speaks for; any but `default`.
+    account_id: AccountId,
+    /// Its life, in seconds. Default: 3600.
+    #[schemars(range(min = 1, max = 86400))]
+    expires_in: Option<u32>,
+}
+
 /// The account, where it is not in the URL. Unknown fields are ignored.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema")]
@@ -397,6 +429,7 @@ pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
         event("conversation", schemas.sent::<ConversationChanged>()),
         event("file", schemas.sent::<FileChanged>()),
         event("action", schemas.sent::<Action>()),
+        event("notice", schemas.sent::<turn_event::Notice>()),
     ];
     json!({
         "type": "object",
