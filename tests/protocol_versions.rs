@@ -202,10 +202,10 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Files { .. }
         | Command::BeginCall(_)
         | Command::EndCall(_)
-        | Command::Manage(_)
         | Command::DecideAction(_)
         | Command::ListActions { .. }
         | Command::ReadAction { .. }
+        | Command::Manage(_)
         | Command::Webhooks(_)
         | Command::Schedules(_) => false,
     }

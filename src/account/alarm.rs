@@ -95,12 +95,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Whether turns run, or wait for their turn; those of a suspended account wait for nothing that an alarm brings.
     fn has_turns_to_run(&self) -> Result<bool, AccountError> {
         let active = self.store.active_turns()?;
-        let counts = |turn: &ActiveTurn| turn.status == TurnStatus::Running;
-        Ok(if self.settings()?.is_suspended() {
-            active.iter().any(counts)
-        } else {
-            !active.iter().all(ActiveTurn::is_parked)
-        })
+        let suspended = self.settings()?.is_suspended();
+        // One that waits for somebody without a process waits for no alarm but that of its expiry.
+        let rests = |turn: &ActiveTurn| turn.is_parked() || suspended && turn.status == TurnStatus::Queued;
+        Ok(!active.iter().all(rests))
     }
 
     pub(super) fn wake_limits(&self) -> wake::Limits {

@@ -254,8 +254,8 @@ impl Command {
             | Self::UpdateConversation { .. }
             | Self::CancelConversation { .. }
             | Self::DeleteConversation { .. }
-            | Self::Prewarm
             | Self::DecideAction(_)
+            | Self::Prewarm
             | Self::BeginCall(_) => true,
             Self::Files { ask, .. } => ask.changes(),
             Self::Manage(ask) => ask.needs_active_account(),
@@ -266,10 +266,10 @@ impl Command {
             | Self::FollowAccount
             | Self::ReadContext { .. }
             | Self::FollowConversation { .. }
-            | Self::ListTurns { .. }
-            | Self::ReadTurn { .. }
             | Self::ListActions { .. }
             | Self::ReadAction { .. }
+            | Self::ListTurns { .. }
+            | Self::ReadTurn { .. }
             | Self::StorageStats
             | Self::Purge
             | Self::Visit

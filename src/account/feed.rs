@@ -31,10 +31,10 @@ pub enum FeedEvent {
     Conversation(ConversationChanged),
     /// A file of a conversation was changed.
     File(FileChanged),
-    /// Something that the account's users should know.
-    Notice(Notice),
     /// An action came up, or was decided, expired or cancelled.
     Action(Box<Action>),
+    /// Something that the account's users should know.
+    Notice(Notice),
 }
 
 /// `snapshot`: what goes on in the account; the first event.

@@ -13,8 +13,9 @@ use super::command::{AccountError, CallEnded, Reply};
 use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;
+use crate::agent::protocol::TurnResult;
 use crate::domain::ledger::{Counted, Day, NanoUsd, Spent};
-use crate::domain::{Millis, RequestId, TurnId, Usage};
+use crate::domain::{Millis, RequestId, TurnId};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::usage::{LedgerEntry, LedgerRow};
@@ -181,16 +182,26 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(self.store.last_usage()?.map(|last| due(last).minus(retention)))
     }
 
-    /// What is added to the ledger with the end of a turn: the calls that wait, and what the SDK said that the turn used, by the model it named.
-    pub(super) fn ledger_with(&self, turn_id: &TurnId, named: Option<&str>, reported: Option<Usage>) -> LedgerEntry {
-        let mut entry = self.ledger.entry(Some(turn_id));
+    /// What is added to the ledger with the end of a turn: the calls that wait, and what the SDK said of the turn.
+    pub(super) fn ledger_with(&self, turn_id: &TurnId, result: Option<&TurnResult>) -> LedgerEntry {
+        self.ledger_of(Some(turn_id), result)
+    }
+
+    /// The same of a turn that is parked: it counts as a turn when it ends, and what was counted of it is stored with it.
+    pub(super) fn ledger_with_part(&self, result: Option<&TurnResult>) -> LedgerEntry {
+        self.ledger_of(None, result)
+    }
+
+    fn ledger_of(&self, ends: Option<&TurnId>, result: Option<&TurnResult>) -> LedgerEntry {
+        let mut entry = self.ledger.entry(ends);
+        let named = result.and_then(|result| result.model.as_deref());
         let called = entry.rows.iter().any(|row| row.counted.calls > 0 && named == Some(row.model.as_str()));
         // A model has several names: a row for each would be a row more for each turn.
         let model = if called { None } else { entry.rows.first().map(|row| row.model.clone()) };
         let Some(model) = model.as_deref().or(named) else { return entry };
-        let reported = reported.map(|usage| Spent::new(&usage, NanoUsd::of_usd(usage.cost_usd)));
+        let reported = result.map(|result| Spent::new(&result.usage, NanoUsd::of_usd(result.cost_usd)));
         let row = row_of(&mut entry.rows, Day::of(self.runtime.now()), model);
-        row.turns += 1;
+        row.turns += u64::from(ends.is_some());
         row.reported += reported.unwrap_or_default();
         entry
     }
@@ -217,8 +228,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Says so in the log if the SDK and the gateway do not agree on what a turn used.
-    pub(super) fn compare_usage(&self, turn_id: &TurnId, reported: &Usage, counted: &Counted) {
-        let (gateway, sdk) = (counted.spent.tokens(), Spent::new(reported, NanoUsd::default()).tokens());
+    pub(super) fn compare_usage(&self, turn_id: &TurnId, result: &TurnResult, counted: &Counted) {
+        let (gateway, sdk) = (counted.spent.tokens(), Spent::new(&result.usage, NanoUsd::default()).tokens());
         if gateway.abs_diff(sdk).saturating_mul(100) <= gateway.max(sdk).saturating_mul(TOLERATED_PERCENT) {
             return;
         }

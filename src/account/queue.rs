@@ -130,6 +130,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let limits = self.limits()?;
         self.check_admission(&limits, active.len(), now)?;
         let queued = self.refuse_if_full()?;
+        let replaces = if when_busy == WhenBusy::Interrupt { self.end_parked_of(&session_id, None)? } else { 0 };
+        let active = if replaces > 0 { self.store.active_turns()? } else { active };
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
         if !starts_now && queued >= limits.queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
@@ -137,13 +139,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let Some(content) = &start.content {
             check(content, self.store.attachment_bytes(&session_id)?)?;
         }
-        let (active, starts_now) = if when_busy == WhenBusy::Interrupt && self.end_parked_of(&session_id, None)? > 0 {
-            let active = self.store.active_turns()?;
-            let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
-            (active, starts_now)
-        } else {
-            (active, starts_now)
-        };
         let turn_id = TurnId::new(self.runtime.uuid());
         let queue_position =
             if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::document::{
-    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RequiresActionJson, RunStartedJson,
-    SuccessJson, TurnJson, outcome,
+    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
+    outcome, requires_action,
 };
 use super::managed::Document;
 use super::problem::{ApiError, Code};
@@ -161,15 +161,7 @@ impl<J> Answer<J> {
                 answer.of_turn(&turn, replayed)
             }
             Reply::RequiresAction { turn, actions, replayed } => {
-                let waiting = RequiresActionJson {
-                    success: true,
-                    status: turn.status,
-                    response: turn.response.as_deref().unwrap_or_default(),
-                    actions: &actions,
-                    session_id: &turn.session_id,
-                    turn_id: &turn.turn_id,
-                };
-                Self::json(200, &waiting).of_turn(&turn, replayed)
+                Self::json(200, &requires_action(&turn, &actions)).of_turn(&turn, replayed)
             }
             Reply::Action(action) => Self::json(200, &action),
             Reply::Actions { actions, of, limit, more } => {

@@ -26,18 +26,32 @@ pub fn outcome(turn: &Turn) -> Result<DoneJson<'_>, ApiError> {
     if turn.status != TurnStatus::Completed {
         return Err(ApiError::internal());
     }
-    Ok(DoneJson {
-        success: true,
-        response: turn.response.as_deref().unwrap_or_default(),
-        session_id: &turn.session_id,
-        turn_id: &turn.turn_id,
-        model: turn.model.as_deref(),
-        usage: UsageJson::of(turn.usage.unwrap_or_default(), turn),
-        num_turns: turn.num_turns,
-        duration_ms: turn.duration_ms,
-        files: turn.files.as_ref(),
-        beside: Beside::of(turn),
-    })
+    Ok(DoneJson::of(turn))
+}
+
+/// The answer to a query whose turn requires action.
+#[must_use]
+pub fn requires_action<'a>(turn: &'a Turn, actions: &'a [Action]) -> DoneJson<'a> {
+    DoneJson { status: Some(turn.status), actions: Some(actions), ..DoneJson::of(turn) }
+}
+
+impl<'a> DoneJson<'a> {
+    fn of(turn: &'a Turn) -> Self {
+        Self {
+            success: true,
+            status: None,
+            actions: None,
+            response: turn.response.as_deref().unwrap_or_default(),
+            session_id: &turn.session_id,
+            turn_id: &turn.turn_id,
+            model: turn.model.as_deref(),
+            usage: UsageJson::of(turn.usage.unwrap_or_default(), turn),
+            num_turns: turn.num_turns,
+            duration_ms: turn.duration_ms,
+            files: turn.files.as_ref(),
+            beside: Beside::of(turn),
+        }
+    }
 }
 
 /// A purge run that was started.
@@ -88,13 +102,21 @@ pub(super) struct PurgedJson {
     pub(super) errors: u64,
 }
 
-/// The result of a turn that completed.
+/// The result of a turn that completed, or what one is at that requires action.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnResult"))]
 pub struct DoneJson<'a> {
-    /// Always true: a turn that did not complete is a problem document.
+    /// Always true: a turn that failed is a problem document.
     success: bool,
-    /// The agent's answer.
+    /// `requires_action`, if the turn has not ended and waits for a decision; else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "TurnStatus"))]
+    status: Option<TurnStatus>,
+    /// What the turn waits for, the oldest first; absent if it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Vec<Action>"))]
+    actions: Option<&'a [Action]>,
+    /// The agent's answer; of a turn that requires action, what it has said so far.
     response: &'a str,
     /// The turn's conversation.
     session_id: &'a SessionId,
@@ -114,24 +136,6 @@ pub struct DoneJson<'a> {
     files: Option<&'a TurnFiles>,
     #[serde(flatten)]
     beside: Beside<'a>,
-}
-
-/// A turn that waits for somebody.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnRequiresAction"))]
-pub(super) struct RequiresActionJson<'a> {
-    /// Always true.
-    pub(super) success: bool,
-    /// Always `requires_action`.
-    pub(super) status: TurnStatus,
-    /// What the agent has said so far.
-    pub(super) response: &'a str,
-    /// What the turn waits for, the oldest first.
-    pub(super) actions: &'a [Action],
-    /// The turn's conversation.
-    pub(super) session_id: &'a SessionId,
-    /// The turn, for `GET /turns/{turn_id}`.
-    pub(super) turn_id: &'a TurnId,
 }
 
 /// What a turn used, and what of it each model did if there was more than one.

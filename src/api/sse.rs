@@ -39,8 +39,8 @@ pub fn encode_feed(event: &FeedEvent) -> String {
         FeedEvent::Turn(turn) => ("turn", line(turn)),
         FeedEvent::Conversation(conversation) => ("conversation", line(conversation)),
         FeedEvent::File(file) => ("file", line(file)),
-        FeedEvent::Notice(notice) => ("notice", line(notice)),
         FeedEvent::Action(action) => ("action", line(action)),
+        FeedEvent::Notice(notice) => ("notice", line(notice)),
     };
     format!("event: {name}\ndata: {data}\n\n")
 }

@@ -153,10 +153,10 @@ impl AgentPolicy {
             allowed_tools: &self.allowed_tools,
             disallowed_tools: &self.disallowed_tools,
             permission_mode: self.permission_mode,
-            max_budget_usd: None,
             ask_tools: Rules(&self.ask_tools, &asked.ask_tools),
             deny_tools: &asked.deny_tools,
             client_tools: &asked.tools,
+            max_budget_usd: None,
             mcp_servers: self.mcp_servers.as_ref().map(McpServers::json),
             compact: asked.kind == TurnKind::Compact,
         }

@@ -121,8 +121,8 @@ impl<S: Sql> Store<S> {
             frees_key,
             steered,
             files,
-            usage,
             has_waited,
+            usage,
         } = finished;
         let context = context.as_ref().map(json).transpose()?;
         self.transaction(|| {
@@ -188,12 +188,7 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
-    pub fn end_parked(
-        &self,
-        turn_id: &TurnId,
-        end: &TurnEnd<'_>,
-        usage: &LedgerEntry,
-    ) -> Result<Option<(Turn, u64)>, StoreError> {
+    pub fn end_parked(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, u64)>, StoreError> {
         let behind = self.behind(turn_id)?;
         let spent = behind.spent;
         let last = behind.first_n + 1;
@@ -222,7 +217,7 @@ impl<S: Sql> Store<S> {
             has_waited: true,
             steered: &[],
             files: None,
-            usage,
+            usage: &LedgerEntry::default(),
         })?;
         Ok(ended.map(|ended| (ended, last)))
     }

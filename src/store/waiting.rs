@@ -3,6 +3,7 @@
 use super::actions::ActionKept;
 use super::sql::{Sql, Value};
 use super::turns::parsed;
+use super::usage::LedgerEntry;
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError, integer, json, split_for_rows};
 use crate::domain::webhook::Event;
@@ -73,6 +74,8 @@ pub struct Parked<'a> {
     pub model: Option<&'a str>,
     /// What it has used up to now.
     pub spent: &'a Spent,
+    /// What is added to the ledger.
+    pub usage: &'a LedgerEntry,
     /// What becomes of its files; absent if files are not saved.
     pub files: Option<FilesEnd<'a>>,
     /// The moment.
@@ -179,6 +182,7 @@ impl<S: Sql> Store<S> {
         let by_model = Some(&parked.spent.by_model).filter(|models| models.len() > 1).map(json).transpose()?;
         let context = parked.context.as_ref().map(json).transpose()?;
         self.transaction(|| {
+            self.add_usage(parked.usage)?;
             if self.session_of_active(parked.turn_id)?.is_none() {
                 return Ok((false, None));
             }

@@ -408,26 +408,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Export an account's conversations
-         * @description Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
-         */
-        get: operations["export"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/health": {
         parameters: {
             query?: never;
@@ -439,26 +419,6 @@ export interface paths {
         get: operations["health"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/import": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Import conversations that an export wrote
-         * @description Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
-         */
-        post: operations["import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -967,7 +927,7 @@ export interface components {
             reason: string;
         };
         /** @description A change. */
-        AuditAction: "change_account" | "erase_account" | "import_account" | "make_token" | "start_purge_run";
+        AuditAction: "change_account" | "erase_account" | "make_token" | "start_purge_run";
         /** @description Who asked for what. */
         AuditEntry: {
             /** @description What. */
@@ -1317,11 +1277,6 @@ export interface components {
             type: "url";
             /** @description The address, without a user name or a password. */
             url: string;
-        };
-        /** @description How many conversations an import has stored. */
-        Imported: {
-            /** @description How many. */
-            conversations: number;
         };
         /**
          * @description What a stream tells beside the default events.
@@ -1887,23 +1842,10 @@ export interface components {
         };
         /** @description a turn id is turn_ and 32 hexadecimal digits */
         TurnId: string;
-        /** @description A turn that waits for somebody. */
-        TurnRequiresAction: {
-            /** @description What the turn waits for, the oldest first. */
-            actions: components["schemas"]["Action"][];
-            /** @description What the agent has said so far. */
-            response: string;
-            /** @description The turn's conversation. */
-            session_id: components["schemas"]["SessionId"];
-            /** @description Always `requires_action`. */
-            status: components["schemas"]["TurnStatus"];
-            /** @description Always true. */
-            success: boolean;
-            /** @description The turn, for `GET /turns/{turn_id}`. */
-            turn_id: components["schemas"]["TurnId"];
-        };
-        /** @description The result of a turn that completed. */
+        /** @description The result of a turn that completed, or what one is at that requires action. */
         TurnResult: {
+            /** @description What the turn waits for, the oldest first; absent if it has ended. */
+            actions?: components["schemas"]["Action"][];
             /** @description How long the agent worked, in milliseconds. */
             duration_ms: number | null;
             /** @description What became of its conversation's files; absent if there are none, or the deployment saves none. */
@@ -1918,15 +1860,17 @@ export interface components {
             num_turns: number | null;
             /** @description The value that `response` is the JSON of, if the query had an `output_schema`. */
             output?: unknown;
-            /** @description The agent's answer. */
+            /** @description The agent's answer; of a turn that requires action, what it has said so far. */
             response: string;
             /** @description The turn's conversation. */
             session_id: components["schemas"]["SessionId"];
+            /** @description `requires_action`, if the turn has not ended and waits for a decision; else absent. */
+            status?: components["schemas"]["TurnStatus"];
             /** @description The running turn that took this one's message in, and whose answer this one has. */
             steered_into?: components["schemas"]["TurnId"];
             /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
             stop_reason?: string;
-            /** @description Always true: a turn that did not complete is a problem document. */
+            /** @description Always true: a turn that failed is a problem document. */
             success: boolean;
             /** @description The schedule whose run it is. */
             trigger?: components["schemas"]["TurnTrigger"];
@@ -2418,7 +2362,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
+                    "application/json": components["schemas"]["TurnResult"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
@@ -2725,7 +2669,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
+                    "application/json": components["schemas"]["TurnResult"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
@@ -3269,7 +3213,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "snapshot" | "turn" | "conversation" | "file" | "notice" | "action";
+                        event: "snapshot" | "turn" | "conversation" | "file" | "action" | "notice";
                     } & ({
                         data?: string;
                         /** @constant */
@@ -3289,38 +3233,12 @@ export interface operations {
                     } | {
                         data?: string;
                         /** @constant */
-                        event: "notice";
+                        event: "action";
                     } | {
                         data?: string;
                         /** @constant */
-                        event: "action";
+                        event: "notice";
                     });
-                };
-            };
-        };
-    };
-    export: {
-        parameters: {
-            query?: {
-                /** @description Selects the account. Default: the token's account; with a key, `default`. */
-                accountId?: components["schemas"]["AccountId"];
-                /** @description Where the export starts: behind this conversation. */
-                cursor?: components["schemas"]["SessionId"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The lines. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-ndjson": unknown;
                 };
             };
         };
@@ -3342,34 +3260,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
-                };
-            };
-        };
-    };
-    import: {
-        parameters: {
-            query?: {
-                /** @description Selects the account. Default: the token's account; with a key, `default`. */
-                accountId?: components["schemas"]["AccountId"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "*/*": unknown;
-            };
-        };
-        responses: {
-            /** @description How many conversations were imported. */
-            200: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Imported"];
                 };
             };
         };
@@ -3502,7 +3392,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
+                    "application/json": components["schemas"]["TurnResult"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
@@ -4160,6 +4050,6 @@ export interface FeedData {
     "turn": components["schemas"]["FeedTurn"];
     "conversation": components["schemas"]["FeedConversation"];
     "file": components["schemas"]["FeedFile"];
-    "notice": components["schemas"]["NoticeEvent"];
     "action": components["schemas"]["Action"];
+    "notice": components["schemas"]["NoticeEvent"];
 }

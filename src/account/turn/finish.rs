@@ -62,11 +62,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             _ => 0,
         };
         let is_save = matches!(files, Some(FilesEnd::Save(_)));
-        let entry = self.ledger_with(
-            &turn.turn_id,
-            outcome.result.as_ref().and_then(|result| result.model.as_deref()),
-            spent.usage,
-        );
+        let entry = self.ledger_with(&turn.turn_id, outcome.result.as_deref());
         // The answer of a turn that told nothing takes the number of the result that says it, which no event has.
         let unheard = if progress.items.any() { 0 } else { progress.last_event() };
         let end = progress.last_event() + 1;
@@ -111,8 +107,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             stored => stored?,
         };
         self.ledger_stored();
-        if let Some(reported) = spent.usage.filter(|_| outcome.result.is_some() && calls.open == 0) {
-            self.compare_usage(&turn.turn_id, &reported, &calls.counted);
+        if let Some(result) = outcome.result.as_deref().filter(|_| calls.open == 0) {
+            self.compare_usage(&turn.turn_id, result, &calls.counted);
         }
         // It may be packing its files for ever, and the conversation's next turn would wait for that.
         let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
@@ -177,13 +173,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         };
         let last = end.last_events.end;
         let ended = if turn.is_parked() {
-            self.store_calls()?;
-            let spent = self.store.behind(&turn.turn_id)?.spent;
-            let named = spent.by_model.keys().next().map(String::as_str);
-            let entry = self.ledger_with(&turn.turn_id, named, spent.usage);
-            let ended = self.store.end_parked(&turn.turn_id, &end, &entry)?;
-            self.ledger_stored();
-            ended
+            self.store.end_parked(&turn.turn_id, &end)?
         } else {
             self.store.end_waiting(&turn.turn_id, &end)?.map(|ended| (ended, last))
         };

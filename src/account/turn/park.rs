@@ -32,12 +32,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         saved: Option<&Saved>,
     ) -> Result<(), AccountError> {
         let now = self.runtime.now();
-        // What was counted of the turn is with it when it goes on.
-        self.store_calls()?;
         let files = saved.map(|saved| self.settle(turn, saved));
         let result = outcome.result.as_deref();
         // The process is gone without a word: its calls are open in the transcript.
         let by = result.and_then(|result| result.continue_by).unwrap_or(ContinueBy::Results);
+        let entry = self.ledger_with_part(result);
         let spent = spent_by_now(&progress.behind.spent, result);
         let mut last = progress.last_event();
         let changed = match &files {
@@ -62,6 +61,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             context: result.and_then(|result| result.context),
             model: result.and_then(|result| result.model.as_deref()),
             spent: &spent,
+            usage: &entry,
             files,
             now,
         };
@@ -74,6 +74,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             stored => stored?,
         };
+        self.ledger_stored();
         let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
         self.clean_up_after(turn, progress, outcome, (!is_there, stuck));
         if is_there {

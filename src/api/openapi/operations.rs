@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::document::{
-    AcceptedJson, ConversationJson, DoneJson, PrewarmingJson, PurgedJson, RequiresActionJson, RunStartedJson,
-    SuccessJson, TurnJson,
+    AcceptedJson, ConversationJson, DoneJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
 };
 use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
@@ -101,8 +100,7 @@ pub(in crate::api) fn health(schemas: &mut Schemas) -> Described {
 
 /// The parameters of a request that starts a turn, and its responses; `result` is an example of the turn's.
 pub(super) fn starts_turn(schemas: &mut Schemas, result: Value) -> Described {
-    let (ended, waits) = (schemas.sent::<DoneJson<'static>>(), schemas.sent::<RequiresActionJson<'static>>());
-    let outcome = schemars::json_schema!({"anyOf": [ended, waits]});
+    let outcome = schemas.sent::<DoneJson<'static>>();
     let mut done = responds(200, "The turn's result, what it waits for, or its events.", &outcome, result);
     done.content["text/event-stream"] = json!({"schema": server_sent_event(schemas)});
     let accepted = json!({"turn_id": TURN_ID, "session_id": "sums", "status": "queued"});

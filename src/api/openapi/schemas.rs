@@ -428,8 +428,8 @@ pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
         event("turn", schemas.sent::<TurnState>()),
         event("conversation", schemas.sent::<ConversationChanged>()),
         event("file", schemas.sent::<FileChanged>()),
-        event("notice", schemas.sent::<turn_event::Notice>()),
         event("action", schemas.sent::<Action>()),
+        event("notice", schemas.sent::<turn_event::Notice>()),
     ];
     json!({
         "type": "object",
