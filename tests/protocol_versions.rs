@@ -184,7 +184,8 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::BeginCall(_)
         | Command::EndCall(_)
         | Command::Webhooks(_)
-        | Command::Schedules(_) => false,
+        | Command::Schedules(_)
+        | Command::Chat(_) => false,
     }
 }
 

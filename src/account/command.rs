@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::branches::command::{ForkAsked, NoBranch, RewindTo};
+use super::chat::command::{ChatCommand, ChatReply};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::schedules::command::{SchedulesCommand, SchedulesReply};
@@ -184,6 +185,8 @@ pub enum Command {
     Webhooks(WebhooksCommand),
     /// Read, change or run the schedules.
     Schedules(SchedulesCommand),
+    /// Read or follow a conversation as a chat.
+    Chat(ChatCommand),
 }
 
 impl Command {
@@ -215,7 +218,8 @@ impl Command {
             | Self::Visit
             | Self::BeginCall(_)
             | Self::EndCall(_)
-            | Self::NoteRefusal(_) => false,
+            | Self::NoteRefusal(_)
+            | Self::Chat(_) => false,
         }
     }
 
@@ -267,6 +271,8 @@ pub enum AnswerForm {
     Events,
     /// At once, with the turn's id.
     Accepted,
+    /// As the AI SDK's stream of a UI message.
+    Chat,
 }
 
 /// A query.
@@ -409,6 +415,8 @@ pub enum Reply<J> {
     Webhooks(WebhooksReply),
     /// What was asked of the schedules.
     Schedules(SchedulesReply),
+    /// What was asked of a chat.
+    Chat(ChatReply),
 }
 
 /// Why a command was not carried out.

@@ -4,6 +4,7 @@
 mod alarm;
 mod attachments;
 pub mod branches;
+pub mod chat;
 pub mod command;
 mod conversations;
 pub mod feed;
@@ -180,6 +181,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             Command::NoteRefusal(_) => Reply::Noted,
             Command::Webhooks(ask) => Reply::Webhooks(self.handle_webhooks(ask, now)?),
+            Command::Chat(ask) => return self.handle_chat(ask, now),
             Command::Schedules(ask) => {
                 Reply::Schedules(self.handle_schedules(ask, &envelope.request_id, envelope.again, now)?)
             }

@@ -45,6 +45,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::EndCall(_) | Command::NoteRefusal(_) => Reply::Noted,
             Command::Webhooks(ask) => return self.webhooks_of_nothing(ask),
             Command::Schedules(ask) => return Self::schedules_of_nothing(ask),
+            Command::Chat(ask) => Reply::Chat(ask.reply_of_nothing()),
         };
         Ok(Some(reply))
     }

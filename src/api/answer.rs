@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::chat::chunks::Chunks;
 use super::document::{
     AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
     outcome,
@@ -24,6 +25,8 @@ pub enum Body<J> {
     Events(Subscription),
     /// Server-sent events of an account's feed.
     Feed(Feed),
+    /// Chunks of the AI SDK.
+    Chat(Chunks),
     /// None.
     Nothing,
 }
@@ -173,6 +176,7 @@ impl<J> Answer<J> {
             Reply::Deleted | Reply::Noted => Self::success(),
             Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
             Reply::Schedules(reply) => Self::of_schedules(&reply),
+            Reply::Chat(reply) => Self::of_chat(reply, request_id),
             Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
     }
@@ -245,7 +249,7 @@ mod tests {
     fn text(answer: &Answer<String>) -> &str {
         match &answer.body {
             Body::Text(text) => text,
-            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Nothing => panic!("not a text"),
+            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Chat(_) | Body::Nothing => panic!("not a text"),
         }
     }
 

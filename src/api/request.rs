@@ -8,6 +8,7 @@ use super::auth::permit;
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
+use super::chat::request as chat;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
 use super::on_conversation::OnConversation;
@@ -19,6 +20,7 @@ use super::start_turn::QueryHead;
 use super::update::UpdateHead;
 use super::webhooks::{self, WebhookHead};
 use super::{console, cursor};
+use crate::account::chat::command::ChatCommand;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::account::schedules::command::SchedulesCommand;
@@ -57,6 +59,8 @@ pub enum Asked {
 pub enum Pending {
     /// `POST /query`.
     Query(QueryHead),
+    /// `POST /chat`.
+    Chat(QueryHead),
     /// `PATCH /conversations/{id}`.
     Update(UpdateHead),
     /// What changes something and needs no body, or may do without.
@@ -75,6 +79,7 @@ impl Pending {
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
         match self {
             Self::Query(head) => head.with_body(body),
+            Self::Chat(head) => chat::with_body(head, body),
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
             Self::Webhook(head) => head.with_body(body),
@@ -117,6 +122,11 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::Query => {
             QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Query(head)))
         }
+        Route::Chat => {
+            QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Chat(head)))
+        }
+        Route::FollowChat(session_id) => about(Command::Chat(ChatCommand::Follow { session_id })),
+        Route::ReadChat(session_id) => about(Command::Chat(ChatCommand::Read { session_id })),
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;

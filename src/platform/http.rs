@@ -29,6 +29,7 @@ pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
             events(subscription.map(move |event| sse::encode(&event, include, &request_id)))?
         }
         Body::Feed(feed) => events(feed.map(|event| sse::encode_feed(&event)))?,
+        Body::Chat(chunks) => events(chunks)?,
         Body::Nothing => JsValue::NULL,
     };
     let response =

@@ -3,6 +3,7 @@
 
 pub mod branches;
 mod cache;
+mod chat;
 mod content;
 pub mod conversations;
 pub mod deliveries;

@@ -80,6 +80,21 @@ export class AgentClient {
     return readFeed(open, this.#connection.maxRetries, signal);
   }
 
+  /** What the AI SDK's transport sends, and its UI message stream as it comes. */
+  chat(request: Omit<Schemas["ChatRequest"], "accountId">, { idempotencyKey, ...options }: QueryOptions = {}): Promise<Response> {
+    return this.#connection.sendOnce({ method: "POST", path: "/chat", headers: { "idempotency-key": idempotencyKey }, json: request, ...options });
+  }
+
+  /** The stream of the turn of a chat that runs or waits, from its beginning; 204 if there is none. */
+  followChat(sessionId: string, options: CallOptions = {}): Promise<Response> {
+    return this.#connection.sendOnce({ path: `${chat(sessionId)}/stream`, ...options });
+  }
+
+  /** A conversation as UI messages of the AI SDK. */
+  readChat(sessionId: string, options: CallOptions = {}): Promise<Schemas["UiMessage"][]> {
+    return this.#connection.json({ path: `${chat(sessionId)}/messages`, ...options });
+  }
+
   listConversations(parameters: Parameters<"listConversations"> = {}): Promise<Page<Schemas["ConversationSummary"], Parameters<"listConversations">>> {
     return this.#page("/conversations", parameters);
   }
@@ -270,6 +285,7 @@ function newKey(): string {
 
 const conversation = (sessionId: string): string => `/conversations/${encodeURIComponent(sessionId)}`;
 
+const chat = (sessionId: string): string => `/chat/${encodeURIComponent(sessionId)}`;
 const webhook = (name: string): string => `/webhooks/${encodeURIComponent(name)}`;
 const schedule = (name: string): string => `/schedules/${encodeURIComponent(name)}`;
 
