@@ -8,6 +8,7 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
+use claude_agent_service::account::chat::command::ChatCommand;
 use claude_agent_service::account::command::{
     AnswerForm, CallBegun, CallEnded, Command, Envelope, LookUpAttachments, StartTurn,
 };
@@ -153,6 +154,7 @@ fn automation() -> Vec<Command> {
             missed: Missed::RunOnce,
             enabled: true,
         }))),
+        Command::Chat(ChatCommand::MakeWay(session("diary"), "msg-1".parse().unwrap())),
         Command::Schedules(SchedulesCommand::Runs("daily".parse().unwrap(), 20)),
         Command::Webhooks(WebhooksCommand::Deliveries { name: "crm".parse().unwrap(), before: None, limit: 50 }),
     ]

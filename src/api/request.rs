@@ -125,8 +125,8 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::Chat => {
             QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Chat(head)))
         }
-        Route::FollowChat(session_id) => about(Command::Chat(ChatCommand::Follow { session_id })),
-        Route::ReadChat(session_id) => about(Command::Chat(ChatCommand::Read { session_id })),
+        Route::FollowChat(session_id) => about(Command::Chat(ChatCommand::Follow(session_id))),
+        Route::ReadChat(session_id) => about(Command::Chat(ChatCommand::Read(session_id))),
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;

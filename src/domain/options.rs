@@ -139,6 +139,7 @@ impl TurnKind {
 
 /// A message of a chat, as its client sends it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ChatMessage {
     /// The client's name for it.
     pub id: ChatMessageId,

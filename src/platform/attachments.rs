@@ -50,7 +50,7 @@ async fn make_way(env: &Env, account_id: &AccountId, request_id: &RequestId, sta
     if !chat.replaces {
         return Ok(());
     }
-    let ask = ChatCommand::MakeWay { session_id: session_id.clone(), message: chat.id.clone() };
+    let ask = ChatCommand::MakeWay(session_id.clone(), chat.id.clone());
     answer_of_object(env, account_id, request_id, Command::Chat(ask)).await.map(drop)
 }
 

@@ -1,7 +1,5 @@
 //! The names that a chat's client gave to the messages of a conversation. They are stored with the options of the turns.
 
-use std::collections::BTreeMap;
-
 use super::conversations::unreadable;
 use super::messages::MAX_MESSAGES_PER_ANSWER;
 use super::sql::{Row, Sql, Value};
@@ -9,7 +7,7 @@ use super::{Store, StoreError};
 use crate::domain::{ChatMessageId, SessionId, TurnId};
 
 /// The turns of a conversation's newest messages, and the names of these, or of one of them.
-const NAMED: &str = "select turn_id, options ->> '$.chat.id' as name from (select turn_id from messages \
+const NAMED: &str = "select turn_id, options ->> '$.chat' as name from (select turn_id from messages \
      where session_id = +?1 and part = 0 and role = 'user' order by seq desc limit +?2) join turns using (turn_id) \
      where options <> '{}' and name = coalesce(?3, name)";
 
@@ -27,11 +25,11 @@ impl<S: Sql> Store<S> {
         Ok(found.into_iter().next().map(|(turn_id, _)| turn_id))
     }
 
-    /// The names of the conversation's newest messages, by their turns; not of those that have none.
+    /// The turns of the conversation's newest messages with the names of these; not of those that have none.
     ///
     /// # Errors
     /// As [`Store::turn_of_chat_message`].
-    pub fn chat_messages(&self, session_id: &SessionId) -> Result<BTreeMap<TurnId, ChatMessageId>, StoreError> {
+    pub fn chat_messages(&self, session_id: &SessionId) -> Result<Vec<(TurnId, ChatMessageId)>, StoreError> {
         self.chat_messages_named(session_id, Value::Null)
     }
 
@@ -39,7 +37,7 @@ impl<S: Sql> Store<S> {
         &self,
         session_id: &SessionId,
         name: Value<'_>,
-    ) -> Result<BTreeMap<TurnId, ChatMessageId>, StoreError> {
+    ) -> Result<Vec<(TurnId, ChatMessageId)>, StoreError> {
         let limit = Value::Integer(i64::from(MAX_MESSAGES_PER_ANSWER));
         let rows = self.sql.query(NAMED, &[Value::Text(session_id.as_str()), limit, name])?;
         let pair = |mut row: Row| {

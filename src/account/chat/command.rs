@@ -9,32 +9,22 @@ use crate::domain::{ChatMessageId, RawJson, SessionId, Turn};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatCommand {
-    /// Take a message and all that came after it out of the conversation, for another one in its place.
-    MakeWay {
-        /// The conversation.
-        session_id: SessionId,
-        /// The message. If there is none of this name, nothing is taken out.
-        message: ChatMessageId,
-    },
+    /// Take a message and all that came after it out of the conversation, for another one in its place. If the conversation has none of this
+    /// name, nothing is taken out.
+    MakeWay(SessionId, ChatMessageId),
     /// The stream of the turn that runs or waits, from its beginning.
-    Follow {
-        /// The conversation.
-        session_id: SessionId,
-    },
+    Follow(SessionId),
     /// The messages.
-    Read {
-        /// The conversation.
-        session_id: SessionId,
-    },
+    Read(SessionId),
 }
 
 impl ChatCommand {
     /// The reply of an account that nothing is stored of.
     pub(in crate::account) const fn reply_of_nothing(&self) -> ChatReply {
         match self {
-            Self::MakeWay { .. } => ChatReply::WayMade,
-            Self::Follow { .. } => ChatReply::NothingRuns,
-            Self::Read { .. } => ChatReply::Messages(Vec::new()),
+            Self::MakeWay(..) => ChatReply::WayMade,
+            Self::Follow(_) => ChatReply::NothingRuns,
+            Self::Read(_) => ChatReply::Messages(Vec::new()),
         }
     }
 }

@@ -26,14 +26,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         now: Millis,
     ) -> Result<Response<S::Json>, AccountError> {
         match ask {
-            ChatCommand::MakeWay { session_id, message } => self.make_way(session_id, &message, now),
-            ChatCommand::Follow { session_id } => {
+            ChatCommand::MakeWay(session_id, message) => self.make_way(session_id, &message, now),
+            ChatCommand::Follow(session_id) => {
                 let turn_id = self.store.active_turns()?.into_iter().find(|turn| turn.session_id == session_id);
                 self.prewarm_for_reader(now);
                 let nothing = Reply::Chat(ChatReply::NothingRuns);
                 Ok(Response::Ready(turn_id.map_or(Ok(nothing), |turn| self.follow_chat(&turn.turn_id))?))
             }
-            ChatCommand::Read { session_id } => {
+            ChatCommand::Read(session_id) => {
                 let read = self.read_chat(&session_id, now)?;
                 self.prewarm_for_reader(now);
                 Ok(Response::Ready(Reply::Chat(ChatReply::Messages(read))))
@@ -96,7 +96,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         turn_id: TurnId,
         now: Millis,
     ) -> Result<Reply<S::Json>, AccountError> {
-        self.rewind(session_id, &RewindTo::Before(turn_id), false, now)?;
+        // Of the questions from this one on, the one that ended first: branches are told apart by the ends of turns.
+        let seq = self.store.seq_of(session_id, &turn_id)?;
+        let first = self.store.ended_turns(session_id)?.into_iter().find(|turn| Some(turn.seq) >= seq);
+        let first = first.map_or(turn_id, |turn| turn.turn_id);
+        self.rewind(session_id, &RewindTo::Before(first), false, now)?;
         Ok(Reply::Chat(ChatReply::WayMade))
     }
 
@@ -105,8 +109,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Ok(Vec::new());
         }
         self.store.touch(session_id, now)?;
-        let mut read = self.store.messages_before(session_id, i64::MAX)?;
-        let mut names = self.store.chat_messages(session_id)?;
+        let read = self.store.messages_before(session_id, i64::MAX)?;
+        let names = self.store.chat_messages(session_id)?;
         let (mut turns, mut bytes) = (Vec::new(), 0);
         for message in read.messages.into_iter().rev().filter(|message| message.role == Role::User) {
             let Some(turn) = self.store.turn(&message.turn_id)? else { continue };
@@ -117,7 +121,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 None if bytes > MAX_ITEMS_BYTES => Vec::new(),
                 _ => self.told(&turn)?.1.into_iter().map(|(_, event)| event).collect(),
             };
-            let (name, attachments) = (names.remove(&turn.turn_id), read.attachments.remove(&message.seq));
+            let name = names.iter().find(|(turn_id, _)| *turn_id == turn.turn_id).map(|(_, name)| name.clone());
+            let attachments = read.attachments.get(&message.seq).cloned();
             turns.push(ChatTurn { turn, message: name, said: message.content, attachments, told });
         }
         turns.reverse();

@@ -5,8 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
+use serde_json::value::RawValue;
 
+use super::super::body::Fields;
 use super::super::document::outcome;
+use super::super::problem::Code;
+use super::json::{Field, data_name, elements, write, write_call};
 use super::metadata::Metadata;
 use crate::account::turn::events::{EventKind, Subscription, TurnEvent};
 use crate::domain::event::{Retry, Tool};
@@ -19,13 +23,6 @@ const CUT: &str = "The connection was too slow for this answer, which goes on. L
 pub(super) const STOPPED: &str = "The turn ended before this call did.";
 /// What is said of a call that is reported without words.
 const NO_WORDS: &str = "The call failed.";
-
-/// A value of a chunk's field.
-#[derive(Clone, Copy)]
-enum Field<'a> {
-    Text(&'a str),
-    Json(&'a str),
-}
 
 /// The part that is being written.
 enum Open {
@@ -138,7 +135,8 @@ impl Encoder {
                 &[("messageId", Field::Text(turn_id.as_str())), ("messageMetadata", Field::Json(metadata))],
             );
         }
-        let data = format!("{{\"status\":\"{}\",\"position\":{position}}}", status.as_str());
+        let position = position.to_string();
+        let data = ["{\"status\":\"", status.as_str(), "\",\"position\":", &position, "}"].concat();
         self.chunk("data-turn", &[("data", Field::Json(&data)), ("transient", Field::Json("true"))]);
     }
 
@@ -150,9 +148,9 @@ impl Encoder {
             self.begin_part();
             self.parts += 1;
             self.open = Some(if is_thinking { Open::Reasoning(String::new()) } else { Open::Text(String::new()) });
-            self.of_part("start", None);
+            self.of_part("-start", None);
         }
-        self.of_part("delta", Some(piece));
+        self.of_part("-delta", Some(piece));
         if let Some(Open::Text(sent) | Open::Reasoning(sent)) = &mut self.open {
             sent.push_str(piece);
         }
@@ -186,18 +184,11 @@ impl Encoder {
             if !is_known {
                 self.calls.push(tool.id.clone());
             }
-            let input = tool.whole_input.as_deref().or(tool.input.as_deref()).map_or("{}", |input| input.get());
-            let parent = tool.parent.as_ref().map(|parent| format!("{{\"parent\":{}}}", quoted(parent)));
-            let mut fields = vec![
-                ("toolCallId", Field::Text(&tool.id)),
-                ("toolName", Field::Text(&tool.name)),
-                ("input", Field::Json(input)),
-                ("dynamic", Field::Json("true")),
-                // The service runs it: without this, a client would wait for a result of its own.
-                ("providerExecuted", Field::Json("true")),
-            ];
-            fields.extend(parent.as_deref().map(|parent| ("toolMetadata", Field::Json(parent))));
-            self.part("tool-input-available", &fields);
+            let before = self.out.len();
+            self.out.push_str("data: ");
+            write_call(&mut self.out, "tool-input-available", tool, &[("dynamic", Field::Json("true"))]);
+            self.out.push_str("\n\n");
+            self.kept.push_str(self.out.get(before..).unwrap_or_default());
         }
         if tool.status == "started" {
             return;
@@ -300,12 +291,12 @@ impl Encoder {
         let Some(open) = &self.open else { return };
         let (Open::Text(sent) | Open::Reasoning(sent)) = open;
         let whole = sent.clone();
-        self.of_part("end", None);
+        self.of_part("-end", None);
         // The same part again, in one piece.
         let before = std::mem::take(&mut self.out);
-        self.of_part("start", None);
-        self.of_part("delta", Some(&whole));
-        self.of_part("end", None);
+        self.of_part("-start", None);
+        self.of_part("-delta", Some(&whole));
+        self.of_part("-end", None);
         self.kept.push_str(&std::mem::replace(&mut self.out, before));
         self.open = None;
     }
@@ -315,7 +306,7 @@ impl Encoder {
         let kind = if matches!(self.open, Some(Open::Reasoning(_))) { "reasoning" } else { "text" };
         let id = self.parts.to_string();
         let id = ("id", Field::Text(&id));
-        let kind = format!("{kind}-{what}");
+        let kind = [kind, what].concat();
         match delta {
             Some(delta) => self.chunk(&kind, &[id, ("delta", Field::Text(delta))]),
             None => self.chunk(&kind, &[id]),
@@ -330,42 +321,21 @@ impl Encoder {
     }
 
     fn chunk(&mut self, kind: &str, fields: &[(&str, Field<'_>)]) {
-        self.out.push_str("data: {\"type\":\"");
-        self.out.push_str(kind);
-        self.out.push('"');
-        for (name, value) in fields {
-            self.out.push_str(",\"");
-            self.out.push_str(name);
-            self.out.push_str("\":");
-            match value {
-                Field::Text(text) => self.out.push_str(&quoted(text)),
-                Field::Json(json) => self.out.push_str(json),
-            }
-        }
-        self.out.push_str("}\n\n");
+        self.out.push_str("data: ");
+        write(&mut self.out, kind, fields);
+        self.out.push_str("\n\n");
     }
-}
-
-/// The type of the part that an event of this name is.
-pub(super) fn data_name(event: &str) -> String {
-    format!("data-{}", event.replace('_', "-"))
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
 }
 
 /// The words of a tool's result: a string, or blocks some of which are text.
 pub(super) fn words_of(result: Option<&str>) -> String {
-    #[derive(serde::Deserialize)]
-    struct Block {
-        #[serde(default)]
-        text: String,
-    }
     let json = result.unwrap_or_default();
     let words = serde_json::from_str(json).unwrap_or_else(|_| {
-        let blocks: Vec<Block> = serde_json::from_str(json).unwrap_or_default();
-        blocks.into_iter().map(|block| block.text).collect::<Vec<_>>().join("\n")
+        let text = |block: &&RawValue| {
+            let fields = Fields::of(block.get().as_bytes(), &["text"]).ok()?;
+            fields.text("text", block.get().len(), Code::Internal).ok()?
+        };
+        elements(json).iter().filter_map(text).collect::<Vec<_>>().join("\n")
     });
     if words.trim().is_empty() { NO_WORDS.to_owned() } else { words }
 }

@@ -1,114 +1,128 @@
 //! A conversation as the AI SDK's UI messages: what its client would hold if it had heard every turn to its end.
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
+use super::super::body::Fields;
 use super::super::document::outcome;
 use super::super::links;
-use super::chunks::{STOPPED, data_name, words_of};
+use super::super::problem::Code;
+use super::chunks::{STOPPED, words_of};
+use super::json::{Field, data_name, elements, quoted, write, write_call};
 use super::metadata::Metadata;
+use super::parts::NO_DATA;
 use crate::account::chat::OF_THE_USER;
 use crate::account::chat::command::ChatTurn;
 use crate::account::turn::events::EventKind;
 use crate::domain::event::Tool;
 use crate::domain::{Include, RawJson};
 
-/// A message.
-#[derive(Serialize)]
-pub(super) struct UiMessage {
-    id: String,
-    role: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<RawJson>,
-    parts: Vec<Value>,
-}
-
-/// The messages of these turns. One that runs has its question alone: its stream tells the answer.
-pub(super) fn of(turns: &[ChatTurn]) -> Vec<UiMessage> {
-    let mut messages = Vec::new();
+/// The messages of these turns, as a JSON array. One that runs has its question alone: its stream tells the answer.
+pub(super) fn of(turns: &[ChatTurn]) -> String {
+    let mut out = String::from("[");
     for turn in turns {
-        messages.push(question(turn));
-        // Its question was taken in by another turn, whose answer is there.
+        question(turn, &mut out);
+        // If its question was taken in by another turn, the answer is there.
         if turn.turn.status.is_end() && turn.turn.steered_into.is_none() {
-            messages.push(answer(turn));
+            answer(turn, &mut out);
         }
     }
-    messages
+    closed(&mut out);
+    out
 }
 
-fn question(turn: &ChatTurn) -> UiMessage {
-    let session_id = links::conversation(&turn.turn.session_id);
-    let attachments: Vec<Summary> =
-        turn.attachments.as_ref().and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default();
-    let mut parts: Vec<Value> = attachments.iter().filter_map(|attachment| attachment.part(&session_id)).collect();
+/// Ends an array whose elements have a comma behind each.
+fn closed(out: &mut String) {
+    if out.ends_with(',') {
+        out.pop();
+    }
+    out.push(']');
+}
+
+fn begin_message(out: &mut String, id: &str, role: &str) {
+    for piece in ["{\"id\":", &quoted(id), ",\"role\":\"", role, "\",\"parts\":["] {
+        out.push_str(piece);
+    }
+}
+
+fn part(out: &mut String, kind: &str, fields: &[(&str, Field<'_>)]) {
+    write(out, kind, fields);
+    out.push(',');
+}
+
+fn question(turn: &ChatTurn, out: &mut String) {
+    let named = turn.message.as_ref().map(|id| id.as_str().to_owned());
+    begin_message(out, &named.unwrap_or_else(|| [turn.turn.turn_id.as_str(), OF_THE_USER].concat()), "user");
+    let attachments = turn.attachments.as_ref().map(RawJson::get).unwrap_or_default();
+    let conversation = links::conversation(&turn.turn.session_id);
+    for attachment in elements(attachments) {
+        write_attachment(attachment, &conversation, out);
+    }
     if !turn.said.is_empty() {
-        parts.push(json!({"type": "text", "text": turn.said}));
+        part(out, "text", &[("text", Field::Text(&turn.said))]);
     }
-    let id = match &turn.message {
-        Some(id) => id.as_str().to_owned(),
-        None => format!("{}{OF_THE_USER}", turn.turn.turn_id),
+    closed(out);
+    out.push_str("},");
+}
+
+/// The file part of an attachment, as a conversation tells of that.
+fn write_attachment(attachment: &RawValue, conversation: &str, out: &mut String) {
+    let Ok(fields) = Fields::of(attachment.get().as_bytes(), &["type", "media_type", "path", "url", "title"]) else {
+        return;
     };
-    UiMessage { id, role: "user", metadata: None, parts }
+    let text = |name| fields.text(name, attachment.get().len(), Code::Internal).ok().flatten();
+    let (path, title) = (text("path"), text("title"));
+    let at = path.as_ref().map(|path| [conversation, "/files/", &links::encoded_path(path)].concat());
+    let url = at.or_else(|| text("url")).unwrap_or_else(|| NO_DATA.to_owned());
+    let kind = if fields.raw("type") == Some("\"image\"") { "image" } else { "application/octet-stream" };
+    let media_type = text("media_type").unwrap_or_else(|| kind.to_owned());
+    let mut all = vec![("mediaType", Field::Text(&media_type)), ("url", Field::Text(&url))];
+    let name = title.as_deref().or_else(|| path.as_deref()?.rsplit('/').next());
+    all.extend(name.map(|name| ("filename", Field::Text(name))));
+    part(out, "file", &all);
 }
 
-/// An attachment, as a conversation tells of it.
-#[derive(Deserialize)]
-struct Summary {
-    #[serde(rename = "type")]
-    kind: String,
-    media_type: Option<String>,
-    path: Option<String>,
-    url: Option<String>,
-    title: Option<String>,
-}
-
-impl Summary {
-    /// The file part that it is; none if nobody can fetch it.
-    fn part(&self, conversation: &str) -> Option<Value> {
-        let url = self.path.as_ref().map(|path| format!("{conversation}/files/{}", links::encoded_path(path)));
-        let kind = if self.kind == "image" { "image" } else { "application/octet-stream" };
-        let media_type = self.media_type.as_deref().unwrap_or(kind);
-        let mut part = json!({"type": "file", "mediaType": media_type, "url": url.or_else(|| self.url.clone())?});
-        let name = self.path.as_deref().and_then(|path| path.rsplit('/').next());
-        if let Some(name) = self.title.as_deref().or(name) {
-            part["filename"] = name.into();
-        }
-        Some(part)
-    }
-}
-
-fn answer(turn: &ChatTurn) -> UiMessage {
+fn answer(turn: &ChatTurn, out: &mut String) {
     let ChatTurn { turn, told, .. } = turn;
     let failed = outcome(turn).err();
     let mut parts = Parts::default();
     told.iter().for_each(|event| parts.take(event));
-    if failed.is_none() && !parts.has_spoken {
+    if failed.is_none() && !parts.parts.iter().any(|part| matches!(part, Part::Text(_))) {
         parts.say(turn.response.as_deref().unwrap_or_default());
     }
+    begin_message(out, turn.turn_id.as_str(), "assistant");
+    parts.parts.iter().for_each(|part| part.write(out));
+    closed(out);
     let metadata = Metadata::of(turn, failed.as_ref().map(|error| (error, &turn.request_id))).json();
-    let (id, metadata) = (turn.turn_id.as_str().to_owned(), RawJson::parse(&metadata));
-    UiMessage { id, role: "assistant", metadata, parts: parts.ended() }
+    for piece in [",\"metadata\":", &metadata, "},"] {
+        out.push_str(piece);
+    }
+}
+
+/// A part of an answer.
+enum Part<'a> {
+    Step,
+    Text(&'a str),
+    Reasoning(String),
+    /// A call, as it began and as it ended.
+    Call(&'a Tool, Option<&'a Tool>),
+    Data(&'a EventKind),
 }
 
 /// The parts of an answer, as its chunks make them.
 #[derive(Default)]
-struct Parts {
-    parts: Vec<Value>,
+struct Parts<'a> {
+    parts: Vec<Part<'a>>,
     in_step: bool,
-    has_spoken: bool,
 }
 
-impl Parts {
-    fn take(&mut self, event: &EventKind) {
+impl<'a> Parts<'a> {
+    fn take(&mut self, event: &'a EventKind) {
         match event {
             EventKind::Thinking(thinking) if thinking.parent.is_none() => self.think(&thinking.text),
             EventKind::Message(message) if message.parent.is_none() => self.say(&message.content),
             EventKind::Tool(tool) => self.tool(tool),
             EventKind::Compacted(_) | EventKind::AttachmentRemoved(_) | EventKind::Notice(_) | EventKind::File(_) => {
-                if let Some((name, data)) = event.data(Include::NOTHING) {
-                    self.parts.push(json!({"type": data_name(name), "data": value(&data)}));
-                }
+                self.parts.push(Part::Data(event));
             }
             _ => {}
         }
@@ -116,74 +130,71 @@ impl Parts {
 
     fn begin(&mut self) {
         if !std::mem::replace(&mut self.in_step, true) {
-            self.parts.push(json!({"type": "step-start"}));
+            self.parts.push(Part::Step);
         }
     }
 
-    fn say(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
+    fn say(&mut self, text: &'a str) {
+        if !text.is_empty() {
+            self.begin();
+            self.parts.push(Part::Text(text));
         }
-        self.begin();
-        self.has_spoken = true;
-        self.parts.push(json!({"type": "text", "text": text, "state": "done"}));
     }
 
     fn think(&mut self, piece: &str) {
-        let last = self.parts.last_mut().filter(|part| part["type"] == "reasoning").map(|part| &mut part["text"]);
-        if let Some(Value::String(text)) = last {
+        if let Some(Part::Reasoning(text)) = self.parts.last_mut() {
             text.push_str(piece);
             return;
         }
         self.begin();
-        self.parts.push(json!({"type": "reasoning", "text": piece, "state": "done"}));
+        self.parts.push(Part::Reasoning(piece.to_owned()));
     }
 
-    fn tool(&mut self, tool: &Tool) {
-        let at = self.parts.iter().position(|part| part["toolCallId"] == tool.id.as_str());
-        let at = at.unwrap_or_else(|| {
+    fn tool(&mut self, tool: &'a Tool) {
+        let ended = Some(tool).filter(|tool| tool.status != "started");
+        let known = self.parts.iter_mut().find_map(|part| match part {
+            Part::Call(begun, end) if begun.id == tool.id => Some(end),
+            _ => None,
+        });
+        if let Some(end) = known {
+            *end = ended.or(*end);
+        } else {
             if tool.parent.is_none() || !self.in_step {
                 self.begin();
             }
-            let input = tool.whole_input.as_deref().or(tool.input.as_deref()).map_or("{}", RawValue::get);
-            let mut part = json!({"type": "dynamic-tool", "toolName": tool.name, "toolCallId": tool.id,
-                "state": "input-available", "input": value(input), "providerExecuted": true});
-            if let Some(parent) = &tool.parent {
-                part["toolMetadata"] = json!({"parent": parent});
-            }
-            self.parts.push(part);
-            self.parts.len() - 1
-        });
-        if tool.status == "started" {
-            return;
+            self.parts.push(Part::Call(tool, ended));
         }
-        if let Some(part) = self.parts.get_mut(at) {
-            let result = tool.result.as_deref().map(RawValue::get);
-            if tool.status == "finished" {
-                part["state"] = "output-available".into();
-                part["output"] = result.map_or_else(|| "".into(), value);
-            } else {
-                fail(part, words_of(result));
-            }
-        }
-        if tool.parent.is_none() {
+        if ended.is_some() && tool.parent.is_none() {
             self.in_step = false;
         }
     }
+}
 
-    fn ended(mut self) -> Vec<Value> {
-        for part in self.parts.iter_mut().filter(|part| part["state"] == "input-available") {
-            fail(part, STOPPED.to_owned());
+impl Part<'_> {
+    fn write(&self, out: &mut String) {
+        let done = ("state", Field::Text("done"));
+        match self {
+            Self::Step => part(out, "step-start", &[]),
+            Self::Text(text) => part(out, "text", &[("text", Field::Text(text)), done]),
+            Self::Reasoning(text) => part(out, "reasoning", &[("text", Field::Text(text)), done]),
+            Self::Data(event) => {
+                if let Some((name, data)) = event.data(Include::NOTHING) {
+                    part(out, &data_name(name), &[("data", Field::Json(&data))]);
+                }
+            }
+            Self::Call(begun, ended) => {
+                let result = ended.and_then(|tool| tool.result.as_deref()).map(RawValue::get);
+                let (state, output) = match ended {
+                    Some(tool) if tool.status == "finished" => {
+                        ("output-available", ("output", result.unwrap_or("\"\"").to_owned()))
+                    }
+                    Some(_) => ("output-error", ("errorText", quoted(&words_of(result)))),
+                    None => ("output-error", ("errorText", quoted(STOPPED))),
+                };
+                let end = [("state", Field::Text(state)), (output.0, Field::Json(&output.1))];
+                write_call(out, "dynamic-tool", begun, &end);
+                out.push(',');
+            }
         }
-        self.parts
     }
-}
-
-fn fail(part: &mut Value, why: String) {
-    part["state"] = "output-error".into();
-    part["errorText"] = why.into();
-}
-
-fn value(json: &str) -> Value {
-    serde_json::from_str(json).unwrap_or_default()
 }

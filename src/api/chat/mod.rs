@@ -2,6 +2,7 @@
 //! the client sends (`request`, `parts`). All of it is made from the one union of events.
 
 pub mod chunks;
+mod json;
 mod messages;
 pub(super) mod metadata;
 mod parts;
@@ -25,7 +26,7 @@ impl<J> Answer<J> {
                     .with(PROTOCOL.0, PROTOCOL.1)
                     .with("x-accel-buffering", "no")
             }
-            ChatReply::Messages(turns) => Self::json(200, &messages::of(&turns)),
+            ChatReply::Messages(turns) => Self::new(200, "application/json", Body::Text(messages::of(&turns))),
         }
     }
 }

@@ -3,42 +3,42 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::body::Fields;
 use super::super::content::{MAX_TITLE_BYTES, Place, from_url, in_base64, media_type, too_large};
-use super::super::problem::ApiError;
+use super::super::problem::{ApiError, Code};
+use super::super::start_turn::{MAX_BODY_BYTES, MAX_PROMPT_BYTES};
 use crate::domain::content::{Attachment, Bytes, MAX_BLOCKS, MediaType, Source, check};
 use crate::domain::{Block, FilePath, SessionId};
 
 const PDF: &str = "application/pdf";
+/// The URL of a file whose data came with its message, and is nowhere else.
+pub(super) const NO_DATA: &str = "data:,";
 
-/// A part as it is written. Of the types of parts, the two that users send are read.
-#[derive(Deserialize)]
-struct PartJson<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    text: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    url: Option<Cow<'a, str>>,
-    #[serde(rename = "mediaType", borrow, default)]
-    media_type: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    filename: Option<Cow<'a, str>>,
-}
+/// The fields of a part that are read.
+const FIELDS: &[&str] = &["type", "text", "url", "mediaType", "filename"];
+/// Longest word of a part: a type.
+const MAX_WORD_BYTES: usize = 128;
 
 /// Reads the parts. `internet` says whether the model's API may fetch what a URL names.
-pub(super) fn blocks(parts: &[&RawValue], session_id: &SessionId, internet: bool) -> Result<Vec<Block>, ApiError> {
+/// `replaces` says whether the files of the conversation may be gone with the message whose place this one takes.
+pub(super) fn blocks(
+    parts: &[&RawValue],
+    session_id: &SessionId,
+    internet: bool,
+    replaces: bool,
+) -> Result<Vec<Block>, ApiError> {
     let mut blocks = Vec::new();
     for (index, raw) in parts.iter().enumerate() {
         let at = Place(format!("parts[{index}]"));
-        let part: PartJson<'_> = serde_json::from_str(raw.get()).map_err(|_| at.refused("a part of a UI message"))?;
-        let block = match part.kind.as_ref() {
+        let part = Fields::of(raw.get().as_bytes(), FIELDS).map_err(|_| at.refused("a part of a UI message"))?;
+        let text = |name, most| part.text(name, most, Code::InvalidParameter);
+        let block = match text("type", MAX_WORD_BYTES)?.unwrap_or_default().as_str() {
             "text" => {
-                part.text.filter(|text| !text.trim().is_empty()).map(|text| Block::Text { text: text.into_owned() })
+                text("text", MAX_PROMPT_BYTES)?.filter(|text| !text.trim().is_empty()).map(|text| Block::Text { text })
             }
-            "file" => Some(file(&at, part, session_id, internet)?),
+            "file" => Some(file(&at, &part, (session_id, replaces), internet)?),
             _ => None,
         };
         blocks.extend(block);
@@ -53,24 +53,39 @@ pub(super) fn blocks(parts: &[&RawValue], session_id: &SessionId, internet: bool
     Ok(blocks)
 }
 
-fn file(at: &Place, part: PartJson<'_>, session_id: &SessionId, internet: bool) -> Result<Block, ApiError> {
-    let url = part.url.ok_or_else(|| at.of("url").refused("a string"))?;
-    let told = part.media_type.unwrap_or_default();
-    let title = part.filename.map(Cow::into_owned).filter(|name| !name.is_empty() && name.len() <= MAX_TITLE_BYTES);
+fn file(
+    at: &Place,
+    part: &Fields<'_>,
+    (session_id, replaces): (&SessionId, bool),
+    internet: bool,
+) -> Result<Block, ApiError> {
+    let text = |name, most| part.text(name, most, Code::InvalidParameter);
+    let url = text("url", MAX_BODY_BYTES)?.ok_or_else(|| at.of("url").refused("a string"))?;
+    let told = text("mediaType", MAX_WORD_BYTES)?.unwrap_or_default();
+    let title = text("filename", MAX_TITLE_BYTES)?.filter(|name| !name.is_empty() && name.len() <= MAX_TITLE_BYTES);
     let at = at.of("url");
+    if url == NO_DATA {
+        return Err(gone(&at));
+    }
     let (source, is_image) = match url.strip_prefix("data:").map(|rest| rest.split_once(',')) {
         Some(Some((head, data))) => data_url(&at, head, data, &told)?,
         Some(None) => return Err(at.refused("a data URL with a comma before its data")),
         None => {
             let is_image = told == "image" || told.starts_with("image/");
             match of_conversation(&url, session_id) {
+                Some(_) if replaces => return Err(gone(&at)),
                 Some(path) => (Source::File { path, found: None }, is_image),
-                None => (from_url(&at, url, internet)?, is_image),
+                None => (from_url(&at, url.into(), internet)?, is_image),
             }
         }
     };
     let attachment = Attachment { source, title, context: None, citations: None };
     Ok(if is_image { Block::Image(attachment) } else { Block::Document(attachment) })
+}
+
+/// The refusal of a file that was a message's and went with it.
+fn gone(at: &Place) -> ApiError {
+    ApiError::new(Code::AttachmentNotFound, format!("{}: its data went with the message; attach it again", at.0))
 }
 
 /// What a data URL (RFC 2397) holds, and whether it is an image. What is neither an image nor a PDF has to be text.
@@ -105,7 +120,6 @@ fn of_conversation(url: &str, session_id: &SessionId) -> Option<FilePath> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::problem::Code;
     use super::*;
 
     const PNG: &str =
@@ -113,7 +127,7 @@ mod tests {
 
     fn read(parts: &str) -> Result<Vec<Block>, ApiError> {
         let raw: Vec<&RawValue> = serde_json::from_str(parts).unwrap();
-        blocks(&raw, &"s:1".parse().unwrap(), true)
+        blocks(&raw, &"s:1".parse().unwrap(), true, false)
     }
 
     fn source(part: &str) -> Result<(bool, Source), Code> {
@@ -148,6 +162,7 @@ mod tests {
             ("data:image/svg+xml;base64,YSxiCg==", Code::UnsupportedAttachment),
             ("data:text/plain;base64,a", Code::InvalidParameter),
             ("data:text/plain", Code::InvalidParameter),
+            (NO_DATA, Code::AttachmentNotFound),
             ("http://example.com/a.png", Code::InvalidParameter),
             ("/conversations/other/files/a.png", Code::InvalidParameter),
         ] {
@@ -165,6 +180,9 @@ mod tests {
             source(&format!(r#"{{"type":"file","mediaType":"text/plain","url":"{url}"}}"#)).unwrap();
         let path = "uploads/a b.txt".to_owned().try_into().unwrap();
         assert_eq!((is_image, found), (false, Source::File { path, found: None }));
+        let part = RawValue::from_string(format!(r#"{{"type":"file","url":"{url}"}}"#)).unwrap();
+        let refused = blocks(&[&*part], &"s:1".parse().unwrap(), true, true).unwrap_err();
+        assert_eq!(refused.code, Code::AttachmentNotFound, "it goes with the message that is replaced");
     }
 
     #[test]

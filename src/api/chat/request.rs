@@ -1,6 +1,5 @@
 //! `POST /chat`: what the AI SDK's client sends. It sends all messages each time; the last one is read.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{SeqAccess, Visitor};
@@ -11,6 +10,7 @@ use super::super::body::Fields;
 use super::super::problem::{ApiError, Code};
 use super::super::start_turn::{QueryHead, body_too_large, session_id, turn_that};
 use super::super::turn_options::{one_of, options};
+use super::json::elements;
 use super::parts::blocks;
 use crate::account::command::{AnswerForm, Command};
 use crate::domain::content::prompt_of;
@@ -52,16 +52,9 @@ impl Trigger {
     }
 }
 
-/// A UI message as it is written.
-#[derive(Deserialize)]
-struct MessageJson<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    role: Cow<'a, str>,
-    #[serde(borrow)]
-    parts: Vec<&'a RawValue>,
-}
+/// The fields of a message that are read.
+const MESSAGE: &[&str] = &["id", "role", "parts"];
+const USER: &str = "\"user\"";
 
 /// Parses the body and makes the command of it.
 ///
@@ -73,15 +66,17 @@ pub(in crate::api) fn with_body(head: QueryHead, body: Option<&[u8]>) -> Result<
     let session_id = session_id(&fields, "id")?.ok_or_else(|| ApiError::parameter("id", "the chat's id"))?;
     let trigger = trigger(&fields)?;
     let message = last_message(fields.raw("messages"))?;
-    if message.role != "user" {
+    if message.raw("role") != Some(USER) {
         let detail = "This message waits for no answer. Load the messages again with GET /chat/{session_id}/messages.";
         return Err(ApiError::new(Code::ConversationBusy, detail));
     }
-    let id = ChatMessageId::try_from(message.id.into_owned());
+    let id = message.text("id", MAX_CHAT_MESSAGE_BYTES, Code::InvalidParameter)?.unwrap_or_default();
+    let id = ChatMessageId::try_from(id);
     let id = id.map_err(|rule: BadId| ApiError::parameter("messages", &rule.to_string()))?;
     let changed = fields.text("messageId", MAX_CHAT_MESSAGE_BYTES, Code::InvalidParameter)?;
     let replaces = trigger == Trigger::Regenerate || changed.is_some_and(|changed| changed == id.as_str());
-    let blocks = blocks(&message.parts, &session_id, head.internet)?;
+    let parts: Vec<&RawValue> = elements(message.raw("parts").unwrap_or_default());
+    let blocks = blocks(&parts, &session_id, head.internet, replaces)?;
     let mut options = options(&head.policy, &fields)?;
     options.chat = Some(ChatMessage { id, replaces });
     let said = (Some(prompt_of(&blocks)), Some(blocks));
@@ -96,11 +91,12 @@ fn trigger(fields: &Fields<'_>) -> Result<Trigger, ApiError> {
 }
 
 /// The last of the messages. Of the others nothing is kept.
-fn last_message(raw: Option<&str>) -> Result<MessageJson<'_>, ApiError> {
-    let refused =
-        || ApiError::parameter("messages", "the UI messages of the AI SDK, the last one with id, role and parts");
-    let Last(last) = serde_json::from_str(raw.ok_or_else(refused)?).map_err(|_| refused())?;
-    serde_json::from_str(last.ok_or_else(refused)?.get()).map_err(|_| refused())
+fn last_message(raw: Option<&str>) -> Result<Fields<'_>, ApiError> {
+    let last = raw.and_then(|raw| serde_json::from_str(raw).ok()).and_then(|Last(last)| last);
+    let read = last.and_then(|last| Fields::of(last.get().as_bytes(), MESSAGE).ok());
+    read.ok_or_else(|| {
+        ApiError::parameter("messages", "the UI messages of the AI SDK, the last one with id, role and parts")
+    })
 }
 
 struct Last<'a>(Option<&'a RawValue>);
