@@ -31,6 +31,8 @@ async function open(t: TestContext, options: { id?: string; client?: Client; ser
   const { id = "chat", service = running.url, more = {}, mayLog } = options;
   const hash = new URLSearchParams({ service, id, token, more: JSON.stringify(more) });
   const page = await chrome.open(t, { url: `${site}/#${hash}`, origins: [service], ...(mayLog !== undefined && { mayLog }) });
+  // The hook asks whether there is something to resume. If a message came first, it would have its answer twice, which nobody's fingers can do.
+  if (options.token === undefined) await page.waitForFunction(() => performance.getEntriesByType("resource").some(({ name }) => name.endsWith("/stream")));
   return { page, client };
 }
 

@@ -87,8 +87,9 @@ impl QueryHead {
         let fields = Fields::of(body.ok_or_else(body_too_large)?, FIELDS)?;
         let account_id = self.principal.account(fields.account(self.named)?)?;
         let session_id = session_id(&fields, "session_id")?;
-        let prompt = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
-        let said = prompt("query")?.filter(says_something).or(prompt("prompt")?.filter(says_something));
+        let text = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
+        let said_in = |name| Ok::<_, ApiError>(text(name)?.filter(|prompt| says_something(prompt)));
+        let said = said_in("query")?.or(said_in("prompt")?);
         let (prompt, content) = match fields.raw("content") {
             None => (said, None),
             Some(_) if said.is_some() => return Err(ApiError::parameter("content", "not together with query")),
@@ -111,7 +112,7 @@ pub(super) fn session_id(fields: &Fields<'_>, name: &str) -> Result<Option<Sessi
     id.map(|id| id.try_into().map_err(|e: BadId| ApiError::new(Code::InvalidSessionId, e.to_string()))).transpose()
 }
 
-fn says_something(prompt: &String) -> bool {
+fn says_something(prompt: &str) -> bool {
     !prompt.trim().is_empty()
 }
 

@@ -56,7 +56,7 @@ impl Stream for Chunks {
                 Some(event) => self.encoder.take(&event),
                 None => self.encoder.cut(),
             };
-            self.is_over = self.encoder.has_ended;
+            self.is_over = self.encoder.stage == Stage::Ended;
             if !text.is_empty() {
                 return Poll::Ready(Some(text));
             }
@@ -65,12 +65,19 @@ impl Stream for Chunks {
     }
 }
 
+/// How far a message has come.
+#[derive(PartialEq, Eq)]
+enum Stage {
+    Unknown,
+    Begun,
+    Ended,
+}
+
 /// What is to be known of the chunks before the next one.
 struct Encoder {
     request_id: RequestId,
     out: String,
-    has_started: bool,
-    has_ended: bool,
+    stage: Stage,
     has_spoken: bool,
     in_step: bool,
     /// The chunks of the step's whole parts: what stays of it if the model starts over.
@@ -86,8 +93,7 @@ impl Encoder {
         Self {
             request_id,
             out: String::new(),
-            has_started: false,
-            has_ended: false,
+            stage: Stage::Unknown,
             has_spoken: false,
             in_step: false,
             kept: String::new(),
@@ -122,14 +128,14 @@ impl Encoder {
     fn cut(&mut self) -> String {
         self.close();
         self.chunk("error", &[("errorText", Field::Text(CUT))]);
-        self.has_ended = true;
+        self.stage = Stage::Ended;
         std::mem::take(&mut self.out)
     }
 
     /// `start`, then where the turn stands, which is no part of the message.
     fn stands(&mut self, turn_id: &TurnId, metadata: &str, status: TurnStatus, position: usize) {
-        if !self.has_started {
-            self.has_started = true;
+        if self.stage == Stage::Unknown {
+            self.stage = Stage::Begun;
             self.chunk(
                 "start",
                 &[("messageId", Field::Text(turn_id.as_str())), ("messageMetadata", Field::Json(metadata))],
@@ -195,7 +201,7 @@ impl Encoder {
         }
         self.calls.retain(|id| *id != tool.id);
         let id = ("toolCallId", Field::Text(tool.id.as_str()));
-        let result = tool.result.as_deref().map(|result| result.get());
+        let result = tool.result.as_deref().map(RawValue::get);
         if tool.status == "finished" {
             self.part("tool-output-available", &[id, ("output", Field::Json(result.unwrap_or("\"\"")))]);
         } else {
@@ -234,7 +240,7 @@ impl Encoder {
     }
 
     fn end(&mut self, turn: &Turn) {
-        self.has_ended = true;
+        self.stage = Stage::Ended;
         let failed = outcome(turn).err();
         if failed.is_none() && !self.has_spoken {
             self.whole(turn.response.as_deref().unwrap_or_default());

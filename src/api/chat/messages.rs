@@ -85,12 +85,16 @@ fn answer(turn: &ChatTurn, out: &mut String) {
     let ChatTurn { turn, told, .. } = turn;
     let failed = outcome(turn).err();
     let mut parts = Parts::default();
-    told.iter().for_each(|event| parts.take(event));
+    for event in told {
+        parts.take(event);
+    }
     if failed.is_none() && !parts.parts.iter().any(|part| matches!(part, Part::Text(_))) {
         parts.say(turn.response.as_deref().unwrap_or_default());
     }
     begin_message(out, turn.turn_id.as_str(), "assistant");
-    parts.parts.iter().for_each(|part| part.write(out));
+    for part in &parts.parts {
+        part.write(out);
+    }
     closed(out);
     let metadata = Metadata::of(turn, failed.as_ref().map(|error| (error, &turn.request_id))).json();
     for piece in [",\"metadata\":", &metadata, "},"] {

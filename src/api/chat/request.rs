@@ -110,11 +110,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Last<'a> {
                 f.write_str("a list")
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut last = None;
+                let mut newest = None;
                 while let Some(element) = list.next_element()? {
-                    last = Some(element);
+                    newest = Some(element);
                 }
-                Ok(Last(last))
+                Ok(Last(newest))
             }
         }
         deserializer.deserialize_seq(List)

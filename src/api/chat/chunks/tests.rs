@@ -38,6 +38,7 @@ fn retracted() -> EventKind {
     EventKind::Retry(Retry { attempt: 2, delay_ms: 1.0, status: None, retracted: true })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "values are written where they are passed")]
 fn tool(id: &str, status: &str, more: Value) -> EventKind {
     let mut tool = json!({"id": id, "name": "Bash", "status": status});
     tool.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -115,22 +116,18 @@ impl Client {
         let of_step = self.parts.iter().rposition(|part| part["type"] == "step-start").map_or(0, |at| at + 1);
         if let Some((part, what)) = kind.split_once('-').filter(|(part, _)| ["text", "reasoning"].contains(part)) {
             let key = (part.to_owned(), chunk["id"].as_str().unwrap().to_owned());
-            match what {
-                "start" => {
-                    assert!(self.open.insert(key.clone()), "{chunk}");
-                    self.parts.push(json!({"type": part, "id": key.1, "text": "", "state": "streaming"}));
-                }
-                _ => {
-                    assert!(self.open.contains(&key), "{chunk}");
-                    let at = self.parts.iter_mut().rev().find(|one| one["id"] == key.1.as_str()).unwrap();
-                    if what == "delta" {
-                        at["text"] =
-                            format!("{}{}", at["text"].as_str().unwrap(), chunk["delta"].as_str().unwrap()).into();
-                    } else {
-                        at["state"] = "done".into();
-                        self.open.remove(&key);
-                    }
-                }
+            if what == "start" {
+                assert!(self.open.insert(key.clone()), "{chunk}");
+                self.parts.push(json!({"type": part, "id": key.1, "text": "", "state": "streaming"}));
+                return;
+            }
+            assert!(self.open.contains(&key), "{chunk}");
+            let at = self.parts.iter_mut().rev().find(|one| one["id"] == key.1.as_str()).unwrap();
+            if what == "delta" {
+                at["text"] = format!("{}{}", at["text"].as_str().unwrap(), chunk["delta"].as_str().unwrap()).into();
+            } else {
+                at["state"] = "done".into();
+                self.open.remove(&key);
             }
         } else if kind == "tool-input-available" {
             assert!(!self.parts[of_step..].iter().any(|part| part["toolCallId"] == chunk["toolCallId"]), "{chunk}");
