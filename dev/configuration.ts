@@ -15,6 +15,8 @@ export type SnapshotOptions = {
   schedulingPolicy?: "default" | "durable_object";
   /** Added to those of wrangler.toml. Any JSON value, whereas wrangler's command line takes strings alone. */
   vars?: Record<string, unknown>;
+  /** Settings that are added to those of wrangler.toml, such as another kind of binding. */
+  added?: Configuration;
   /** Settings of wrangler.toml that are left out, such as a kind of binding. */
   without?: readonly (keyof Configuration)[];
 };
@@ -30,11 +32,11 @@ export async function readConfiguration(): Promise<Configuration> {
  * The configuration of a Worker that is built already and stands outside the checkout. It has no build step. A string that starts
  * with `./` is a path: it goes on naming what it names in the checkout, except in `vars`, which are the Worker's to understand.
  */
-export function snapshotConfiguration(configuration: Configuration, { schedulingPolicy = "default", vars = {}, without = [] }: SnapshotOptions = {}): Configuration {
+export function snapshotConfiguration(configuration: Configuration, { schedulingPolicy = "default", vars = {}, added = {}, without = [] }: SnapshotOptions = {}): Configuration {
   const { build: _build, vars: ownVars, containers = [], ...rest } = configuration;
   const others = Object.fromEntries(Object.entries(rest).filter(([name]) => !without.includes(name as keyof Configuration)));
   const scheduled = schedulingPolicy === "default" ? containers : containers.map(scheduledByObject);
-  return { ...(inCheckout({ ...others, containers: scheduled }) as Configuration), vars: { ...ownVars, ...vars } as NonNullable<Configuration["vars"]> };
+  return { ...(inCheckout({ ...others, ...added, containers: scheduled }) as Configuration), vars: { ...ownVars, ...vars } as NonNullable<Configuration["vars"]> };
 }
 
 /** The instance type, the number of instances and the rollout of such a container are not wrangler's to set. */

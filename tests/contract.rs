@@ -28,8 +28,13 @@ fn tests() -> Vec<String> {
 fn the_end_to_end_tests_know_every_code_as_it_is() {
     let table = fs::read_to_string(end_to_end().join("codes.ts")).unwrap();
     let entries: Vec<&str> = table.lines().filter(|line| line.starts_with("  ")).map(str::trim).collect();
-    let source: Vec<String> =
-        Code::ALL.iter().map(|code| format!("{}: [{}, \"{}\"],", code.as_str(), code.status(), code.title())).collect();
+    let line = |(at, code): (usize, &Code)| {
+        // A word that has two statuses: the second's key is both.
+        let again = Code::ALL.iter().take(at).any(|before| before.as_str() == code.as_str());
+        let key = if again { format!("\"{} {}\"", code.as_str(), code.status()) } else { code.as_str().to_owned() };
+        format!("{key}: [{}, \"{}\"],", code.status(), code.title())
+    };
+    let source: Vec<String> = Code::ALL.iter().enumerate().map(line).collect();
     assert_eq!(entries, source);
 }
 

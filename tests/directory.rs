@@ -4,6 +4,7 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -12,8 +13,12 @@ use std::time::Duration;
 use claude_agent_service::directory::command::{Command, Reply};
 use claude_agent_service::directory::port::{Runtime, Unreachable};
 use claude_agent_service::directory::{Directory, PAGE, RUN_SLICE, RUN_WATCH, VISIT_TRIES, VISITS_AT_ONCE};
+use claude_agent_service::domain::account::{
+    AccountFilter, AccountStatus, Erasure, ErasureCounts, ErasureStatus, ErasureStep,
+};
+use claude_agent_service::domain::audit::{AuditAction, AuditEntry};
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{AccountId, Millis, PurgeOutcome, PurgeRun, RunId, Trigger};
+use claude_agent_service::domain::{AccountId, ErasureId, Millis, PurgeOutcome, PurgeRun, RequestId, RunId, Trigger};
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::directory::{DirectoryStore, MAX_RUNS_KEPT};
 use support::runtime::{VirtualRuntime, drive, next_poll, poll};
@@ -35,6 +40,9 @@ struct World {
     visiting: Rc<Cell<usize>>,
     most_at_once: Rc<Cell<usize>>,
     hangs: Rc<Cell<bool>>,
+    /// What an account answers that is to be erased, and what was asked of it.
+    steps: Rc<RefCell<VecDeque<ErasureStep>>>,
+    erased: Rc<RefCell<Vec<String>>>,
 }
 
 impl Runtime for World {
@@ -52,6 +60,17 @@ impl Runtime for World {
 
     fn log(&self, _level: Level, line: &Line<'_>) {
         self.runtime.log.borrow_mut().push(line.json());
+    }
+
+    async fn erase(
+        &self,
+        account_id: &AccountId,
+        keep_account: bool,
+        counted: bool,
+    ) -> Result<ErasureStep, Unreachable> {
+        self.erased.borrow_mut().push(format!("{account_id} {keep_account} {counted}"));
+        let answer = self.steps.borrow_mut().pop_front();
+        answer.ok_or_else(|| Unreachable("gone".to_owned()))
     }
 
     async fn visit(&self, account_id: &AccountId) -> Result<PurgeOutcome, Unreachable> {
@@ -102,6 +121,8 @@ impl Fixture {
             visiting: Rc::default(),
             most_at_once: Rc::default(),
             hangs: Rc::default(),
+            steps: Rc::default(),
+            erased: Rc::default(),
         };
         let directory = open(&world, &sql);
         let fixture = Self { world, sql, directory };
@@ -372,5 +393,178 @@ fn the_schema_of_a_shard_is_pinned() {
     let plan = fixture.sql.texts(
         "select name from sqlite_schema where name not like 'sqlite_%' and name <> 'schema_migrations' order by name",
     );
-    assert_eq!(plan, ["accounts", "accounts_by_oldest_access", "purge_runs"]);
+    assert_eq!(plan, ["accounts", "accounts_by_oldest_access", "audit", "erasures", "erasures_pending", "purge_runs"]);
+}
+
+fn noted(fixture: &Fixture, account: &str, active: bool, status: Option<AccountStatus>) {
+    let command = Command::Note { account_id: account.parse().unwrap(), active, status };
+    assert_eq!(fixture.directory.handle(command).unwrap(), Reply::Registered);
+}
+
+/// The ids of a page, and where the next one begins.
+fn listed(fixture: &Fixture, filter: AccountFilter) -> (Vec<String>, Option<String>) {
+    match fixture.directory.handle(Command::ListAccounts(filter)).unwrap() {
+        Reply::Accounts { accounts, next } => (accounts.iter().map(|a| a.account_id.to_string()).collect(), next),
+        _ => unreachable!(),
+    }
+}
+
+fn filter(after: &str, limit: u32) -> AccountFilter {
+    AccountFilter { after: after.to_owned(), limit, ..AccountFilter::default() }
+}
+
+fn ids(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+#[test]
+fn accounts_are_listed_in_the_order_of_their_ids_page_by_page() {
+    let fixture = Fixture::new(0);
+    for account in ["b", "zoë", "a", "c"] {
+        noted(&fixture, account, true, None);
+    }
+    let own: Vec<String> = listed(&fixture, filter("", 100)).0;
+    assert_eq!(own.iter().filter(|id| *id != "fresh").cloned().collect::<Vec<_>>(), ids(&["a", "b", "c", "zoë"]));
+    assert_eq!(listed(&fixture, filter("", 2)), (ids(&["a", "b"]), Some("b".to_owned())));
+    assert_eq!(listed(&fixture, filter("zoë", 2)), (Vec::new(), None));
+}
+
+#[test]
+fn a_filtered_page_reads_so_many_rows_and_says_where_to_go_on() {
+    let fixture = Fixture::new(0);
+    for n in 0..2_500 {
+        noted(&fixture, &format!("n{n:04}"), false, (n == 2_400).then_some(AccountStatus::Suspended));
+    }
+    let suspended =
+        |after: &str| listed(&fixture, AccountFilter { status: Some(AccountStatus::Suspended), ..filter(after, 10) });
+    let (first, next) = suspended("");
+    assert_eq!(first, Vec::<String>::new());
+    let (second, next) = suspended(&next.unwrap());
+    assert_eq!(second, Vec::<String>::new());
+    assert_eq!(suspended(&next.unwrap()), (ids(&["n2400"]), None));
+    let active = AccountFilter { active_since: Some(NOW), ..filter("n", 10) };
+    assert_eq!(listed(&fixture, active).0, Vec::<String>::new(), "none of them ran a turn");
+}
+
+#[test]
+fn a_page_costs_the_same_however_many_accounts_there_are() {
+    let steps = |accounts: u32| {
+        let fixture = Fixture::new(0);
+        fixture.sql.run(&format!(
+            "insert into accounts (account_id, oldest_access_at) with recursive n(i) as (select 1 union all select i + 1 from n \
+             where i < {accounts}) select 'account-' || i, 1 from n",
+        ));
+        let (page, next) = listed(&fixture, filter("account-5", 100));
+        assert_eq!((page.len(), next.is_some()), (100, true));
+        assert_eq!(fixture.sql.plan_of_last(), ["SEARCH accounts USING PRIMARY KEY (account_id>?)"]);
+        fixture.sql.steps_of_last()
+    };
+    assert_eq!(steps(1_000), steps(100_000));
+}
+
+#[test]
+fn the_last_activity_is_kept_and_a_status_changes_nothing_else() {
+    let fixture = Fixture::new(0);
+    noted(&fixture, "a", true, None);
+    fixture.world.runtime.now.set(NOW.plus(DAY));
+    noted(&fixture, "a", false, Some(AccountStatus::Suspended));
+    let Reply::Accounts { accounts, .. } = fixture.directory.handle(Command::ListAccounts(filter("", 100))).unwrap()
+    else {
+        unreachable!()
+    };
+    let one = accounts.iter().find(|account| account.account_id.as_str() == "a").unwrap();
+    assert_eq!((one.status, one.created_at, one.last_active_at), (AccountStatus::Suspended, Some(NOW), Some(NOW)));
+}
+
+const COUNTS: ErasureCounts =
+    ErasureCounts { conversations: 2, messages: 4, turns: 2, database_bytes: 9_000, files_bytes: 7 };
+
+fn erase(fixture: &Fixture, n: u128, keep_account: bool) -> ErasureId {
+    let (erasure_id, account_id) = (ErasureId::new(Uuid::from_u128(n)), "zoë".parse().unwrap());
+    match fixture.directory.handle(Command::Erase { erasure_id, account_id, keep_account }).unwrap() {
+        Reply::Erasing(id) => id,
+        _ => unreachable!(),
+    }
+}
+
+fn receipt(fixture: &Fixture, id: &ErasureId) -> Option<Erasure> {
+    match fixture.directory.handle(Command::ReadErasure(id.clone())).unwrap() {
+        Reply::Erasure(erasure) => erasure,
+        _ => unreachable!(),
+    }
+}
+
+fn alarm(fixture: &Fixture) {
+    drive(Rc::clone(&fixture.directory).alarm());
+}
+
+#[test]
+fn an_erasure_stores_what_there_is_before_it_begins_and_ends_with_a_receipt_that_names_nobody() {
+    let fixture = Fixture::new(0);
+    noted(&fixture, "zoë", true, None);
+    let id = erase(&fixture, 1, false);
+    assert_eq!(
+        receipt(&fixture, &id).map(|erasure| (erasure.status, erasure.counts)),
+        Some((ErasureStatus::Pending, None))
+    );
+    let step = |done| ErasureStep { counts: COUNTS, done };
+    fixture.world.steps.borrow_mut().extend([step(false), step(false)]);
+    alarm(&fixture);
+    assert_eq!(erase(&fixture, 2, false), id, "a second one joins it");
+    // The account is empty when it is asked again: what was counted before stands.
+    fixture.world.steps.borrow_mut().push_back(ErasureStep { counts: ErasureCounts::default(), done: true });
+    alarm(&fixture);
+    assert_eq!(*fixture.world.erased.borrow(), ["zoë false false", "zoë false true", "zoë false true"]);
+    let done = receipt(&fixture, &id).unwrap();
+    assert_eq!((done.status, done.counts, done.erased_at), (ErasureStatus::Done, Some(COUNTS), Some(NOW)));
+    assert!(listed(&fixture, filter("", 100)).0.iter().all(|id| id != "zoë"));
+    let left = fixture.sql.texts("select coalesce(account_id, 'nobody') from erasures");
+    assert_eq!(left, ["nobody"]);
+    assert_ne!(erase(&fixture, 3, false), id, "another erasure is another one");
+}
+
+#[test]
+fn an_account_that_does_not_answer_is_asked_again_after_a_reset_and_one_that_is_to_stay_stays() {
+    let fixture = Fixture::new(0);
+    noted(&fixture, "zoë", true, None);
+    let id = erase(&fixture, 1, true);
+    alarm(&fixture);
+    assert_eq!(fixture.world.runtime.alarm.get(), Some(NOW.plus(Duration::from_secs(30))));
+    assert_eq!(fixture.world.runtime.logged("erasure_stalled").len(), 1);
+    let again = Fixture { directory: open(&fixture.world, &fixture.sql), ..fixture };
+    let done = ErasureStep { counts: COUNTS, done: true };
+    again.world.steps.borrow_mut().extend([done, done]);
+    alarm(&again);
+    assert_eq!(receipt(&again, &id).map(|erasure| erasure.status), Some(ErasureStatus::Done));
+    assert!(listed(&again, filter("", 100)).0.contains(&"zoë".to_owned()));
+}
+
+fn audit(fixture: &Fixture, n: u128, at: Millis) {
+    let entry = AuditEntry {
+        at,
+        actor: "key:billing".to_owned(),
+        action: AuditAction::ChangeAccount,
+        target: Some("zoë".parse().unwrap()),
+        request_id: RequestId::new(Uuid::from_u128(n)),
+    };
+    assert_eq!(fixture.directory.handle(Command::Audit(entry)).unwrap(), Reply::Registered);
+}
+
+fn audited(fixture: &Fixture, before: i64, limit: u32) -> Vec<i64> {
+    match fixture.directory.handle(Command::ListAudit { before, limit }).unwrap() {
+        Reply::Audit(entries) => entries.iter().map(|(seq, _)| *seq).collect(),
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn the_audit_is_listed_newest_first_and_forgotten_after_its_days() {
+    let fixture = Fixture::new(0);
+    for n in 0..3 {
+        audit(&fixture, n, NOW);
+    }
+    assert_eq!((audited(&fixture, i64::MAX, 2), audited(&fixture, 2, 2)), (vec![3, 2], vec![1]));
+    fixture.world.runtime.now.set(NOW.plus(400 * DAY + Duration::from_secs(1)));
+    audit(&fixture, 9, fixture.world.now());
+    assert_eq!(audited(&fixture, i64::MAX, 9), [4]);
 }

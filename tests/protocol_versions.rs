@@ -10,18 +10,21 @@ use std::time::Duration;
 use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
 use claude_agent_service::account::chat::command::ChatCommand;
 use claude_agent_service::account::command::{
-    AnswerForm, CallBegun, CallEnded, Command, Envelope, LookUpAttachments, StartTurn,
+    AnswerForm, CallBegun, CallEnded, Command, DecideAction, Envelope, LookUpAttachments, StartTurn,
 };
 use claude_agent_service::account::files::command::FilesCommand;
+use claude_agent_service::account::manage::command::{ManageCommand, UsageAsk};
 use claude_agent_service::account::schedules::command::{SchedulesCommand, SetSchedule};
 use claude_agent_service::account::webhooks::command::{SetWebhook, WebhooksCommand};
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
+use claude_agent_service::domain::action::ActionsOf;
+use claude_agent_service::domain::ledger::{Day, Group};
 use claude_agent_service::domain::{
-    EventId, EventType, Include, MetadataPatch, Millis, Missed, Page, PurgeOutcome, RequestId, RunId, Title, Trigger,
-    TurnOptions, Usage,
+    Decision, EventId, EventType, Include, MetadataPatch, Millis, Missed, Page, PurgeOutcome, RequestId, RunId, Title,
+    Trigger, TurnOptions, Usage,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -125,6 +128,14 @@ fn commands() -> Vec<(Command, bool)> {
         Command::FollowAccount,
         Command::BeginCall(CallBegun { sdk_session: Some(sdk_session(1)), counts: true }),
         Command::EndCall(ended),
+        Command::Manage(ManageCommand::Usage(UsageAsk {
+            group: Group::Conversation,
+            from: Day::new(1),
+            to: Day::new(2),
+            after: Some(session("a")),
+            limit: 5,
+            csv: true,
+        })),
     ];
     let with_age = |command: Command| {
         let known = is_of_version_1(&command);
@@ -156,6 +167,14 @@ fn automation() -> Vec<Command> {
         }))),
         Command::Chat(ChatCommand::MakeWay(session("diary"), "msg-1".parse().unwrap())),
         Command::Schedules(SchedulesCommand::Runs("daily".parse().unwrap(), 20)),
+        Command::DecideAction(Box::new(DecideAction {
+            action_id: "act_0123456789abcdef0123456789abcdef".parse().unwrap(),
+            decision: Decision::Allow { input: None, remember: None },
+            answer: AnswerForm::Json,
+            include: Include::NOTHING,
+        })),
+        Command::ListActions { of: ActionsOf::default(), limit: 50 },
+        Command::ReadAction { action_id: "act_0123456789abcdef0123456789abcdef".parse().unwrap() },
         Command::Webhooks(WebhooksCommand::Deliveries { name: "crm".parse().unwrap(), before: None, limit: 50 }),
     ]
 }
@@ -185,6 +204,10 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Files { .. }
         | Command::BeginCall(_)
         | Command::EndCall(_)
+        | Command::Manage(_)
+        | Command::DecideAction(_)
+        | Command::ListActions { .. }
+        | Command::ReadAction { .. }
         | Command::Webhooks(_)
         | Command::Schedules(_)
         | Command::Chat(_) => false,
@@ -320,6 +343,9 @@ fn a_container_of_version_1_understands_every_turn() {
             resume: true,
             options,
             transcript: true,
+            actions: true,
+            grants: &[],
+            continuation: None,
             workspace: None,
         };
         let json = serde_json::to_string(&request).unwrap();

@@ -13,6 +13,7 @@ use claude_agent_service::store::schema::{ACCOUNT, migrate};
 use claude_agent_service::store::sql::Sql;
 use claude_agent_service::store::transactions::Finished;
 use claude_agent_service::store::turns::{LastEvents, TurnEnd};
+use claude_agent_service::store::usage::LedgerEntry;
 use claude_agent_service::store::workspaces::{FilesEnd, Pack, Save};
 use claude_agent_service::workspace::index::Part;
 use serde_json::{Value, json};
@@ -55,8 +56,10 @@ fn exchange(store: &Store<Rusqlite>, session_id: &str, n: u64, writes: bool) -> 
         duration_ms: Some(900),
         finished_at: at(i64::try_from(n).unwrap() * 1_000),
         last_events: LastEvents { message: 3, end: 5 },
+        counted: None,
     };
     let finished = Finished {
+        has_waited: false,
         turn_id: &turn_id,
         end,
         answer: Some(&format!("a{n}")),
@@ -67,6 +70,7 @@ fn exchange(store: &Store<Rusqlite>, session_id: &str, n: u64, writes: bool) -> 
         frees_key: false,
         steered: &[],
         files: Some((&id, files)),
+        usage: &LedgerEntry::default(),
     };
     store.finish(&finished).unwrap().unwrap().files
 }
@@ -211,7 +215,7 @@ fn every_column_of_a_turn_is_copied_or_left_out_on_purpose() {
     let (store, sql) = store();
     exchange(&store, "a", 1, true);
     let columns = sql.texts("select name from pragma_table_info('turns')");
-    let left_out = ["idempotency_key", "request_hash", "usage", "by_model", "instance", "parked", "first_n"];
+    let left_out = ["idempotency_key", "request_hash", "usage", "by_model", "counted", "instance", "parked", "first_n"];
     let set = |column: &String| match column.as_str() {
         "turn_id" | "session_id" | "seq" | "transcript_seq" => String::new(),
         name if sql.text(&format!("select type from pragma_table_info('turns') where name = '{name}'")) == "TEXT" => {

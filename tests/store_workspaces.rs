@@ -13,6 +13,7 @@ use claude_agent_service::store::inbox::Upload;
 use claude_agent_service::store::sql::Sql;
 use claude_agent_service::store::transactions::Finished;
 use claude_agent_service::store::turns::{LastEvents, TurnEnd};
+use claude_agent_service::store::usage::LedgerEntry;
 use claude_agent_service::store::workspaces::{FilesEnd, Pack, Save, Stored};
 use claude_agent_service::workspace::index::Part;
 use serde_json::json;
@@ -50,11 +51,13 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         duration_ms: None,
         finished_at: at(9_000),
         last_events: LastEvents { message: 1, end: 2 },
+        counted: None,
         stop_reason: None,
         by_model: None,
     };
     let id = session("a");
     let finished = Finished {
+        has_waited: false,
         turn_id,
         end,
         answer: Some("4"),
@@ -65,6 +68,7 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
         frees_key: false,
         steered: &[],
         files: Some((&id, files)),
+        usage: &LedgerEntry::default(),
     };
     store.finish(&finished).unwrap().and_then(|turn| turn.files)
 }

@@ -1,13 +1,16 @@
 //! The object's one alarm: what is done when it rings, and when it rings next.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::command::AccountError;
 use super::runtime::{Directory, Runtime};
 use super::{Account, Deferred, wake};
 use crate::agent::Container;
+use crate::domain::TurnStatus;
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
+use crate::store::turns::ActiveTurn;
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// What the object's alarm does: looks after the turns, stops an idle container, tells the directory if that is still to do,
@@ -24,20 +27,24 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let Some(looks) = self.orphan_looks.get().checked_sub(1) {
             self.look_for_orphans(looks);
         }
+        self.store_calls()?;
         self.run_due_schedules(self.runtime.now())?;
+        self.expire_actions(self.runtime.now())?;
         self.pump()?;
         let now = self.runtime.now();
         if self.is_prewarming() {
             self.idle_since.set(Some(now));
         } else if !self.agent.is_running() {
             // It stopped by itself: there is nothing to stop any more.
+            self.container_stopped(now)?;
             if self.idle_since.take().is_some() {
                 self.store.set_container_idle_since(None)?;
             }
-        } else if self.turns.running_count() == 0 {
+        } else if self.turns.held_count() == 0 {
             let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
             self.idle_since.set(Some(since));
-            if now >= since.plus(self.config.container_idle) {
+            if now >= since.plus(self.wake_limits().container_idle) {
+                self.container_stops(now)?;
                 self.agent.stop();
                 self.idle_since.set(None);
                 let total_ms = u64::try_from(now.since(since).as_millis()).ok();
@@ -56,17 +63,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn set_alarm(&self) -> Result<(), AccountError> {
         let now = self.runtime.now();
         let mut reasons = wake::Reasons {
-            turn_active: self.turns.running_count() > 0
+            turn_active: self.turns.held_count() > 0
                 || !self.leaving.borrow().is_empty()
                 || self.orphan_looks.get() > 0
-                || !self.store.active_turns()?.is_empty(),
+                || self.ledger.has_pending()
+                || self.has_turns_to_run()?,
             // While a turn runs, the container does not idle, whenever the one before has ended.
-            container_idle_since: self.idle_since.get().filter(|_| self.turns.running_count() == 0),
+            container_idle_since: self.idle_since.get().filter(|_| self.turns.held_count() == 0),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
             drain: self.next_drain(now)?,
             delivery: self.next_delivery(now)?,
             schedule: self.next_schedule(now)?,
+            expiry: self.store.next_expiry()?,
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);
@@ -83,7 +92,20 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(())
     }
 
+    /// Whether turns run, or wait for their turn; those of a suspended account wait for nothing that an alarm brings.
+    fn has_turns_to_run(&self) -> Result<bool, AccountError> {
+        let active = self.store.active_turns()?;
+        let counts = |turn: &ActiveTurn| turn.status == TurnStatus::Running;
+        Ok(if self.settings()?.is_suspended() {
+            active.iter().any(counts)
+        } else {
+            !active.iter().all(ActiveTurn::is_parked)
+        })
+    }
+
     pub(super) fn wake_limits(&self) -> wake::Limits {
-        wake::Limits { container_idle: self.config.container_idle, retention: self.config.retention }
+        let suspended = self.settings().is_ok_and(|settings| settings.is_suspended());
+        let container_idle = if suspended { Duration::ZERO } else { self.config.container_idle };
+        wake::Limits { container_idle, retention: self.retention().unwrap_or(self.config.retention) }
     }
 }

@@ -10,14 +10,18 @@ use super::branches::command::{ForkAsked, NoBranch, RewindTo};
 use super::chat::command::{ChatCommand, ChatReply};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
+use super::manage::command::{ManageCommand, ManageReply};
 use super::schedules::command::{SchedulesCommand, SchedulesReply};
 use super::turn::events::Subscription;
 use super::webhooks::command::{WebhooksCommand, WebhooksReply};
+use crate::domain::action::ActionsOf;
 use crate::domain::content::TooLarge;
+use crate::domain::limits::Exceeded;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Block, ContextUse, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
-    PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
+    Action, ActionId, Block, ContextUse, Conversation, Decision, EventId, FilePath, IdempotencyKey, Include, Messages,
+    MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions,
+    Usage,
 };
 use crate::store::StoreError;
 use crate::workspace::port::BucketError;
@@ -149,6 +153,20 @@ pub enum Command {
         /// What.
         ask: FilesCommand,
     },
+    /// Decide an action.
+    DecideAction(Box<DecideAction>),
+    /// The actions, oldest first.
+    ListActions {
+        /// Which.
+        of: ActionsOf,
+        /// At most so many.
+        limit: u32,
+    },
+    /// One action.
+    ReadAction {
+        /// The action.
+        action_id: ActionId,
+    },
     /// A conversation's turns, newest first.
     ListTurns {
         /// The conversation.
@@ -178,6 +196,8 @@ pub enum Command {
     BeginCall(CallBegun),
     /// A call of the model's API has ended.
     EndCall(CallEnded),
+    /// Something about the account as a whole.
+    Manage(ManageCommand),
     /// A refused call of the model, as a Worker of version 1 reports it. Accepted and ignored.
     #[serde(skip_serializing)]
     NoteRefusal(IgnoredAny),
@@ -197,11 +217,13 @@ impl Command {
             Self::StartTurn(_)
             | Self::LookUpAttachments(_)
             | Self::UpdateConversation { .. }
+            | Self::DecideAction(_)
             | Self::Files { .. }
             | Self::Fork(_)
             // One in the body knows when it is sent again.
             | Self::Rewind { .. } => true,
             Self::ListConversations { words, .. } => words.is_some(),
+            Self::Manage(ask) => ask.has_content(),
             Self::Webhooks(ask) => ask.has_content(),
             Self::Schedules(ask) => ask.has_content(),
             Self::CancelConversation { reason, .. } => reason.is_some(),
@@ -210,6 +232,8 @@ impl Command {
             | Self::FollowAccount
             | Self::ReadContext { .. }
             | Self::DeleteConversation { .. }
+            | Self::ListActions { .. }
+            | Self::ReadAction { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
             | Self::StorageStats
@@ -223,11 +247,48 @@ impl Command {
         }
     }
 
+    /// Whether a suspended account may not do it: it may be read, and operators and the platform have their ways.
+    #[must_use]
+    pub const fn needs_active_account(&self) -> bool {
+        match self {
+            Self::StartTurn(_)
+            | Self::LookUpAttachments(_)
+            | Self::Fork(_)
+            | Self::Rewind { .. }
+            | Self::UpdateConversation { .. }
+            | Self::CancelConversation { .. }
+            | Self::DeleteConversation { .. }
+            | Self::Prewarm
+            | Self::DecideAction(_)
+            | Self::BeginCall(_) => true,
+            Self::Chat(ask) => ask.changes(),
+            Self::Files { ask, .. } => ask.changes(),
+            Self::Webhooks(ask) => ask.changes(),
+            Self::Schedules(ask) => ask.changes(),
+            Self::ListConversations { .. }
+            | Self::ReadConversation { .. }
+            | Self::FollowAccount
+            | Self::ReadContext { .. }
+            | Self::FollowConversation { .. }
+            | Self::ListTurns { .. }
+            | Self::ReadTurn { .. }
+            | Self::ListActions { .. }
+            | Self::ReadAction { .. }
+            | Self::StorageStats
+            | Self::Purge
+            | Self::Visit
+            | Self::EndCall(_)
+            | Self::Manage(_)
+            | Self::NoteRefusal(_) => false,
+        }
+    }
+
     /// Whether it may be sent again if no response came. A turn that was started already is found by its request's id.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Self::EndCall(_) => false,
+            // The end of a call is known by its request's id, too.
+            Self::NoteRefusal(_) => false,
             Self::Webhooks(ask) => ask.is_repeatable(),
             _ => true,
         }
@@ -298,6 +359,20 @@ pub struct StartTurn {
     pub include: Include,
 }
 
+/// A decision.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DecideAction {
+    /// The action.
+    pub action_id: ActionId,
+    /// What is decided.
+    pub decision: Decision,
+    /// How the answer is wanted.
+    pub answer: AnswerForm,
+    /// What the events tell beside the default.
+    #[serde(default)]
+    pub include: Include,
+}
+
 /// What is to be known before the bytes of a turn's attachments are moved.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LookUpAttachments {
@@ -365,6 +440,28 @@ pub enum Reply<J> {
         /// Whether an earlier request with the same key had made it.
         replayed: bool,
     },
+    /// A turn that waits for somebody, as the response to its query.
+    RequiresAction {
+        /// The turn, with what it said so far.
+        turn: Box<Turn>,
+        /// What it waits for.
+        actions: Vec<Action>,
+        /// Whether an earlier request with the same key had made it.
+        replayed: bool,
+    },
+    /// An action, as it stands.
+    Action(Box<Action>),
+    /// Some of the actions.
+    Actions {
+        /// Oldest first.
+        actions: Vec<Action>,
+        /// Which were asked for.
+        of: ActionsOf,
+        /// How many.
+        limit: u32,
+        /// Whether there are more.
+        more: bool,
+    },
     /// A turn that was admitted.
     Accepted {
         /// The turn, queued or running.
@@ -411,6 +508,8 @@ pub enum Reply<J> {
     CallBegun(TurnId),
     /// The report was taken.
     Noted,
+    /// What was asked of the account as a whole.
+    Managed(Box<ManageReply>),
     /// What was asked of the webhooks.
     Webhooks(WebhooksReply),
     /// What was asked of the schedules.
@@ -428,6 +527,18 @@ pub enum AccountError {
     /// No turn runs that a call of the model could belong to.
     #[error("no turn is running")]
     NoTurn,
+    /// A limit of the account leaves no room for what costs money.
+    #[error("the budget is exhausted")]
+    BudgetExhausted(Exceeded),
+    /// The account stores as much as it may.
+    #[error("the storage is full")]
+    StorageFull(Exceeded),
+    /// As many calls of the model are open as a turn may have.
+    #[error("too many calls of the model are open")]
+    TooManyCalls,
+    /// The account may be read and nothing else, for this reason.
+    #[error("the account is suspended")]
+    Suspended(Option<String>),
     /// As many turns wait as may.
     #[error("{depth} turns are waiting")]
     QueueFull {
@@ -443,6 +554,15 @@ pub enum AccountError {
     /// The turn's attachments break a bound.
     #[error("attachments: {0}")]
     Attachments(#[from] TooLarge),
+    /// The conversation's turn waits for somebody.
+    #[error("a turn of the conversation requires action")]
+    ActionPending(Vec<ActionId>),
+    /// The action was decided otherwise, has expired or was cancelled.
+    #[error("the action was decided before")]
+    ActionResolved(Box<Action>),
+    /// The container could not be told of a decision. The detail is for the log.
+    #[error("a decision was not delivered: {0}")]
+    NotDelivered(String),
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,

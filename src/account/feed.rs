@@ -11,8 +11,9 @@ use futures_channel::mpsc;
 use futures_util::Stream;
 use serde::Serialize;
 
+use crate::domain::event::Notice;
 use crate::domain::file::{Change, Target};
-use crate::domain::{SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{Action, SessionId, Turn, TurnId, TurnStatus};
 
 /// Readers of one account's feed; the oldest is cut for one more.
 pub const MAX_READERS: usize = 32;
@@ -30,6 +31,10 @@ pub enum FeedEvent {
     Conversation(ConversationChanged),
     /// A file of a conversation was changed.
     File(FileChanged),
+    /// Something that the account's users should know.
+    Notice(Notice),
+    /// An action came up, or was decided, expired or cancelled.
+    Action(Box<Action>),
 }
 
 /// `snapshot`: what goes on in the account; the first event.
@@ -40,8 +45,8 @@ pub struct Snapshot {
     pub conversations: Vec<OpenConversation>,
     /// The turns that are queued or running, in the order of the queue.
     pub turns: Vec<TurnState>,
-    /// What waits for somebody's decision; nothing so far.
-    pub actions: [(); 0],
+    /// What waits for somebody's decision, the oldest first.
+    pub actions: Vec<Action>,
 }
 
 /// A conversation that has a turn queued or running.
@@ -163,9 +168,20 @@ impl Followers {
         });
     }
 
+    /// Tells how an action stands.
+    pub fn action(&self, action: &Action) {
+        self.tell(|| FeedEvent::Action(Box::new(action.clone())));
+    }
+
     /// Tells of a file.
     pub fn file(&self, session_id: &SessionId, path: &str, change: Change) {
         self.tell(|| FeedEvent::File(FileChanged { session_id: session_id.clone(), path: path.to_owned(), change }));
+    }
+
+    /// Tells something that the account's users should know.
+    pub fn notice(&self, code: &str, message: &str) {
+        let (code, message) = (code.to_owned(), message.to_owned());
+        self.tell(|| FeedEvent::Notice(Notice { code, message, from: None, to: None }));
     }
 
     /// Tells of files that a user has deleted.

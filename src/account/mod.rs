@@ -1,14 +1,19 @@
 //! The use cases of one account: the authority for its conversations, its queue of turns and its container.
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
+mod actions;
 mod alarm;
 mod attachments;
 pub mod branches;
 pub mod chat;
 pub mod command;
+mod container_use;
 mod conversations;
 pub mod feed;
 pub mod files;
+pub mod ledger;
+pub mod limits;
+pub mod manage;
 mod nothing;
 mod prewarm;
 mod purge;
@@ -30,15 +35,20 @@ use command::{AccountError, Command, Envelope, Reply};
 use runtime::{Directory, Runtime};
 use turn::active::ActiveTurns;
 use turn::events::{Subscription, announcement};
+use turn::items;
 
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
+use crate::domain::ledger::Day;
 use crate::domain::{AccountId, EventId, Include, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
 use crate::store::sql::Sql;
 use crate::workspace::port::Bucket;
+
+/// Why an account that is being erased does nothing.
+const ERASING: &str = "This account is being erased.";
 
 /// A result that comes later: with the end of a turn or of a purge.
 pub type Deferred<T> = Pin<Box<dyn Future<Output = Result<T, AccountError>>>>;
@@ -69,6 +79,8 @@ pub struct Account<S, C, R> {
     awake: Cell<bool>,
     /// Whether it is stored that the running container's agent server has answered.
     agent_answered: Cell<bool>,
+    /// When the container that was started last was asked for.
+    container_begun: Cell<Option<Millis>>,
     alarm: Cell<Option<Millis>>,
     idle_since: Cell<Option<Millis>>,
     prewarm: Cell<Option<prewarm::Prewarm>>,
@@ -78,6 +90,14 @@ pub struct Account<S, C, R> {
     files: files::Files,
     webhooks: webhooks::Webhooks,
     feed: feed::Followers,
+    ledger: ledger::Ledger,
+    settings: limits::Settings,
+    /// The day of which the directory knows that the account is active.
+    active_day: Cell<Option<Day>>,
+    /// Whether the account is being erased.
+    erasing: Cell<bool>,
+    /// Whether it was erased, and has not worked since.
+    erased: Cell<bool>,
 }
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
@@ -98,6 +118,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             orphan_looks: Cell::new(0),
             awake: Cell::new(false),
             agent_answered: Cell::new(false),
+            container_begun: Cell::new(None),
             alarm: Cell::new(None),
             idle_since: Cell::new(None),
             prewarm: Cell::new(None),
@@ -107,6 +128,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             files: files::Files::default(),
             webhooks: webhooks::Webhooks::default(),
             feed: feed::Followers::default(),
+            ledger: ledger::Ledger::default(),
+            settings: limits::Settings::default(),
+            active_day: Cell::new(None),
+            erasing: Cell::new(false),
+            erased: Cell::new(false),
         }
     }
 
@@ -122,12 +148,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// # Errors
     /// [`AccountError::Store`] if storage fails; every other [`AccountError`] is the caller's fault.
     pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Response<S::Json>, AccountError> {
+        if self.erasing.get() && envelope.command.needs_active_account() {
+            return Err(AccountError::Suspended(Some(ERASING.to_owned())));
+        }
         if !self.store.is_made()
             && let Some(reply) = self.reply_of_nothing(&envelope.command)?
         {
             return Ok(Response::Ready(reply));
         }
         self.wake_up()?;
+        if envelope.command.needs_active_account() {
+            self.check_active()?;
+        }
         let now = self.runtime.now();
         let reply = match envelope.command {
             Command::StartTurn(start) => {
@@ -160,6 +192,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Rewind { session_id, to } => self.rewind(&session_id, &to, envelope.again, now)?,
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::Files { session_id, ask } => self.handle_files(&session_id, &ask, now)?,
+            Command::DecideAction(asked) => return self.decide_action(*asked, now),
+            Command::ListActions { of, limit } => self.list_actions(&of, limit)?,
+            Command::ReadAction { action_id } => self.read_action(&action_id)?,
             Command::ListTurns { session_id, before, limit } => {
                 self.list_turns(session_id, before.as_ref(), limit, now)?
             }
@@ -175,11 +210,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
             Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),
-            Command::EndCall(call) => {
-                self.end_call(&call, &envelope.request_id);
-                Reply::Noted
-            }
+            Command::EndCall(call) => return self.end_call(&call, &envelope.request_id),
             Command::NoteRefusal(_) => Reply::Noted,
+            Command::Manage(ask) => return self.manage(ask, now),
             Command::Webhooks(ask) => Reply::Webhooks(self.handle_webhooks(ask, now)?),
             Command::Chat(ask) => return self.handle_chat(ask, now),
             Command::Schedules(ask) => {
@@ -204,7 +237,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.agent.adopt(token, self.agent_answered.get());
         }
         for turn in self.store.active_turns()? {
-            if turn.status == TurnStatus::Running {
+            if turn.status != TurnStatus::Queued && !turn.is_parked() {
                 self.launch(turn, turn::run::Entry::Reattach, None);
             }
         }
@@ -236,7 +269,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<Reply<S::Json>, AccountError> {
         let from = |first| self.turns.follow(turn_id, first, after, include);
         if let Some(session_id) = self.turns.session_of(turn_id) {
-            let first = announcement(turn_id, &session_id, TurnStatus::Running, 0);
+            let waits = self.turns.wait_of(turn_id).is_some_and(|wait| wait != turn::active::Wait::No);
+            let status = if waits { TurnStatus::RequiresAction } else { TurnStatus::Running };
+            let first = announcement(turn_id, &session_id, status, 0);
             return Ok(Reply::Events { subscription: from(first), replayed });
         }
         let turn = self.turn(turn_id)?;
@@ -244,6 +279,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             let (last, told) = self.told(&turn)?;
             let events = Subscription::of_ended(&Rc::new(turn), last, told, after, include);
             return Ok(events.map_or(Reply::NothingFollows, |subscription| Reply::Events { subscription, replayed }));
+        }
+        if turn.status == TurnStatus::RequiresAction
+            && let Some(active) = self.store.active_turns()?.into_iter().find(|active| active.turn_id == *turn_id)
+        {
+            if let Some(last) = self.last_of_parked(&active)? {
+                let told = items::events(&self.store.items(&turn.session_id, turn_id)?);
+                let events = Subscription::of_paused(&turn, last, told, after, include);
+                return Ok(
+                    events.map_or(Reply::NothingFollows, |subscription| Reply::Events { subscription, replayed })
+                );
+            }
+            self.recall(turn_id, &turn.session_id)?;
         }
         let position = if turn.status == TurnStatus::Queued {
             self.store.active_turns()?.iter().take_while(|active| active.turn_id != *turn_id).count()
@@ -283,7 +330,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let readiness = self.agent.ensure(busy, &|| self.mint_token()).await?;
         if !self.agent_answered.replace(true)
             && self.store.is_made()
-            && let Err(error) = self.store.set_agent_answered()
+            && let Err(error) = self.store.set_agent_answered(self.container_begun.get().unwrap_or(self.runtime.now()))
         {
             let why = error.to_string();
             self.log(Level::Error, Line { event: "storage_failed", error: Some(&why), ..Line::default() });
@@ -296,6 +343,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         // Each has 74 random bits.
         let token = format!("{}{}", self.runtime.uuid().simple(), self.runtime.uuid().simple());
         self.agent_answered.set(false);
+        let now = self.runtime.now();
+        self.container_begun.set(Some(now));
+        self.container_stopped(now).map_err(|error| ContainerError(error.to_string()))?;
         let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
         stored.map_err(|error| ContainerError(error.to_string()))?;
         Ok(token)

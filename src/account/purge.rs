@@ -57,13 +57,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.log_slice(&slice, began);
         }
         if !slice.emptied {
-            if self.idle_since.get().is_none() && self.turns.running_count() == 0 && self.agent.is_running() {
+            if self.idle_since.get().is_none() && self.turns.held_count() == 0 && self.agent.is_running() {
                 // The object was rebuilt for this purge: the alarm that is replaced now may be the idle container's.
                 self.idle_since.set(Some(self.store.container_idle_since()?.unwrap_or(began)));
             }
             self.set_alarm()?;
         }
-        Ok(PurgeOutcome { deleted: slice.deleted, errors: slice.errors, oldest_access_at: slice.oldest_access })
+        let oldest_access_at = slice.oldest_access.map(|oldest| self.as_the_directory_counts(oldest)).transpose()?;
+        Ok(PurgeOutcome { deleted: slice.deleted, errors: slice.errors, oldest_access_at })
     }
 
     /// What an alarm has to purge, as a task of that alarm; none if nothing is due or it is being done.
@@ -130,6 +131,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Looks at what is left after the last await of a slice, and clears the storage if that is nothing.
     async fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
+        self.forget_old_usage()?;
         slice.oldest_access = self.store.oldest_access()?;
         if slice.oldest_access.is_some() {
             if !slice.more
@@ -147,12 +149,20 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Ok(slice);
         }
         if self.store.is_automated()? {
-            // They are the account's until it deletes them. The directory forgets it until its next conversation.
-            self.store.set_registered(false)?;
-        } else if self.turns.running_count() == 0 {
+            // They are the account's until it deletes them. If that is all there is of it, the directory forgets it until its next conversation.
+            slice.oldest_access = self.keeps_as()?;
+            if slice.oldest_access.is_none() {
+                self.store.set_registered(false)?;
+            }
+        } else if self.turns.held_count() == 0 {
             // Its container holds nothing but what was deleted.
+            self.container_stops(self.runtime.now())?;
             self.agent.stop();
             self.idle_since.set(None);
+            slice.oldest_access = self.keeps_as()?;
+            if slice.oldest_access.is_some() {
+                return Ok(slice);
+            }
             self.store.clear()?;
             self.alarm.set(None);
             self.look_later();
@@ -164,8 +174,20 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(slice)
     }
 
+    /// The access that makes the account due in the directory when its oldest conversation is: that counts by the retention of all accounts.
+    fn as_the_directory_counts(&self, oldest: Millis) -> Result<Millis, AccountError> {
+        Ok(oldest.plus(self.retention()?).minus(self.config.retention))
+    }
+
+    /// What an account without conversations is in the directory; none if there is nothing to keep of it.
+    fn keeps_as(&self) -> Result<Option<Millis>, AccountError> {
+        let usage = self.keeps_usage_as()?;
+        let has_settings = self.store.settings()?.is_some();
+        Ok(usage.or_else(|| has_settings.then(|| self.runtime.now())))
+    }
+
     fn cutoff(&self, now: Millis) -> Millis {
-        now.minus(self.config.retention)
+        now.minus(self.retention().unwrap_or(self.config.retention))
     }
 
     /// Tells the directory of this account if it does not know it; nobody waits for that. If it fails, the alarm tries again.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::domain::account::AccountStatus;
 use crate::domain::{AccountId, Millis, Turn};
 use crate::log::{Level, Line};
 
@@ -80,5 +81,13 @@ pub trait Directory: 'static {
         &self,
         account_id: &AccountId,
         oldest_access_at: Millis,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static;
+
+    /// Records that the account runs a turn, or what its status is.
+    fn note(
+        &self,
+        account_id: &AccountId,
+        active: bool,
+        status: Option<AccountStatus>,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static;
 }

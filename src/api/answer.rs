@@ -4,16 +4,17 @@ use serde::Serialize;
 
 use super::chat::chunks::Chunks;
 use super::document::{
-    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
-    outcome,
+    AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RequiresActionJson, RunStartedJson,
+    SuccessJson, TurnJson, outcome,
 };
+use super::managed::Document;
 use super::problem::{ApiError, Code};
-use super::{content, cursor, links};
+use super::{actions, content, cursor, links, managed};
 use crate::account::command::{AccountError, Reply};
 use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
-use crate::domain::{AccountId, RequestId, RunId, Turn};
+use crate::domain::{AccountId, ActionId, ActionStatus, RequestId, RunId, Turn};
 
 /// A body on its way out.
 pub enum Body<J> {
@@ -63,6 +64,12 @@ impl<J> Answer<J> {
         Self::new(status, JSON, Body::Text(text))
     }
 
+    /// An answer whose JSON is written already.
+    #[must_use]
+    pub fn written(json: String) -> Self {
+        Self::new(200, JSON, Body::Text(json))
+    }
+
     /// The answer that tells of a started purge run.
     #[must_use]
     pub fn run_started(run_id: &RunId) -> Self {
@@ -79,7 +86,9 @@ impl<J> Answer<J> {
         Self::new(204, "", Body::Nothing)
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// The same with a header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -148,6 +157,27 @@ impl<J> Answer<J> {
                 };
                 answer.of_turn(&turn, replayed)
             }
+            Reply::RequiresAction { turn, actions, replayed } => {
+                let waiting = RequiresActionJson {
+                    success: true,
+                    status: turn.status,
+                    response: turn.response.as_deref().unwrap_or_default(),
+                    actions: &actions,
+                    session_id: &turn.session_id,
+                    turn_id: &turn.turn_id,
+                };
+                Self::json(200, &waiting).of_turn(&turn, replayed)
+            }
+            Reply::Action(action) => Self::json(200, &action),
+            Reply::Actions { actions, of, limit, more } => {
+                let answer = Self::json(200, &actions);
+                match actions.last().filter(|_| more) {
+                    Some(last) => {
+                        answer.with("link", links::next_actions(account_id, &of, limit, &actions::cursor_of(last)))
+                    }
+                    None => answer,
+                }
+            }
             Reply::Accepted { turn, replayed } => {
                 let (turn_id, session_id, status) = (&turn.turn_id, &turn.session_id, turn.status);
                 let accepted = AcceptedJson { turn_id, session_id, status };
@@ -177,6 +207,14 @@ impl<J> Answer<J> {
             Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
             Reply::Schedules(reply) => Self::of_schedules(&reply),
             Reply::Chat(reply) => Self::of_chat(reply, request_id),
+            Reply::Managed(reply) => {
+                let Document { status, content_type, text, link } = managed::document(*reply, account_id);
+                let answer = Self::new(status, content_type, Body::Text(text));
+                match link {
+                    Some(link) => answer.with("link", link),
+                    None => answer,
+                }
+            }
             Reply::Cancelled(count) => Self::json(200, &SuccessJson { success: true, cancelled: Some(count) }),
         }
     }
@@ -201,6 +239,25 @@ impl From<&AccountError> for ApiError {
                 Code::QueueFull,
                 format!("{depth} turns of this account are waiting already. Try again later."),
             ),
+            AccountError::BudgetExhausted(exceeded) => {
+                let name = exceeded.name.as_str();
+                let detail =
+                    format!("This account has used what `{name}` allows. It may go on when that is counted anew.");
+                let retry_after_s = exceeded.retry_after_s;
+                Self { exceeded: Some(Box::new(*exceeded)), retry_after_s, ..Self::new(Code::BudgetExhausted, detail) }
+            }
+            AccountError::StorageFull(exceeded) => {
+                let detail =
+                    "This account stores as much as it may (`storage_bytes`). Delete conversations or files first.";
+                Self { exceeded: Some(Box::new(*exceeded)), ..Self::new(Code::AccountFull, detail) }
+            }
+            AccountError::TooManyCalls => {
+                Self::new(Code::RateLimited, "As many calls of the model are open as a turn may have.")
+            }
+            AccountError::Suspended(reason) => Self::new(
+                Code::AccountSuspended,
+                reason.as_deref().unwrap_or("This account is suspended: it may be read and nothing else."),
+            ),
             AccountError::TooManyWait => Self::new(
                 Code::QueueFull,
                 "Too many requests wait for this turn already. Ask GET /turns/{id} for its end, or try again later.",
@@ -208,6 +265,23 @@ impl From<&AccountError> for ApiError {
             AccountError::ConversationBusy => Self::new(
                 Code::ConversationBusy,
                 "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
+            ),
+            AccountError::ActionPending(ids) => {
+                let ids: Vec<&str> = ids.iter().map(ActionId::as_str).collect();
+                let detail = format!(
+                    "The conversation's turn waits for {}. Decide that first, or cancel the turn.",
+                    ids.join(", ")
+                );
+                Self::new(Code::ActionPending, detail)
+            }
+            AccountError::ActionResolved(action) => Self::new(
+                Code::ActionResolved,
+                match &action.decision {
+                    Some(decision) if action.status == ActionStatus::Resolved => {
+                        format!("This action was decided before: {}.", decision.word())
+                    }
+                    _ => format!("This action cannot be decided any more: it is {}.", action.status.as_str()),
+                },
             ),
             AccountError::Attachments(error) => content::too_large(error),
             AccountError::KeyReused => Self::new(
@@ -225,7 +299,7 @@ impl From<&AccountError> for ApiError {
                 "The object lost sight of this turn, which is stored and goes on: its conversation tells how it ends.",
             ),
             AccountError::Files(refusal) => Self::from(*refusal),
-            AccountError::Store(_) | AccountError::Bucket(_) => Self::internal(),
+            AccountError::Store(_) | AccountError::Bucket(_) | AccountError::NotDelivered(_) => Self::internal(),
         }
     }
 }

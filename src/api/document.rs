@@ -11,7 +11,7 @@ use super::problem::Problem;
 use crate::account::command::ItemsOfTurns;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
-    AccountId, ByModel, ContextUse, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId,
+    AccountId, Action, ByModel, ContextUse, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId,
     SessionId, Turn, TurnFiles, TurnId, TurnStatus, TurnTrigger, Usage,
 };
 
@@ -114,6 +114,24 @@ pub struct DoneJson<'a> {
     files: Option<&'a TurnFiles>,
     #[serde(flatten)]
     beside: Beside<'a>,
+}
+
+/// A turn that waits for somebody.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnRequiresAction"))]
+pub(super) struct RequiresActionJson<'a> {
+    /// Always true.
+    pub(super) success: bool,
+    /// Always `requires_action`.
+    pub(super) status: TurnStatus,
+    /// What the agent has said so far.
+    pub(super) response: &'a str,
+    /// What the turn waits for, the oldest first.
+    pub(super) actions: &'a [Action],
+    /// The turn's conversation.
+    pub(super) session_id: &'a SessionId,
+    /// The turn, for `GET /turns/{turn_id}`.
+    pub(super) turn_id: &'a TurnId,
 }
 
 /// What a turn used, and what of it each model did if there was more than one.

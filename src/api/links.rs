@@ -2,6 +2,10 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::account::manage::command::UsageAsk;
+use crate::domain::account::AccountFilter;
+use crate::domain::action::ActionsOf;
+use crate::domain::ledger::Day;
 use crate::domain::{AccountId, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 /// All but the URL's unreserved characters.
@@ -29,6 +33,15 @@ pub fn older_turns(account_id: &AccountId, session_id: &SessionId, limit: u32, b
     format!("</conversations/{id}/turns?accountId={account}&limit={limit}&before={before}>; rel=\"next\"")
 }
 
+/// The actions behind the one that `cursor` names.
+#[must_use]
+pub fn next_actions(account_id: &AccountId, of: &ActionsOf, limit: u32, cursor: &str) -> String {
+    let status = of.status.map(|status| format!("&status={}", status.as_str())).unwrap_or_default();
+    let session = of.session_id.as_ref().map(|id| format!("&session_id={}", encoded(id.as_str()))).unwrap_or_default();
+    let account = encoded(account_id.as_str());
+    format!("</actions?accountId={account}{status}{session}&limit={limit}&cursor={}>; rel=\"next\"", encoded(cursor))
+}
+
 /// The files of a conversation behind the path `after`.
 #[must_use]
 pub fn next_files(account_id: &AccountId, session_id: &SessionId, prefix: &str, limit: u32, after: &str) -> String {
@@ -36,6 +49,36 @@ pub fn next_files(account_id: &AccountId, session_id: &SessionId, prefix: &str, 
     let (prefix, cursor) = (encoded(prefix), encoded(after));
     format!(
         "</conversations/{id}/files?accountId={account}&prefix={prefix}&limit={limit}&cursor={cursor}>; rel=\"next\""
+    )
+}
+
+/// The accounts behind a place.
+#[must_use]
+pub fn next_accounts(filter: &AccountFilter, cursor: &str) -> String {
+    let status = filter.status.map(|status| format!("&status={}", status.as_str())).unwrap_or_default();
+    let since = filter.active_since.map(|since| format!("&active_since={}", since.get())).unwrap_or_default();
+    format!("</accounts?limit={}{status}{since}&cursor={}>; rel=\"next\"", filter.limit, encoded(cursor))
+}
+
+/// What accounts have used, behind a place.
+#[must_use]
+pub fn next_accounts_usage(day: Day, limit: u32, cursor: &str) -> String {
+    format!("</accounts/usage?day={day}&limit={limit}&cursor={}>; rel=\"next\"", encoded(cursor))
+}
+
+/// The entries of the audit behind a place.
+#[must_use]
+pub fn next_audit(limit: u32, cursor: &str) -> String {
+    format!("</audit?limit={limit}&cursor={}>; rel=\"next\"", encoded(cursor))
+}
+
+/// What an account has used, behind the conversation `after`.
+#[must_use]
+pub fn next_usage(account_id: &AccountId, ask: &UsageAsk, after: &str) -> String {
+    let (account, cursor) = (encoded(account_id.as_str()), encoded(after));
+    let (group, from, to, limit) = (ask.group.as_str(), ask.from, ask.to, ask.limit);
+    format!(
+        "</usage?accountId={account}&group={group}&from={from}&to={to}&limit={limit}&cursor={cursor}>; rel=\"next\""
     )
 }
 

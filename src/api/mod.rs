@@ -1,5 +1,7 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
+pub mod accounts;
+pub mod actions;
 pub mod answer;
 mod answer_form;
 pub mod auth;
@@ -15,9 +17,11 @@ pub mod files;
 pub mod health;
 pub mod include;
 pub mod links;
+mod managed;
 mod on_conversation;
 #[cfg(test)]
 mod openapi;
+mod parameters;
 pub mod problem;
 pub mod query;
 pub mod request;
@@ -25,6 +29,9 @@ pub mod route;
 pub mod schedules;
 pub mod sse;
 pub mod start_turn;
+pub mod tokens;
 mod turn_options;
+mod turn_tools;
 pub mod update;
+pub mod usage;
 pub mod webhooks;

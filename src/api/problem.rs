@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::account::branches::command::NoBranch;
 use crate::account::files::command::FilesRefusal;
+use crate::domain::limits::Exceeded;
 use crate::domain::turn::shortened;
 use crate::domain::{Failure, FailureCode, RequestId};
 
@@ -19,6 +20,8 @@ pub struct ApiError {
     pub retry_after_s: Option<u64>,
     /// `Allow`, for [`Code::MethodNotAllowed`].
     pub allow: Option<&'static str>,
+    /// The limit that is reached, of a refusal for that.
+    pub exceeded: Option<Box<Exceeded>>,
 }
 
 macro_rules! codes {
@@ -99,6 +102,12 @@ codes! {
     ConversationExists 409 "conversation_exists" "There is a conversation with this id";
     BranchUnavailable 409 "branch_unavailable" "The conversation has no branch there";
     ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
+    BudgetExhausted 402 "budget_exhausted" "The budget is exhausted";
+    AccountSuspended 403 "account_suspended" "The account is suspended";
+    RateLimited 429 "rate_limited" "Too many requests";
+    AccountFull 507 "storage_full" "The account stores as much as it may";
+    ActionPending 409 "action_pending" "The conversation's turn requires action";
+    ActionResolved 409 "action_resolved" "The action was decided before";
     OutputInvalid 502 "output_invalid" "The answer does not match the schema";
 }
 
@@ -106,6 +115,8 @@ codes! {
 const RETRY_AFTER_S: u64 = 5;
 /// The same where a container must become free first: the shortest time that an instance takes to stop and another to start.
 const CAPACITY_RETRY_AFTER_S: u64 = 30;
+/// The same where a rate is counted anew: the shorter of the platform's two periods.
+const RATE_RETRY_AFTER_S: u64 = 10;
 /// The same where an object is made anew, which takes less than a second.
 const RESET_RETRY_AFTER_S: u64 = 2;
 
@@ -121,7 +132,7 @@ impl ApiError {
             }
             _ => None,
         };
-        Self { code, detail: shortened(detail.into()), retry_after_s, allow: None }
+        Self { code, detail: shortened(detail.into()), retry_after_s, allow: None, exceeded: None }
     }
 
     /// Something of ours broke; the log says what.
@@ -144,6 +155,14 @@ impl ApiError {
     #[must_use]
     pub fn request_timeout() -> Self {
         Self::new(Code::RequestTimeout, "The body did not come whole within 60 seconds.")
+    }
+
+    /// The account sends more queries than `QUERY_RATE` allows.
+    #[must_use]
+    pub fn rate_limited() -> Self {
+        let retry_after_s = Some(RATE_RETRY_AFTER_S);
+        let detail = "This account sends queries faster than QUERY_RATE allows. Try again later.";
+        Self { retry_after_s, ..Self::new(Code::RateLimited, detail) }
     }
 
     /// There is no such route or thing.
@@ -179,6 +198,7 @@ impl ApiError {
             code: self.code.as_str(),
             error: &self.detail,
             request_id,
+            exceeded: self.exceeded.as_deref(),
         }
     }
 }
@@ -198,6 +218,7 @@ impl From<&Failure> for ApiError {
             FailureCode::TurnInterrupted => Code::TurnInterrupted,
             FailureCode::TurnTimeout => Code::TurnTimeout,
             FailureCode::UnsupportedAttachment => Code::UnsupportedAttachment,
+            FailureCode::BudgetExhausted => Code::BudgetExhausted,
             FailureCode::WorkspaceDamaged => Code::WorkspaceDamaged,
             FailureCode::WorkspaceUnavailable => Code::WorkspaceUnavailable,
             FailureCode::OutputInvalid => Code::OutputInvalid,
@@ -264,6 +285,8 @@ pub struct Problem<'a> {
     code: &'static str,
     error: &'a str,
     request_id: &'a RequestId,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    exceeded: Option<&'a Exceeded>,
 }
 
 #[cfg(test)]
@@ -305,7 +328,8 @@ mod tests {
     fn codes_are_unique_and_statuses_are_errors() {
         for (i, code) in Code::ALL.iter().enumerate() {
             assert!((400..600).contains(&code.status()));
-            assert!(Code::ALL.iter().skip(i + 1).all(|other| other.as_str() != code.as_str()));
+            let other = |other: &Code| (other.as_str(), other.status()) != (code.as_str(), code.status());
+            assert!(Code::ALL.iter().skip(i + 1).all(other));
         }
     }
 }

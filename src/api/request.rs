@@ -1,10 +1,10 @@
 //! A request, parsed once: whom it speaks for, which account it is about, and the command that it is.
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
-use std::ops::RangeInclusive;
-
+use super::accounts::{self, Audited, ChangeHead, OperatorAsks};
+use super::actions::{self, DecisionHead};
 use super::answer_form::{Preference, idempotency_key};
-use super::auth::permit;
+use super::auth::{Principal, actor, permit};
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
@@ -12,20 +12,25 @@ use super::chat::request as chat;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
 use super::on_conversation::OnConversation;
+use super::parameters::{number, parameter};
 use super::problem::{ApiError, Code};
 use super::query::Target;
 use super::route::{Found, Route};
 use super::schedules::{self, ScheduleHead};
 use super::start_turn::QueryHead;
+use super::tokens::TokenHead;
 use super::update::UpdateHead;
+use super::usage;
 use super::webhooks::{self, WebhookHead};
 use super::{console, cursor};
 use crate::account::chat::command::ChatCommand;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
+use crate::account::manage::command::ManageCommand;
 use crate::account::schedules::command::SchedulesCommand;
 use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
+use crate::domain::audit::AuditAction;
 use crate::domain::{AccountId, Page, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
@@ -48,6 +53,12 @@ pub enum Asked {
     Files(AccountId, SessionId, FilesRequest),
     /// What is known when its body is read.
     WithBody(Pending),
+    /// A change that is written into the audit before.
+    Audited(Audited, Box<Asked>),
+    /// `POST /tokens`, by the operator.
+    Token(TokenHead),
+    /// What is asked of the directory.
+    Operator(OperatorAsks),
     /// `POST /purge-runs`, by the operator.
     StartPurgeRun,
     /// `GET /purge-runs`, by the operator.
@@ -65,10 +76,14 @@ pub enum Pending {
     Update(UpdateHead),
     /// What changes something and needs no body, or may do without.
     Bodiless(BodilessHead),
+    /// `PATCH /accounts/{id}`.
+    Change(ChangeHead),
     /// `PUT /webhooks/{name}`.
     Webhook(WebhookHead),
     /// `PUT /schedules/{name}`.
     Schedule(ScheduleHead),
+    /// `POST /actions/{id}`.
+    Decision(DecisionHead),
 }
 
 impl Pending {
@@ -82,8 +97,10 @@ impl Pending {
             Self::Chat(head) => chat::with_body(head, body),
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
+            Self::Change(head) => head.with_body(body),
             Self::Webhook(head) => head.with_body(body),
             Self::Schedule(head) => head.with_body(body),
+            Self::Decision(head) => head.with_body(body),
         }
     }
 }
@@ -158,6 +175,16 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
             let include = include::of_stream(parameter(&target, "include")?)?;
             about(Command::FollowConversation { session_id, last_event_id, include })
         }
+        Route::ListActions => {
+            let (default, most) = (actions::DEFAULT_LIMIT, actions::MAX_LIMIT);
+            let limit = number(&target, "limit", default, 1..=most, "a number from 1 to 200")?;
+            about(actions::list(&target, limit)?)
+        }
+        Route::ReadAction(action_id) => about(Command::ReadAction { action_id }),
+        Route::DecideAction(action_id) => {
+            let head = DecisionHead::parse(head, principal, named, action_id)?;
+            Ok(Asked::WithBody(Pending::Decision(head)))
+        }
         Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {
             let before = parameter(&target, "before")?.map(TurnId::try_from).transpose();
@@ -180,6 +207,7 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         }),
         Route::Prewarm => bodiless(Command::Prewarm),
         Route::StorageStats => about(Command::StorageStats),
+        Route::ReadUsage => about(Command::Manage(usage::parse(head, &target)?)),
         Route::Purge => bodiless(Command::Purge),
         Route::ListWebhooks => about(Command::Webhooks(WebhooksCommand::List)),
         Route::ReadWebhook(name) => about(Command::Webhooks(WebhooksCommand::Read { name })),
@@ -205,29 +233,61 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::DeleteSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Delete(name))),
         Route::RunSchedule(name) => bodiless(Command::Schedules(SchedulesCommand::Run(name))),
         Route::ListRuns(name) => about(runs(&target, name)?),
-        Route::StartPurgeRun => Ok(Asked::StartPurgeRun),
-        Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
+        of_operators => operators_ask(of_operators, head, &target, &principal, named, config),
     }
 }
 
-/// A parameter of the URL.
-fn parameter(target: &Target<'_>, name: &str) -> Result<Option<String>, ApiError> {
-    target.parameter(name).map_err(|e| ApiError::parameter(name, e.rule()))
-}
-
-/// A parameter of the URL that is a number.
-fn number(
+/// What a request of an operator asks for, or one to erase an account.
+fn operators_ask(
+    route: Route,
+    head: &Head<'_>,
     target: &Target<'_>,
-    name: &str,
-    default: u32,
-    range: RangeInclusive<u32>,
-    rule: &str,
-) -> Result<u32, ApiError> {
-    parameter(target, name)?.map_or(Ok(default), |text| {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let parsed = text.parse().ok().filter(|number| digits && range.contains(number));
-        parsed.ok_or_else(|| ApiError::parameter(name, rule))
-    })
+    principal: &Principal,
+    named: Option<AccountId>,
+    config: &Config,
+) -> Result<Asked, ApiError> {
+    let audited = |action, target: Option<AccountId>, asked| {
+        let actor = actor(principal, &config.auth, head.header);
+        Ok(Asked::Audited(Audited { actor, action, target }, Box::new(asked)))
+    };
+    match route {
+        Route::ListAudit => accounts::audit(target).map(Asked::Operator),
+        Route::MakeToken => {
+            let head = TokenHead::parse(head, config)?;
+            audited(AuditAction::MakeToken, None, Asked::Token(head))
+        }
+        Route::ListAccounts => accounts::list(target).map(Asked::Operator),
+        Route::ListAccountsUsage => accounts::usage(target, head.now).map(Asked::Operator),
+        Route::ReadAccount(account_id) => Ok(Asked::Command(account_id, Command::Manage(ManageCommand::Overview))),
+        Route::ChangeAccount(account_id) => {
+            let change = Asked::WithBody(Pending::Change(ChangeHead::parse(head, account_id.clone())?));
+            audited(AuditAction::ChangeAccount, Some(account_id), change)
+        }
+        Route::EraseAccount(account_id) => {
+            let keep = parameter(target, "keep_account")?;
+            let keep = match keep.as_deref() {
+                None | Some("false") => false,
+                Some("true") => true,
+                Some(_) => return Err(ApiError::parameter("keep_account", "true or false")),
+            };
+            let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), keep));
+            audited(AuditAction::EraseAccount, Some(account_id), erase)
+        }
+        Route::EraseOwnAccount => {
+            // A key speaks for any account: what it erases is never the one that goes without saying.
+            if named.is_none() && *principal == Principal::Operator {
+                return Err(ApiError::new(Code::InvalidAccount, "accountId: name the account to erase in the URL"));
+            }
+            let account_id = principal.account(named)?;
+            let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), true));
+            audited(AuditAction::EraseAccount, Some(account_id), erase)
+        }
+        Route::ReadErasure(erasure_id) => Ok(Asked::Operator(OperatorAsks::ReadErasure(erasure_id))),
+        Route::StartPurgeRun => audited(AuditAction::StartPurgeRun, None, Asked::StartPurgeRun),
+        Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
+        // The others are not operators'.
+        _ => Err(ApiError::not_found()),
+    }
 }
 
 fn list(target: &Target<'_>) -> Result<Command, ApiError> {
@@ -270,137 +330,4 @@ fn message_number(id: &str) -> Result<i64, ApiError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Millis;
-
-    #[test]
-    fn whoever_asks_for_the_methods_of_a_path_needs_no_key() {
-        let allow = |path| match asked("OPTIONS", path, &[])? {
-            Asked::Options(allow) => Ok(allow),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(allow("/query?accountId=%ff"), Ok("POST, OPTIONS"));
-        assert_eq!(allow("/conversations/-a"), Ok("GET, HEAD, PATCH, DELETE, OPTIONS"));
-        assert_eq!(code(allow("/nowhere")), Code::NotFound);
-    }
-
-    const KEY: &str = "0123456789abcdef01234567";
-
-    /// What a request with these headers asks for, where `KEY` lets in.
-    fn asked(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Asked, ApiError> {
-        let config = Config::parse(|name| (name == "API_KEYS").then(|| KEY.to_owned())).unwrap();
-        let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
-        let url = format!("https://a.example{target}");
-        parse(&Head { method, url: &url, header: &header, now: Millis::new(0) }, &config)
-    }
-
-    /// The account and the command of a request with a key and this body.
-    fn sent(method: &str, target: &str, body: &str) -> Result<(String, Command), ApiError> {
-        let authorization = format!("Bearer {KEY}");
-        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-        let (account_id, command) = match asked(method, target, &headers)? {
-            Asked::Command(account_id, command) => (account_id, command),
-            Asked::WithBody(pending) => pending.with_body(Some(body.as_bytes()))?,
-            other => panic!("{other:?}"),
-        };
-        Ok((account_id.as_str().to_owned(), command))
-    }
-
-    fn code(refused: Result<impl std::fmt::Debug, ApiError>) -> Code {
-        refused.unwrap_err().code
-    }
-
-    /// What acts on an account and needs no body.
-    const BODILESS: [(&str, &str); 4] =
-        [("POST", "/purge"), ("POST", "/prewarm"), ("DELETE", "/conversations/a"), ("POST", "/conversations/a/cancel")];
-
-    #[test]
-    fn the_account_that_a_body_names_counts_where_no_body_is_needed() {
-        for (method, path) in BODILESS {
-            assert_eq!(sent(method, path, "").unwrap().0, "default", "{path}");
-            assert_eq!(sent(method, path, r#"{"accountId":"other","reason":"mine"}"#).unwrap().0, "other", "{path}");
-            assert_eq!(sent(method, &format!("{path}?accountId=other"), "{}").unwrap().0, "other", "{path}");
-            let both = format!("{path}?accountId=one");
-            assert_eq!(code(sent(method, &both, r#"{"accountId":"other"}"#)), Code::InvalidAccount, "{path}");
-            assert_eq!(code(sent(method, path, r#"{"accountId":"#)), Code::InvalidJson, "{path}");
-            assert_eq!(code(sent(method, path, r#"{"accountId":7}"#)), Code::InvalidAccount, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_body_that_is_not_needed_has_its_type_and_its_bound_as_any_other() {
-        let authorization = format!("Bearer {KEY}");
-        let pending = |method, path| match asked(method, path, &[("authorization", authorization.as_str())]) {
-            Ok(Asked::WithBody(pending)) => pending,
-            other => panic!("{other:?}"),
-        };
-        for (method, path) in BODILESS {
-            assert!(pending(method, path).with_body(Some(b"")).is_ok(), "{path}");
-            assert_eq!(
-                code(pending(method, path).with_body(Some(b"accountId=b"))),
-                Code::UnsupportedMediaType,
-                "{path}"
-            );
-            assert_eq!(code(pending(method, path).with_body(None)), Code::BodyTooLarge, "{path}");
-            let long = format!("{{\"a\":\"{}\"}}", "x".repeat(70_000));
-            assert_eq!(code(sent(method, path, &long)), Code::BodyTooLarge, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_body_under_a_coding_is_refused() {
-        let authorization = format!("Bearer {KEY}");
-        let change = |coding| {
-            let headers = [
-                ("authorization", authorization.as_str()),
-                ("content-type", "application/json"),
-                ("content-encoding", coding),
-            ];
-            asked("PATCH", "/conversations/a", &headers)
-        };
-        for coding in ["gzip", "br", "identity, gzip"] {
-            assert_eq!(code(change(coding)), Code::UnsupportedMediaType, "{coding}");
-        }
-        for coding in ["", "identity", "Identity"] {
-            assert!(change(coding).is_ok(), "{coding}");
-        }
-    }
-
-    #[test]
-    fn whoever_may_not_ask_hears_that_first_and_not_what_is_wrong_with_a_conversations_id() {
-        for (method, path) in
-            [("GET", "/conversations/-a"), ("DELETE", "/conversations/-a"), ("POST", "/conversations/-a/cancel")]
-        {
-            assert_eq!(code(asked(method, path, &[])), Code::Unauthorized, "{method} {path}");
-            assert_eq!(code(sent(method, path, "")), Code::InvalidSessionId, "{method} {path}");
-        }
-        assert_eq!(code(asked("GET", "/nowhere", &[])), Code::NotFound);
-        assert_eq!(code(asked("PUT", "/purge", &[])), Code::MethodNotAllowed);
-    }
-
-    #[test]
-    fn a_cursor_does_not_go_with_an_offset_but_with_its_default() {
-        let page = |parameters: &str| match sent("GET", &format!("/conversations?{parameters}"), "")?.1 {
-            Command::ListConversations { page, .. } => Ok::<Page, ApiError>(page),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(page("cursor=1.a&offset=0").unwrap(), page("cursor=1.a").unwrap());
-        assert_eq!(page("cursor=1.a&offset=1").unwrap_err().detail, "cursor: not together with offset");
-        assert_eq!(code(page("cursor=1.a&offset=x")), Code::InvalidParameter);
-        assert_eq!(page("offset=7").unwrap().skip, 7);
-    }
-
-    #[test]
-    fn a_parameter_that_is_there_twice_is_refused_whichever_it_is() {
-        for twice in ["limit=1&limit=999", "offset=0&offset=1", "q=a&q=b", "cursor=1.a&cursor=1.a", "limit=1&l%69mit=2"]
-        {
-            let refused = sent("GET", &format!("/conversations?{twice}"), "").unwrap_err();
-            assert_eq!(refused.code, Code::InvalidParameter, "{twice}");
-            assert!(refused.detail.ends_with("given once"), "{twice}: {}", refused.detail);
-        }
-        let before = sent("GET", "/conversations/a?before=msg_1&before=msg_2", "").unwrap_err();
-        assert_eq!(before.detail, "before: given once");
-        assert_eq!(code(sent("GET", "/conversations?accountId=a&accountId=b", "")), Code::InvalidAccount);
-    }
-}
+mod tests;

@@ -3,10 +3,11 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::accounts::{account, erasure};
 use super::files::target;
 use super::problem::{ApiError, Code};
 use crate::domain::file::Target;
-use crate::domain::{FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
+use crate::domain::{AccountId, ActionId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +153,8 @@ routes! {
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
             TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema UnsupportedAttachment
-            AttachmentTooLarge AttachmentNotFound ConversationBusy FilesNotConfigured StorageFull], described by query;
+            AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending FilesNotConfigured StorageFull BudgetExhausted
+            AccountFull RateLimited], described by query;
     }
     ["chat"] {
         /// Answer a message of the AI SDK's `useChat`.
@@ -237,7 +239,7 @@ routes! {
         /// It is a turn, with the forms of answer, the queue and the idempotency of `POST /query`, and without a response.
         POST CompactConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound
             TurnCancelled IdempotencyKeyReused QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed
-            AtCapacity ContainerUnavailable TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable],
+            ActionPending AtCapacity ContainerUnavailable TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable],
             described by compact_conversation;
     }
     ["conversations", session_id, "events"] {
@@ -285,9 +287,31 @@ routes! {
         /// Read a turn in its current state, if asked for with what it did.
         GET ReadTurn(turn_id: TurnId = turn), Account, refuses [InvalidParameter NotFound], described by read_turn;
     }
+    ["actions"] {
+        /// List what turns of the account wait for, oldest first.
+        GET ListActions, Account, refuses [InvalidSessionId InvalidParameter], described by list_actions;
+    }
+    ["actions", action_id] {
+        /// Read an action.
+        GET ReadAction(action_id: ActionId = action), Account, refuses [InvalidParameter NotFound], described by read_action;
+        /// Decide an action. The first decision counts; the same again gets the same response.
+        ///
+        /// Responds as `POST /query` does: when the turn next ends or requires action; with `stream: true` with its events from here; with
+        /// `Prefer: respond-async` at once.
+        POST DecideAction(action_id: ActionId = action), Account, refuses [InvalidParameter NotFound ActionResolved
+            TurnCancelled QueueFull ModelRateLimited AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
+            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid], described by decide_action;
+    }
     ["storage-stats"] {
         /// Tell how much an account stores.
         GET StorageStats, Account, refuses [], described by storage_stats;
+    }
+    ["usage"] {
+        /// Tell what an account has used, by day, model or conversation.
+        ///
+        /// The numbers are the model gateway's, which the agent cannot change. `Accept: text/csv` gives the rows as CSV. They outlive the
+        /// conversations, for `USAGE_DAYS`; by conversation, they are of those that are still there.
+        GET ReadUsage, Account, refuses [InvalidParameter], described by read_usage;
     }
     ["prewarm"] {
         /// Start the account's container ahead of a query, unless it runs already.
@@ -296,6 +320,49 @@ routes! {
     ["purge"] {
         /// Delete the account's conversations that nobody has touched for `RETENTION_DAYS`, now.
         POST Purge, Account, refuses [], described by purge;
+    }
+    ["accounts"] {
+        /// List accounts, shard by shard in the order of their ids.
+        ///
+        /// A page of a filtered list may hold fewer than `limit` accounts, even none, and still have a `Link`.
+        GET ListAccounts, Operator, refuses [InvalidParameter], described by list_accounts;
+    }
+    ["accounts", "usage"] {
+        /// List what accounts have used in a day.
+        ///
+        /// Each of them is asked; those that have used nothing are left out. An account with the id `usage` is `/accounts/%75sage`.
+        GET ListAccountsUsage, Operator, refuses [InvalidParameter ObjectReset], described by list_accounts_usage;
+    }
+    ["accounts", account_id] {
+        /// Read an account as a whole.
+        GET ReadAccount(account_id: AccountId = account), Operator, refuses [ObjectReset], described by read_account;
+        /// Change what is set of an account: its status, its limits, its retention, notes.
+        ///
+        /// What is absent stays. A suspended account may be read and nothing else: its running turns and its container end, its queue stays.
+        PATCH ChangeAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter ObjectReset],
+            described by change_account;
+        /// Erase an account with everything there is of it.
+        ///
+        /// With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
+        DELETE EraseAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter], described by erase_account;
+    }
+    ["account"] {
+        /// Erase everything there is of an account, but for what operators have set of it and what it has used.
+        DELETE EraseOwnAccount, Account, refuses [], described by erase_own_account;
+    }
+    ["audit"] {
+        /// List who asked for which change of accounts, shard by shard, newest first.
+        ///
+        /// Entries are kept for 400 days. Each is written before the change is carried out, which may then have been refused.
+        GET ListAudit, Operator, refuses [InvalidParameter], described by list_audit;
+    }
+    ["tokens"] {
+        /// Make a token that speaks for one account.
+        POST MakeToken, Operator, refuses [InvalidParameter], described by make_token;
+    }
+    ["erasures", erasure_id] {
+        /// Read the receipt of an erasure.
+        GET ReadErasure(erasure_id: ErasureId = erasure), Operator, refuses [NotFound], described by read_erasure;
     }
     ["webhooks"] {
         /// List the account's webhooks.
@@ -346,7 +413,7 @@ routes! {
     ["schedules", name, "run"] {
         /// Run a schedule now, besides its due times.
         POST RunSchedule(name: ResourceName = resource), Account,
-            refuses [InvalidParameter NotFound QueueFull ConversationBusy], described by run_schedule;
+            refuses [InvalidParameter NotFound QueueFull ConversationBusy ActionPending], described by run_schedule;
     }
     ["schedules", name, "runs"] {
         /// List the latest runs of a schedule, newest first.
@@ -396,6 +463,11 @@ fn turn(segment: &str) -> Result<TurnId, ApiError> {
 
 fn resource(segment: &str) -> Result<ResourceName, ApiError> {
     decoded(segment).try_into().map_err(|e: crate::domain::id::BadId| ApiError::parameter("name", &e.to_string()))
+}
+
+/// An action id that is none names no action.
+fn action(segment: &str) -> Result<ActionId, ApiError> {
+    decoded(segment).try_into().map_err(|_| ApiError::not_found())
 }
 
 /// An event id that is none names no event.

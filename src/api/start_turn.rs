@@ -37,6 +37,8 @@ const FIELDS: &[&str] = &[
     "output_schema",
     "metadata",
     "when_busy",
+    "tools",
+    "permissions",
     "include",
 ];
 /// Bytes of the digest that stands for a request.

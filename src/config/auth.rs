@@ -20,12 +20,43 @@ pub struct Auth {
     /// `AUTH = "none"`: everyone may.
     pub open: bool,
     /// `API_KEYS`: each speaks for any account and for the operator.
-    pub api_keys: Vec<String>,
+    pub api_keys: Vec<ApiKey>,
     /// `JWT_SECRET`: signs tokens that speak for the account in `sub`.
     pub jwt: Option<Jwt>,
     /// `ALLOWED_ORIGINS`: whose pages may ask, with a key or a token like everybody.
     pub origins: Origins,
 }
+
+/// A key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The operator's name for it, if it has one.
+    pub name: Option<String>,
+    /// What is sent.
+    pub key: String,
+    /// The whole entry, where a key without a name may have the form of one with a name: it is the key as well.
+    pub whole: Option<String>,
+}
+
+impl ApiKey {
+    /// Reads an entry: `name:key`, or a key alone.
+    #[must_use]
+    pub fn parse(entry: &str) -> Self {
+        let is_name = |name: &str| {
+            (1..=MAX_KEY_NAME_BYTES).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        match entry.split_once(':').filter(|(name, key)| is_name(name) && key.len() >= MIN_API_KEY_BYTES) {
+            Some((name, key)) => {
+                Self { name: Some(name.to_owned()), key: key.to_owned(), whole: Some(entry.to_owned()) }
+            }
+            None => Self { name: None, key: entry.to_owned(), whole: None },
+        }
+    }
+}
+
+/// Longest name of a key, in bytes.
+const MAX_KEY_NAME_BYTES: usize = 64;
 
 /// How tokens are checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +67,12 @@ pub struct Jwt {
     pub issuer: Option<String>,
     /// What `aud` must hold, if it is set.
     pub audience: Option<String>,
+}
+
+impl std::fmt::Debug for Jwt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Jwt(…)")
+    }
 }
 
 impl std::fmt::Debug for Auth {
@@ -56,19 +93,20 @@ impl Auth {
             Some("none") => true,
             Some(_) => return Err(BadConfig { name: "AUTH", rule: "\"none\", or not set" }),
         };
-        let api_keys: Vec<String> = get("API_KEYS")
-            .map(|keys| keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned).collect())
+        let api_keys: Vec<ApiKey> = get("API_KEYS")
+            .map(|keys| keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(ApiKey::parse).collect())
             .unwrap_or_default();
         let jwt =
             get("JWT_SECRET").map(|secret| Jwt { secret, issuer: get("JWT_ISSUER"), audience: get("JWT_AUDIENCE") });
         if jwt.as_ref().is_some_and(|jwt| jwt.secret.len() < MIN_JWT_SECRET_BYTES) {
             return Err(BadConfig { name: "JWT_SECRET", rule: "at least 32 bytes" });
         }
-        if api_keys.iter().any(|key| key.len() < MIN_API_KEY_BYTES || key.contains(char::is_whitespace)) {
-            let rule = "keys of at least 24 characters without white space, separated by commas";
+        let is_key = |key: &ApiKey| key.key.len() >= MIN_API_KEY_BYTES && !key.key.contains(char::is_whitespace);
+        if !api_keys.iter().all(is_key) {
+            let rule = "keys of at least 24 characters without white space, each with a name and a colon before it or without, separated by commas";
             return Err(BadConfig { name: "API_KEYS", rule });
         }
-        if jwt.as_ref().is_some_and(|jwt| api_keys.contains(&jwt.secret)) {
+        if jwt.as_ref().is_some_and(|jwt| api_keys.iter().any(|key| key.key == jwt.secret)) {
             return Err(BadConfig { name: "API_KEYS", rule: "none of them the same as JWT_SECRET" });
         }
         Ok(Self { open, api_keys, jwt, origins: origins(get)? })
@@ -127,6 +165,18 @@ mod tests {
         assert_eq!(origins(" * "), Origins::Any);
         let these = ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080", "capacitor://localhost"];
         assert_eq!(origins(&these.join(" , ")), Origins::These(these.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn a_key_may_have_a_name_and_one_that_only_looks_so_is_the_key_it_was() {
+        let named = ApiKey::parse(&format!("billing:{KEY}"));
+        assert_eq!((named.name.as_deref(), named.key.as_str()), (Some("billing"), KEY));
+        assert_eq!(named.whole, Some(format!("billing:{KEY}")));
+        for bare in [KEY.to_owned(), format!("{KEY}:short"), format!("no name:{KEY}"), format!(":{KEY}")] {
+            let read = ApiKey::parse(&bare);
+            assert_eq!((read.name, read.key, read.whole), (None, bare, None));
+        }
+        assert!(auth(&[("API_KEYS", "billing:too-short")]).is_err());
     }
 
     #[test]

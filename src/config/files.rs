@@ -65,7 +65,7 @@ fn exclude(get: &dyn Fn(&str) -> Option<String>) -> Result<Rc<[String]>, BadConf
 }
 
 /// Reads a size: a number of bytes, or one with `KiB`, `MiB` or `GiB` behind it.
-fn parse_size(text: &str) -> Option<u64> {
+pub(super) fn parse_size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let factor = match unit.trim_start() {

@@ -1,5 +1,6 @@
 //! The operator's vars and secrets, parsed once into a value. It reads no environment itself.
 
+pub mod accounts;
 mod auth;
 pub mod files;
 pub mod policy;
@@ -8,7 +9,8 @@ pub mod webhook;
 use std::rc::Rc;
 use std::time::Duration;
 
-pub use auth::{Auth, Jwt, Origins};
+use accounts::AccountsPolicy;
+pub use auth::{ApiKey, Auth, Jwt, Origins};
 use files::FilesPolicy;
 use policy::AgentPolicy;
 use webhook::OperatorWebhook;
@@ -44,6 +46,11 @@ const INSTANCE_TYPE_RULE: &str = "lite, basic, standard-1, standard-2, standard-
 pub const MAX_ACCOUNT_CONCURRENCY: u32 = 8;
 /// Most live processes in one container: more do not fit the largest instance.
 pub const MAX_WARM_SESSIONS: u32 = 64;
+/// The longest time that a turn that waits for somebody keeps its process.
+pub const MAX_ACTION_HOLD: Duration = Duration::from_hours(1);
+/// The shortest and the longest time that somebody may have to decide.
+const MIN_ACTION_TTL: Duration = Duration::from_mins(1);
+const MAX_ACTION_TTL: Duration = Duration::from_hours(720);
 /// Shortest time that may be set.
 const MIN_TIME: Duration = Duration::from_secs(1);
 /// Most shards of the directory.
@@ -84,6 +91,12 @@ pub struct Config {
     pub max_queued_turns: u32,
     /// `TURN_TIMEOUT`: how long a turn may run.
     pub turn_timeout: Duration,
+    /// `ACTION_HOLD`: how long a turn that waits for somebody keeps its process.
+    pub action_hold: Duration,
+    /// `ACTION_TTL`: how long somebody has to decide.
+    pub action_ttl: Duration,
+    /// `MAX_PENDING_ACTIONS`: decisions of one account that may be waited for.
+    pub max_pending_actions: u32,
     /// `CONTAINER_IDLE`: how long a container stays after the last turn.
     pub container_idle: Duration,
     /// `PREWARM`: whether opening a conversation starts its container.
@@ -104,6 +117,8 @@ pub struct Config {
     pub agent: Rc<AgentPolicy>,
     /// `WORKSPACE_MAX_BYTES`, `ACCOUNT_FILES_BYTES` and the like: limits of conversations' files.
     pub files: FilesPolicy,
+    /// `USAGE_DAYS`, `MODEL_PRICES` and the like: what accounts use and may use.
+    pub accounts: Rc<AccountsPolicy>,
     /// `WEBHOOK_URL`, `WEBHOOK_SECRET`: where the events of every account are sent.
     pub webhook: OperatorWebhook,
     /// `SCHEDULE_MIN_INTERVAL`: how far apart a schedule's due times are at least.
@@ -155,6 +170,22 @@ impl Config {
                 MAX_TURN_TIMEOUT,
                 "a duration from 1s to 55m, such as 90s, 10m or plain seconds",
             )?,
+            action_hold: duration(
+                "ACTION_HOLD",
+                Duration::from_mins(5),
+                MAX_ACTION_HOLD,
+                "a duration from 1s to 1h, such as 90s, 5m or plain seconds",
+            )?,
+            action_ttl: match duration(
+                "ACTION_TTL",
+                DAY,
+                MAX_ACTION_TTL,
+                "a duration from 1m to 720h, such as 10m, 24h or plain seconds",
+            )? {
+                ttl if ttl >= MIN_ACTION_TTL => ttl,
+                _ => return Err(BadConfig { name: "ACTION_TTL", rule: "a duration from 1m to 720h" }),
+            },
+            max_pending_actions: whole("MAX_PENDING_ACTIONS", 64, 1..=1_000, "a number from 1 to 1000")?,
             container_idle: duration(
                 "CONTAINER_IDLE",
                 Duration::from_mins(20),
@@ -174,6 +205,7 @@ impl Config {
             directory_shards: whole("DIRECTORY_SHARDS", 8, 1..=MAX_DIRECTORY_SHARDS, "a number from 1 to 1024")?,
             agent: Rc::new(AgentPolicy::parse(&get)?),
             files: FilesPolicy::parse(&get)?,
+            accounts: Rc::new(AccountsPolicy::parse(&get)?),
             webhook: OperatorWebhook::parse(&get)?,
             schedule_min_interval: duration(
                 "SCHEDULE_MIN_INTERVAL",

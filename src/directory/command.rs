@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AccountId, Millis, PurgeRun, RunId, Trigger};
+use crate::domain::account::{AccountFilter, AccountStatus, Erasure, ListedAccount};
+use crate::domain::audit::AuditEntry;
+use crate::domain::{AccountId, ErasureId, Millis, PurgeRun, RunId, Trigger};
 use crate::store::StoreError;
 
 /// What a shard can be asked.
@@ -25,6 +27,37 @@ pub enum Command {
     },
     /// Tell the runs that are remembered.
     ListRuns,
+    /// Record that an account was active, or what its status is.
+    Note {
+        /// The account.
+        account_id: AccountId,
+        /// Whether it runs a turn.
+        active: bool,
+        /// Its status, if that has changed.
+        status: Option<AccountStatus>,
+    },
+    /// One page of the accounts.
+    ListAccounts(AccountFilter),
+    /// Begin an erasure, or join the one of the account that goes on.
+    Erase {
+        /// The id that a new erasure gets.
+        erasure_id: ErasureId,
+        /// Whose data.
+        account_id: AccountId,
+        /// Whether the account itself stays.
+        keep_account: bool,
+    },
+    /// The receipt of an erasure.
+    ReadErasure(ErasureId),
+    /// Add to the audit.
+    Audit(AuditEntry),
+    /// One page of the audit, newest first.
+    ListAudit {
+        /// Only entries with a lower number.
+        before: i64,
+        /// At most so many.
+        limit: u32,
+    },
 }
 
 /// What comes back.
@@ -37,6 +70,19 @@ pub enum Reply {
     Running(RunId),
     /// The runs, newest first.
     Runs(Vec<PurgeRun>),
+    /// Some of the accounts, in the order of their ids.
+    Accounts {
+        /// The accounts.
+        accounts: Vec<ListedAccount>,
+        /// The id behind which the next page begins, if there may be one.
+        next: Option<String>,
+    },
+    /// That erasure goes on.
+    Erasing(ErasureId),
+    /// The receipt; none if it is another shard's.
+    Erasure(Option<Erasure>),
+    /// Entries of the audit, each with its number.
+    Audit(Vec<(i64, AuditEntry)>),
 }
 
 /// Why a shard did not do it. The detail is for the log.
@@ -45,6 +91,9 @@ pub enum DirectoryError {
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An account did not answer, or not as it should.
+    #[error("{0}")]
+    Account(String),
     /// A shard did not answer, or not as it should.
     #[error("shard {shard}: {error}")]
     Shard {

@@ -2,6 +2,7 @@
 //! It never opens an account that is not due, and never depends on how many there are.
 
 pub mod command;
+mod erasures;
 pub mod port;
 pub mod shards;
 
@@ -61,6 +62,24 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
             }
             Command::StartRun { run_id, trigger } => self.start_run(run_id, trigger).map(Reply::Running),
             Command::ListRuns => Ok(Reply::Runs(self.store.runs()?)),
+            Command::Note { account_id, active, status } => {
+                self.store.note(&account_id, self.runtime.now(), active, status)?;
+                Ok(Reply::Registered)
+            }
+            Command::ListAccounts(filter) => {
+                let (accounts, next) = self.store.accounts(&filter)?;
+                Ok(Reply::Accounts { accounts, next })
+            }
+            Command::Erase { erasure_id, account_id, keep_account } => {
+                self.begin_erasure(erasure_id, &account_id, keep_account).map(Reply::Erasing)
+            }
+            Command::Audit(entry) => {
+                let forget_before = self.runtime.now().minus(erasures::RECEIPTS);
+                self.store.transaction(|| self.store.add_audit(&entry, forget_before))?;
+                Ok(Reply::Registered)
+            }
+            Command::ListAudit { before, limit } => Ok(Reply::Audit(self.store.audit(before, limit)?)),
+            Command::ReadErasure(erasure_id) => Ok(Reply::Erasure(self.store.erasure(&erasure_id)?)),
         }
     }
 
@@ -85,9 +104,10 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
     /// What the shard's alarm does: goes on with the run for up to [`RUN_SLICE`].
     pub async fn alarm(self: Rc<Self>) {
         let began = self.runtime.now();
+        let erasure = self.go_on_erasing().await;
         let next = match self.go_on(began).await {
             Ok(true) => Some(self.runtime.now()),
-            Ok(false) => None,
+            Ok(false) => erasure,
             Err(error) => {
                 let why = error.to_string();
                 self.runtime

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::command::{Command, Reply};
+use crate::domain::account::ErasureStep;
 use crate::domain::{AccountId, Millis, PurgeOutcome};
 use crate::log::{Level, Line};
 
@@ -25,6 +26,14 @@ pub trait Runtime: 'static {
 
     /// Writes one line of the log.
     fn log(&self, level: Level, line: &Line<'_>);
+
+    /// Has an account erase itself, as far as it comes; what it holds must have been stored (`counted`) before it begins.
+    fn erase(
+        &self,
+        account_id: &AccountId,
+        keep_account: bool,
+        counted: bool,
+    ) -> impl Future<Output = Result<ErasureStep, Unreachable>>;
 
     /// Has an account delete what is due, and returns what it deleted and left.
     fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<PurgeOutcome, Unreachable>>;

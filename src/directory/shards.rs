@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use futures_util::{StreamExt, stream};
 
 use super::VISITS_AT_ONCE;
 use super::command::{Command, DirectoryError, Reply};
 use super::port::{Shards, Unreachable};
 use crate::digest;
-use crate::domain::{AccountId, PurgeRun, RunId, Trigger};
+use crate::domain::account::{AccountFilter, Erasure, ListedAccount};
+use crate::domain::audit::AuditEntry;
+use crate::domain::{AccountId, ErasureId, PurgeRun, RunId, Trigger};
 
 /// Tries to reach a shard, and the pause between two.
 pub const SHARD_TRIES: u32 = 3;
@@ -37,7 +40,7 @@ pub async fn start_run(
     let replies = ask_all(port, shards, &Command::StartRun { run_id: run_id.clone(), trigger }).await?;
     let joined = replies.into_iter().filter_map(|reply| match reply {
         Reply::Running(id) => Some(id),
-        Reply::Registered | Reply::Runs(_) => None,
+        _ => None,
     });
     // Ids are ordered by time, and the new one is the newest.
     Ok(joined.max().unwrap_or(run_id))
@@ -51,8 +54,106 @@ pub async fn list_runs(port: &impl Shards, shards: u32) -> Result<Vec<PurgeRun>,
     let replies = ask_all(port, shards, &Command::ListRuns).await?;
     Ok(merge(replies.into_iter().flat_map(|reply| match reply {
         Reply::Runs(runs) => runs,
-        Reply::Registered | Reply::Running(_) => Vec::new(),
+        _ => Vec::new(),
     })))
+}
+
+/// One page of the accounts over all shards: those of the first shard first, each shard's in the order of their ids. `from` is the shard
+/// and the id behind which it begins; with it comes where the next page begins, if there may be one.
+///
+/// # Errors
+/// The shard that could not be reached.
+pub async fn list_accounts(
+    port: &impl Shards,
+    shards: u32,
+    (mut shard, filter): (u32, AccountFilter),
+) -> Result<(Vec<ListedAccount>, Option<(u32, String)>), DirectoryError> {
+    let (mut accounts, mut filter) = (Vec::new(), filter);
+    while shard < shards {
+        let Reply::Accounts { accounts: page, next } = ask(port, shard, &Command::ListAccounts(filter.clone())).await?
+        else {
+            return Err(DirectoryError::Shard { shard, error: "another reply".to_owned() });
+        };
+        filter.limit = filter.limit.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+        accounts.extend(page);
+        if let Some(next) = next {
+            return Ok((accounts, Some((shard, next))));
+        }
+        (shard, filter.after) = (shard + 1, String::new());
+        if filter.limit == 0 {
+            return Ok((accounts, (shard < shards).then(|| (shard, String::new()))));
+        }
+    }
+    Ok((accounts, None))
+}
+
+/// Begins the erasure of an account, or joins the one that goes on.
+///
+/// # Errors
+/// The shard could not be reached.
+pub async fn erase(
+    port: &impl Shards,
+    shards: u32,
+    (erasure_id, account_id): (ErasureId, AccountId),
+    keep_account: bool,
+) -> Result<ErasureId, DirectoryError> {
+    let shard = shard_of(&account_id, shards);
+    match ask(port, shard, &Command::Erase { erasure_id, account_id, keep_account }).await? {
+        Reply::Erasing(erasure_id) => Ok(erasure_id),
+        _ => Err(DirectoryError::Shard { shard, error: "another reply".to_owned() }),
+    }
+}
+
+/// Adds to the audit, in the shard of the account that it is about.
+///
+/// # Errors
+/// The shard could not be reached.
+pub async fn add_audit(port: &impl Shards, shards: u32, entry: AuditEntry) -> Result<(), DirectoryError> {
+    let shard = entry.target.as_ref().map_or(0, |target| shard_of(target, shards));
+    ask(port, shard, &Command::Audit(entry)).await.map(drop)
+}
+
+/// One page of the audit over all shards: those of the first shard first, each shard's newest first. `from` is the shard and the number before
+/// which it begins; with it comes where the next page begins, if there may be one.
+///
+/// # Errors
+/// The shard that could not be reached.
+pub async fn list_audit(
+    port: &impl Shards,
+    shards: u32,
+    (mut shard, mut before): (u32, i64),
+    limit: u32,
+) -> Result<(Vec<AuditEntry>, Option<(u32, i64)>), DirectoryError> {
+    let mut entries = Vec::new();
+    while shard < shards {
+        let left = limit.saturating_sub(u32::try_from(entries.len()).unwrap_or(u32::MAX));
+        if left == 0 {
+            return Ok((entries, Some((shard, before))));
+        }
+        let Reply::Audit(page) = ask(port, shard, &Command::ListAudit { before, limit: left }).await? else {
+            return Err(DirectoryError::Shard { shard, error: "another reply".to_owned() });
+        };
+        let whole = page.len() < left as usize;
+        before = page.last().map_or(before, |(seq, _)| *seq);
+        entries.extend(page.into_iter().map(|(_, entry)| entry));
+        if whole {
+            (shard, before) = (shard + 1, i64::MAX);
+        }
+    }
+    Ok((entries, None))
+}
+
+/// The receipt of an erasure, if any shard has it.
+///
+/// # Errors
+/// The last shard that could not be reached.
+pub async fn erasure(
+    port: &impl Shards,
+    shards: u32,
+    erasure_id: ErasureId,
+) -> Result<Option<Erasure>, DirectoryError> {
+    let replies = ask_all(port, shards, &Command::ReadErasure(erasure_id)).await?;
+    Ok(replies.into_iter().find_map(|reply| if let Reply::Erasure(erasure) = reply { erasure } else { None }))
 }
 
 async fn ask_all(port: &impl Shards, shards: u32, command: &Command) -> Result<Vec<Reply>, DirectoryError> {
@@ -61,18 +162,25 @@ async fn ask_all(port: &impl Shards, shards: u32, command: &Command) -> Result<V
     replies.into_iter().collect()
 }
 
-async fn ask(port: &impl Shards, shard: u32, command: &Command) -> Result<Reply, DirectoryError> {
-    let mut last = Unreachable(String::new());
-    for again in (0..SHARD_TRIES).rev() {
-        match port.ask(shard, command).await {
-            Ok(reply) => return Ok(reply),
-            Err(error) => last = error,
+/// Boxed, so that it is compiled once and not into each of its callers.
+fn ask<'a>(
+    port: &'a impl Shards,
+    shard: u32,
+    command: &'a Command,
+) -> LocalBoxFuture<'a, Result<Reply, DirectoryError>> {
+    Box::pin(async move {
+        let mut last = Unreachable(String::new());
+        for again in (0..SHARD_TRIES).rev() {
+            match port.ask(shard, command).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => last = error,
+            }
+            if again > 0 {
+                port.sleep(SHARD_PAUSE).await;
+            }
         }
-        if again > 0 {
-            port.sleep(SHARD_PAUSE).await;
-        }
-    }
-    Err(DirectoryError::Shard { shard, error: last.0 })
+        Err(DirectoryError::Shard { shard, error: last.0 })
+    })
 }
 
 /// One run of each id: it started with its first shard, and has ended when all its shards have.

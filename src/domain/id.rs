@@ -111,6 +111,16 @@ text_id!(
 );
 
 text_id!(
+    /// Names an action: `act_` and the 32 hexadecimal digits of a UUID.
+    ActionId,
+    |s| s.strip_prefix("act_").is_some_and(|hex| {
+        hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }),
+    "^act_[0-9a-f]{32}$",
+    "an action id is act_ and 32 hexadecimal digits"
+);
+
+text_id!(
     /// The Claude Agent SDK's own session id, a UUID.
     SdkSession,
     |s| s.len() == 36 && Uuid::try_parse(s).is_ok(),
@@ -148,6 +158,14 @@ text_id!(
     |s| s.strip_prefix("run_").is_some_and(|hex| hex.len() == 32),
     "^run_.{32}$",
     "a run id is run_ and 32 hexadecimal digits"
+);
+
+text_id!(
+    /// Names an erasure: `erasure_` and the 32 hexadecimal digits of a UUID.
+    ErasureId,
+    |s| s.strip_prefix("erasure_").is_some_and(|hex| hex.len() == 32),
+    "^erasure_.{32}$",
+    "an erasure id is erasure_ and 32 hexadecimal digits"
 );
 
 text_id!(
@@ -211,12 +229,31 @@ impl WebhookEventId {
         Self(turn_id.as_str().replacen("turn_", "evt_", 1))
     }
 
+    /// The id of the event that an action is, or that its expiry is: an action has one of each.
+    #[must_use]
+    pub fn of_action(action_id: &ActionId, expired: bool) -> Self {
+        let mut id = action_id.as_str().replacen("act_", "evt_", 1);
+        if expired {
+            // The digit that in an action's id is the version of its UUID.
+            id.replace_range(16..17, "e");
+        }
+        Self(id)
+    }
+
     /// The id of another event of a turn, of which there is one of each `kind`: the digit that in a turn's id is the version of its UUID.
     #[must_use]
     pub fn beside_turn(turn_id: &TurnId, kind: char) -> Self {
         let mut id = Self::of_turn(turn_id).0;
         id.replace_range(16..17, kind.encode_utf8(&mut [0; 4]));
         Self(id)
+    }
+}
+
+impl ActionId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("act_{}", random.simple()))
     }
 }
 
@@ -233,6 +270,14 @@ impl RunId {
     #[must_use]
     pub fn new(random: Uuid) -> Self {
         Self(format!("run_{}", random.simple()))
+    }
+}
+
+impl ErasureId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("erasure_{}", random.simple()))
     }
 }
 

@@ -1,6 +1,9 @@
 //! The nouns of the service: ids, time, conversations and turns.
 //! Values and their rules only; it knows no layer above it and no runtime.
 
+pub mod account;
+pub mod action;
+pub mod audit;
 pub mod content;
 pub mod conversation;
 pub mod cron;
@@ -9,6 +12,8 @@ pub mod file;
 pub mod id;
 pub mod include;
 pub mod json;
+pub mod ledger;
+pub mod limits;
 pub mod metadata;
 pub mod options;
 pub mod price;
@@ -22,12 +27,13 @@ pub mod usage;
 pub mod webhook;
 pub mod webhook_url;
 
+pub use action::{Action, ActionKind, ActionStatus, ContinueBy, Decision};
 pub use content::Block;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{
-    AccountId, ChatMessageId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession, SessionId, TurnId,
-    WebhookEventId,
+    AccountId, ActionId, ChatMessageId, ErasureId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession,
+    SessionId, TurnId, WebhookEventId,
 };
 pub use include::Include;
 pub use json::RawJson;

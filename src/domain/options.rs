@@ -157,6 +157,20 @@ impl TurnOptions {
     }
 }
 
+/// A tool that the caller runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ClientTool {
+    /// Its name, for the model and for the actions.
+    #[cfg_attr(test, schemars(regex(pattern = "^[a-zA-Z0-9_-]{1,64}$")))]
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// The JSON Schema of its input.
+    #[cfg_attr(test, schemars(with = "serde_json::Map<String, Value>"))]
+    pub input_schema: RawJson,
+}
+
 /// What the caller asked of the agent for one turn, and was allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnOptions {
@@ -181,6 +195,15 @@ pub struct TurnOptions {
     /// The caller's own notes about the turn.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub metadata: Map<String, Value>,
+    /// Tools that the caller runs.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tools: Vec<ClientTool>,
+    /// Rules about calls that a person has to allow.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub ask_tools: Vec<String>,
+    /// Rules about calls that are refused.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub deny_tools: Vec<String>,
     /// What happens if the conversation has a turn running.
     #[serde(skip_serializing_if = "WhenBusy::is_queue", default)]
     pub when_busy: WhenBusy,

@@ -1,4 +1,4 @@
-//! What a call of a model costs. Only `usage` events are priced here; a turn's own cost is the SDK's sum.
+//! What a call of a model costs: a table of list prices. An operator's own prices (`MODEL_PRICES`) come before it.
 //!
 //! Source: the model catalogue in the CLI of `@anthropic-ai/claude-agent-sdk` 0.3.330 (`pricing_tiers` and `models`), list prices of the
 //! Anthropic API, read on 2026-11-26.
@@ -7,12 +7,15 @@ use super::Usage;
 
 /// US dollars for a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Price {
-    input: f64,
-    output: f64,
-    cache_read: f64,
-    /// A cache entry of five minutes.
-    cache_write: f64,
+pub struct Price {
+    /// Tokens sent.
+    pub input: f64,
+    /// Tokens received.
+    pub output: f64,
+    /// Tokens read from the prompt cache.
+    pub cache_read: f64,
+    /// Tokens written to the prompt cache, into an entry of five minutes.
+    pub cache_write: f64,
 }
 
 const fn price(input: f64, output: f64, cache_read: f64, cache_write: f64) -> Price {
@@ -20,7 +23,7 @@ const fn price(input: f64, output: f64, cache_read: f64, cache_write: f64) -> Pr
 }
 
 /// What the dearest known model costs, and each that is not known.
-const DEAREST: Price = price(15.0, 75.0, 1.5, 18.75);
+pub const DEAREST: Price = price(15.0, 75.0, 1.5, 18.75);
 const OPUS_4_5: Price = price(5.0, 25.0, 0.5, 6.25);
 const SONNET_3_5: Price = price(3.0, 15.0, 0.3, 3.75);
 const FABLE_5: Price = price(10.0, 50.0, 1.0, 12.5);
@@ -62,25 +65,39 @@ const PRICES: &[(&str, u64, Price)] = &[
 const DATE_DIGITS: usize = 8;
 const TOKENS: f64 = 1e6;
 /// A billionth of a dollar is below every price: what is finer comes of adding floats.
-const UNITS_A_USD: f64 = 1e9;
+pub const UNITS_A_USD: f64 = 1e9;
 
 /// What a call of that model costs, in US dollars. The cost in `usage` does not count.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "tokens stay below 2^53")]
 pub fn cost_usd(model: &str, usage: &Usage) -> f64 {
+    of_model(model, usage).unwrap_or(DEAREST).cost_usd(usage)
+}
+
+/// The price of that model for a call with that prompt; none if the table does not know the model.
+#[must_use]
+pub fn of_model(model: &str, usage: &Usage) -> Option<Price> {
     let prompt = [usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens];
     let prompt = prompt.iter().fold(0_u64, |sum, tokens| sum.saturating_add(*tokens));
     let known = PRICES.iter().rfind(|(name, above, _)| is_model(model, name) && (*above == 0 || prompt > *above));
-    let price = known.map_or(DEAREST, |(_, _, price)| *price);
-    let cost = usage.input_tokens as f64 * price.input
-        + usage.output_tokens as f64 * price.output
-        + usage.cache_read_input_tokens as f64 * price.cache_read
-        + usage.cache_creation_input_tokens as f64 * price.cache_write;
-    (cost / TOKENS * UNITS_A_USD).round() / UNITS_A_USD
+    known.map(|(_, _, price)| *price)
+}
+
+impl Price {
+    /// What these tokens cost, in US dollars, to a billionth of one.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "tokens stay below 2^53")]
+    pub fn cost_usd(&self, usage: &Usage) -> f64 {
+        let cost = usage.input_tokens as f64 * self.input
+            + usage.output_tokens as f64 * self.output
+            + usage.cache_read_input_tokens as f64 * self.cache_read
+            + usage.cache_creation_input_tokens as f64 * self.cache_write;
+        (cost / TOKENS * UNITS_A_USD).round() / UNITS_A_USD
+    }
 }
 
 /// Whether a model goes by this name: with what other providers put before it, and with a date or a variant behind it.
-fn is_model(model: &str, name: &str) -> bool {
+#[must_use]
+pub fn is_model(model: &str, name: &str) -> bool {
     let Some((_, rest)) = model.split_once(name) else { return false };
     let version = rest.strip_prefix('-').unwrap_or(rest);
     let digits = version.bytes().take_while(u8::is_ascii_digit).count();

@@ -42,6 +42,18 @@ impl Refused {
         )
     }
 
+    /// A budget leaves no room for the call.
+    #[must_use]
+    pub fn no_budget() -> Self {
+        Self::new(403, "permission_error", "This account, or this turn, has spent what it may on the model.")
+    }
+
+    /// As many calls are open as may be.
+    #[must_use]
+    pub fn too_many_calls() -> Self {
+        Self::new(429, "rate_limit_error", "As many calls of the model are open as a turn may have. Try again later.")
+    }
+
     /// The account's object did not say whether a turn is running.
     #[must_use]
     pub fn no_word() -> Self {

@@ -123,6 +123,20 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = DIRECTORY)]
     pub fn directory(this: &Environment) -> Namespace;
 
+    /// A rate limit; none if there is no such binding.
+    #[wasm_bindgen(method, getter, js_name = QUERY_RATE)]
+    pub fn query_rate(this: &Environment) -> Option<RateLimit>;
+
+    /// A rate limit.
+    pub type RateLimit;
+    #[wasm_bindgen(method, catch)]
+    pub async fn limit(this: &RateLimit, of: &Object) -> Js<RateOutcome>;
+
+    /// What a rate limit says.
+    pub type RateOutcome;
+    #[wasm_bindgen(method, getter)]
+    pub fn success(this: &RateOutcome) -> bool;
+
     /// A namespace of Durable Objects.
     pub type Namespace;
     #[wasm_bindgen(method, catch, js_name = getByName)]

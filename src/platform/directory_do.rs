@@ -13,6 +13,7 @@ use crate::api::answer::Answer;
 use crate::directory::Directory;
 use crate::directory::command::Command;
 use crate::directory::port::{Runtime, Unreachable};
+use crate::domain::account::ErasureStep;
 use crate::domain::{AccountId, Millis, PurgeOutcome};
 use crate::log::{Level, Line};
 use crate::store::directory::DirectoryStore;
@@ -84,6 +85,15 @@ impl Runtime for ShardHost {
 
     fn log(&self, level: Level, line: &Line<'_>) {
         runtime::log(level, line);
+    }
+
+    fn erase(
+        &self,
+        account_id: &AccountId,
+        keep_account: bool,
+        counted: bool,
+    ) -> impl Future<Output = Result<ErasureStep, Unreachable>> {
+        stub::erase(&self.env, account_id, keep_account, counted)
     }
 
     fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<PurgeOutcome, Unreachable>> {

@@ -2,6 +2,7 @@
 //! account what it cost. Interception alone reaches it (`ctx.exports.Gateway`), and nothing that reaches it gets anywhere else.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use worker::js_sys::Reflect;
 use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
@@ -23,6 +24,11 @@ use crate::log::{Level, Line};
 
 /// How long the model's API may take to its first byte: a little longer than the CLI waits for it (`API_TIMEOUT_MS`, 60 s).
 const HEADERS_LIMIT_MS: u32 = 70_000;
+
+/// Tries to tell the account of a call that has ended, and the pause after the first; it doubles. The platform lets a Worker go on for 30 s
+/// after its answer.
+const TELL_TRIES: u32 = 4;
+const TELL_PAUSE: Duration = Duration::from_millis(250);
 
 /// The prop that says whose container a call comes out of.
 pub const ACCOUNT_PROP: &str = "account_id";
@@ -78,17 +84,21 @@ impl Call {
         let target = Target::of(url);
         let destination = gateway::destination(&self.config, method, target.host, target.path, target.query)?;
         let credential = gateway::credential_header(&self.config)?;
-        let turn_id = self.begin(gateway::is_model_call(target.path)).await?;
+        let counts = gateway::is_model_call(target.path);
+        let turn_id = self.begin(counts).await?;
         let sent = self.send(&destination, credential).await;
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) => {
-                self.end(&turn_id, error.status, Metered::default(), None).await;
+                if counts {
+                    self.end(&turn_id, error.status, Metered::default(), None).await;
+                }
                 return Err(error);
             }
         };
         let told = |name: &str| answer.headers().get(name).ok().flatten();
-        if !answer.ok() {
+        let metered = answer.ok() && answer.body().is_some();
+        if counts && !metered {
             let retry_after_s = told(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok());
             // This refusal may end the turn: what it asks for is known before.
             self.end(&turn_id, answer.status(), Metered::default(), retry_after_s).await;
@@ -97,7 +107,7 @@ impl Call {
             self.log("model_redirects", "MODEL_API_URL answers with a redirect");
             return Err(Refused::unreachable());
         }
-        let body = if answer.ok() && answer.body().is_some() && gateway::is_model_call(target.path) {
+        let body = if counts && metered {
             let meter = Meter::new(&told("content-type").unwrap_or_default());
             self.metered(&answer, turn_id, meter).map_err(|error| self.broken(&error))?
         } else {
@@ -113,7 +123,9 @@ impl Call {
         let command = Command::BeginCall(CallBegun { sdk_session, counts });
         let envelope = Envelope::new(self.request_id.clone(), command);
         match self.ask(&envelope).await {
-            Ok(answer) if answer.status() == 404 => Err(Refused::no_turn()),
+            Ok(answer) if matches!(answer.status(), 403 | 404) => Err(Refused::no_turn()),
+            Ok(answer) if answer.status() == 402 => Err(Refused::no_budget()),
+            Ok(answer) if answer.status() == 429 => Err(Refused::too_many_calls()),
             Ok(answer) => {
                 let turn_id = answer.headers().get(TURN_HEADER).ok().flatten();
                 turn_id.and_then(|id| id.try_into().ok()).ok_or_else(Refused::no_word)
@@ -135,8 +147,19 @@ impl Call {
         let (turn_id, Metered { model, usage }) = (turn_id.clone(), told);
         let command = Command::EndCall(CallEnded { turn_id, status, model, usage, total_ms, retry_after_s });
         let envelope = Envelope::new(self.request_id.clone(), command);
-        if let Err(error) = self.ask(&envelope).await {
-            self.log("model_call_not_counted", &bindings::thrown(&error));
+        let mut pause = TELL_PAUSE;
+        for again in (0..TELL_TRIES).rev() {
+            let why = match self.ask(&envelope).await {
+                Ok(answer) if answer.ok() => return,
+                Ok(answer) => format!("the object answered {}", answer.status()),
+                Err(error) => bindings::thrown(&error),
+            };
+            if again == 0 {
+                self.log("model_call_not_counted", &why);
+            } else {
+                runtime::sleep(pause).await;
+                pause *= 2;
+            }
         }
     }
 

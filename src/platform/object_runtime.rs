@@ -12,6 +12,7 @@ use crate::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
 use crate::api::document::turn_json;
 use crate::directory::command::Command;
 use crate::directory::shards::shard_of;
+use crate::domain::account::AccountStatus;
 use crate::domain::{AccountId, Millis, Turn};
 use crate::log::{Level, Line};
 
@@ -81,6 +82,21 @@ impl Directory for ObjectRuntime {
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
         let shard = shard_of(account_id, self.shards);
         let command = Command::Register { account_id: account_id.clone(), oldest_access_at };
+        let env = self.env.clone();
+        async move {
+            let answer = stub::ask_shard(&env, shard, &command).await;
+            answer.map(drop).map_err(|error| NotRegistered(error.0))
+        }
+    }
+
+    fn note(
+        &self,
+        account_id: &AccountId,
+        active: bool,
+        status: Option<AccountStatus>,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        let shard = shard_of(account_id, self.shards);
+        let command = Command::Note { account_id: account_id.clone(), active, status };
         let env = self.env.clone();
         async move {
             let answer = stub::ask_shard(&env, shard, &command).await;

@@ -17,7 +17,8 @@ use crate::directory::shards;
 use crate::domain::{RequestId, RunId, Trigger};
 use crate::log::{Level, Line};
 
-struct AllShards<'a>(&'a Env);
+/// All shards of the directory, from a Worker.
+pub struct AllShards<'a>(pub &'a Env);
 
 impl Shards for AllShards<'_> {
     fn ask(&self, shard: u32, command: &Command) -> impl Future<Output = Result<Reply, Unreachable>> {

@@ -13,9 +13,12 @@ use worker::{Env, web_sys};
 use super::bindings::{Environment, Js, Namespace, ask, thrown};
 use super::{http, runtime, vars};
 use crate::account::command::{Command, Envelope};
+use crate::account::manage::command::{ManageCommand, UsageAsk};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::directory;
 use crate::directory::port::Unreachable;
+use crate::domain::account::ErasureStep;
+use crate::domain::ledger::{Day, Group};
 use crate::domain::{AccountId, PurgeOutcome};
 
 /// Longest command that goes in the URL, in bytes of JSON.
@@ -56,6 +59,24 @@ fn within(env: &Env, objects: Namespace) -> Js<Namespace> {
 pub async fn visit(env: &Env, account_id: &AccountId) -> Result<PurgeOutcome, Unreachable> {
     let envelope = Envelope::new(runtime::request_id(runtime::now()), Command::Visit);
     read(send(env, account_id, &envelope)).await
+}
+
+/// Has an account erase itself, as far as it comes.
+pub async fn erase(
+    env: &Env,
+    account_id: &AccountId,
+    keep_account: bool,
+    counted: bool,
+) -> Result<ErasureStep, Unreachable> {
+    let command = Command::Manage(ManageCommand::Erase { keep_account, counted });
+    read(send(env, account_id, &Envelope::new(runtime::request_id(runtime::now()), command))).await
+}
+
+/// What an account has used in a day, as its own report.
+pub async fn usage(env: &Env, account_id: &AccountId, day: Day) -> Result<String, Unreachable> {
+    let ask = UsageAsk { group: Group::Day, from: day, to: day, after: None, limit: 1, csv: false };
+    let command = Command::Manage(ManageCommand::Usage(ask));
+    text_of(send(env, account_id, &Envelope::new(runtime::request_id(runtime::now()), command))).await
 }
 
 /// Sends a command to a shard of the directory and reads its reply.

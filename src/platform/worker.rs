@@ -11,8 +11,9 @@ use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 use super::attachments;
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
-use super::{http, panic_guard, purge_cron, runtime, stub, vars};
+use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, vars};
 use crate::account::command::{Command, Envelope};
+use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
@@ -89,6 +90,9 @@ fn answer(
                     attachments::start_turn(env, account_id, request_id, start).await
                 }
                 Ok((account_id, command)) => {
+                    if !rate::allows(&env, &account_id, &command).await {
+                        return http::refusal(&ApiError::rate_limited(), &request_id);
+                    }
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await
                 }
@@ -99,6 +103,26 @@ fn answer(
             let is_head = request.method() == "HEAD";
             let call = FilesCall::new(env, account_id, session_id, request_id.clone());
             http::later(&request_id, call.respond(asked, request, is_head))
+        }
+        Ok(Asked::Audited(audited, asked)) => http::later(&request_id.clone(), async move {
+            if let Some(refusal) = operators::audit(&env, &config, audited, now, &request_id).await {
+                return refusal;
+            }
+            let answered = answer(Ok(*asked), request, env, config, (request_id, now), to_page)?;
+            worker::wasm_bindgen_futures::JsFuture::from(Promise::resolve(&answered)).await
+        }),
+        Ok(Asked::Token(head)) => http::later(&request_id.clone(), async move {
+            let body = http::read_body(&request, MAX_BODY_BYTES).await?;
+            if body == Err(http::Unread::Overdue) {
+                return http::refusal(&ApiError::request_timeout(), &request_id);
+            }
+            match head.with_body(body.ok().as_deref()) {
+                Ok(token) => http::response(Answer::json(201, &token), &request_id),
+                Err(error) => http::refusal(&error, &request_id),
+            }
+        }),
+        Ok(Asked::Operator(asks)) => {
+            http::later(&request_id.clone(), async move { operators::answer(&env, &config, asks, &request_id).await })
         }
         Ok(Asked::StartPurgeRun) => {
             http::later(&request_id.clone(), async move { purge_cron::start_run(&env, &config, &request_id).await })

@@ -73,6 +73,10 @@ impl<S: Sql> DirectoryStore<S> {
         Ok(Self { sql })
     }
 
+    pub(super) const fn sql(&self) -> &S {
+        &self.sql
+    }
+
     /// Runs `f` as one transaction: committed on `Ok`, rolled back on `Err`. It must not await.
     ///
     /// # Errors

@@ -1,13 +1,17 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
+pub mod actions;
+pub mod audit;
 pub mod branches;
 mod cache;
 mod chat;
+pub mod container_use;
 mod content;
 pub mod conversations;
 pub mod deliveries;
 pub mod directory;
+pub mod directory_accounts;
 mod doomed;
 pub mod files;
 pub mod inbox;
@@ -20,6 +24,7 @@ pub mod retention;
 pub mod schedules;
 pub mod schema;
 pub mod search;
+pub mod settings;
 pub mod sql;
 pub mod stats;
 mod steering;
@@ -27,7 +32,9 @@ pub mod transactions;
 pub mod transcripts;
 pub mod turn_list;
 pub mod turns;
+pub mod usage;
 mod versions;
+pub mod waiting;
 pub mod webhooks;
 pub mod workspaces;
 
@@ -197,13 +204,14 @@ impl<S: Sql> Store<S> {
         Ok(row.opt_text(0)?.map(|token| (token, answered)))
     }
 
-    /// Records that the agent server has answered.
+    /// Records that the agent server has answered, and since when its container runs, unless that is recorded.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement.
-    pub fn set_agent_answered(&self) -> Result<(), StoreError> {
-        const SET: &str = "update account set agent_answered = 1 where id = 1";
-        Ok(self.sql.execute(SET, &[])?)
+    pub fn set_agent_answered(&self, since: Millis) -> Result<(), StoreError> {
+        const SET: &str =
+            "update account set agent_answered = 1, container_since = coalesce(container_since, ?1) where id = 1";
+        Ok(self.sql.execute(SET, &[Value::Integer(since.get())])?)
     }
 
     /// Records the token that a container is about to be started with.

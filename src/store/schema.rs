@@ -21,10 +21,15 @@ pub const ACCOUNT: &[Migration] = &[
     Migration { version: 6, sql: include_str!("migrations/0006_workspaces.sql") },
     Migration { version: 7, sql: include_str!("migrations/0007_turns.sql") },
     Migration { version: 8, sql: include_str!("migrations/0008_automation.sql") },
+    Migration { version: 9, sql: include_str!("migrations/0009_accounts.sql") },
+    Migration { version: 10, sql: include_str!("migrations/0010_actions.sql") },
 ];
 
 /// The schema of a directory shard's database.
-pub const DIRECTORY: &[Migration] = &[Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") }];
+pub const DIRECTORY: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") },
+    Migration { version: 2, sql: include_str!("migrations/0002_directory.sql") },
+];
 
 const CREATE: &str =
     "create table if not exists schema_migrations (version integer primary key, applied_at integer not null) strict";

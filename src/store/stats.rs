@@ -7,6 +7,7 @@ use super::conversations::unreadable;
 use super::sql::{Sql, Value};
 use super::{Store, StoreError};
 use crate::domain::Millis;
+use crate::domain::account::ErasureCounts;
 use crate::domain::time::DAY;
 
 /// Conversations of the account and their messages.
@@ -56,6 +57,23 @@ impl<S: Sql> Store<S> {
         let retention_days = i64::try_from(retention.as_secs() / DAY.as_secs()).unwrap_or(i64::MAX);
         let document = self.sql.document(STATS, &[Value::Integer(retention_days)])?;
         document.map(|document| document.json).ok_or_else(|| unreadable("stats", &"no row"))
+    }
+
+    /// What there is of the account, for its overview and its erasure.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn counts(&self) -> Result<ErasureCounts, StoreError> {
+        const TURNS: &str = "select count(*) from turns";
+        let totals = self.totals()?;
+        let count = |n: i64| u64::try_from(n).unwrap_or(0);
+        Ok(ErasureCounts {
+            conversations: count(totals.conversations),
+            messages: count(totals.messages),
+            turns: self.sql.first(TURNS, &[])?.map_or(Ok(0), |row| row.count(0))?,
+            database_bytes: self.sql.database_bytes(),
+            files_bytes: self.files_bytes()?,
+        })
     }
 
     fn totals(&self) -> Result<Totals, StoreError> {

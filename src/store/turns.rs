@@ -2,10 +2,12 @@
 
 use super::conversations::{sdk_session, session_id, unreadable};
 use super::sql::{Row, Sql, Value};
+use super::usage::counts;
 use super::{Store, StoreError, json};
+use crate::domain::ledger::Counted;
 use crate::domain::{
-    ByModel, Failure, IdempotencyKey, Millis, RawJson, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId,
-    TurnOptions, TurnStatus, Usage,
+    ByModel, ContinueBy, Failure, IdempotencyKey, Millis, RawJson, RequestId, SdkSession, SessionId, Turn, TurnFiles,
+    TurnId, TurnOptions, TurnStatus, Usage,
 };
 
 /// A turn as it is admitted.
@@ -45,6 +47,26 @@ pub struct ActiveTurn {
     pub status: TurnStatus,
     /// When it was started.
     pub started_at: Option<Millis>,
+    /// How it goes on, if it was parked; it is again running, then, or waits without a process.
+    pub parked: Option<ContinueBy>,
+    /// Since when it waits for somebody.
+    pub waiting_since: Option<Millis>,
+    /// For how long it has waited before, in milliseconds.
+    pub waited_ms: i64,
+}
+
+impl ActiveTurn {
+    /// Whether it waits for somebody without a process.
+    #[must_use]
+    pub fn is_parked(&self) -> bool {
+        self.status == TurnStatus::RequiresAction && self.parked.is_some()
+    }
+
+    /// From when on its time limit counts, at a moment at which it does not wait.
+    #[must_use]
+    pub fn counts_from(&self, now: Millis) -> Millis {
+        Millis::new(self.started_at.unwrap_or(now).get().saturating_add(self.waited_ms))
+    }
 }
 
 /// What a turn needs to run, beside its conversation.
@@ -68,6 +90,8 @@ pub struct Origin {
     pub sdk_session: Option<SdkSession>,
     /// Whether its conversation's history has attachments.
     pub has_attachments: bool,
+    /// The rules by which calls of its conversation run unasked.
+    pub grants: Vec<RawJson>,
 }
 
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
@@ -97,6 +121,8 @@ pub struct TurnEnd<'a> {
     pub finished_at: Millis,
     /// The numbers of its last events.
     pub last_events: LastEvents,
+    /// What the gateway counted of it; absent if that is nothing.
+    pub counted: Option<Counted>,
     /// Why the model stopped, if that is worth telling.
     pub stop_reason: Option<&'a str>,
     /// What each model used, if there was more than one.
@@ -127,7 +153,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn active_turns(&self) -> Result<Vec<ActiveTurn>, StoreError> {
-        const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
+        const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at, parked, waiting_since, waited_ms from turns \
+             where finished_at is null order by ordinal";
         if let Some(turns) = self.cache.active() {
             return Ok(turns);
         }
@@ -138,6 +165,9 @@ impl<S: Sql> Store<S> {
                 queue_position: row.integer(2)?,
                 status: status(&row.text(3)?)?,
                 started_at: row.opt_integer(4)?.map(Millis::new),
+                parked: ContinueBy::parse(row.integer(5)?),
+                waiting_since: row.opt_integer(6)?.map(Millis::new),
+                waited_ms: row.integer(7)?,
             })
         };
         let turns: Vec<ActiveTurn> =
@@ -180,6 +210,9 @@ impl<S: Sql> Store<S> {
             queue_position: turn.queue_position,
             status,
             started_at: turn.started_at,
+            parked: None,
+            waiting_since: None,
+            waited_ms: 0,
         });
         Ok(())
     }
@@ -231,12 +264,13 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn origin_of(&self, turn_id: &TurnId) -> Result<Option<Origin>, StoreError> {
-        const OF: &str = "select agent_session, attachment_bytes > 0 from turns join conversations using (session_id) \
+        const OF: &str = "select agent_session, attachment_bytes > 0, grants from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
         row.map(|mut row| {
             let has_attachments = row.integer(1)? != 0;
-            Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()?, has_attachments })
+            let grants = parsed("grants", row.opt_text(2)?)?.unwrap_or_default();
+            Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()?, has_attachments, grants })
         })
         .transpose()
     }
@@ -269,7 +303,7 @@ impl<S: Sql> Store<S> {
     ) -> Result<Option<(Turn, i64)>, StoreError> {
         const END: &str = concat!(
             "update turns set status = ?2, finished_at = ?3, error = ?4, model = ?5, usage = ?6, num_turns = ?7, duration_ms = ?8, \
-             message_n = ?9, end_n = ?10, files = ?11, stop_reason = ?12, by_model = ?13, items = ?14, transcript_seq = iif(started_at is null, null, \
+             message_n = ?9, end_n = ?10, files = ?11, stop_reason = ?12, by_model = ?13, items = ?14, counted = coalesce(?15, counted), transcript_seq = iif(started_at is null, null, \
              coalesce((select max(transcripts.seq) from transcripts where transcripts.session_id = turns.session_id), 0)) \
              where turn_id = +?1 and finished_at is null returning session_id, seq, created_at, started_at, request_id, steered_into, ",
             asked!()
@@ -278,6 +312,7 @@ impl<S: Sql> Store<S> {
         let usage = end.usage.as_ref().map(json).transpose()?;
         let told = with.files.map(json).transpose()?;
         let by_model = end.by_model.map(json).transpose()?;
+        let counted = end.counted.as_ref().map(counts);
         let row = self.sql.first(
             END,
             &[
@@ -295,6 +330,7 @@ impl<S: Sql> Store<S> {
                 end.stop_reason.into(),
                 by_model.as_deref().into(),
                 with.items.into(),
+                counted.as_deref().into(),
             ],
         )?;
         let Some(mut row) = row else { return Ok(None) };
@@ -387,7 +423,10 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
     })
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(what: &'static str, json: Option<String>) -> Result<Option<T>, StoreError> {
+pub(super) fn parsed<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    json: Option<String>,
+) -> Result<Option<T>, StoreError> {
     json.map(|json| serde_json::from_str(&json).map_err(|e| unreadable(what, &e))).transpose()
 }
 

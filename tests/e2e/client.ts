@@ -63,6 +63,20 @@ export type Turn = {
 };
 
 /** Something that a turn did: the data of an event, with its number and name. */
+export type Action = {
+  action_id: string;
+  turn_id: string;
+  session_id: string;
+  kind: string;
+  tool?: string;
+  input?: object;
+  status: string;
+  decision?: { decision: string };
+};
+
+/** The answer to a query whose turn requires action. */
+export type Waiting = { success: true; status: "requires_action"; response: string; actions: Action[]; session_id: string; turn_id: string };
+
 export type Item = { n: number; type: string; [field: string]: unknown };
 
 export type StoredFile = { path: string; size: number; modified_at: number; etag: string };
@@ -277,6 +291,17 @@ export class Client {
     }
   }
 
+  /** POST /actions/{id}, whatever it answers. */
+  decide(actionId: string, decision: object, headers: Headers = {}): Promise<Response> {
+    const json = { "content-type": "application/json", ...headers };
+    return this.#fetch(this.#named(`/actions/${actionId}`), { method: "POST", headers: json, body: JSON.stringify(decision) });
+  }
+
+  /** GET /actions. */
+  async actions(parameters: Record<string, string> = {}): Promise<Action[]> {
+    return json(await this.request("GET", `/actions?${new URLSearchParams(parameters)}`), 200);
+  }
+
   async cancel(sessionId: string): Promise<number> {
     const response = await this.request("POST", `/conversations/${sessionId}/cancel`);
     return (await json<{ cancelled: number }>(response, 200)).cancelled;
@@ -302,14 +327,18 @@ export async function json<T>(response: Response, status: number): Promise<T> {
   return JSON.parse(body) as T;
 }
 
+/** What a problem document about a limit has beside the others. */
+const LIMIT_FIELDS = ["limit_name", "limit", "used", "resets_at"];
+
 /** Checks that an answer is this problem document in all its parts, and returns it. */
 export async function problem(answer: Response | Promise<Response>, status: number, code: string): Promise<Problem> {
   const response = await answer;
   const body = await json<Problem>(response, status);
   assert.match(response.headers.get("content-type") ?? "", /^application\/problem\+json/);
-  assert.deepEqual(Object.keys(body).sort(), ["code", "detail", "error", "request_id", "status", "title", "type"]);
+  const fields = Object.keys(body).filter((name) => !LIMIT_FIELDS.includes(name));
+  assert.deepEqual(fields.sort(), ["code", "detail", "error", "request_id", "status", "title", "type"]);
   assert.equal(body.code, code, body.detail);
-  assert.deepEqual([body.type, [body.status, body.title]], ["about:blank", CODES[code]]);
+  assert.deepEqual([body.type, [body.status, body.title]], ["about:blank", CODES[`${code} ${status}`] ?? CODES[code]]);
   assert.equal(body.error, body.detail);
   assert.equal(body.request_id, response.headers.get("x-request-id"));
   return body;

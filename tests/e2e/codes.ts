@@ -45,5 +45,11 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   conversation_exists: [409, "There is a conversation with this id"],
   branch_unavailable: [409, "The conversation has no branch there"],
   conversation_busy: [409, "The conversation has a turn open"],
+  budget_exhausted: [402, "The budget is exhausted"],
+  account_suspended: [403, "The account is suspended"],
+  rate_limited: [429, "Too many requests"],
+  "storage_full 507": [507, "The account stores as much as it may"],
+  action_pending: [409, "The conversation's turn requires action"],
+  action_resolved: [409, "The action was decided before"],
   output_invalid: [502, "The answer does not match the schema"],
 };

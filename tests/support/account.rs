@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::runtime::{VirtualRuntime, drive};
 use super::zones::utc_offset_s;
-use super::{Rusqlite, exchange, store};
+use super::{Note, Rusqlite, exchange, store};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
 use claude_agent_service::account::wake::BACKSTOP_SLACK;
@@ -16,6 +16,7 @@ use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
+use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{
     AccountId, Include, Millis, Page, PurgeOutcome, RequestId, Title, Turn, TurnOptions,
@@ -38,6 +39,7 @@ pub struct World {
     pub container_runs: Rc<Cell<bool>>,
     pub container_answers: Rc<Cell<bool>>,
     pub container_calls: Rc<RefCell<Vec<String>>>,
+    pub noted: Rc<RefCell<Vec<Note>>>,
 }
 
 impl Runtime for World {
@@ -101,6 +103,16 @@ impl Directory for World {
             world.registered.borrow_mut().push(oldest_access_at);
             Ok(())
         }
+    }
+
+    fn note(
+        &self,
+        _account_id: &AccountId,
+        active: bool,
+        status: Option<AccountStatus>,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        self.noted.borrow_mut().push((active, status));
+        std::future::ready(Ok(()))
     }
 }
 
@@ -177,6 +189,7 @@ impl Fixture {
             registered: Rc::default(),
             container_runs: Rc::default(),
             container_answers: Rc::new(Cell::new(true)),
+            noted: Rc::default(),
             container_calls: Rc::default(),
         };
         let account = account(&world, &sql);

@@ -7,6 +7,7 @@ pub mod bucket;
 pub mod container;
 pub mod executor;
 pub mod listening;
+pub mod model_calls;
 pub mod port;
 pub mod receiver;
 pub mod runtime;
@@ -28,11 +29,15 @@ use claude_agent_service::domain::{
 use claude_agent_service::store::sql::{Cell, Document, Row, Sql, SqlError, Value};
 use claude_agent_service::store::transactions::{self, Finished};
 use claude_agent_service::store::turns::{LastEvents, TurnEnd};
+use claude_agent_service::store::usage::LedgerEntry;
 use claude_agent_service::store::{Store, StoreError};
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, StatementStatus, ToSql, params_from_iter};
 use uuid::Uuid;
+
+/// What the directory was told of an account: whether it is active, and its status if that has changed.
+pub type Note = (bool, Option<claude_agent_service::domain::account::AccountStatus>);
 
 /// The moment at which the suites begin.
 pub const NOW: Millis = Millis::new(1_795_330_108_184);
@@ -44,6 +49,7 @@ pub struct Rusqlite {
     depth: Rc<Shared<u32>>,
     last: Rc<Shared<&'static str>>,
     ran: Rc<RefCell<BTreeSet<&'static str>>>,
+    steps: Rc<Shared<i32>>,
 }
 
 impl Rusqlite {
@@ -61,7 +67,13 @@ impl Rusqlite {
             connection.set_limit(limit, at_most).unwrap();
         }
         connection.set_prepared_statement_cache_capacity(128);
-        Self { connection: Rc::new(connection), depth: Rc::default(), last: Rc::default(), ran: Rc::default() }
+        Self {
+            connection: Rc::new(connection),
+            depth: Rc::default(),
+            last: Rc::default(),
+            ran: Rc::default(),
+            steps: Rc::default(),
+        }
     }
 
     /// The first column of the first row of any statement, as text.
@@ -84,6 +96,11 @@ impl Rusqlite {
     /// How SQLite carries out the statement that the store ran last, a line per step.
     pub fn plan_of_last(&self) -> Vec<String> {
         self.plan(self.last.get())
+    }
+
+    /// How many steps SQLite took for the statement that the store ran last.
+    pub fn steps_of_last(&self) -> i32 {
+        self.steps.get()
     }
 
     /// How SQLite carries out the one statement with these words among those that the store ran.
@@ -161,6 +178,7 @@ impl Sql for Rusqlite {
         self.ran.borrow_mut().insert(statement);
         let mut prepared = self.connection.prepare_cached(statement).map_err(sql_error)?;
         let result = rows(&mut prepared, values).map_err(sql_error);
+        self.steps.set(prepared.reset_status(StatementStatus::VmStep));
         assert_eq!(prepared.get_status(StatementStatus::RePrepare), 0, "is prepared anew at each run: {statement}");
         drop(prepared);
         if !["select", "insert", "update", "delete"].iter().any(|verb| statement.starts_with(verb)) {
@@ -309,10 +327,12 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         duration_ms: Some(900),
         finished_at: now,
         last_events: LastEvents { message: 3, end: 5 },
+        counted: None,
         stop_reason: None,
         by_model: None,
     };
     store.finish(&Finished {
+        has_waited: false,
         turn_id,
         end,
         answer: Some(answer),
@@ -323,6 +343,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         frees_key: false,
         steered: &[],
         files: None,
+        usage: &LedgerEntry::default(),
     })?;
     Ok(active)
 }

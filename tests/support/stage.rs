@@ -10,16 +10,17 @@ use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
 use super::receiver::Receiver;
 use super::zones::utc_offset_s;
-use super::{Rusqlite, made_store, session};
+use super::{Note, Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Envelope, Reply, StartTurn};
 use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
+use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::content::prompt_of;
 use claude_agent_service::domain::{
-    AccountId, Block, Include, Millis, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
+    AccountId, Block, Include, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
 };
 use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
@@ -36,6 +37,8 @@ pub struct StageRuntime {
     uuids: Rc<Cell<u128>>,
     alarm: Rc<Cell<Option<Millis>>>,
     log: Rc<RefCell<Vec<String>>>,
+    /// What the directory was told.
+    pub noted: Rc<RefCell<Vec<Note>>>,
     receiver: Receiver,
 }
 
@@ -98,10 +101,20 @@ impl Directory for StageRuntime {
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
         std::future::ready(Ok(()))
     }
+
+    fn note(
+        &self,
+        _account_id: &AccountId,
+        active: bool,
+        status: Option<AccountStatus>,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        self.noted.borrow_mut().push((active, status));
+        std::future::ready(Ok(()))
+    }
 }
 
 type StageAccount = Account<Rusqlite, Scripted, StageRuntime>;
-type Sent<T> = Rc<RefCell<Option<T>>>;
+pub type Sent<T> = Rc<RefCell<Option<T>>>;
 
 /// Steps at one moment: beyond them, an alarm rings for ever.
 const MAX_STEPS_AT_ONCE: u32 = 10_000;
@@ -151,6 +164,7 @@ impl Stage {
             uuids: Rc::default(),
             alarm: Rc::default(),
             log: Rc::default(),
+            noted: Rc::default(),
             receiver: receiver.clone(),
         };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
@@ -200,7 +214,17 @@ impl Stage {
     }
 
     pub fn handle(&self, command: Command) -> Result<Response<String>, AccountError> {
-        self.account.handle(Envelope::new(RequestId::new(self.runtime.uuid()), command))
+        self.handle_as(&self.request_id(), command)
+    }
+
+    /// Carries out a command of that request.
+    pub fn handle_as(&self, request_id: &RequestId, command: Command) -> Result<Response<String>, AccountError> {
+        self.account.handle(Envelope::new(request_id.clone(), command))
+    }
+
+    /// The id of a new request.
+    pub fn request_id(&self) -> RequestId {
+        RequestId::new(self.runtime.uuid())
     }
 
     pub fn cancel(&self, session_id: &str) {
@@ -305,11 +329,18 @@ impl Stage {
         self.runtime.alarm.get()
     }
 
-    /// A visit of the directory.
-    pub fn visit(&self) {
-        let Ok(Response::Deferred(visit)) = self.handle(Command::Visit) else { return };
-        self.executor.spawn(Owner::World, async move { drop(visit.await.map_err(|error| error.to_string())) });
+    /// A visit of the directory, and what it found if that comes at once.
+    pub fn visit(&self) -> Option<PurgeOutcome> {
+        let Ok(Response::Deferred(visit)) = self.handle(Command::Visit) else { return None };
+        let sent = Sent::default();
+        let found = Rc::clone(&sent);
+        self.executor.spawn(Owner::World, async move {
+            if let Ok(Reply::Visited(outcome)) = visit.await {
+                found.replace(Some(outcome));
+            }
+        });
         self.executor.run_ready();
+        sent.take()
     }
 
     pub fn turn(&self, turn_id: &TurnId) -> Turn {

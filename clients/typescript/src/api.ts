@@ -4,6 +4,146 @@
  */
 
 export interface paths {
+    "/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Erase everything there is of an account, but for what operators have set of it and what it has used */
+        delete: operations["eraseOwnAccount"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List accounts, shard by shard in the order of their ids
+         * @description A page of a filtered list may hold fewer than `limit` accounts, even none, and still have a `Link`.
+         */
+        get: operations["listAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what accounts have used in a day
+         * @description Each of them is asked; those that have used nothing are left out. An account with the id `usage` is `/accounts/%75sage`.
+         */
+        get: operations["listAccountsUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/accounts/{account_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an account as a whole */
+        get: operations["readAccount"];
+        put?: never;
+        post?: never;
+        /**
+         * Erase an account with everything there is of it
+         * @description With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
+         */
+        delete: operations["eraseAccount"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is set of an account: its status, its limits, its retention, notes
+         * @description What is absent stays. A suspended account may be read and nothing else: its running turns and its container end, its queue stays.
+         */
+        patch: operations["changeAccount"];
+        trace?: never;
+    };
+    "/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what turns of the account wait for, oldest first */
+        get: operations["listActions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/actions/{action_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an action */
+        get: operations["readAction"];
+        put?: never;
+        /**
+         * Decide an action. The first decision counts; the same again gets the same response
+         * @description Responds as `POST /query` does: when the turn next ends or requires action; with `stream: true` with its events from here; with `Prefer: respond-async` at once.
+         */
+        post: operations["decideAction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List who asked for which change of accounts, shard by shard, newest first
+         * @description Entries are kept for 400 days. Each is written before the change is carried out, which may then have been refused.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/chat": {
         parameters: {
             query?: never;
@@ -291,6 +431,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/erasures/{erasure_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read the receipt of an erasure */
+        get: operations["readErasure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events": {
         parameters: {
             query?: never;
@@ -490,6 +647,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a token that speaks for one account */
+        post: operations["makeToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/turns/{turn_id}": {
         parameters: {
             query?: never;
@@ -499,6 +673,26 @@ export interface paths {
         };
         /** Read a turn in its current state, if asked for with what it did */
         get: operations["readTurn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell what an account has used, by day, model or conversation
+         * @description The numbers are the model gateway's, which the agent cannot change. `Accept: text/csv` gives the rows as CSV. They outlive the conversations, for `USAGE_DAYS`; by conversation, they are of those that are still there.
+         */
+        get: operations["readUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -610,6 +804,52 @@ export interface components {
             /** @description The turn, for `GET /turns/{turn_id}`. */
             turn_id: components["schemas"]["TurnId"];
         };
+        /** @description An account as a whole. */
+        Account: {
+            /** @description Its id. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description What it stores. */
+            bytes: components["schemas"]["StoredBytes"];
+            /** @description Whether its container runs. */
+            container: components["schemas"]["ContainerState"];
+            /** @description How many conversations it has. */
+            conversations: number;
+            /** @description The last day on which it ran a turn. */
+            last_active_day: components["schemas"]["Day"] | null;
+            /** @description What it may use. */
+            limits: components["schemas"]["Limits"];
+            /** @description The operator's own notes. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /** @description Why it may not. */
+            reason: string | null;
+            /** @description How many days its conversations are kept after their last access. */
+            retention_days: number;
+            /** @description Those of the limits that are set for this account. */
+            set_limits: components["schemas"]["LimitsOfAccount"];
+            /** @description Whether it may work. */
+            status: components["schemas"]["AccountStatus"];
+            /** @description Turns that are queued or running. */
+            turns_open: number;
+            /** @description What it has used. */
+            usage: components["schemas"]["UsageNow"];
+        };
+        /** @description A change of what an operator has set of an account. Unknown fields are ignored. */
+        AccountChangeRequest: {
+            /** @description Limits to set. One that is null is none; `limits` that are null are those of all accounts again. */
+            limits?: components["schemas"]["LimitsOfAccount"] | null;
+            /** @description Notes to set, and with `null` to remove; null removes all. */
+            metadata: {
+                [key: string]: string | null;
+            } | null;
+            /** @description Why it may not, for its user; only with the status `suspended`. */
+            reason?: string | null;
+            /** @description How many days its conversations are kept; null is as those of all accounts. */
+            retention_days?: number | null;
+            /** @description Whether the account may work. */
+            status?: components["schemas"]["AccountStatus"] | null;
+        };
         /** @description an account id has 1 to 128 characters, none of them a control character */
         AccountId: string;
         /** @description The account, where it is not in the URL. Unknown fields are ignored. */
@@ -617,6 +857,125 @@ export interface components {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
             accountId?: components["schemas"]["AccountId"] | null;
         };
+        /** @description Whether an account may work. */
+        AccountStatus: "active" | "suspended";
+        /** @description An account as the directory lists it. */
+        AccountSummary: {
+            /** @description Its id. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description When the directory first heard of it; null for one from before that was kept. */
+            created_at: components["schemas"]["Millis"] | null;
+            /** @description The last day on which it ran a turn: the moment of that day's first query; null for one from before that was kept. */
+            last_active_at: components["schemas"]["Millis"] | null;
+            /** @description Whether it may work. */
+            status: components["schemas"]["AccountStatus"];
+        };
+        /** @description What one account has used in a day. */
+        AccountUsage: {
+            /** @description The account. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description How long the account's container ran, in seconds; absent for a model and a conversation. */
+            container_seconds?: number;
+            /** @description What these calls cost, in US dollars, by `MODEL_PRICES` and the list prices. */
+            cost_usd: number;
+            /** @description The day. */
+            day?: components["schemas"]["Day"];
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description The model. */
+            model?: string;
+            /** @description Calls of the model that were answered, as the gateway counted them. */
+            model_calls: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+            /** @description What the agent itself says of the turns that it ended; not to bill from. */
+            reported: components["schemas"]["Spent"];
+            /** @description The conversation. */
+            session_id?: components["schemas"]["SessionId"];
+            /** @description What the account stored when its container last stopped in these days; absent if it did not. */
+            stored_bytes?: number;
+            /** @description Turns that ended after they had called the model. */
+            turns: number;
+        };
+        /** @description An action, as it is stored and sent. */
+        Action: {
+            /** @description Names it. */
+            action_id: components["schemas"]["ActionId"];
+            /** @description When it came up. */
+            created_at: components["schemas"]["Millis"];
+            /** @description What was decided. */
+            decision?: unknown;
+            /** @description When it expires, if nobody decides. */
+            expires_at: components["schemas"]["Millis"];
+            /** @description The call's input. */
+            input?: {
+                [key: string]: unknown;
+            };
+            /** @description What is waited for. */
+            kind: components["schemas"]["ActionKind"];
+            /** @description What the user is told or asked. */
+            message?: string;
+            /** @description When it was decided, expired or was cancelled. */
+            resolved_at?: components["schemas"]["Millis"];
+            /** @description The JSON Schema of the answers that an MCP server wants. */
+            schema?: unknown;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["ActionStatus"];
+            /** @description The rules that `remember` would store. */
+            suggestions?: unknown;
+            /** @description The tool. */
+            tool?: string;
+            /** @description The tool call that it is about, as the events name it. */
+            tool_call_id?: string;
+            /** @description The turn that waits. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description What is decided. Unknown fields are ignored. */
+        ActionDecision: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description With `answer`: by question or by field. */
+            answers?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description With `result`: a string, or `text` and `image` blocks. */
+            content?: unknown;
+            /** @description `allow` or `deny` a permission or a plan; `answer` or `deny` a question or an elicitation; `result` for a call of the caller's tool. */
+            decision: components["schemas"]["DecisionWord"];
+            /** @description With `allow` of a permission: the input that the call runs with instead of its own. */
+            input?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description With `result`: whether the tool failed. */
+            is_error?: boolean | null;
+            /** @description With `deny`: what the agent is told, at most 8 KiB of UTF-8. */
+            message?: string | null;
+            /** @description With `allow` of a permission: what the suggested rules cover runs unasked in this conversation from now on. */
+            remember?: components["schemas"]["Remember"] | null;
+            /** @description Whether to respond with events. Default: what `Accept` prefers. */
+            stream?: boolean | null;
+        };
+        /** @description an action id is act_ and 32 hexadecimal digits */
+        ActionId: string;
+        /** @description What is waited for. */
+        ActionKind: "permission" | "question" | "plan" | "elicitation" | "tool";
+        /** @description `action_resolved`: the turn does not wait for this any more. */
+        ActionResolvedEvent: {
+            /** @description The action. */
+            action_id: components["schemas"]["ActionId"];
+            /** @description What was decided: `allow`, `deny`, `answer` or `result`. */
+            decision?: string;
+            /** @description How it stands now. */
+            status: components["schemas"]["ActionStatus"];
+        };
+        /** @description Where an action stands. */
+        ActionStatus: "pending" | "resolved" | "expired" | "cancelled";
         /** @description `attachment_removed`: the model does not take an attachment, which is not sent again. */
         AttachmentRemovedEvent: {
             /**
@@ -626,6 +985,21 @@ export interface components {
             path: string | null;
             /** @description Why. */
             reason: string;
+        };
+        /** @description A change. */
+        AuditAction: "change_account" | "erase_account" | "make_token" | "start_purge_run";
+        /** @description Who asked for what. */
+        AuditEntry: {
+            /** @description What. */
+            action: components["schemas"]["AuditAction"];
+            /** @description `key:<name or digest>`, `token:<account>`, or `nobody` where no credential is asked for. */
+            actor: string;
+            /** @description When. */
+            at: components["schemas"]["Millis"];
+            /** @description Its request. */
+            request_id: components["schemas"]["RequestId"];
+            /** @description The account that it is about; null for all of them. */
+            target: components["schemas"]["AccountId"] | null;
         };
         /** @description Why turns are cancelled. Unknown fields are ignored. */
         Cancellation: {
@@ -689,6 +1063,17 @@ export interface components {
             /** @description Whether it does. */
             enabled: boolean;
         };
+        /** @description A tool that the caller runs. */
+        ClientTool: {
+            /** @description What it does, for the model. */
+            description: string;
+            /** @description The JSON Schema of its input. */
+            input_schema: {
+                [key: string]: unknown;
+            };
+            /** @description Its name, for the model and for the actions. */
+            name: string;
+        };
         /** @description Why a history was compacted. */
         CompactedBy: "manual" | "auto";
         /** @description `compacted`: the conversation's history was replaced by a summary of it. */
@@ -709,6 +1094,8 @@ export interface components {
             /** @description Whether to respond with events. Default: what `Accept` prefers. */
             stream?: boolean | null;
         };
+        /** @description Whether a container runs. */
+        ContainerState: "running" | "stopped";
         /** @description A content block. Unknown fields are ignored. */
         ContentBlock: {
             /** @description The words, at most 1 MiB of all blocks together. */
@@ -796,6 +1183,13 @@ export interface components {
             /** @description Its title: the beginning of its first prompt, until it is changed. */
             title: string;
         };
+        /** @description A day of UTC. */
+        Day: string;
+        /**
+         * @description What is decided, in a word.
+         * @enum {string}
+         */
+        DecisionWord: "allow" | "deny" | "answer" | "result";
         /** @description How far a delivery has come. */
         DeliveryStatus: "pending" | "delivered" | "dead";
         /** @description `delta`: a piece of the answer's text. */
@@ -837,6 +1231,41 @@ export interface components {
         };
         /** @description How much work the model puts into its answers. */
         Effort: "low" | "medium" | "high" | "xhigh" | "max";
+        /** @description The receipt of an erasure. It holds nothing of what was erased. */
+        Erasure: {
+            /** @description What was erased; null before it is known. */
+            counts: components["schemas"]["ErasureCounts"] | null;
+            /** @description When nothing was left; null before. */
+            erased_at: components["schemas"]["Millis"] | null;
+            /** @description Its id. */
+            erasure_id: components["schemas"]["ErasureId"];
+            /** @description When it was asked for. */
+            requested_at: components["schemas"]["Millis"];
+            /** @description Whether it has ended. */
+            status: components["schemas"]["ErasureStatus"];
+        };
+        /** @description An erasure that was begun. */
+        ErasureBegun: {
+            /** @description Names it in `GET /erasures/{erasure_id}`. */
+            erasure_id: components["schemas"]["ErasureId"];
+        };
+        /** @description How much an erasure erased. */
+        ErasureCounts: {
+            /** @description Conversations. */
+            conversations: number;
+            /** @description Bytes of the database. */
+            database_bytes: number;
+            /** @description Bytes of files in the bucket. */
+            files_bytes: number;
+            /** @description Messages. */
+            messages: number;
+            /** @description Turns. */
+            turns: number;
+        };
+        /** @description an erasure id is erasure_ and 32 hexadecimal digits */
+        ErasureId: string;
+        /** @description Whether an erasure has ended. */
+        ErasureStatus: "pending" | "done";
         /** @description What happened. */
         EventType: "turn.completed" | "turn.failed" | "turn.cancelled" | "turn.requires_action" | "action.expired" | "budget.warning" | "budget.exhausted" | "schedule.failed" | "schedule.paused" | "account.erased" | "webhook.test";
         /** @description `conversation`: a conversation was created, changed or deleted. What its turns do comes as `turn`. */
@@ -861,8 +1290,8 @@ export interface components {
         };
         /** @description `snapshot`: what goes on in the account; the first event. */
         FeedSnapshot: {
-            /** @description What waits for somebody's decision; nothing so far. */
-            actions: unknown[];
+            /** @description What waits for somebody's decision, the oldest first. */
+            actions: components["schemas"]["Action"][];
             /** @description The conversations that have a turn queued or running. */
             conversations: components["schemas"]["OpenConversation"][];
             /** @description The turns that are queued or running, in the order of the queue. */
@@ -914,6 +1343,8 @@ export interface components {
             /** @description The new conversation's title. Default: that of the other. */
             title?: string | null;
         };
+        /** @description By what a report sums usage. */
+        Group: "day" | "model" | "conversation";
         Health: {
             hasAuth: boolean;
             hasContainer: boolean;
@@ -962,7 +1393,43 @@ export interface components {
          * @description The events that are kept.
          * @enum {string}
          */
-        ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file";
+        ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved";
+        /** @description A limit by its name. */
+        LimitName: "usd_per_day" | "usd_per_month" | "turns_per_day" | "tokens_per_day" | "storage_bytes" | "usd_per_turn";
+        /** @description What an account may use. None: as much as there is. */
+        Limits: {
+            /** @description Turns that run at once. */
+            concurrency: number;
+            /** @description Turns that may wait. */
+            queued_turns: number;
+            /** @description Bytes of the account's database and of its files. */
+            storage_bytes: number | null;
+            /** @description Tokens of all four kinds in a day. */
+            tokens_per_day: number | null;
+            /** @description Turns in a day. */
+            turns_per_day: number | null;
+            /** @description US dollars for calls of the model in a day of UTC. */
+            usd_per_day: number | null;
+            /** @description The same in a month. */
+            usd_per_month: number | null;
+        };
+        /** @description What is set for one account. An absent limit is the operator's for all accounts; one that is null is none. */
+        LimitsOfAccount: {
+            /** @description Turns that run at once; null is the operator's limit. */
+            concurrency?: number | null;
+            /** @description Turns that may wait; null is the operator's limit. */
+            queued_turns?: number | null;
+            /** @description Bytes of the account's database and of its files. */
+            storage_bytes?: number | null;
+            /** @description Tokens of all four kinds in a day. */
+            tokens_per_day?: number | null;
+            /** @description Turns in a day. */
+            turns_per_day?: number | null;
+            /** @description US dollars for calls of the model in a day of UTC. */
+            usd_per_day?: number | null;
+            /** @description The same in a month. */
+            usd_per_month?: number | null;
+        };
         /** @description What an attachment is. */
         MediaType: "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "application/pdf" | "text/plain";
         /** @description A message of a conversation. */
@@ -1038,6 +1505,24 @@ export interface components {
             /** @description Its running turn, or the one that runs next. */
             turn: components["schemas"]["TurnId"];
         };
+        /** @description `paused`: the turn waits without a process, and nothing follows until it goes on. */
+        PausedEvent: {
+            /** @description What it waits for. */
+            actions: components["schemas"]["Action"][];
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Always `requires_action`. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description Rules such as `Write` or `Bash(git push:*)`. */
+        Permissions: {
+            /** @description Calls that a person has to allow. */
+            ask?: string[] | null;
+            /** @description Calls that are refused. */
+            deny?: string[] | null;
+        };
         /** @description Whether a container is started ahead of a query. */
         Prewarming: {
             /** @description Whether this call started it; false if it runs or starts already. */
@@ -1048,10 +1533,18 @@ export interface components {
             code: string;
             detail: string;
             error: string;
+            /** @description How much may be used. */
+            limit?: number;
+            /** @description Which. */
+            limit_name?: components["schemas"]["LimitName"];
             request_id: components["schemas"]["RequestId"];
+            /** @description When it is counted anew; absent for what is not counted by the day. */
+            resets_at?: components["schemas"]["Millis"];
             status: number;
             title: string;
             type: string;
+            /** @description How much is. */
+            used?: number;
         };
         /** @description What a purge of one account deleted. */
         PurgeResult: {
@@ -1112,6 +1605,8 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description Rules about the agent's tools, beside the operator's. */
+            permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 1 MiB of UTF-8. */
@@ -1124,6 +1619,8 @@ export interface components {
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. Default: the model's own. */
             thinking?: components["schemas"]["Thinking"] | null;
+            /** @description Tools that the caller runs: each call of one is an action. */
+            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
         };
@@ -1132,6 +1629,8 @@ export interface components {
             /** @description Names it: the `webhook-id` of the delivery. */
             event_id: components["schemas"]["WebhookEventId"];
         };
+        /** @description For how long a decision counts. */
+        Remember: "conversation";
         /** @description a request id is req_ and 32 hexadecimal digits */
         RequestId: string;
         /** @description a name has 1 to 64 characters of A-Z a-z 0-9 . _ - and starts with a letter or digit */
@@ -1258,6 +1757,19 @@ export interface components {
         };
         /** @description a session id has 1 to 128 characters of A-Z a-z 0-9 . _ : - and starts with a letter or digit */
         SessionId: string;
+        /** @description Tokens of model calls and what they cost. */
+        Spent: {
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description US dollars. */
+            cost_usd: number;
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+        };
         /** @description A run that somebody asked for. */
         StartedRun: {
             /** @description When it was asked for. */
@@ -1282,6 +1794,13 @@ export interface components {
             /** @description How many messages its conversations have. */
             total_messages: number;
         };
+        /** @description What an account stores. */
+        StoredBytes: {
+            /** @description In its database. */
+            database: number;
+            /** @description In the bucket. */
+            files: number;
+        };
         /** @description Something is done. */
         Success: {
             /** @description How many turns `cancel` ended. */
@@ -1299,6 +1818,22 @@ export interface components {
             parent?: string;
             /** @description The piece. */
             text: string;
+        };
+        /** @description A token. */
+        Token: {
+            /** @description The account. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description When it ends. */
+            expires_at: components["schemas"]["Millis"];
+            /** @description Sent as `Authorization: Bearer <token>`, it speaks for the account and for no other. */
+            token: string;
+        };
+        /** @description A token to be made. Unknown fields are ignored. */
+        TokenRequest: {
+            /** @description The account that it speaks for; any but `default`. */
+            account_id: components["schemas"]["AccountId"];
+            /** @description Its life, in seconds. Default: 3600. */
+            expires_in?: number | null;
         };
         /** @description `tool`: a tool call began or ended. */
         ToolEvent: {
@@ -1406,6 +1941,21 @@ export interface components {
         };
         /** @description a turn id is turn_ and 32 hexadecimal digits */
         TurnId: string;
+        /** @description A turn that waits for somebody. */
+        TurnRequiresAction: {
+            /** @description What the turn waits for, the oldest first. */
+            actions: components["schemas"]["Action"][];
+            /** @description What the agent has said so far. */
+            response: string;
+            /** @description The turn's conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Always `requires_action`. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description Always true. */
+            success: boolean;
+            /** @description The turn, for `GET /turns/{turn_id}`. */
+            turn_id: components["schemas"]["TurnId"];
+        };
         /** @description The result of a turn that completed. */
         TurnResult: {
             /** @description How long the agent worked, in milliseconds. */
@@ -1440,7 +1990,7 @@ export interface components {
             usage: components["schemas"]["TurnUsage"];
         };
         /** @description The state of a turn. The last four are ends, and a turn has exactly one. */
-        TurnStatus: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+        TurnStatus: "queued" | "running" | "requires_action" | "completed" | "failed" | "cancelled" | "interrupted";
         /** @description The schedule whose run a turn is. */
         TurnTrigger: {
             /** @description The schedule's name. */
@@ -1470,7 +2020,7 @@ export interface components {
             /** @description Of the agent's messages, the turn's id; of the user's, what the client gave it. */
             id: string;
             /** @description Of the agent's messages, what their turn used and how it ended. */
-            metadata?: components["schemas"]["UiMessageMetadata"] | null;
+            metadata?: components["schemas"]["UiMessageMetadata"];
             /** @description Its parts, as the AI SDK has them. */
             parts: {
                 [key: string]: unknown;
@@ -1567,6 +2117,55 @@ export interface components {
             output_tokens: number;
             /** @description The tool call that started the subagent which asked. */
             parent?: string;
+        };
+        /** @description What an account has used lately. */
+        UsageNow: {
+            /** @description In this month. */
+            month: components["schemas"]["Spent"];
+            /** @description In this day of UTC. */
+            today: components["schemas"]["Spent"];
+        };
+        /** @description What an account has used. */
+        UsageReport: {
+            /** @description The first day. */
+            from: components["schemas"]["Day"];
+            /** @description By what the rows are summed. */
+            group: components["schemas"]["Group"];
+            /** @description A sum for each group in which something was used. */
+            rows: components["schemas"]["UsageRow"][];
+            /** @description The last day. */
+            to: components["schemas"]["Day"];
+            /** @description The sum over these days, conversations that are deleted included. */
+            total: components["schemas"]["UsageRow"];
+        };
+        /** @description What was used in one group. */
+        UsageRow: {
+            /** @description Tokens written to the prompt cache. */
+            cache_creation_input_tokens: number;
+            /** @description Tokens read from the prompt cache. */
+            cache_read_input_tokens: number;
+            /** @description How long the account's container ran, in seconds; absent for a model and a conversation. */
+            container_seconds?: number;
+            /** @description What these calls cost, in US dollars, by `MODEL_PRICES` and the list prices. */
+            cost_usd: number;
+            /** @description The day. */
+            day?: components["schemas"]["Day"];
+            /** @description Tokens sent, those from the cache left out. */
+            input_tokens: number;
+            /** @description The model. */
+            model?: string;
+            /** @description Calls of the model that were answered, as the gateway counted them. */
+            model_calls: number;
+            /** @description Tokens received. */
+            output_tokens: number;
+            /** @description What the agent itself says of the turns that it ended; not to bill from. */
+            reported: components["schemas"]["Spent"];
+            /** @description The conversation. */
+            session_id?: components["schemas"]["SessionId"];
+            /** @description What the account stored when its container last stopped in these days; absent if it did not. */
+            stored_bytes?: number;
+            /** @description Turns that ended after they had called the model. */
+            turns: number;
         };
         /** @description An endpoint that an account's events are sent to. */
         Webhook: {
@@ -1671,6 +2270,376 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    eraseOwnAccount: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The erasure goes on. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureBegun"];
+                };
+            };
+        };
+    };
+    listAccounts: {
+        parameters: {
+            query?: {
+                /** @description Most accounts of a page. */
+                limit?: number;
+                /** @description Only accounts of this status. */
+                status?: components["schemas"]["AccountStatus"];
+                /** @description Only accounts that ran a turn since, to a day. */
+                active_since?: components["schemas"]["Millis"];
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of accounts. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountSummary"][];
+                };
+            };
+        };
+    };
+    listAccountsUsage: {
+        parameters: {
+            query?: {
+                /** @description The day. Default: today. */
+                day?: components["schemas"]["Day"];
+                /** @description Most accounts of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of accounts and what each has used. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountUsage"][];
+                };
+            };
+        };
+    };
+    readAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+        };
+    };
+    eraseAccount: {
+        parameters: {
+            query?: {
+                /** @description Whether what is set of the account and what it has used stay. */
+                keep_account?: boolean;
+            };
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The erasure goes on. */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureBegun"];
+                };
+            };
+        };
+    };
+    changeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: components["schemas"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountChangeRequest"];
+            };
+        };
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+        };
+    };
+    listActions: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Only actions that stand so. */
+                status?: "pending" | "resolved" | "expired" | "cancelled";
+                /** @description Only actions of this conversation. */
+                session_id?: components["schemas"]["SessionId"];
+                /** @description Most actions of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of actions. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Action"][];
+                };
+            };
+        };
+    };
+    readAction: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                action_id: components["schemas"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The action. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Action"];
+                };
+            };
+        };
+    };
+    decideAction: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description `respond-async`: respond at once with 202. */
+                Prefer?: string;
+            };
+            path: {
+                action_id: components["schemas"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActionDecision"];
+            };
+        };
+        responses: {
+            /** @description The turn's result, what it waits for, or its events. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    "Server-Timing": components["headers"]["Server-Timing"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
+                        /** @description `<turn_id>:<n>`; `n` rises. */
+                        id: string;
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "delta";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "message";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "done";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "error";
+                    });
+                };
+            };
+            /** @description The turn is stored and runs by itself. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    Location: components["headers"]["Location"];
+                    "Preference-Applied": components["headers"]["Preference-Applied"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedTurn"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description Most entries of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the audit. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"][];
+                };
+            };
+        };
+    };
     chat: {
         parameters: {
             query?: {
@@ -1943,7 +2912,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The turn's result, or its events. */
+            /** @description The turn's result, what it waits for, or its events. */
             200: {
                 headers: {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
@@ -1952,12 +2921,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"];
+                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -2008,6 +2977,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -2090,7 +3071,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -2141,6 +3122,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -2426,6 +3419,29 @@ export interface operations {
             };
         };
     };
+    readErasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                erasure_id: components["schemas"]["ErasureId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receipt. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+        };
+    };
     followAccount: {
         parameters: {
             query?: {
@@ -2449,7 +3465,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "snapshot" | "turn" | "conversation" | "file";
+                        event: "snapshot" | "turn" | "conversation" | "file" | "notice" | "action";
                     } & ({
                         data?: string;
                         /** @constant */
@@ -2466,6 +3482,14 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
                     });
                 };
             };
@@ -2611,7 +3635,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The turn's result, or its events. */
+            /** @description The turn's result, what it waits for, or its events. */
             200: {
                 headers: {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
@@ -2620,12 +3644,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TurnResult"];
+                    "application/json": components["schemas"]["TurnResult"] | components["schemas"]["TurnRequiresAction"];
                     "text/event-stream": {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -2676,6 +3700,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -2895,6 +3931,31 @@ export interface operations {
             };
         };
     };
+    makeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The token. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+        };
+    };
     readTurn: {
         parameters: {
             query?: {
@@ -2919,6 +3980,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Turn"];
+                };
+            };
+        };
+    };
+    readUsage: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description The first day. Default: the first of the month of `to`. */
+                from?: components["schemas"]["Day"];
+                /** @description The last day, at most 366 days from the first. Default: today. */
+                to?: components["schemas"]["Day"];
+                /** @description By what it is summed. Default: `day`. */
+                group?: components["schemas"]["Group"];
+                /** @description Most rows. */
+                limit?: number;
+                /** @description Where the page starts, by conversation; from a `Link` header. */
+                cursor?: components["schemas"]["SessionId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was used. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
+                    "text/csv": unknown;
                 };
             };
         };
@@ -3129,6 +4226,9 @@ export interface operations {
 
 /** Why a request was refused or a turn failed: the `code` of a problem document. */
 export type ErrorCode =
+    | "account_suspended"
+    | "action_pending"
+    | "action_resolved"
     | "agent_failed"
     | "at_capacity"
     | "attachment_not_found"
@@ -3136,6 +4236,7 @@ export type ErrorCode =
     | "auth_not_configured"
     | "body_too_large"
     | "branch_unavailable"
+    | "budget_exhausted"
     | "container_unavailable"
     | "conversation_busy"
     | "conversation_exists"
@@ -3160,6 +4261,7 @@ export type ErrorCode =
     | "prompt_too_large"
     | "queue_full"
     | "range_not_satisfiable"
+    | "rate_limited"
     | "request_timeout"
     | "storage_full"
     | "token_not_set"
@@ -3187,6 +4289,9 @@ export interface EventData {
     "attachment_removed": components["schemas"]["AttachmentRemovedEvent"];
     "notice": components["schemas"]["NoticeEvent"];
     "file": components["schemas"]["ChangedFile"];
+    "action": components["schemas"]["Action"];
+    "action_resolved": components["schemas"]["ActionResolvedEvent"];
+    "paused": components["schemas"]["PausedEvent"];
     "done": components["schemas"]["TurnResult"];
     "error": components["schemas"]["Problem"];
 }
@@ -3197,4 +4302,6 @@ export interface FeedData {
     "turn": components["schemas"]["FeedTurn"];
     "conversation": components["schemas"]["FeedConversation"];
     "file": components["schemas"]["FeedFile"];
+    "notice": components["schemas"]["NoticeEvent"];
+    "action": components["schemas"]["Action"];
 }

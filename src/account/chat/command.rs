@@ -19,6 +19,12 @@ pub enum ChatCommand {
 }
 
 impl ChatCommand {
+    /// Whether it changes the conversation.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        matches!(self, Self::MakeWay(..))
+    }
+
     /// The reply of an account that nothing is stored of.
     pub(in crate::account) const fn reply_of_nothing(&self) -> ChatReply {
         match self {

@@ -61,6 +61,11 @@ pub enum FilesCommand {
 }
 
 impl FilesCommand {
+    /// Whether it changes something.
+    pub(in crate::account) const fn changes(&self) -> bool {
+        !matches!(self, Self::List { .. } | Self::Find { .. })
+    }
+
     /// Whether it stores something where nothing is stored.
     pub(in crate::account) const fn stores(&self) -> bool {
         matches!(self, Self::BeginUpload { .. } | Self::CommitUpload { .. })

@@ -30,6 +30,11 @@ impl SchedulesCommand {
     pub const fn has_content(&self) -> bool {
         matches!(self, Self::Set(_))
     }
+
+    /// Whether it changes something.
+    pub(in crate::account) const fn changes(&self) -> bool {
+        !matches!(self, Self::List | Self::Read(_) | Self::Runs(..))
+    }
 }
 
 /// A schedule as it is to be.

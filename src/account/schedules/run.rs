@@ -18,14 +18,17 @@ use crate::store::sql::Sql;
 const REQUEST_HASH: &str = "schedule";
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
-    /// When the object wakes for a schedule; none if none is due.
+    /// When the object wakes for a schedule; none if none is due, or the account is suspended.
     pub(in crate::account) fn next_schedule(&self, now: Millis) -> Result<Option<Millis>, AccountError> {
+        if self.settings()?.is_suspended() {
+            return Ok(None);
+        }
         Ok(self.store.schedule_count()?.due_at.map(|at| at.max(now)))
     }
 
-    /// Runs what is due.
+    /// Runs what is due, unless the account is suspended: what comes due meanwhile was missed.
     pub(in crate::account) fn run_due_schedules(self: &Rc<Self>, now: Millis) -> Result<(), AccountError> {
-        if self.store.schedule_count()?.due_at.is_none_or(|due_at| due_at > now) {
+        if self.settings()?.is_suspended() || self.store.schedule_count()?.due_at.is_none_or(|due_at| due_at > now) {
             return Ok(());
         }
         for schedule in self.store.schedules()? {
@@ -62,6 +65,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let code = match refused {
                     AccountError::QueueFull { .. } => "queue_full",
                     AccountError::ConversationBusy => "conversation_busy",
+                    AccountError::BudgetExhausted(_) => "budget_exhausted",
+                    AccountError::StorageFull(_) => "storage_full",
                     _ => "internal",
                 };
                 let ids = [(); 2].map(|()| WebhookEventId::new(self.runtime.uuid()));

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::items;
 use super::progress::Progress;
+use super::spent::{spent_by_now, whole_ms};
 use super::state::{Effect, Signal, State, Stop, step};
 use crate::account::Account;
 use crate::account::command::AccountError;
@@ -12,7 +13,7 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
 use crate::domain::file::Unsaved;
-use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnKind, TurnStatus, Usage};
+use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnKind, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
@@ -44,21 +45,31 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let (Some(failure), Some(refused)) = (&mut failure, progress.refused) {
             refused.clone_into(&mut failure.detail);
         }
+        if let Some(failure) = failure.as_mut().filter(|failure| failure.code == FailureCode::BudgetExhausted) {
+            failure.retry_after_s = self.budget_resets_in(now)?;
+        }
         if let (Some(failure), Some(reason)) = (&mut failure, self.turns.reason_of(&turn.turn_id)) {
             tell_reason(failure, &reason);
         }
-        let usage = outcome.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
+        let spent = spent_by_now(&progress.behind.spent, outcome.result.as_deref());
         let answer = outcome.result.as_ref().filter(|_| outcome.status == TurnStatus::Completed);
-        let told = answer.and_then(|answer| self.turns.number_of_last(&turn.turn_id, &answer.text));
+        let answer = answer.map(|answer| joined(&progress.text_before, &answer.text));
+        let told = answer.as_ref().and_then(|answer| self.turns.number_of_last(&turn.turn_id, answer));
+        let told = told.filter(|n| !progress.items.is_stored(*n));
         let files = saved.map(|saved| self.settle(turn, saved));
         let changed = match &files {
             Some(FilesEnd::Save(save)) => u64::try_from(save.told.changed.len()).unwrap_or(0),
             _ => 0,
         };
         let is_save = matches!(files, Some(FilesEnd::Save(_)));
+        let entry = self.ledger_with(
+            &turn.turn_id,
+            outcome.result.as_ref().and_then(|result| result.model.as_deref()),
+            spent.usage,
+        );
         // The answer of a turn that told nothing takes the number of the result that says it, which no event has.
-        let unheard = if progress.items.any() { 0 } else { progress.last_n };
-        let end = progress.last_n + 1;
+        let unheard = if progress.items.any() { 0 } else { progress.last_event() };
+        let end = progress.last_event() + 1;
         let mut last_events = LastEvents { message: told.unwrap_or(unheard), end: end + changed };
         let items = progress.items.stored(told);
         let mut finished = Finished {
@@ -67,16 +78,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 status: outcome.status,
                 error: failure.as_ref(),
                 model: outcome.result.as_ref().and_then(|result| result.model.as_deref()),
-                usage,
-                num_turns: outcome.result.as_ref().map(|result| result.num_turns),
-                duration_ms: outcome.result.as_ref().map(|result| whole_ms(result.duration_ms)),
+                usage: spent.usage,
+                num_turns: spent.usage.map(|_| spent.num_turns),
+                duration_ms: spent.usage.map(|_| spent.duration_ms),
                 finished_at: now,
                 last_events,
+                counted: Some(calls.counted).filter(|counted| counted.calls > 0),
                 stop_reason: outcome.result.as_ref().and_then(|result| stop_reason(result)),
-                by_model: outcome.result.as_ref().map(|result| &result.by_model).filter(|models| models.len() > 1),
+                by_model: Some(&spent.by_model).filter(|models| models.len() > 1),
             },
             // A compaction says nothing to the user.
-            answer: answer.filter(|_| progress.kind == TurnKind::Query).map(|answer| answer.text.as_str()),
+            answer: answer.as_deref().filter(|_| progress.kind == TurnKind::Query),
+            has_waited: progress.has_waited(),
             transcript: progress.waiting_transcript(),
             sdk_session: progress.sdk_session.as_ref(),
             items: &items,
@@ -85,6 +98,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             // Of a turn without a result nobody knows what it took in.
             steered: if outcome.result.is_some() { &progress.steered } else { &[] },
             files: files.map(|files| (&turn.session_id, files)),
+            usage: &entry,
         };
         let stored = match self.store.finish(&finished) {
             Err(error) if is_save => {
@@ -96,6 +110,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             stored => stored?,
         };
+        self.ledger_stored();
+        if let Some(reported) = spent.usage.filter(|_| outcome.result.is_some() && calls.open == 0) {
+            self.compare_usage(&turn.turn_id, &reported, &calls.counted);
+        }
         // It may be packing its files for ever, and the conversation's next turn would wait for that.
         let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
         self.clean_up_after(turn, progress, outcome, (stored.is_none(), stuck));
@@ -109,7 +127,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if outcome.result.is_some() {
             self.tell_steered(&turn.turn_id, &progress.steered)?;
         }
-        if self.turns.running_count() == 0 {
+        if self.turns.held_count() == 0 {
             self.idle_since.set(Some(now));
         }
         self.pump()?;
@@ -131,7 +149,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(())
     }
 
-    /// Ends a turn that was still waiting.
+    /// Ends a turn that was still waiting: in the queue, or for somebody.
     pub(in crate::account) fn end_queued(
         self: &Rc<Self>,
         turn: &ActiveTurn,
@@ -153,13 +171,26 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             duration_ms: None,
             finished_at,
             last_events: LastEvents { message: 0, end: 1 },
+            counted: None,
             stop_reason: None,
             by_model: None,
         };
-        let Some(ended) = self.store.end_waiting(&turn.turn_id, &end)? else { return Ok(()) };
+        let last = end.last_events.end;
+        let ended = if turn.is_parked() {
+            self.store_calls()?;
+            let spent = self.store.behind(&turn.turn_id)?.spent;
+            let named = spent.by_model.keys().next().map(String::as_str);
+            let entry = self.ledger_with(&turn.turn_id, named, spent.usage);
+            let ended = self.store.end_parked(&turn.turn_id, &end, &entry)?;
+            self.ledger_stored();
+            ended
+        } else {
+            self.store.end_waiting(&turn.turn_id, &end)?.map(|ended| (ended, last))
+        };
+        let Some((ended, last)) = ended else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);
         self.feed.ended(&ended);
-        self.turns.end(ended, end.last_events.end);
+        self.turns.end(ended, last);
         self.deliver()
     }
 
@@ -240,7 +271,8 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::WorkspaceDamaged
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
-        | FailureCode::UnsupportedAttachment => false,
+        | FailureCode::UnsupportedAttachment
+        | FailureCode::BudgetExhausted => false,
     }
 }
 
@@ -256,6 +288,9 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
     let told = result.and_then(|result| result.error.as_ref());
     let sentence = match code {
         FailureCode::TurnCancelled => "The turn was cancelled.",
+        FailureCode::BudgetExhausted => {
+            "The turn or its account has spent as much on the model as it may. The turn's work so far is kept."
+        }
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
         FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
         FailureCode::AtCapacity => "No container is free at the moment. It is safe to send the turn again.",
@@ -284,9 +319,9 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
     Failure { retry_after_s: asked_to_wait.or(retry_after_s), ..Failure::new(code, sentence) }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
-fn whole_ms(number: f64) -> u64 {
-    number.clamp(0.0, 9e15) as u64
+/// All that a turn said.
+fn joined(before: &str, said: &str) -> String {
+    if before.is_empty() || said.is_empty() { format!("{before}{said}") } else { format!("{before}\n\n{said}") }
 }
 
 /// What is told of a turn whose conversation was deleted under it.

@@ -53,6 +53,11 @@ impl WebhooksCommand {
         matches!(self, Self::Set(_))
     }
 
+    /// Whether it changes something.
+    pub(in crate::account) const fn changes(&self) -> bool {
+        !matches!(self, Self::List | Self::Read { .. } | Self::Deliveries { .. })
+    }
+
     /// Whether it may be sent again if no response came. A secret that is made is shown to one response.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {

@@ -89,6 +89,26 @@ pub fn account_of(token: &str, rules: &Jwt, now: Millis) -> Result<AccountId, Ba
     if account == AccountId::unnamed() { Err(BadToken::Reserved) } else { Ok(account) }
 }
 
+/// A token that speaks for an account for so many seconds from `now`.
+#[must_use]
+pub fn token_for(account_id: &AccountId, rules: &Jwt, now: Millis, expires_in_s: u32) -> (String, Millis) {
+    let now_s = now.get().div_euclid(1_000);
+    let expires_s = now_s.saturating_add(i64::from(expires_in_s));
+    let mut claims = serde_json::json!({"sub": account_id, "iat": now_s, "exp": expires_s});
+    if let Some(claims) = claims.as_object_mut() {
+        claims.extend(rules.issuer.as_ref().map(|issuer| ("iss".to_owned(), issuer.as_str().into())));
+        claims.extend(rules.audience.as_ref().map(|audience| ("aud".to_owned(), audience.as_str().into())));
+    }
+    let encoded = |part: &str| URL_SAFE_NO_PAD.encode(part);
+    let signed = format!("{}.{}", encoded(r#"{"alg":"HS256","typ":"JWT"}"#), encoded(&claims.to_string()));
+    // HMAC takes keys of any length.
+    let signature = Hmac::<Sha256>::new_from_slice(rules.secret.as_bytes()).map(|mut mac| {
+        mac.update(signed.as_bytes());
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    });
+    (format!("{signed}.{}", signature.unwrap_or_default()), Millis::new(expires_s.saturating_mul(1_000)))
+}
+
 /// The claims of a token that was signed with `secret` by HS256.
 fn signed_claims(token: &str, secret: &[u8]) -> Option<Value> {
     if token.len() > MAX_TOKEN_BYTES {

@@ -1,6 +1,6 @@
 //! Who is asking, and for which account they may. Keys are compared in constant time; `jwt` reads the tokens.
 
-mod jwt;
+pub(super) mod jwt;
 
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -9,7 +9,8 @@ use super::cors;
 use super::query::Target;
 use super::route::Access;
 use crate::api::problem::{ApiError, Code};
-use crate::config::{Auth, Origins};
+use crate::config::{ApiKey, Auth, Origins};
+use crate::digest;
 use crate::domain::{AccountId, Millis};
 
 /// Whom a request speaks for.
@@ -104,14 +105,32 @@ fn authenticate(
     let token = authorization.as_deref().and_then(bearer).ok_or_else(no_credential)?;
     // Every key is compared, whichever fits.
     let digest = Sha256::digest(token);
-    let fits = |key: &String| Sha256::digest(key).ct_eq(&digest);
-    if auth.api_keys.iter().map(fits).fold(Choice::from(0), std::ops::BitOr::bitor).into() {
+    let fits = |text: &str| Sha256::digest(text).ct_eq(&digest);
+    let texts = auth.api_keys.iter().flat_map(|key| [Some(&key.key), key.whole.as_ref()]).flatten();
+    if texts.map(|text| fits(text)).fold(Choice::from(0), std::ops::BitOr::bitor).into() {
         return Ok(Principal::Operator);
     }
     let refused = |detail| ApiError::new(Code::Unauthorized, detail);
     match &auth.jwt {
         Some(rules) => jwt::account_of(token, rules, now).map(Principal::Account).map_err(|e| refused(e.sentence())),
         None => Err(refused("This key is not valid.")),
+    }
+}
+
+/// Who asks, for the audit: the name of the key, or a digest of one that has none; or whom a token speaks for.
+pub(super) fn actor(principal: &Principal, auth: &Auth, header: &dyn Fn(&str) -> Option<String>) -> String {
+    if let Principal::Account(account_id) = principal {
+        return format!("token:{account_id}");
+    }
+    let authorization = header("authorization");
+    let Some(token) = authorization.as_deref().and_then(bearer).filter(|_| !auth.api_keys.is_empty()) else {
+        return "nobody".to_owned();
+    };
+    let is_it = |key: &&ApiKey| key.key == token || key.whole.as_deref() == Some(token);
+    // It was found to be a key in constant time: which one is no secret to whoever sent it.
+    match auth.api_keys.iter().find(is_it).and_then(|key| key.name.as_deref()) {
+        Some(name) => format!("key:{name}"),
+        None => format!("key:{}", digest::account(token)),
     }
 }
 
@@ -160,7 +179,7 @@ mod tests {
     const NOW: Millis = Millis::new(1_795_330_108_184);
 
     fn keys(keys: &[&str]) -> Auth {
-        Auth { api_keys: keys.iter().map(|key| (*key).to_owned()).collect(), ..Auth::default() }
+        Auth { api_keys: keys.iter().map(|key| ApiKey::parse(key)).collect(), ..Auth::default() }
     }
 
     fn ask(auth: &Auth, host: &str, headers: &[(&str, &str)]) -> Result<Principal, Code> {

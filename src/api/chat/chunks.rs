@@ -119,6 +119,11 @@ impl Encoder {
             EventKind::Compacted(_) | EventKind::AttachmentRemoved(_) | EventKind::Notice(_) | EventKind::File(_) => {
                 self.data(&event.kind);
             }
+            EventKind::Action(_) | EventKind::ActionResolved(_) => self.data(&event.kind),
+            EventKind::Paused(paused) => {
+                let metadata = Metadata::begun(&paused.turn_id, &paused.session_id, paused.status).json();
+                self.pause(&metadata);
+            }
             EventKind::Ended(turn) => self.end(turn),
         }
         std::mem::take(&mut self.out)
@@ -237,6 +242,16 @@ impl Encoder {
         let Some((name, data)) = event.data(Include::NOTHING) else { return };
         self.close();
         self.part(&data_name(name), &[("data", Field::Json(&data))]);
+    }
+
+    /// The end of a stream whose turn waits for somebody, and goes on later.
+    fn pause(&mut self, metadata: &str) {
+        self.stage = Stage::Ended;
+        self.close();
+        self.end_step();
+        let metadata = ("messageMetadata", Field::Json(metadata));
+        self.chunk("finish", &[("finishReason", Field::Text("tool-calls")), metadata]);
+        self.out.push_str(DONE);
     }
 
     fn end(&mut self, turn: &Turn) {

@@ -1,6 +1,8 @@
 //! The OpenAPI 3.1 document, made from the table of routes and the types that are sent. It exists in tests alone: no byte of it is in the
 //! WASM. `UPDATE=1 cargo test --lib openapi` writes `public/openapi.json`, which the deployment serves as a static asset.
 
+mod accounts;
+mod actions;
 mod automation;
 mod branches;
 mod chat;
@@ -9,6 +11,8 @@ pub(super) mod schemas;
 
 /// The description of each operation, by the name that the table has for it.
 pub(super) mod described {
+    pub(in crate::api) use super::accounts::*;
+    pub(in crate::api) use super::actions::*;
     pub(in crate::api) use super::automation::*;
     pub(in crate::api) use super::branches::*;
     pub(in crate::api) use super::chat::*;
@@ -23,7 +27,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Code, Problem};
 use super::route::{Access, Row, TABLE};
-use crate::domain::{AccountId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
+use crate::domain::{AccountId, ActionId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// The schemas that the document names, in two contracts: what is sent has all its fields, what is taken may leave some out.
 pub(super) struct Schemas {
@@ -108,6 +112,7 @@ const ENDS_OF_TURNS: &[Code] = &[
     Code::UnsupportedAttachment,
     Code::AttachmentTooLarge,
     Code::AttachmentNotFound,
+    Code::BudgetExhausted,
 ];
 
 impl Access {
@@ -119,6 +124,7 @@ impl Access {
                 Code::InvalidAccount,
                 Code::Unauthorized,
                 Code::WrongAccount,
+                Code::AccountSuspended,
                 Code::AuthNotConfigured,
                 Code::Internal,
                 Code::ObjectReset,
@@ -173,7 +179,7 @@ fn refusals(row: &Row, has_body: bool, schemas: &mut Schemas) -> Map<String, Val
         let described: Vec<String> = codes.iter().map(|c| format!("`{}`: {}.", c.as_str(), c.title())).collect();
         let mut names: Vec<&str> = match status {
             401 => vec!["WWW-Authenticate"],
-            429 | 503 => vec!["Retry-After"],
+            402 | 429 | 503 => vec!["Retry-After"],
             _ => Vec::new(),
         };
         if codes.iter().any(|code| ENDS_OF_TURNS.contains(code)) {
@@ -195,7 +201,10 @@ fn parameters(path: &str, access: Access, schemas: &mut Schemas) -> Vec<Value> {
         let schema = match name {
             "session_id" => schemas.taken::<SessionId>(),
             "turn_id" => schemas.taken::<TurnId>(),
+            "action_id" => schemas.taken::<ActionId>(),
             "path" => schemas.taken::<FilePath>(),
+            "account_id" => schemas.taken::<AccountId>(),
+            "erasure_id" => schemas.taken::<ErasureId>(),
             "name" => schemas.taken::<ResourceName>(),
             "event_id" => schemas.taken::<WebhookEventId>(),
             other => panic!("what is {{{other}}}?"),
@@ -215,7 +224,7 @@ fn tag(path: &str) -> &'static str {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
         Some("chat") => "chat",
-        Some("purge-runs") => "operators",
+        Some("purge-runs" | "accounts" | "erasures" | "tokens" | "audit") => "operators",
         Some("webhooks") => "webhooks",
         Some("schedules") => "schedules",
         _ => "accounts",

@@ -34,7 +34,7 @@ fn what_the_agent_server_is_told_is_pinned() {
     ];
     assert_eq!(
         told(&vars, &nothing_asked()),
-        r#"{"model":"claude-opus-5-5","system_prompt":"Be brief.","max_turns":7,"allowed_tools":["Read"],"disallowed_tools":["Bash(rm:*)"],"permission_mode":"dontAsk","max_budget_usd":0.5,"mcp_servers":{"a":{"command":"x"}}}"#
+        r#"{"model":"claude-opus-5-5","system_prompt":"Be brief.","max_turns":7,"allowed_tools":["Read"],"disallowed_tools":["Bash(rm:*)"],"permission_mode":"dontAsk","mcp_servers":{"a":{"command":"x"}}}"#
     );
     let append = told(&[("SYSTEM_PROMPT_APPEND", "Like tea.")], &nothing_asked());
     assert_eq!(append, r#"{"system_prompt":{"append":"Like tea."}}"#);
@@ -194,7 +194,6 @@ fn a_wrong_var_is_named_and_its_value_is_not_told() {
         ("MAX_TURNS", "1001"),
         ("ALLOWED_TOOLS", "Bash(secret"),
         ("DISALLOWED_TOOLS", "Bash(secret"),
-        ("PERMISSION_MODE", "default"),
         ("PERMISSION_MODE", "auto"),
         ("MAX_BUDGET_USD", "-0.75"),
         ("MAX_BUDGET_USD", "0.0"),

@@ -1,0 +1,72 @@
+//! What is asked of an account as a whole: what it has used, may use and is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::SessionId;
+use crate::domain::account::{AccountChange, ErasureStep, Overview};
+use crate::domain::ledger::{Day, Group, UsageSum};
+
+/// What may be asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManageCommand {
+    /// What the account has used.
+    Usage(UsageAsk),
+    /// The account as a whole.
+    Overview,
+    /// Change what is set of it.
+    Change(Box<AccountChange>),
+    /// Erase what there is of it, for the directory.
+    Erase {
+        /// Whether the account itself stays: what is set of it and what it has used.
+        keep_account: bool,
+        /// Whether it is stored what there is to erase.
+        counted: bool,
+    },
+}
+
+impl ManageCommand {
+    /// Whether it holds a user's content.
+    pub(in crate::account) const fn has_content(&self) -> bool {
+        match self {
+            Self::Change(_) => true,
+            Self::Usage(_) | Self::Overview | Self::Erase { .. } => false,
+        }
+    }
+}
+
+/// Which usage is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageAsk {
+    /// By what it is summed.
+    pub group: Group,
+    /// The first day.
+    pub from: Day,
+    /// The last day.
+    pub to: Day,
+    /// Only conversations behind this one, in the order of their ids.
+    pub after: Option<SessionId>,
+    /// At most so many rows.
+    pub limit: u32,
+    /// Whether it is wanted as CSV.
+    pub csv: bool,
+}
+
+/// What comes back.
+pub enum ManageReply {
+    /// What the account has used.
+    Usage {
+        /// What was asked for.
+        ask: UsageAsk,
+        /// A sum for each group.
+        rows: Vec<UsageSum>,
+        /// The sum over all of these days, whatever the rows are.
+        total: UsageSum,
+        /// Whether there are rows behind these.
+        more: bool,
+    },
+    /// The account as a whole.
+    Overview(Box<Overview>),
+    /// How far the erasure has come.
+    Erased(ErasureStep),
+}

@@ -1,0 +1,233 @@
+//! What operators do with an account: look at it, suspend it, set its limits, erase it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
+
+mod support;
+
+use std::time::Duration;
+
+use claude_agent_service::account::Response;
+use claude_agent_service::account::command::{AccountError, Command, Reply};
+use claude_agent_service::account::manage::command::{ManageCommand, ManageReply};
+use claude_agent_service::domain::Usage;
+use claude_agent_service::domain::account::{AccountChange, AccountStatus, ContainerState, ErasureStep, Overview};
+use claude_agent_service::domain::limits::SetLimits;
+use claude_agent_service::domain::time::DAY;
+use support::executor::Owner;
+use support::model_calls::ScriptedGateway;
+use support::script::{Script, Step, entry, result};
+use support::stage::{Sent, Stage};
+
+/// A word of a user's, which an erasure leaves nowhere.
+const CANARY: &str = "canary-7f3a";
+
+fn slow() -> Script {
+    Script::new([Step::Frame(entry(CANARY)), Step::Wait(Duration::from_mins(1)), Step::Frame(result(CANARY))])
+}
+
+fn manage(stage: &Stage, ask: ManageCommand) -> ManageReply {
+    match stage.handle(Command::Manage(ask)).unwrap() {
+        Response::Ready(Reply::Managed(reply)) => *reply,
+        _ => panic!("another reply"),
+    }
+}
+
+fn overview(stage: &Stage) -> Overview {
+    match manage(stage, ManageCommand::Overview) {
+        ManageReply::Overview(overview) => *overview,
+        _ => panic!("another reply"),
+    }
+}
+
+fn change(stage: &Stage, change: AccountChange) -> Overview {
+    match manage(stage, ManageCommand::Change(Box::new(change))) {
+        ManageReply::Overview(overview) => *overview,
+        _ => panic!("another reply"),
+    }
+}
+
+fn status(status: AccountStatus) -> AccountChange {
+    AccountChange { status: Some(status), reason: Some("unpaid".to_owned()), ..AccountChange::default() }
+}
+
+/// One step of an erasure.
+fn erase(stage: &Stage, keep_account: bool, counted: bool) -> ErasureStep {
+    let Response::Deferred(later) =
+        stage.handle(Command::Manage(ManageCommand::Erase { keep_account, counted })).unwrap()
+    else {
+        panic!("at once")
+    };
+    let sent: Sent<ErasureStep> = Sent::default();
+    let told = std::rc::Rc::clone(&sent);
+    stage.executor.spawn(Owner::World, async move {
+        if let Ok(Reply::Managed(reply)) = later.await
+            && let ManageReply::Erased(step) = *reply
+        {
+            told.replace(Some(step));
+        }
+    });
+    stage.pass(Duration::from_secs(20));
+    sent.take().unwrap()
+}
+
+/// All that the database holds, as text.
+fn everything(stage: &Stage) -> String {
+    let tables = stage.sql.texts("select name from sqlite_schema where type = 'table'");
+    let rows = |table: &String| {
+        let columns = stage.sql.texts(&format!("select name from pragma_table_info('{table}')"));
+        let all = columns.iter().map(|name| format!("coalesce({name}, '')")).collect::<Vec<_>>().join(" || ' ' || ");
+        stage.sql.texts(&format!("select {all} from {table}")).join("\n")
+    };
+    tables.iter().map(rows).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_suspended_account_ends_what_runs_keeps_what_waits_and_can_be_read() {
+    let mut stage = Stage::new();
+    let running = stage.query_that("a", slow());
+    stage.pass(Duration::from_secs(1));
+    let waiting = stage.query_that("b", Script::answer("4"));
+    let after = change(&stage, status(AccountStatus::Suspended));
+    assert_eq!((after.status, after.reason.as_deref()), (AccountStatus::Suspended, Some("unpaid")));
+    stage.pass(Duration::from_secs(30));
+    assert_eq!((stage.end(&running), stage.end(&waiting)), ("turn_cancelled".to_owned(), "queued".to_owned()));
+    assert_eq!(overview(&stage).container, ContainerState::Stopped, "its container goes at once");
+    assert!(stage.alarm() > Some(stage.executor.now().plus(DAY)), "and what waits wakes nobody");
+    for reset in [false, true] {
+        if reset {
+            stage.reset();
+        }
+        assert!(matches!(stage.query_with("c", None), Err(AccountError::Suspended(Some(_)))));
+        assert!(matches!(stage.handle(Command::Prewarm), Err(AccountError::Suspended(_))));
+        assert!(matches!(ScriptedGateway::default().begin(&stage), Err(AccountError::Suspended(_))));
+        let read = Command::ReadTurn { turn_id: running.clone(), items: false };
+        assert!(stage.handle(read).is_ok());
+    }
+    change(&stage, AccountChange { status: Some(AccountStatus::Active), ..AccountChange::default() });
+    stage.settle();
+    assert_eq!(stage.end(&waiting), "completed");
+    assert_eq!(overview(&stage).reason, None);
+    let told = stage.runtime.noted.borrow().clone();
+    let statuses: Vec<_> = told.iter().filter_map(|(_, status)| *status).collect();
+    assert_eq!(statuses, [AccountStatus::Suspended, AccountStatus::Active]);
+}
+
+#[test]
+fn what_is_set_of_an_account_holds_in_place_of_what_holds_for_all_and_survives_its_object_and_its_purge() {
+    let mut stage = Stage::with(&[("ACCOUNT_TURNS_PER_DAY", "5"), ("ACCOUNT_CONCURRENCY", "1")]);
+    let limits: SetLimits = serde_json::from_str(r#"{"turns_per_day":1,"concurrency":2,"queued_turns":0}"#).unwrap();
+    let set = AccountChange { limits, retention_days: Some(7), ..AccountChange::default() };
+    let after = change(&stage, set);
+    assert_eq!((after.limits.turns_per_day, after.limits.concurrency, after.retention_days), (Some(1), 2, 7));
+    stage.reset();
+    stage.query_that("a", slow());
+    assert!(matches!(stage.query_with("b", None), Err(AccountError::BudgetExhausted(_))));
+    stage.settle();
+    stage.pass(8 * DAY);
+    stage.visit();
+    stage.settle();
+    assert_eq!(overview(&stage).conversations, 0, "its own retention counts");
+    assert_eq!(overview(&stage).limits.turns_per_day, Some(1), "and what is set of it stays");
+    change(&stage, AccountChange { clears_limits: true, retention_days: Some(0), ..AccountChange::default() });
+    let after = overview(&stage);
+    assert_eq!((after.limits.turns_per_day, after.limits.concurrency, after.retention_days), (Some(5), 1, 30));
+}
+
+#[test]
+fn turns_run_at_once_and_wait_as_the_accounts_own_limits_say() {
+    let stage = Stage::new();
+    let limits: SetLimits = serde_json::from_str(r#"{"concurrency":2,"queued_turns":1}"#).unwrap();
+    change(&stage, AccountChange { limits, ..AccountChange::default() });
+    for session in ["a", "b", "c"] {
+        stage.query_that(session, slow());
+    }
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(stage.sql.texts("select status from turns order by ordinal"), ["running", "running", "queued"]);
+    assert!(matches!(stage.query_with("d", None), Err(AccountError::QueueFull { depth: 1 })));
+}
+
+#[test]
+fn the_directory_hears_of_an_active_account_once_a_day() {
+    let mut stage = Stage::new();
+    for _ in 0..3 {
+        stage.query("a");
+        stage.settle();
+        stage.reset();
+    }
+    let active = |stage: &Stage| stage.runtime.noted.borrow().iter().filter(|(active, _)| *active).count();
+    assert_eq!(active(&stage), 1);
+    stage.pass(DAY);
+    stage.query("a");
+    stage.settle();
+    assert_eq!(active(&stage), 2);
+}
+
+#[test]
+fn an_overview_sums_up_an_account_and_makes_nothing_of_one_that_is_none() {
+    let (stage, mut gateway) = (Stage::new(), ScriptedGateway::default());
+    stage.query_that("a", slow());
+    stage.pass(Duration::from_secs(1));
+    gateway.call(&stage, "claude-sonnet-5", Usage { input_tokens: 1_000_000, ..Usage::default() }).unwrap();
+    let seen = overview(&stage);
+    assert_eq!((seen.conversations, seen.turns_open, seen.container), (1, 1, ContainerState::Running));
+    assert_eq!(serde_json::to_value(seen.usage.today.cost).unwrap(), 2.0);
+    assert_eq!(seen.usage.today, seen.usage.month);
+    assert!(seen.bytes.database > 0);
+}
+
+#[test]
+fn an_erased_account_leaves_no_word_and_comes_back_as_a_new_one() {
+    let (stage, mut gateway) = (Stage::with_files(&[]), ScriptedGateway::default());
+    change(&stage, AccountChange { retention_days: Some(7), ..AccountChange::default() });
+    stage.query_that("a", Script::writes(&[(CANARY, CANARY)]));
+    stage.settle();
+    let running = stage.query_that("b", slow());
+    stage.pass(Duration::from_secs(1));
+    gateway.begin(&stage).unwrap();
+    gateway.call(&stage, "m", Usage { input_tokens: 5, ..Usage::default() }).unwrap();
+    let waiting = stage.ask("b", None);
+    assert!(everything(&stage).contains(CANARY) && !stage.bucket.keys().is_empty());
+    let step = erase(&stage, false, false);
+    assert_eq!((step.counts.conversations, step.counts.turns, step.done), (2, 3, false));
+    assert_eq!((stage.end(&running), waiting.borrow().is_some()), ("turn_cancelled".to_owned(), true));
+    assert!(matches!(stage.query_with("c", None), Err(AccountError::Suspended(_))), "nothing begins meanwhile");
+    assert!(erase(&stage, false, true).done);
+    assert!(stage.sql.texts("select name from sqlite_schema").is_empty());
+    assert_eq!(stage.bucket.keys(), Vec::<String>::new());
+    assert!(!stage.runtime.log_lines().concat().contains(CANARY));
+    // A call that was in flight ends afterwards: nothing comes back for it.
+    gateway.end(&stage, 0, "m", Usage { input_tokens: 5, ..Usage::default() });
+    stage.pass(Duration::from_mins(1));
+    assert!(stage.sql.texts("select name from sqlite_schema").is_empty());
+    assert!(erase(&stage, false, true).done, "and it may be erased again");
+    stage.query_that("a", Script::answer("4"));
+    stage.settle();
+    assert_eq!((overview(&stage).conversations, overview(&stage).retention_days), (1, 30));
+}
+
+#[test]
+fn an_account_that_stays_keeps_what_is_set_of_it_and_what_it_has_used_and_nothing_else() {
+    let (mut stage, mut gateway) = (Stage::new(), ScriptedGateway::default());
+    let limits: SetLimits = serde_json::from_str(r#"{"tokens_per_day":5}"#).unwrap();
+    change(&stage, AccountChange { limits, ..AccountChange::default() });
+    stage.query_that("a", slow());
+    stage.pass(Duration::from_secs(1));
+    gateway.call(&stage, "m", Usage { input_tokens: 5, ..Usage::default() }).unwrap();
+    assert!(!erase(&stage, true, false).done);
+    assert!(erase(&stage, true, true).done);
+    assert!(!everything(&stage).contains(CANARY));
+    for _ in 0..2 {
+        assert!(matches!(stage.query_with("a", None), Err(AccountError::BudgetExhausted(_))), "its budget is not new");
+        stage.reset();
+    }
+}
+
+#[test]
+fn an_erasure_that_is_cut_off_by_a_reset_goes_on_when_it_is_asked_again() {
+    let mut stage = Stage::with_files(&[]);
+    stage.query_that("a", Script::writes(&[("f", CANARY)]));
+    stage.settle();
+    erase(&stage, false, false);
+    stage.reset();
+    assert!(erase(&stage, false, true).done);
+    assert_eq!(stage.bucket.keys(), Vec::<String>::new());
+}

@@ -1,0 +1,138 @@
+/*
+ * Operators run accounts: they list, look at, limit, suspend and erase them.
+ */
+import assert from "node:assert/strict";
+import { readFile, readdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { bash, json, link, problem } from "../client.ts";
+import type { Client } from "../client.ts";
+import { assertDescribed } from "../contract.ts";
+import type { Service } from "../support.ts";
+
+type Listed = { account_id: string; status: string; created_at: number | null; last_active_at: number | null };
+type Account = { account_id: string; status: string; conversations: number; turns_open: number; container: string; limits: Record<string, number | null>; usage: { today: { cost_usd: number } } };
+type Erasure = { status: string; erased_at: number | null; counts: { conversations: number; turns: number } | null };
+
+/** What nobody says by chance. */
+const CANARY = "canary-4be17c02d9";
+const LOOK_MS = 250;
+const ERASED_MS = 60_000;
+
+async function patch(client: Client, change: unknown): Promise<Response> {
+  const response = await fetch(`${client.url}/accounts/${client.accountId}`, { method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify(change) });
+  await assertDescribed("PATCH", response);
+  return response;
+}
+
+/** Every page of the list. */
+async function all(client: Client, parameters = "limit=1"): Promise<Listed[]> {
+  const accounts: Listed[] = [];
+  let path: string | undefined = `/accounts?${parameters}`;
+  while (path !== undefined) {
+    const response: Response = await client.request("GET", path);
+    accounts.push(...(await json<Listed[]>(response, 200)));
+    path = link(response, "next");
+  }
+  return accounts;
+}
+
+/** The receipt of an erasure that has ended. */
+async function erased(client: Client, path: string): Promise<Erasure> {
+  const { erasure_id } = await json<{ erasure_id: string }>(await client.request("DELETE", path), 202);
+  for (const end = Date.now() + ERASED_MS; Date.now() < end; await setTimeout(LOOK_MS)) {
+    const erasure = await json<Erasure>(await client.request("GET", `/erasures/${erasure_id}`), 200);
+    if (erasure.status === "done") return erasure;
+  }
+  return assert.fail(`${erasure_id} has not ended`);
+}
+
+/** The files of the product below a directory that hold a text; what wrangler keeps of traces is its own. What is deleted meanwhile holds nothing. */
+async function holding(directory: string, text: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const found = entries.map(async (entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return entry.name === "observability" ? [] : holding(path, text);
+    return entry.isFile() && (await readFile(path, "latin1").catch(() => "")).includes(text) ? [path] : [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+export function operators(service: Service): void {
+  test("accounts are listed once each, page by page, and filtered", async () => {
+    const [first, second] = [service.newClient(), service.newClient()];
+    for (const client of [first, second]) await client.query("[[say here]]");
+    const seen = await all(first);
+    const ids = seen.map(({ account_id }) => account_id);
+    assert.equal(new Set(ids).size, ids.length);
+    for (const { accountId } of [first, second]) {
+      const one = seen.find(({ account_id }) => account_id === accountId);
+      assert.ok(one?.last_active_at != null && one.created_at != null && one.status === "active", JSON.stringify(one));
+    }
+    await json(await patch(second, { status: "suspended" }), 200);
+    assert.deepEqual((await all(first, "status=suspended")).map(({ account_id }) => account_id), [second.accountId]);
+    assert.deepEqual(await all(first, `active_since=${Date.now() + 86_400_000}`), []);
+  });
+
+  test("an account is told as a whole, and limits that are set for it hold", async () => {
+    const client = service.newClient();
+    await client.query("[[say seen]]", { session_id: "s" });
+    const before = await json<Account>(await client.request("GET", `/accounts/${client.accountId}`), 200);
+    assert.deepEqual([before.conversations, before.turns_open, before.container, before.status], [1, 0, "running", "active"]);
+    assert.ok(before.usage.today.cost_usd > 0);
+    const after = await json<Account>(await patch(client, { limits: { usd_per_day: 0.000001 } }), 200);
+    assert.equal(after.limits["usd_per_day"], 0.000001);
+    const response = await client.post("[[say no]]");
+    const refused = await problem(response, 402, "budget_exhausted");
+    assert.ok(Number(response.headers.get("retry-after")) > 0);
+    const fields = Object.entries(refused).filter(([name]) => ["limit_name", "limit"].includes(name));
+    assert.deepEqual(fields, [["limit_name", "usd_per_day"], ["limit", 0.000001]]);
+    await json(await patch(client, { limits: null }), 200);
+    assert.equal((await client.query("[[say again]]")).response, "again");
+  });
+
+  test("a suspended account may be read and nothing else, until it is active again", async () => {
+    const client = service.newClient();
+    await client.query("[[say kept]]", { session_id: "s" });
+    await json(await patch(client, { status: "suspended", reason: "The invoice is open." }), 200);
+    const { detail } = await problem(client.post("[[say no]]"), 403, "account_suspended");
+    assert.equal(detail, "The invoice is open.");
+    await problem(client.request("DELETE", "/conversations/s"), 403, "account_suspended");
+    assert.deepEqual(await client.said("s"), ["user: [[say kept]]", "assistant: kept"]);
+    await json(await patch(client, { status: "active" }), 200);
+    assert.equal((await client.query("[[say back]]", { session_id: "s" })).response, "back");
+  });
+
+  test("an erased account is nowhere any more, on no disk and in no log", async () => {
+    const client = service.newClient();
+    // The name of a file that is asked for is in the URL, which wrangler logs: this one's is not the canary.
+    await client.uploaded("secret", "plain.txt", CANARY);
+    await client.query(bash(`echo ${CANARY} > ${CANARY}.txt; echo ${CANARY}`), { session_id: "secret" });
+    const { state } = service.stack;
+    assert.ok(state !== undefined);
+    // Beside the databases and the bucket, the containers are there.
+    const disk = dirname(state);
+    const before = await holding(disk, CANARY);
+    for (const part of [/\/do\//, /\/r2\//, /\/containers-/]) assert.ok(before.some((path) => part.test(path)), `${part}: ${before.join(" ")}`);
+    const receipt = await erased(client, `/accounts/${client.accountId}`);
+    assert.deepEqual([receipt.status, receipt.counts?.conversations, receipt.counts?.turns], ["done", 1, 1]);
+    // The container's disk goes when its processes have ended.
+    for (const end = Date.now() + ERASED_MS; Date.now() < end && (await holding(disk, CANARY)).length > 0; ) await setTimeout(LOOK_MS);
+    assert.deepEqual(await holding(disk, CANARY), []);
+    assert.ok(!service.stack.logs.some((line) => line.includes(CANARY)));
+    assert.ok(!(await all(client, "limit=100")).some(({ account_id }) => account_id === client.accountId));
+    assert.deepEqual(await json(await client.request("GET", "/conversations"), 200), []);
+    assert.equal((await client.query("[[say new]]")).response, "new");
+  });
+
+  test("an account erases itself, and keeps what it has used", async () => {
+    const client = service.newClient();
+    await client.query("[[say mine]]");
+    await erased(client, "/account");
+    assert.deepEqual(await json(await client.request("GET", "/conversations"), 200), []);
+    const { total } = await json<{ total: { model_calls: number } }>(await client.request("GET", "/usage"), 200);
+    assert.equal(total.model_calls, 1);
+    await problem(fetch(`${client.url}/account`, { method: "DELETE" }), 400, "invalid_account");
+  });
+}
