@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::branches::command::{ForkAsked, NoBranch, RewindTo};
+use super::chat::command::{ChatCommand, ChatReply};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::manage::command::{ManageCommand, ManageReply};
@@ -204,6 +205,8 @@ pub enum Command {
     Webhooks(WebhooksCommand),
     /// Read, change or run the schedules.
     Schedules(SchedulesCommand),
+    /// Read or follow a conversation as a chat.
+    Chat(ChatCommand),
 }
 
 impl Command {
@@ -239,7 +242,8 @@ impl Command {
             | Self::Visit
             | Self::BeginCall(_)
             | Self::EndCall(_)
-            | Self::NoteRefusal(_) => false,
+            | Self::NoteRefusal(_)
+            | Self::Chat(_) => false,
         }
     }
 
@@ -257,6 +261,7 @@ impl Command {
             | Self::DecideAction(_)
             | Self::Prewarm
             | Self::BeginCall(_) => true,
+            Self::Chat(ask) => ask.changes(),
             Self::Files { ask, .. } => ask.changes(),
             Self::Manage(ask) => ask.needs_active_account(),
             Self::Webhooks(ask) => ask.changes(),
@@ -328,6 +333,8 @@ pub enum AnswerForm {
     Events,
     /// At once, with the turn's id.
     Accepted,
+    /// As the AI SDK's stream of a UI message.
+    Chat,
 }
 
 /// A query.
@@ -508,6 +515,8 @@ pub enum Reply<J> {
     Webhooks(WebhooksReply),
     /// What was asked of the schedules.
     Schedules(SchedulesReply),
+    /// What was asked of a chat.
+    Chat(ChatReply),
 }
 
 /// Why a command was not carried out.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::chat::chunks::Chunks;
 use super::document::{
     AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
     outcome, requires_action,
@@ -25,6 +26,8 @@ pub enum Body<J> {
     Events(Subscription),
     /// Server-sent events of an account's feed.
     Feed(Feed),
+    /// Chunks of the AI SDK.
+    Chat(Chunks),
     /// None.
     Nothing,
 }
@@ -201,6 +204,7 @@ impl<J> Answer<J> {
             Reply::Deleted | Reply::Noted => Self::success(),
             Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
             Reply::Schedules(reply) => Self::of_schedules(&reply),
+            Reply::Chat(reply) => Self::of_chat(reply, request_id),
             Reply::Managed(reply) => {
                 let Document { status, content_type, text, link } = managed::document(*reply, account_id);
                 let answer = Self::new(status, content_type, Body::Text(text));
@@ -323,7 +327,7 @@ mod tests {
     fn text(answer: &Answer<String>) -> &str {
         match &answer.body {
             Body::Text(text) => text,
-            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Nothing => panic!("not a text"),
+            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Chat(_) | Body::Nothing => panic!("not a text"),
         }
     }
 

@@ -8,6 +8,7 @@ use super::auth::{Principal, actor, permit};
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
+use super::chat::request as chat;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
 use super::on_conversation::OnConversation;
@@ -22,6 +23,7 @@ use super::update::UpdateHead;
 use super::usage;
 use super::webhooks::{self, WebhookHead};
 use super::{console, cursor};
+use crate::account::chat::command::ChatCommand;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::account::manage::command::ManageCommand;
@@ -73,6 +75,8 @@ pub enum Asked {
 pub enum Pending {
     /// `POST /query`.
     Query(QueryHead),
+    /// `POST /chat`.
+    Chat(QueryHead),
     /// `PATCH /conversations/{id}`.
     Update(UpdateHead),
     /// What changes something and needs no body, or may do without.
@@ -95,6 +99,7 @@ impl Pending {
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
         match self {
             Self::Query(head) => head.with_body(body),
+            Self::Chat(head) => chat::with_body(head, body),
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
             Self::Change(head) => head.with_body(body),
@@ -139,6 +144,11 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::Query => {
             QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Query(head)))
         }
+        Route::Chat => {
+            QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Chat(head)))
+        }
+        Route::FollowChat(session_id) => about(Command::Chat(ChatCommand::Follow(session_id))),
+        Route::ReadChat(session_id) => about(Command::Chat(ChatCommand::Read(session_id))),
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;

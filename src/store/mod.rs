@@ -5,6 +5,7 @@ pub mod actions;
 pub mod audit;
 pub mod branches;
 mod cache;
+mod chat;
 pub mod container_use;
 mod content;
 pub mod conversations;
