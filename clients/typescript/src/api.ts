@@ -468,6 +468,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export an account's conversations
+         * @description Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
+         */
+        get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -479,6 +499,26 @@ export interface paths {
         get: operations["health"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import conversations that an export wrote
+         * @description Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
+         */
+        post: operations["import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -987,7 +1027,7 @@ export interface components {
             reason: string;
         };
         /** @description A change. */
-        AuditAction: "change_account" | "erase_account" | "make_token" | "start_purge_run";
+        AuditAction: "change_account" | "erase_account" | "import_account" | "make_token" | "start_purge_run";
         /** @description Who asked for what. */
         AuditEntry: {
             /** @description What. */
@@ -1376,6 +1416,11 @@ export interface components {
             type: "url";
             /** @description The address, without a user name or a password. */
             url: string;
+        };
+        /** @description How many conversations an import has stored. */
+        Imported: {
+            /** @description How many. */
+            conversations: number;
         };
         /**
          * @description What a stream tells beside the default events.
@@ -3484,6 +3529,32 @@ export interface operations {
             };
         };
     };
+    export: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Where the export starts: behind this conversation. */
+                cursor?: components["schemas"]["SessionId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -3501,6 +3572,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    import: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "*/*": unknown;
+            };
+        };
+        responses: {
+            /** @description How many conversations were imported. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
                 };
             };
         };
