@@ -73,7 +73,7 @@ fn a_plain_turn_writes_as_many_rows_as_before_and_its_answer_once() {
     for _ in 0..3 {
         turn(&stage, [entry("said"), usage(), message("4"), result("4")]);
     }
-    assert_eq!((rows(&stage), stage.sql.count("turn_items")), (vec![7, 7], 0), "what a call used is in the turn's row");
+    assert_eq!((rows(&stage), stage.sql.count("turn_items")), (vec![8, 8], 0), "what a call used is in the turn's row");
     assert!(stage.sql.texts("select items from turns").iter().all(|items| !items.contains("message")));
 }
 
