@@ -28,8 +28,8 @@ use crate::account::schedules::command::SchedulesCommand;
 use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
 use crate::domain::audit::AuditAction;
+use crate::domain::transfer::ExportPlace;
 use crate::domain::{AccountId, Page, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
-use crate::store::transfer::ExportPlace;
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 200;
