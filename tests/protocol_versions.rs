@@ -8,8 +8,9 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
+use claude_agent_service::account::chat::command::ChatCommand;
 use claude_agent_service::account::command::{
-    AnswerForm, CallBegun, CallEnded, Command, Envelope, LookUpAttachments, StartTurn,
+    AnswerForm, CallBegun, CallEnded, Command, DecideAction, Envelope, LookUpAttachments, StartTurn,
 };
 use claude_agent_service::account::files::command::FilesCommand;
 use claude_agent_service::account::manage::command::{ManageCommand, UsageAsk};
@@ -19,10 +20,11 @@ use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::agent::{RunOptions, SystemPrompt, TurnRequest};
 use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
+use claude_agent_service::domain::action::ActionsOf;
 use claude_agent_service::domain::ledger::{Day, Group};
 use claude_agent_service::domain::{
-    EventId, EventType, Include, MetadataPatch, Millis, Missed, Page, PurgeOutcome, RequestId, RunId, Title, Trigger,
-    TurnOptions, Usage,
+    Decision, EventId, EventType, Include, MetadataPatch, Millis, Missed, Page, PurgeOutcome, RequestId, RunId, Title,
+    Trigger, TurnOptions, Usage,
 };
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -163,7 +165,16 @@ fn automation() -> Vec<Command> {
             missed: Missed::RunOnce,
             enabled: true,
         }))),
+        Command::Chat(ChatCommand::MakeWay(session("diary"), "msg-1".parse().unwrap())),
         Command::Schedules(SchedulesCommand::Runs("daily".parse().unwrap(), 20)),
+        Command::DecideAction(Box::new(DecideAction {
+            action_id: "act_0123456789abcdef0123456789abcdef".parse().unwrap(),
+            decision: Decision::Allow { input: None, remember: None },
+            answer: AnswerForm::Json,
+            include: Include::NOTHING,
+        })),
+        Command::ListActions { of: ActionsOf::default(), limit: 50 },
+        Command::ReadAction { action_id: "act_0123456789abcdef0123456789abcdef".parse().unwrap() },
         Command::Webhooks(WebhooksCommand::Deliveries { name: "crm".parse().unwrap(), before: None, limit: 50 }),
     ]
 }
@@ -193,9 +204,13 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::Files { .. }
         | Command::BeginCall(_)
         | Command::EndCall(_)
+        | Command::DecideAction(_)
+        | Command::ListActions { .. }
+        | Command::ReadAction { .. }
         | Command::Manage(_)
         | Command::Webhooks(_)
-        | Command::Schedules(_) => false,
+        | Command::Schedules(_)
+        | Command::Chat(_) => false,
     }
 }
 
@@ -328,6 +343,9 @@ fn a_container_of_version_1_understands_every_turn() {
             resume: true,
             options,
             transcript: true,
+            actions: true,
+            grants: &[],
+            continuation: None,
             workspace: None,
         };
         let json = serde_json::to_string(&request).unwrap();

@@ -59,6 +59,7 @@ fn exchange(store: &Store<Rusqlite>, session_id: &str, n: u64, writes: bool) -> 
         counted: None,
     };
     let finished = Finished {
+        has_waited: false,
         turn_id: &turn_id,
         end,
         answer: Some(&format!("a{n}")),

@@ -97,13 +97,16 @@ fn active_turns_are_known_as_they_are_stored_after_every_write() {
 fn an_active_turn_knows_its_conversations_sdk_session() {
     let (store, _) = store();
     admit(&store, &admission(1, "a", "x")).unwrap();
-    assert_eq!(store.origin_of(&turn(1)).unwrap(), Some(Origin { sdk_session: None, has_attachments: false }));
+    assert_eq!(
+        store.origin_of(&turn(1)).unwrap(),
+        Some(Origin { sdk_session: None, has_attachments: false, grants: Vec::new() })
+    );
     finish(&store, &turn(1), "done", at(0)).unwrap();
     assert_eq!(store.origin_of(&turn(1)).unwrap(), None, "it has ended");
     admit(&store, &admission(2, "a", "x")).unwrap();
     assert_eq!(
         store.origin_of(&turn(2)).unwrap(),
-        Some(Origin { sdk_session: Some(sdk_session(1)), has_attachments: false })
+        Some(Origin { sdk_session: Some(sdk_session(1)), has_attachments: false, grants: Vec::new() })
     );
     store.delete_conversation(&session("a")).unwrap();
     assert_eq!(store.origin_of(&turn(2)).unwrap(), None, "it is deleted");

@@ -57,6 +57,7 @@ fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, files: FilesEnd<'_>) -> Opt
     };
     let id = session("a");
     let finished = Finished {
+        has_waited: false,
         turn_id,
         end,
         answer: Some("4"),

@@ -13,6 +13,7 @@ import { SignIn } from "./session/sign-in.tsx";
 import { Failure, IconButton, Spinner } from "./ui/controls.tsx";
 import { Boundary } from "./ui/boundary.tsx";
 
+const AutomationPage = lazy(() => import("./automation/automation-page.tsx"));
 const OperatorPage = lazy(() => import("./operator/operator-page.tsx"));
 const ReferencePage = lazy(() => import("./reference/reference-page.tsx"));
 
@@ -103,6 +104,7 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
         <IconButton className="drawer-button" icon="menu" label="Conversations" aria-expanded={isDrawerOpen} onClick={() => setDrawerOpen(true)} />
         <Boundary key={route.page}>
           <Suspense fallback={<div className="centre"><Spinner label="Loading" /></div>}>
+            {route.page === "automation" && <AutomationPage session={session} library={library} shown={route.shown} />}
             {route.page === "operator" && (isOperator ? <OperatorPage session={session} /> : <NotForYou />)}
             {route.page === "reference" && <ReferencePage session={session} operation={route.operation} />}
           </Suspense>

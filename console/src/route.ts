@@ -1,11 +1,18 @@
 /** Where the console is: the hash of its address, so that its server knows one page only. */
 import { useMemo, useSyncExternalStore } from "react";
 
-export type Route = { page: "new" } | { page: "conversation"; sessionId: string } | { page: "operator" } | { page: "reference"; operation: string | undefined };
+export type Automation = { kind: "schedules" | "webhooks"; name: string };
+export type Route =
+  | { page: "new" }
+  | { page: "conversation"; sessionId: string }
+  | { page: "automation"; shown: Automation | undefined }
+  | { page: "operator" }
+  | { page: "reference"; operation: string | undefined };
 
 export function parse(hash: string): Route {
-  const [page, id] = hash.replace(/^#?\/?/, "").split("/").map(decoded);
+  const [page, id, name] = hash.replace(/^#?\/?/, "").split("/").map(decoded);
   if (page === "c" && id !== undefined && id !== "") return { page: "conversation", sessionId: id };
+  if (page === "automation") return { page: "automation", shown: (id === "schedules" || id === "webhooks") && name ? { kind: id, name } : undefined };
   if (page === "operator") return { page: "operator" };
   if (page === "api") return { page: "reference", operation: id };
   return { page: "new" };
@@ -14,6 +21,7 @@ export function parse(hash: string): Route {
 export const href = {
   new: "#/",
   conversation: (sessionId: string): string => `#/c/${encodeURIComponent(sessionId)}`,
+  automation: (shown?: Automation): string => (shown === undefined ? "#/automation" : `#/automation/${shown.kind}/${encodeURIComponent(shown.name)}`),
   operator: "#/operator",
   reference: (operation?: string): string => (operation === undefined ? "#/api" : `#/api/${encodeURIComponent(operation)}`),
 };

@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import type { TestContext } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 import type { Browser, Page } from "playwright-core";
 import { findChromium } from "../../dev/chromium.mjs";
@@ -23,6 +24,10 @@ export type PageOptions = {
   account?: string;
   /** What the console may say on the browser's own console. */
   mayLog?: RegExp;
+  /** The address of another page than the console. */
+  url?: string;
+  /** Origins that it may ask besides its own. */
+  origins?: string[];
 };
 
 const LAUNCH_TIMEOUT_MS = 60_000;
@@ -66,7 +71,7 @@ export class Chrome {
   }
 
   /** The console in a browser that nobody used before. */
-  async open(t: TestContext, { width = 1280, height = 800, dark = false, route = "/", account, mayLog }: PageOptions = {}): Promise<Page> {
+  async open(t: TestContext, { width = 1280, height = 800, dark = false, route = "/", account, mayLog, url = `${this.#url}/console/#${route}`, origins = [] }: PageOptions = {}): Promise<Page> {
     assert.ok(this.#browser !== undefined, "the browser runs while tests run");
     const context = await this.#browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", acceptDownloads: true, permissions: ["clipboard-read", "clipboard-write"] });
     context.setDefaultTimeout(WAIT_MS);
@@ -78,7 +83,7 @@ export class Chrome {
     });
     page.on("request", (request) => {
       const { protocol, origin } = new URL(request.url());
-      if (protocol !== "blob:" && protocol !== "data:" && origin !== this.#url) faults.push(`a request to ${origin}`);
+      if (protocol !== "blob:" && protocol !== "data:" && ![new URL(url).origin, ...origins].includes(origin)) faults.push(`a request to ${origin}`);
     });
     await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)));
     if (account !== undefined) await page.addInitScript((name) => sessionStorage.setItem("console.account", sessionStorage.getItem("console.account") ?? name), account);
@@ -86,7 +91,7 @@ export class Chrome {
       await context.close();
       assert.deepEqual(faults, [], "the page says no error and breaks no policy");
     });
-    await page.goto(`${this.#url}/console/#${route}`);
+    await page.goto(url);
     return page;
   }
 
@@ -112,4 +117,18 @@ export function said(page: Page, sentence: string): Promise<void> {
 export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync(ARTIFACTS, { recursive: true });
   await page.screenshot({ path: join(ARTIFACTS, `${name}.png`), animations: "disabled" });
+}
+
+/** Faults that axe finds; the rules are WCAG 2.2's, at level AA. */
+export async function findings(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}
+
+/** Whether anything is wider than the screen, but for what scrolls by itself. */
+export function isWide(page: Page): Promise<boolean> {
+  return page.evaluate(() => {
+    const isOut = (element: Element): boolean => element.getBoundingClientRect().right > innerWidth + 1 && getComputedStyle(element).position !== "absolute" && element.closest("pre, .tool-name, .table") === null;
+    return document.documentElement.scrollWidth > innerWidth || [...document.querySelectorAll("main *")].some(isOut);
+  });
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { bash } from "../../tests/e2e/client.ts";
-import { ask, product, said } from "./browser.ts";
+import { ask, isWide, product, said } from "./browser.ts";
 
 const { running, chrome } = product();
 const TIME_LIMIT = { timeout: 180_000 };
@@ -284,8 +284,7 @@ test("on a phone the list and the files are drawers, and nothing is wider than t
   await client.query(`${bash("echo x > made.txt")} [[letters 300]]`, { session_id: "long" });
   const page = await chrome.openFor(t, client, { width: 375, height: 700, route: "/c/long" });
   await page.getByRole("log").waitFor();
-  const isWide = (): Promise<boolean> => page.evaluate(() => document.documentElement.scrollWidth > innerWidth || [...document.querySelectorAll("main *")].some((element) => element.getBoundingClientRect().right > innerWidth + 1 && getComputedStyle(element).position !== "absolute" && element.closest("pre, .tool-name, .table") === null));
-  assert.equal(await isWide(), false);
+  assert.equal(await isWide(page), false);
   const link = page.getByRole("link", { name: "New conversation" });
   assert.equal(await link.isVisible(), false);
   await page.getByRole("button", { name: "Conversations" }).click();
@@ -295,5 +294,5 @@ test("on a phone the list and the files are drawers, and nothing is wider than t
   await page.getByRole("button", { name: "Show the files" }).click();
   await page.getByRole("complementary", { name: "Files" }).getByRole("button", { name: /^made\.txt/ }).waitFor();
   await page.getByRole("button", { name: "Close the files" }).click();
-  assert.equal(await isWide(), false);
+  assert.equal(await isWide(page), false);
 });

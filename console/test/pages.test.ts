@@ -4,10 +4,9 @@ import { execFile } from "node:child_process";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
-import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "playwright-core";
 import { Client } from "../../tests/e2e/client.ts";
-import { picture, product } from "./browser.ts";
+import { findings, picture, product } from "./browser.ts";
 
 const { running, chrome } = product();
 const TIME_LIMIT = { timeout: 240_000 };
@@ -49,12 +48,6 @@ async function furnished(): Promise<Client> {
   await client.query(QUESTION, { session_id: "sales" });
   await client.patch("sales", { title: "Sales by region" });
   return client;
-}
-
-/** Serious findings of axe; the rules are WCAG 2.2's, at level AA. */
-async function findings(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]).analyze();
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
 }
 
 test("six views in light and in dark have no fault for axe, and their pictures are kept", TIME_LIMIT, async (t) => {

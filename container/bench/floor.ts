@@ -81,6 +81,7 @@ async function newConversation(): Promise<Options> {
     env: config.childEnv,
     mark: session,
     store: { append: () => Promise.resolve(), load: () => Promise.resolve(null) },
+    asks: {},
     onSpawn: () => {},
   });
 }

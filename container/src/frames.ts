@@ -2,6 +2,7 @@
  * The frames of a turn and the log that keeps them: numbered from 1, read by any number of readers at their own pace.
  * Owns the bound on what a turn holds in memory. Knows nothing of the SDK or of HTTP.
  */
+import type { Asked, ContinueBy, Outcome } from "./actions/terms.ts";
 import type { WorkspaceFrame } from "./workspace/terms.ts";
 
 export type Usage = {
@@ -40,7 +41,11 @@ export type TurnError = {
 
 export type ResultFrame = {
   type: "result";
-  status: "completed" | "failed" | "cancelled";
+  /** `requires_action`: it is parked, and goes on when what it waits for is decided. */
+  status: "completed" | "failed" | "cancelled" | "requires_action";
+  /** How it goes on, and what it waits for. */
+  continue_by?: ContinueBy;
+  actions?: string[];
   /** The SDK's word for how the turn ended. */
   subtype: string;
   /** The assistant's top-level text blocks, joined by blank lines; where the turn has an output, the JSON of that. */
@@ -112,6 +117,10 @@ export type Frame =
   | { type: "transcript_part"; subpath?: string; text: string; last: boolean }
   /** The messages that were offered to the turn and that it took in; right before its result. */
   | { type: "steered"; turn_ids: string[] }
+  /** The turn waits for somebody: nothing of what it is about happens before the answer. */
+  | ({ type: "action" } & Asked)
+  /** It does not wait for that any more. */
+  | { type: "action_resolved"; reference: string; outcome: Outcome }
   | ResultFrame
   /** Where the turn asked for its workspace: what its end has saved of it, to be fetched before the conversation's next turn. */
   | ({ type: "workspace" } & WorkspaceFrame)

@@ -39,6 +39,9 @@ await once(server, "listening");
 log("listening", { instance, port: (server.address() as AddressInfo).port });
 sessions.ensureSpare();
 
+// That a mode allows most calls without asking is meant: rules ask about the others.
+process.removeAllListeners("warning");
+process.on("warning", (warning: Error & { code?: string }) => warning.code === "CLAUDE_SDK_CAN_USE_TOOL_SHADOWED" || log("warning", { reason: reason(warning) }));
 // A conversation's failure is handled where it happens; one that slips through ends nobody else's turn.
 process.on("unhandledRejection", (error) => log("unhandled_rejection", { reason: reason(error) }));
 process.on("SIGTERM", () => void drain());
@@ -50,6 +53,7 @@ async function drain(): Promise<void> {
   draining = true;
   log("draining", { running: turns.running.length });
   sessions.drain();
+  for (const turn of turns.running) turn.park();
   // What the last turns saved is fetched from here.
   await Promise.race([turnsEnded().then(() => sessions.workspaces.fetched()), sleep(config.drainMs)]);
   await stop(0);

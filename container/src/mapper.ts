@@ -3,6 +3,7 @@
  * Owns their order and how the SDK's outcomes are named; what the parts of a turn look like is in events/. Starts nothing and waits for nothing.
  */
 import type { SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { ContinueBy } from "./actions/terms.ts";
 import type { Block } from "./content.ts";
 import { Answer, MAX_ANSWER_BYTES } from "./events/answer.ts";
 import { frames, Joined, MAX_PIECE_CHARS } from "./events/joined.ts";
@@ -95,6 +96,12 @@ export class TurnMapper {
       num_turns: result.num_turns,
       duration_ms: Math.round(result.duration_ms),
     };
+  }
+
+  /** The turn is parked: however the SDK ended it, it has not. */
+  parked(result: ResultFrame, by: ContinueBy, actions: string[]): ResultFrame {
+    const { error: _error, ...rest } = result;
+    return { ...rest, status: "requires_action", continue_by: by, actions };
   }
 
   /** The end of a turn that the SDK says nothing about: cancelled before it began, or its process is gone. */

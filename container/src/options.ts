@@ -3,6 +3,7 @@
  * which tools. What a newer Worker adds, an option or a value, is not this server's to refuse.
  * Decides which options a live process can take on and which need a new one. Knows nothing of the SDK's types.
  */
+import type { ClientTool } from "./actions/client-tools.ts";
 import { isDeeperThan } from "./turn/schema.ts";
 
 export type TurnOptions = {
@@ -25,6 +26,13 @@ export type TurnOptions = {
   thinking?: Thinking;
   /** The turn compacts the conversation; its prompt says what the summary should keep. */
   compact?: boolean;
+  /** Rules about calls that somebody has to allow, and about calls that are refused, in every mode. */
+  ask_tools?: string[];
+  deny_tools?: string[];
+  /** Tools that the caller runs. */
+  client_tools?: ClientTool[];
+  /** The agent may ask the user questions. */
+  questions?: boolean;
 };
 
 export type Thinking = "on" | "off";
@@ -42,18 +50,26 @@ export type McpServer =
 export class InvalidOptions extends Error {}
 
 /** What a live process takes on from turn to turn. */
-export type LiveOptions = Pick<TurnOptions, "model" | "effort" | "thinking">;
+export type LiveOptions = Pick<TurnOptions, "model" | "effort" | "thinking" | "ask_tools" | "deny_tools" | "client_tools">;
 
-export const liveOptions = ({ model, effort, thinking }: TurnOptions): LiveOptions => ({
+export const liveOptions = ({ model, effort, thinking, ask_tools, deny_tools, client_tools }: TurnOptions): LiveOptions => ({
   ...(model !== undefined && { model }),
   ...(effort !== undefined && { effort }),
   ...(thinking !== undefined && { thinking }),
+  ...(ask_tools !== undefined && { ask_tools }),
+  ...(deny_tools !== undefined && { deny_tools }),
+  ...(client_tools !== undefined && { client_tools }),
 });
 
 /** Two turns with the same key can share a process. What is changed live, or said with the message, is not in it. */
 export function processKey(options: TurnOptions): string {
-  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ...rest } = options;
+  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, deny_tools: _deny, client_tools: _tools, ...rest } = options;
   return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Whether calls that only the mode wants asked about are asked about, too: else they are denied. */
+export function asksByMode({ permission_mode }: TurnOptions): boolean {
+  return permission_mode === "default" || permission_mode === "plan";
 }
 
 /** A budget counts for the life of a process, so its process serves one turn. */
@@ -83,7 +99,15 @@ const TYPES: Record<keyof TurnOptions, Is> = {
   output_schema: (value) => isObject(value) && !isDeeperThan(value, MAX_NESTING),
   thinking: isString,
   compact: (value) => typeof value === "boolean",
+  ask_tools: isList,
+  deny_tools: isList,
+  client_tools: (value) => Array.isArray(value) && value.every(isClientTool) && !isDeeperThan(value, MAX_NESTING),
+  questions: (value) => typeof value === "boolean",
 };
+
+function isClientTool(value: unknown): boolean {
+  return isObject(value) && isString(value["name"]) && isString(value["description"]) && isObject(value["input_schema"]);
+}
 
 /** Null counts as absent. An option that this server does not know is left out, and `unknown` gets its name. */
 export function readOptions(value: unknown, unknown: string[] = []): TurnOptions {

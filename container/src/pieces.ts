@@ -85,3 +85,15 @@ function cutAt(bytes: Buffer, wanted: number): number {
   while (((bytes[at] ?? 0) & 0xc0) === 0x80) at -= 1;
   return at;
 }
+
+/** An object whose strings are cut, harder and harder, until its JSON fits; undefined where that is not enough. */
+export function cutInput(input: unknown, cuts: number[], fits: (json: string) => boolean): object | undefined {
+  if (typeof input !== "object" || input === null) return undefined;
+  if (fits(JSON.stringify(input))) return input;
+  for (const limit of cuts) {
+    const cut = (_key: string, value: unknown): unknown => (typeof value === "string" && value.length > limit ? `${cutToChars(value, limit)}…` : value);
+    const json = JSON.stringify(input, cut);
+    if (fits(json)) return JSON.parse(json) as object;
+  }
+  return undefined;
+}

@@ -7,14 +7,17 @@ import { randomUUID } from "node:crypto";
 import type { UUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { query } from "@anthropic-ai/claude-agent-sdk";
-import type { Query, SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { PermissionMode, Query, SDKMessage, SDKResultMessage } from "@anthropic-ai/claude-agent-sdk";
+import { Callbacks } from "./actions/callbacks.ts";
+import type { Asks } from "./actions/callbacks.ts";
+import { CLIENT_SERVER } from "./actions/terms.ts";
 import type { Message } from "./attachments.ts";
 import { removeFolders } from "./folders.ts";
 import { command, Input, userMessage } from "./input.ts";
 import { log, reason } from "./log.ts";
 import type { LiveOptions } from "./options.ts";
 import { killGroup, killProcesses, MARK, marked } from "./reap.ts";
-import { sdkOptions } from "./sdk.ts";
+import { modeOf, rulesOf, sdkOptions } from "./sdk.ts";
 import type { Setup } from "./sdk.ts";
 import type { User } from "./users.ts";
 
@@ -31,11 +34,17 @@ const CLOSE_LIMIT_MS = 3_000;
 /** From the exit of the process to the end of its messages, when something keeps its pipe open. */
 const DRAIN_LIMIT_MS = 250;
 
+/** Messages of a turn that a process began by itself, before anybody runs it: the few of its first moments. */
+const MAX_EARLY = 1_000;
+
 /** The process ended under the turn. */
 export class ProcessGone extends Error {}
 
 export type Run = {
   live: LiveOptions;
+  mode: PermissionMode;
+  /** Undefined: nobody is asked, and what would be is denied. */
+  asks: Asks | undefined;
   signal: AbortSignal;
   /** Every message of the turn but its result. */
   onMessage: (message: SDKMessage) => void;
@@ -86,6 +95,10 @@ export class AgentProcess {
   #config: string | undefined;
   /** What it was last told of the options that change live. */
   #live: LiveOptions;
+  #mode: PermissionMode;
+  readonly callbacks = new Callbacks();
+  /** It began a turn by itself: what it says of it before somebody runs that. */
+  #early: SDKMessage[] | undefined;
   #turn: Turn | undefined;
   #steering: Steering | undefined;
   #interrupting: Promise<void> | undefined;
@@ -98,13 +111,19 @@ export class AgentProcess {
   /** It and everything it started is gone. */
   readonly ended: Promise<void>;
 
-  constructor(setup: Omit<Setup, "mark" | "onSpawn">) {
+  constructor(setup: Omit<Setup, "mark" | "onSpawn" | "asks" | "clientServer">) {
     this.#mark = randomUUID();
     this.#session = setup.session;
     this.#user = setup.user;
-    const { model } = setup.options;
-    this.#live = model === undefined ? {} : { model };
-    const options = sdkOptions({ ...setup, mark: this.#mark, onSpawn: (child, config) => this.#spawned(child, config) });
+    const { model, ask_tools, deny_tools, client_tools } = setup.options;
+    this.#live = { ...(model !== undefined && { model }), ...(ask_tools && { ask_tools }), ...(deny_tools && { deny_tools }), ...(client_tools && { client_tools }) };
+    this.#mode = modeOf(setup.options);
+    if (setup.goesOn === true) {
+      this.#early = [];
+      this.callbacks.gate.expect();
+    }
+    const clientServer = client_tools === undefined ? undefined : this.callbacks.serverOf(client_tools);
+    const options = sdkOptions({ ...setup, asks: this.callbacks.options, clientServer, mark: this.#mark, onSpawn: (child, config) => this.#spawned(child, config) });
     this.#query = query({ prompt: this.#input, options });
     this.ready = this.#start();
     this.ready.catch(() => {});
@@ -128,17 +147,34 @@ export class AgentProcess {
   async run(content: Message, how: Run): Promise<SDKResultMessage> {
     await this.#interrupting;
     if (!this.alive) throw new ProcessGone("the process had ended");
-    await this.#takeOn(how.live, how.signal);
+    await this.#takeOn(how.live, how.mode, how.signal);
     how.signal.throwIfAborted();
     const uuid = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<SDKResultMessage>();
     this.#turn = { uuid, onMessage: how.onMessage, resolve, reject, over: promise.then(noop, noop) };
     this.#steering = how.steering;
     how.steering.begin(this.#steeringPort, how.maxSteps);
-    this.#input.push(how.isCommand ? command(uuid, content) : userMessage(uuid, content));
+    if (how.asks !== undefined) this.callbacks.beginTurn(how.asks);
+    const early = this.#early;
+    this.#early = undefined;
+    if (early === undefined) this.#input.push(how.isCommand ? command(uuid, content) : userMessage(uuid, content));
+    else for (const message of early) this.#received(message);
     const interrupt = (): void => this.#interrupt();
     how.signal.addEventListener("abort", interrupt, { once: true });
-    return promise.finally(() => how.signal.removeEventListener("abort", interrupt));
+    return promise.finally(() => {
+      how.signal.removeEventListener("abort", interrupt);
+      this.callbacks.endTurn();
+    });
+  }
+
+  /** Nothing more comes of it. */
+  get over(): Promise<void> {
+    return this.#end.promise;
+  }
+
+  /** It goes on by itself with a turn, whatever it is given to run. */
+  get goesOn(): boolean {
+    return this.#early !== undefined;
   }
 
   /** Something that it started, or that its user runs otherwise, is there beside it. */
@@ -177,19 +213,27 @@ export class AgentProcess {
   }
 
   /** Tells the process what differs from what it was told last. */
-  async #takeOn(live: LiveOptions, signal: AbortSignal): Promise<void> {
-    const { model, effort, thinking } = live;
+  async #takeOn(live: LiveOptions, mode: PermissionMode, signal: AbortSignal): Promise<void> {
+    const { model, effort, thinking, client_tools = [] } = live;
     const changes: (() => Promise<unknown>)[] = [];
     if (model !== this.#live.model) changes.push(() => this.#query.setModel(model));
     if (effort !== this.#live.effort) changes.push(() => this.#query.applyFlagSettings({ effortLevel: effort ?? null }));
     // None for a model that can do without; `null` is what the model does by default.
     if (thinking !== this.#live.thinking) changes.push(() => this.#query.setMaxThinkingTokens(thinking === "off" ? 0 : null));
+    // They count from the next call on: before the mode that they are heeded in.
+    if (JSON.stringify(rulesOf(live)) !== JSON.stringify(rulesOf(this.#live))) changes.push(() => this.#query.applyFlagSettings({ permissions: rulesOf(live) }));
+    if (JSON.stringify(client_tools) !== JSON.stringify(this.#live.client_tools ?? [])) {
+      const server = this.callbacks.serverOf(client_tools);
+      changes.push(() => this.#query.setMcpServers(client_tools.length === 0 ? {} : { [CLIENT_SERVER]: server }));
+    }
+    if (mode !== this.#mode) changes.push(() => this.#query.setPermissionMode(mode));
     if (changes.length === 0) return;
     const limit = this.#limit(TAKE_ON_LIMIT_MS, "it did not take the turn's options in time");
     signal.addEventListener("abort", limit.expire, { once: true });
     try {
       for (const change of changes) await Promise.race([change(), limit.expired]);
       this.#live = live;
+      this.#mode = mode;
     } catch (error) {
       void this.kill();
       throw new ProcessGone(reason(error));
@@ -251,8 +295,9 @@ export class AgentProcess {
 
   #received(message: SDKMessage): void {
     this.#steering?.message(message);
+    if (message.type === "system" && message.subtype === "status" && message.permissionMode !== undefined) this.#mode = message.permissionMode;
     const turn = this.#turn;
-    if (turn === undefined) return;
+    if (turn === undefined) return void (this.#early !== undefined && this.#early.length < MAX_EARLY && this.#early.push(message));
     if (message.type !== "result") return turn.onMessage(message);
     // A result that names other messages is of a turn that nobody here asked for.
     if (message.user_message_uuids?.includes(turn.uuid) === false) return;
@@ -264,6 +309,8 @@ export class AgentProcess {
   #over(cause: string): void {
     if (this.#gone) return;
     this.#gone = true;
+    // What is asked about has not run and will not: it waits on without the process.
+    this.callbacks.gate.park();
     this.#input.end();
     this.#query.close();
     const turn = this.#turn;

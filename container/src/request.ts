@@ -3,6 +3,8 @@
  * Owns the bounds on what comes in. Never answers anything, and never looks at fields that it does not know.
  */
 import type { IncomingMessage } from "node:http";
+import { InvalidDecision, parseContinuation, parseDecision } from "./actions/terms.ts";
+import type { Decision } from "./actions/terms.ts";
 import { InvalidContent, parseContent } from "./content.ts";
 import type { Block } from "./content.ts";
 import { LineTooLong, linesOf } from "./lines.ts";
@@ -16,6 +18,9 @@ import { InvalidWorkspace, parseWorkspace } from "./workspace/terms.ts";
 /** A prompt of 1 MiB takes up to six times that as JSON. A transcript's line holds a tool's whole output. */
 const MAX_LINE_BYTES = 32 * 1024 * 1024;
 const MAX_TRANSCRIPT_CHARS = 256 * 1024 * 1024;
+
+/** Rules that were remembered for one conversation. */
+const MAX_GRANTS = 1_000;
 
 /** Of one request. */
 const MAX_LOGGED_OPTIONS = 8;
@@ -38,6 +43,16 @@ export async function readTurnRequest(request: IncomingMessage): Promise<TurnReq
   } catch (error) {
     discard(lines);
     throw error;
+  }
+}
+
+/** The body of `POST /turns/{id}/actions/{reference}`. */
+export async function readDecision(request: IncomingMessage): Promise<Decision> {
+  const lines = linesOf(request, MAX_LINE_BYTES);
+  try {
+    return checked(parseDecision, parsed(await firstOf(lines)));
+  } finally {
+    discard(lines);
   }
 }
 
@@ -67,7 +82,7 @@ async function firstOf(lines: AsyncGenerator<string, void>): Promise<string> {
 }
 
 function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string, void>): TurnRequest {
-  const { turn_id, agent_session, prompt, content, resume, options, transcript, workspace } = body;
+  const { turn_id, agent_session, prompt, content, resume, options, transcript, workspace, actions, grants, continuation } = body;
   if (typeof turn_id !== "string" || !TURN_ID.test(turn_id)) throw new InvalidRequest("turn_id is missing or malformed");
   const session = agent_session ?? null;
   if (session !== null && (typeof session !== "string" || !SDK_SESSION.test(session))) {
@@ -75,13 +90,20 @@ function turnRequest(body: Record<string, unknown>, lines: AsyncGenerator<string
   }
   const turnOptions = checkedOptions(options);
   const hasContent = content !== undefined && content !== null;
-  const saysNothing = typeof prompt === "string" && prompt.trim() === "" && !hasContent && turnOptions.compact !== true;
+  const goesOn = continuation !== undefined && continuation !== null;
+  const saysNothing = typeof prompt === "string" && prompt.trim() === "" && !hasContent && !goesOn && turnOptions.compact !== true;
   if (typeof prompt !== "string" || saysNothing) throw new InvalidRequest("prompt must be a string that is not blank");
   if (typeof (resume ?? false) !== "boolean" || typeof (transcript ?? false) !== "boolean") {
     throw new InvalidRequest("resume and transcript must be true or false");
   }
   if (resume === true && session === null) throw new InvalidRequest("resume needs an agent_session");
   const turn: TurnRequest = { turn_id, session, prompt, resume: resume === true, options: turnOptions };
+  if (actions === true) turn.actions = true;
+  if (Array.isArray(grants)) turn.grants = grants.slice(0, MAX_GRANTS);
+  if (goesOn) {
+    if (resume !== true) throw new InvalidRequest("a continuation needs a conversation to resume");
+    turn.continuation = checked(parseContinuation, continuation);
+  }
   if (hasContent) turn.content = checkedContent(content);
   if (workspace !== undefined && workspace !== null) turn.workspace = checkedWorkspace(workspace);
   if (session === null && (turn.workspace?.version || turn.workspace?.inbox)) throw new InvalidRequest("a workspace that is stored needs an agent_session");
@@ -146,6 +168,14 @@ function checkedWorkspace(value: unknown): NonNullable<TurnRequest["workspace"]>
     return parseWorkspace(value);
   } catch (error) {
     throw error instanceof InvalidWorkspace ? new InvalidRequest(error.message) : error;
+  }
+}
+
+function checked<T>(parse: (value: unknown) => T, value: unknown): T {
+  try {
+    return parse(value);
+  } catch (error) {
+    throw error instanceof InvalidDecision ? new InvalidRequest(error.message) : error;
   }
 }
 

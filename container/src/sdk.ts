@@ -5,7 +5,8 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { renameSync } from "node:fs";
-import type { McpServerConfig, Options, SessionStore, SpawnOptions } from "@anthropic-ai/claude-agent-sdk";
+import type { McpServerConfig, Options, PermissionMode, SessionStore, SpawnOptions } from "@anthropic-ai/claude-agent-sdk";
+import { CLIENT_SERVER } from "./actions/terms.ts";
 import { handOver } from "./folders.ts";
 import type { Paths } from "./folders.ts";
 import type { Entry } from "./frames.ts";
@@ -16,6 +17,8 @@ import type { User } from "./users.ts";
 
 const DEFAULT_TOOLS = ["Bash", "Read", "Write", "Edit", "Glob", "Grep"];
 const DEFAULT_SYSTEM_PROMPT = "You are a Claude agent, built on Anthropic's Claude Agent SDK.";
+/** With them it can ask the user questions; in plan mode it needs the second one to get out of it. */
+const QUESTION_TOOLS = ["AskUserQuestion", "ExitPlanMode"];
 const TRANSCRIPT_LOAD_LIMIT_MS = 10_000;
 const MAX_EXIT_LISTENERS = 32;
 
@@ -30,6 +33,11 @@ export type Setup = {
   env: Record<string, string>;
   mark: string;
   store: SessionStore;
+  /** Who is asked about calls, and the tools that the caller runs. */
+  asks: Pick<Options, "hooks" | "canUseTool" | "onElicitation">;
+  clientServer?: McpServerConfig | undefined;
+  /** It goes on by itself with a turn whose open calls have got their results. */
+  goesOn?: boolean;
   /** `left` is where the CLI's configuration will be when it has ended. */
   onSpawn: (child: ChildProcess, left: string) => void;
 };
@@ -42,26 +50,26 @@ export function sdkOptions(setup: Setup): Options {
     ...toolAccess(options),
     systemPrompt: systemPrompt(options.system_prompt),
     settingSources: [],
-    settings: { attribution: { commit: "", pr: "" } },
+    settings: { attribution: { commit: "", pr: "" }, permissions: rulesOf(options) },
     strictMcpConfig: true,
     // Each message says so itself: see `userMessage`.
     verbatimPrompts: false,
-    permissionPrompts: "none",
+    ...setup.asks,
     includePartialMessages: true,
     forwardSubagentText: true,
     sessionStore: setup.store,
     // Each entry leaves at once: what a killed process had done is in the transcript.
     sessionStoreFlush: "eager",
     loadTimeoutMs: TRANSCRIPT_LOAD_LIMIT_MS,
-    env: { ...setup.env, HOME: paths.home, TMPDIR: paths.tmp, CLAUDE_CONFIG_DIR: paths.config, [MARK]: setup.mark },
+    env: { ...setup.env, ...RESUME, ...(setup.goesOn === true ? GO_ON : {}), HOME: paths.home, TMPDIR: paths.tmp, CLAUDE_CONFIG_DIR: paths.config, [MARK]: setup.mark },
     spawnClaudeCodeProcess: (how) => spawnInOwnGroup(how, setup),
   };
   if (options.model !== undefined) sdk.model = options.model;
   if (options.max_turns !== undefined) sdk.maxTurns = options.max_turns;
   if (options.max_budget_usd !== undefined) sdk.maxBudgetUsd = options.max_budget_usd;
   if (options.output_schema !== undefined) sdk.outputFormat = { type: "json_schema", schema: options.output_schema as Record<string, unknown> };
-  if (options.mcp_servers !== undefined) {
-    sdk.mcpServers = options.mcp_servers as Record<string, McpServerConfig>;
+  if (options.mcp_servers !== undefined || setup.clientServer !== undefined) {
+    sdk.mcpServers = { ...(options.mcp_servers as Record<string, McpServerConfig>), ...(setup.clientServer !== undefined && { [CLIENT_SERVER]: setup.clientServer }) };
     // Not on the command line, where every process could read their headers and environment.
     sdk.mcpServersDelivery = "initialize";
   }
@@ -92,16 +100,33 @@ function systemPrompt(given: TurnOptions["system_prompt"]): NonNullable<Options[
   return { type: "custom", prompt: given ?? DEFAULT_SYSTEM_PROMPT, snapshot: false };
 }
 
+/** Left alone, the CLI would run a call that a parked turn left open when it resumes, before anybody is asked. */
+const RESUME = { CLAUDE_CODE_DISABLE_DEFERRED_TOOL_RESUME: "1" };
+/** Without a message it goes on where the transcript ends with results. */
+const GO_ON = { CLAUDE_CODE_RESUME_INTERRUPTED_TURN: "1" };
+
+/** The rules that hold in every mode, as the CLI's settings have them. */
+export function rulesOf({ ask_tools = [], deny_tools = [] }: Pick<TurnOptions, "ask_tools" | "deny_tools">): { ask: string[]; deny: string[] } {
+  return { ask: ask_tools, deny: deny_tools };
+}
+
+/** `dontAsk` would deny what a rule says to ask about: such a turn runs in `default`, and what no rule asks about is denied where it is asked. */
+export function modeOf({ permission_mode, allowed_tools, ask_tools }: TurnOptions): PermissionMode {
+  const mode = permission_mode ?? (allowed_tools === undefined ? "bypassPermissions" : "dontAsk");
+  return mode === "dontAsk" && ask_tools !== undefined && ask_tools.length > 0 ? "default" : mode;
+}
+
 /** A list of allowed tools is the whole list: others are not offered, and a call outside its rules is denied. */
 function toolAccess(options: TurnOptions): Options {
   const allowed = options.allowed_tools;
-  const mode = options.permission_mode ?? (allowed === undefined ? "bypassPermissions" : "dontAsk");
+  const mode = modeOf(options);
   const access: Options = { permissionMode: mode, tools: DEFAULT_TOOLS };
   if (mode === "bypassPermissions") access.allowDangerouslySkipPermissions = true;
   if (allowed !== undefined) {
     access.allowedTools = allowed;
     access.tools = [...new Set(allowed.map(toolName))].filter((name) => !name.startsWith("mcp__"));
   }
+  if (options.questions === true) access.tools = [...new Set([...(access.tools as string[]), ...QUESTION_TOOLS])];
   if (options.disallowed_tools !== undefined) access.disallowedTools = options.disallowed_tools;
   return access;
 }

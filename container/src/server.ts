@@ -9,7 +9,8 @@ import type { Denial } from "./access.ts";
 import { HttpError, notFound, send } from "./answers.ts";
 import type { Frame } from "./frames.ts";
 import { log, reason } from "./log.ts";
-import { SDK_SESSION, discard, InvalidRequest, readOffer, readTurnRequest, TURN_ID } from "./request.ts";
+import { isReference } from "./actions/terms.ts";
+import { SDK_SESSION, discard, InvalidRequest, readDecision, readOffer, readTurnRequest, TURN_ID } from "./request.ts";
 import type { Refusal, Sessions, Wanted } from "./sessions.ts";
 import type { Refused } from "./turn/offers.ts";
 import type { Turn, Turns } from "./turns.ts";
@@ -27,7 +28,7 @@ const MAX_PIECE_CHARS = 64 * 1024;
 /** Of the calls and frames: counted up where a caller has to know. Whoever lacks one knows neither `stop` nor `transcript_part`. */
 export const PROTOCOL = 2;
 /** What this server can do beyond its protocol's number. */
-export const FEATURES = ["workspace", "turns"];
+export const FEATURES = ["workspace", "turns", "actions"];
 
 export type Facts = {
   instance: string;
@@ -69,6 +70,9 @@ async function route(app: App, request: IncomingMessage, response: ServerRespons
   if (collection === "turns" && action === "steer" && request.method === "DELETE" && rest.length === 1) {
     return withdraw(turnOf(app, id), rest[0], response);
   }
+  if (collection === "turns" && action === "actions" && request.method === "POST" && rest.length === 1) {
+    return decide(turnOf(app, id), rest[0], request, response);
+  }
   const path = rest.length > 0 ? "" : [collection, id === undefined ? "" : "/:id", action === undefined ? "" : `/${action}`].join("");
   switch (`${request.method} ${path}`) {
     case "GET healthz":
@@ -83,6 +87,9 @@ async function route(app: App, request: IncomingMessage, response: ServerRespons
       return send(response, 202, { cancelling: true });
     case "POST turns/:id/steer":
       return offer(turnOf(app, id), request, response);
+    case "POST turns/:id/park":
+      if (!turnOf(app, id).park()) throw new HttpError(409, "nothing_pending", "the turn waits for nothing");
+      return send(response, 202, { parking: true });
     case "DELETE turns/:id":
       await app.turns.delete(turnOf(app, id));
       return send(response, 200, { deleted: true });
@@ -135,6 +142,13 @@ async function offer(turn: Turn, request: IncomingMessage, response: ServerRespo
 async function withdraw(turn: Turn, id = "", response: ServerResponse): Promise<void> {
   if (!TURN_ID.test(id)) throw new InvalidRequest("turn_id is malformed");
   send(response, 200, { withdrawn: await turn.offers.withdraw(id) });
+}
+
+async function decide(turn: Turn, reference = "", request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const decision = await readDecision(request);
+  const resolved = isReference(reference) ? turn.decide(reference, decision) : undefined;
+  if (resolved === undefined) throw new HttpError(404, "action_not_found", "the turn asked no such thing");
+  send(response, 200, { resolved });
 }
 
 function refusedBy(sessions: Sessions, wanted: Wanted): HttpError | undefined {

@@ -4,6 +4,8 @@
  */
 import { messageOf } from "./attachments.ts";
 import type { Message, Place } from "./attachments.ts";
+import { resultEntries } from "./actions/continuation.ts";
+import type { Continuation } from "./actions/terms.ts";
 import type { Config } from "./config.ts";
 import type { Block } from "./content.ts";
 import { makeFolders, pathsOf, removeFolders, removeTraces } from "./folders.ts";
@@ -58,18 +60,24 @@ export class Session {
     return this.live && this.#key === processKey(options);
   }
 
-  /** Ends what runs and starts a process anew: resumed from the held transcript where that has anything to resume. */
-  async start(options: TurnOptions, signal?: AbortSignal): Promise<AgentProcess> {
+  /**
+   * Ends what runs and starts a process anew: resumed from the held transcript where that has anything to resume. Where the transcript ends with the
+   * open calls of a `continuation`, they get their results, and the process goes on by itself.
+   */
+  async start(options: TurnOptions, signal?: AbortSignal, continuation?: Continuation): Promise<AgentProcess> {
     await this.close();
     const { config, transcripts, coldStarts } = this.#context;
     return coldStarts.run(async () => {
       const paths = pathsOf(config, this.id);
       const user = await this.open();
       await transcripts.open(this.id);
+      const results = continuation === undefined ? undefined : resultEntries(await transcripts.load(this.id, null), continuation);
       signal?.throwIfAborted();
+      if (results !== undefined) this.#keep(null, results);
       const process: AgentProcess = new AgentProcess({
         session: this.id,
         resume: transcripts.hasMessages(this.id),
+        goesOn: results !== undefined,
         options,
         paths,
         user,
@@ -175,7 +183,13 @@ export class Session {
   #appended(process: AgentProcess, subpath: string | null, whole: Entry[]): void {
     // What a process that was cleared away still had to say is not kept.
     if (process !== this.#process) return;
-    const entries = whole.map((entry) => this.#references.dehydrated(entry));
+    this.#keep(
+      subpath,
+      whole.map((entry) => this.#references.dehydrated(entry)),
+    );
+  }
+
+  #keep(subpath: string | null, entries: Entry[]): void {
     this.#context.transcripts.append(
       this.id,
       entries.map((entry) => ({ subpath, entry })),

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import type { Continuation } from "./actions/terms.ts";
 import type { Config } from "./config.ts";
 import { pathsOf } from "./folders.ts";
 import { Gate } from "./gate.ts";
@@ -30,6 +31,8 @@ export type Wanted = {
   options: TurnOptions;
   /** The stored transcript, where the caller sent it along. A live process needs none. */
   transcript?: AsyncIterable<TranscriptLine>;
+  /** It is the rest of a parked turn. */
+  continuation?: Continuation;
   /** The stored workspace that the turn must stand on, where workspaces are stored. */
   workspace?: WorkspaceWanted;
 };
@@ -98,9 +101,9 @@ export class Sessions {
   }
 
   /** A new process for a conversation that is leased and whose process is gone. Rejects as `lease` does, and the lease is over then. */
-  restart(session: Session, options: TurnOptions, signal: AbortSignal): Promise<Lease> {
+  restart(session: Session, { options, continuation }: Wanted, signal: AbortSignal): Promise<Lease> {
     return this.#claimed(session, async () => {
-      await session.start(options, signal);
+      await session.start(options, signal, continuation);
       return { session, warm: false };
     }, signal);
   }
@@ -215,7 +218,7 @@ export class Sessions {
     if (session.fits(wanted.options)) return { session, warm: true };
     const held = session.live && this.transcripts.has(session.id);
     if (wanted.transcript !== undefined && !held) await this.transcripts.replace(session.id, wanted.transcript);
-    await session.start(wanted.options, signal);
+    await session.start(wanted.options, signal, wanted.continuation);
     return { session, warm: false };
   }
 

@@ -3,6 +3,11 @@
  * Owns their retention. Every turn's last frames are one `result` and `end`, whatever happens under it.
  */
 import type { SDKMessage } from "@anthropic-ai/claude-agent-sdk";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Asks, Callbacks } from "./actions/callbacks.ts";
+import { allowOnce, decisionMessage, resultMessage } from "./actions/continuation.ts";
+import { Entered } from "./actions/entered.ts";
+import type { Decision } from "./actions/terms.ts";
 import { AttachmentFailed } from "./attachments.ts";
 import type { Message } from "./attachments.ts";
 import type { Block } from "./content.ts";
@@ -10,12 +15,14 @@ import { FrameLog, MAX_FRAME_BYTES, MAX_TURN_FRAME_BYTES } from "./frames.ts";
 import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
 import { log, reason } from "./log.ts";
 import { TurnMapper } from "./mapper.ts";
-import { liveOptions } from "./options.ts";
+import { asksByMode, liveOptions } from "./options.ts";
 import type { TurnOptions } from "./options.ts";
 import { EntryTooLarge, transcriptFrames } from "./pieces.ts";
 import { ProcessGone } from "./process.ts";
+import type { AgentProcess } from "./process.ts";
 import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
 import type { Lease, Sessions, Wanted } from "./sessions.ts";
+import { modeOf } from "./sdk.ts";
 import { compactCommand, Compaction } from "./turn/compaction.ts";
 import { Offers } from "./turn/offers.ts";
 import { StructuredOutput } from "./turn/output.ts";
@@ -29,8 +36,11 @@ const MAX_FINISHED_BYTES = 64 * 1024 * 1024;
 /** The caller has its own, shorter limit; this one is for a caller that is gone. */
 const MAX_TURN_MS = 60 * 60_000;
 
-/** `content`: the blocks of a turn that is more than its prompt. */
-export type TurnRequest = Wanted & { turn_id: string; prompt: string; content?: Block[] };
+/** How long a call that the SDK lets go of may mean that its process dies, before it is taken to be withdrawn. */
+const DEATH_LIMIT_MS = 500;
+
+/** `content`: the blocks of a turn that is more than its prompt. `actions`: its caller answers what the turn asks; `grants` are the rules that it has remembered. */
+export type TurnRequest = Wanted & { turn_id: string; prompt: string; content?: Block[]; actions?: true; grants?: unknown[] };
 
 export class Turn {
   readonly id: string;
@@ -56,6 +66,24 @@ export class Turn {
   /** Aborted when the turn is to end early. */
   get signal(): AbortSignal {
     return this.#ending.signal;
+  }
+
+  /** Who is asked in its name, while it has a process. */
+  callbacks: Callbacks | undefined;
+
+  /** Undefined: nobody asked that. False: it was decided before. */
+  decide(reference: string, decision: Decision): boolean | undefined {
+    return this.callbacks?.gate.decide(reference, decision);
+  }
+
+  /** It gives up its process while it waits. False: it waits for nothing. */
+  park(): boolean {
+    return this.callbacks?.gate.park() ?? false;
+  }
+
+  /** What it goes on waiting for without its process. */
+  get parked(): string[] {
+    return this.cancelled || this.stopped !== undefined ? [] : (this.callbacks?.gate.parked ?? []);
   }
 
   cancel(): void {
@@ -151,7 +179,7 @@ export class Turns {
   async #run(turn: Turn, request: TurnRequest): Promise<void> {
     const begun = performance.now();
     const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) }, request.content);
-    const limit = setTimeout(() => turn.stop("the turn took too long"), MAX_TURN_MS);
+    const limit = setTimeout(() => turn.park() || turn.stop("the turn took too long"), MAX_TURN_MS);
     let lease: Lease | undefined;
     let result: ResultFrame;
     try {
@@ -165,7 +193,7 @@ export class Turns {
         if (!(error instanceof NotReached && lease.warm)) throw error;
         const { session } = lease;
         lease = undefined;
-        lease = await this.#sessions.restart(session, request.options, turn.signal);
+        lease = await this.#sessions.restart(session, request, turn.signal);
         result = await this.#runOn(lease, turn, request, await messageFor(request, lease), mapper);
       }
     } catch (error) {
@@ -227,10 +255,13 @@ export class Turns {
     if (process === undefined) throw new NotReached("it ended before the turn began");
     for (const removed of session.takeRemoved()) turn.emit({ type: "attachment_removed", ...removed });
     let reached = false;
+    const entered = new Entered();
+    turn.callbacks = process.callbacks;
     session.attach((subpath, entries) => {
       reached = true;
       mapper.flush();
       const own = turn.offers.own(entries);
+      entered.entries(own);
       turn.emitTranscript(subpath, own);
       mapper.entries(own);
     });
@@ -249,8 +280,11 @@ export class Turns {
     };
     try {
       const isCommand = request.options.compact === true;
+      if (request.continuation !== undefined) allowOnce(request.continuation, process.callbacks.grants);
       const ended = await process.run(isCommand ? compactCommand(request.prompt) : message, {
         live: liveOptions(request.options),
+        mode: hasApprovedPlan(request) ? "default" : modeOf(request.options),
+        asks: request.actions === true ? asksOf(turn, request, process, mapper, entered) : undefined,
         signal: turn.signal,
         onMessage,
         isCommand,
@@ -258,6 +292,7 @@ export class Turns {
         maxSteps: request.options.max_turns,
       });
       const frame = mapper.result(ended);
+      if (turn.parked.length > 0) return mapper.parked(frame, process.callbacks.parkedBy, turn.parked);
       const result = ending?.ending(frame, ended) ?? frame;
       return turn.stopped === undefined ? result : { ...result, status: "failed", error: turn.stopped };
     } catch (error) {
@@ -285,8 +320,31 @@ export class Turns {
 }
 
 /** What is pushed; its files are read before anything is sent. */
-async function messageFor({ prompt, content }: TurnRequest, { session }: Lease): Promise<Message> {
+async function messageFor({ prompt, content, continuation }: TurnRequest, { session, warm }: Lease): Promise<Message> {
+  if (continuation !== undefined) return warm && continuation.by === "results" ? resultMessage(continuation) : decisionMessage(continuation);
   return content === undefined ? prompt : session.compose(content);
+}
+
+/** Where a turn's questions go. */
+function asksOf(turn: Turn, { grants = [], options }: TurnRequest, process: AgentProcess, mapper: TurnMapper, entered: Entered): Asks {
+  return {
+    grants,
+    rulesOnly: !asksByMode(options),
+    port: {
+      async asked(asked) {
+        await entered.call(asked.tool_call_id);
+        mapper.flush();
+        turn.emit({ type: "action", ...asked });
+      },
+      resolved: (reference, outcome) => turn.emit({ type: "action_resolved", reference, outcome }),
+      letGo: () => (turn.signal.aborted ? Promise.resolve("withdrawn") : Promise.race([process.over.then(() => "parked" as const), sleep(DEATH_LIMIT_MS, "withdrawn" as const, { ref: false })])),
+    },
+  };
+}
+
+/** The mode for planning is over. */
+function hasApprovedPlan({ continuation }: TurnRequest): boolean {
+  return continuation?.actions.some(({ kind, decision }) => kind === "plan" && decision.decision === "allow") ?? false;
 }
 
 /** Whoever knows how a turn of these options ends; undefined for one that just answers. */
@@ -302,6 +360,10 @@ function endedEarly(turn: Turn, mapper: TurnMapper): ResultFrame {
 
 function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame {
   if (turn.cancelled || turn.stopped !== undefined) return endedEarly(turn, mapper);
+  if (error instanceof ProcessGone && turn.parked.length > 0) {
+    // What it asked about has not run.
+    return mapper.parked(mapper.endedWithoutResult("failed", "interrupted"), "results", turn.parked);
+  }
   if (error instanceof ProcessGone || error instanceof TranscriptCut) {
     return mapper.endedWithoutResult("failed", "interrupted", { code: "turn_interrupted", message: error.message });
   }

@@ -38,7 +38,7 @@ export class Direct {
     const paths = pathsOf(config, session);
     await makeFolders(paths, undefined);
     const store = sessionStore({ append: () => {}, load: async () => [], subpaths: async () => [] });
-    const setup = { session, resume: false, options, paths, user: undefined, env: config.childEnv, mark: randomUUID(), store, onSpawn: () => {} };
+    const setup = { session, resume: false, options, paths, user: undefined, env: config.childEnv, mark: randomUUID(), store, asks: {}, onSpawn: () => {} };
     return new Direct(root, (input) => query({ prompt: input, options: sdkOptions(setup) }));
   }
 

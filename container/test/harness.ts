@@ -28,6 +28,9 @@ export type Body = {
   options?: Record<string, unknown>;
   transcript?: TranscriptLine[];
   workspace?: Partial<WorkspaceWanted>;
+  actions?: boolean;
+  grants?: object[];
+  continuation?: object;
 };
 export type TranscriptLine = { subpath: string | null; entry: Entry };
 

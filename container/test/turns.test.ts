@@ -207,7 +207,7 @@ describe("turns", () => {
     const open = await agent.begin(asked("[[hang]]"));
     const { instance } = await open.until("started");
     const { warm, ...health } = await agent.health();
-    assert.deepEqual(health, { status: "ok", instance, protocol: 2, features: ["workspace", "turns"], sdk_version: "0.3.330", running: 1, turns: [open.id] });
+    assert.deepEqual(health, { status: "ok", instance, protocol: 2, features: ["workspace", "turns", "actions"], sdk_version: "0.3.330", running: 1, turns: [open.id] });
     assert.ok(warm >= 1);
     await agent.call("POST", `/turns/${open.id}/cancel`);
     await open.rest();

@@ -29,6 +29,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         self.store_calls()?;
         self.run_due_schedules(self.runtime.now())?;
+        self.expire_actions(self.runtime.now())?;
         self.pump()?;
         let now = self.runtime.now();
         if self.is_prewarming() {
@@ -39,7 +40,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             if self.idle_since.take().is_some() {
                 self.store.set_container_idle_since(None)?;
             }
-        } else if self.turns.running_count() == 0 {
+        } else if self.turns.held_count() == 0 {
             let since = self.idle_since.get().or(self.store.container_idle_since()?).unwrap_or(now);
             self.idle_since.set(Some(since));
             if now >= since.plus(self.wake_limits().container_idle) {
@@ -62,18 +63,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn set_alarm(&self) -> Result<(), AccountError> {
         let now = self.runtime.now();
         let mut reasons = wake::Reasons {
-            turn_active: self.turns.running_count() > 0
+            turn_active: self.turns.held_count() > 0
                 || !self.leaving.borrow().is_empty()
                 || self.orphan_looks.get() > 0
                 || self.ledger.has_pending()
                 || self.has_turns_to_run()?,
             // While a turn runs, the container does not idle, whenever the one before has ended.
-            container_idle_since: self.idle_since.get().filter(|_| self.turns.running_count() == 0),
+            container_idle_since: self.idle_since.get().filter(|_| self.turns.held_count() == 0),
             unregistered: self.store.unregistered_since()?.is_some(),
             purge: self.purge.get(),
             drain: self.next_drain(now)?,
             delivery: self.next_delivery(now)?,
             schedule: self.next_schedule(now)?,
+            expiry: self.store.next_expiry()?,
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);
@@ -93,8 +95,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Whether turns run, or wait for their turn; those of a suspended account wait for nothing that an alarm brings.
     fn has_turns_to_run(&self) -> Result<bool, AccountError> {
         let active = self.store.active_turns()?;
-        let counts = |turn: &ActiveTurn| turn.status == TurnStatus::Running;
-        Ok(if self.settings()?.is_suspended() { active.iter().any(counts) } else { !active.is_empty() })
+        let suspended = self.settings()?.is_suspended();
+        // One that waits for somebody without a process waits for no alarm but that of its expiry.
+        let rests = |turn: &ActiveTurn| turn.is_parked() || suspended && turn.status == TurnStatus::Queued;
+        Ok(!active.iter().all(rests))
     }
 
     pub(super) fn wake_limits(&self) -> wake::Limits {

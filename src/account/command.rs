@@ -7,18 +7,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::branches::command::{ForkAsked, NoBranch, RewindTo};
+use super::chat::command::{ChatCommand, ChatReply};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::manage::command::{ManageCommand, ManageReply};
 use super::schedules::command::{SchedulesCommand, SchedulesReply};
 use super::turn::events::Subscription;
 use super::webhooks::command::{WebhooksCommand, WebhooksReply};
+use crate::domain::action::ActionsOf;
 use crate::domain::content::TooLarge;
 use crate::domain::limits::Exceeded;
 use crate::domain::metadata::BadMetadata;
 use crate::domain::{
-    Block, ContextUse, Conversation, EventId, FilePath, IdempotencyKey, Include, Messages, MetadataPatch, Page,
-    PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions, Usage,
+    Action, ActionId, Block, ContextUse, Conversation, Decision, EventId, FilePath, IdempotencyKey, Include, Messages,
+    MetadataPatch, Page, PurgeOutcome, RequestId, SdkSession, SearchTerms, SessionId, Title, Turn, TurnId, TurnOptions,
+    Usage,
 };
 use crate::store::StoreError;
 use crate::workspace::port::BucketError;
@@ -150,6 +153,20 @@ pub enum Command {
         /// What.
         ask: FilesCommand,
     },
+    /// Decide an action.
+    DecideAction(Box<DecideAction>),
+    /// The actions, oldest first.
+    ListActions {
+        /// Which.
+        of: ActionsOf,
+        /// At most so many.
+        limit: u32,
+    },
+    /// One action.
+    ReadAction {
+        /// The action.
+        action_id: ActionId,
+    },
     /// A conversation's turns, newest first.
     ListTurns {
         /// The conversation.
@@ -188,6 +205,8 @@ pub enum Command {
     Webhooks(WebhooksCommand),
     /// Read, change or run the schedules.
     Schedules(SchedulesCommand),
+    /// Read or follow a conversation as a chat.
+    Chat(ChatCommand),
 }
 
 impl Command {
@@ -198,6 +217,7 @@ impl Command {
             Self::StartTurn(_)
             | Self::LookUpAttachments(_)
             | Self::UpdateConversation { .. }
+            | Self::DecideAction(_)
             | Self::Files { .. }
             | Self::Fork(_)
             // One in the body knows when it is sent again.
@@ -212,6 +232,8 @@ impl Command {
             | Self::FollowAccount
             | Self::ReadContext { .. }
             | Self::DeleteConversation { .. }
+            | Self::ListActions { .. }
+            | Self::ReadAction { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
             | Self::StorageStats
@@ -220,7 +242,8 @@ impl Command {
             | Self::Visit
             | Self::BeginCall(_)
             | Self::EndCall(_)
-            | Self::NoteRefusal(_) => false,
+            | Self::NoteRefusal(_)
+            | Self::Chat(_) => false,
         }
     }
 
@@ -235,8 +258,10 @@ impl Command {
             | Self::UpdateConversation { .. }
             | Self::CancelConversation { .. }
             | Self::DeleteConversation { .. }
+            | Self::DecideAction(_)
             | Self::Prewarm
             | Self::BeginCall(_) => true,
+            Self::Chat(ask) => ask.changes(),
             Self::Files { ask, .. } => ask.changes(),
             Self::Manage(ask) => ask.needs_active_account(),
             Self::Webhooks(ask) => ask.changes(),
@@ -246,6 +271,8 @@ impl Command {
             | Self::FollowAccount
             | Self::ReadContext { .. }
             | Self::FollowConversation { .. }
+            | Self::ListActions { .. }
+            | Self::ReadAction { .. }
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
             | Self::StorageStats
@@ -306,6 +333,8 @@ pub enum AnswerForm {
     Events,
     /// At once, with the turn's id.
     Accepted,
+    /// As the AI SDK's stream of a UI message.
+    Chat,
 }
 
 /// A query.
@@ -328,6 +357,20 @@ pub struct StartTurn {
     pub answer: AnswerForm,
     /// What the client wants to hear beside the default events.
     #[serde(skip_serializing_if = "Include::is_nothing", default)]
+    pub include: Include,
+}
+
+/// A decision.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DecideAction {
+    /// The action.
+    pub action_id: ActionId,
+    /// What is decided.
+    pub decision: Decision,
+    /// How the answer is wanted.
+    pub answer: AnswerForm,
+    /// What the events tell beside the default.
+    #[serde(default)]
     pub include: Include,
 }
 
@@ -398,6 +441,28 @@ pub enum Reply<J> {
         /// Whether an earlier request with the same key had made it.
         replayed: bool,
     },
+    /// A turn that waits for somebody, as the response to its query.
+    RequiresAction {
+        /// The turn, with what it said so far.
+        turn: Box<Turn>,
+        /// What it waits for.
+        actions: Vec<Action>,
+        /// Whether an earlier request with the same key had made it.
+        replayed: bool,
+    },
+    /// An action, as it stands.
+    Action(Box<Action>),
+    /// Some of the actions.
+    Actions {
+        /// Oldest first.
+        actions: Vec<Action>,
+        /// Which were asked for.
+        of: ActionsOf,
+        /// How many.
+        limit: u32,
+        /// Whether there are more.
+        more: bool,
+    },
     /// A turn that was admitted.
     Accepted {
         /// The turn, queued or running.
@@ -450,6 +515,8 @@ pub enum Reply<J> {
     Webhooks(WebhooksReply),
     /// What was asked of the schedules.
     Schedules(SchedulesReply),
+    /// What was asked of a chat.
+    Chat(ChatReply),
 }
 
 /// Why a command was not carried out.
@@ -488,6 +555,15 @@ pub enum AccountError {
     /// The turn's attachments break a bound.
     #[error("attachments: {0}")]
     Attachments(#[from] TooLarge),
+    /// The conversation's turn waits for somebody.
+    #[error("a turn of the conversation requires action")]
+    ActionPending(Vec<ActionId>),
+    /// The action was decided otherwise, has expired or was cancelled.
+    #[error("the action was decided before")]
+    ActionResolved(Box<Action>),
+    /// The container could not be told of a decision. The detail is for the log.
+    #[error("a decision was not delivered: {0}")]
+    NotDelivered(String),
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,

@@ -7,8 +7,9 @@ use super::runtime::{Directory, Runtime};
 use super::turn::events::EventKind;
 use super::turn::items;
 use crate::agent::Container;
+use crate::domain::action::ActionsOf;
 use crate::domain::{
-    Messages, MetadataPatch, Millis, Page, Role, SearchTerms, SessionId, Title, Turn, TurnId, TurnStatus,
+    ActionStatus, Messages, MetadataPatch, Millis, Page, Role, SearchTerms, SessionId, Title, Turn, TurnId, TurnStatus,
 };
 use crate::store::conversations::ACCESS_RESOLUTION;
 use crate::store::sql::Sql;
@@ -145,6 +146,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             let (turn_id, session_id, status) = (turn.turn_id, turn.session_id, turn.status);
             snapshot.turns.push(TurnState { turn_id, session_id, status, position });
         }
+        let of = ActionsOf { status: Some(ActionStatus::Pending), ..ActionsOf::default() };
+        snapshot.actions = self.store.list_actions(&of, self.config.max_pending_actions)?;
         Ok(snapshot)
     }
 

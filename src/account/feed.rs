@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::domain::event::Notice;
 use crate::domain::file::{Change, Target};
-use crate::domain::{SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{Action, SessionId, Turn, TurnId, TurnStatus};
 
 /// Readers of one account's feed; the oldest is cut for one more.
 pub const MAX_READERS: usize = 32;
@@ -31,6 +31,8 @@ pub enum FeedEvent {
     Conversation(ConversationChanged),
     /// A file of a conversation was changed.
     File(FileChanged),
+    /// An action came up, or was decided, expired or cancelled.
+    Action(Box<Action>),
     /// Something that the account's users should know.
     Notice(Notice),
 }
@@ -43,8 +45,8 @@ pub struct Snapshot {
     pub conversations: Vec<OpenConversation>,
     /// The turns that are queued or running, in the order of the queue.
     pub turns: Vec<TurnState>,
-    /// What waits for somebody's decision; nothing so far.
-    pub actions: [(); 0],
+    /// What waits for somebody's decision, the oldest first.
+    pub actions: Vec<Action>,
 }
 
 /// A conversation that has a turn queued or running.
@@ -164,6 +166,11 @@ impl Followers {
             let title = title.map(str::to_owned);
             FeedEvent::Conversation(ConversationChanged { session_id: session_id.clone(), change, title })
         });
+    }
+
+    /// Tells how an action stands.
+    pub fn action(&self, action: &Action) {
+        self.tell(|| FeedEvent::Action(Box::new(action.clone())));
     }
 
     /// Tells of a file.

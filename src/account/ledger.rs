@@ -184,7 +184,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// What is added to the ledger with the end of a turn: the calls that wait, and what the SDK said of the turn.
     pub(super) fn ledger_with(&self, turn_id: &TurnId, result: Option<&TurnResult>) -> LedgerEntry {
-        let mut entry = self.ledger.entry(Some(turn_id));
+        self.ledger_of(Some(turn_id), result)
+    }
+
+    /// The same of a turn that is parked: it counts as a turn when it ends, and what was counted of it is stored with it.
+    pub(super) fn ledger_with_part(&self, result: Option<&TurnResult>) -> LedgerEntry {
+        self.ledger_of(None, result)
+    }
+
+    fn ledger_of(&self, ends: Option<&TurnId>, result: Option<&TurnResult>) -> LedgerEntry {
+        let mut entry = self.ledger.entry(ends);
         let named = result.and_then(|result| result.model.as_deref());
         let called = entry.rows.iter().any(|row| row.counted.calls > 0 && named == Some(row.model.as_str()));
         // A model has several names: a row for each would be a row more for each turn.
@@ -192,7 +201,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let Some(model) = model.as_deref().or(named) else { return entry };
         let reported = result.map(|result| Spent::new(&result.usage, NanoUsd::of_usd(result.cost_usd)));
         let row = row_of(&mut entry.rows, Day::of(self.runtime.now()), model);
-        row.turns += 1;
+        row.turns += u64::from(ends.is_some());
         row.reported += reported.unwrap_or_default();
         entry
     }

@@ -1,9 +1,11 @@
 //! The use cases of one account: the authority for its conversations, its queue of turns and its container.
 //! Every method that changes something does so in one synchronous step; only the end of a turn is waited for.
 
+mod actions;
 mod alarm;
 mod attachments;
 pub mod branches;
+pub mod chat;
 pub mod command;
 mod container_use;
 mod conversations;
@@ -33,6 +35,7 @@ use command::{AccountError, Command, Envelope, Reply};
 use runtime::{Directory, Runtime};
 use turn::active::ActiveTurns;
 use turn::events::{Subscription, announcement};
+use turn::items;
 
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
@@ -189,6 +192,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Rewind { session_id, to } => self.rewind(&session_id, &to, envelope.again, now)?,
             Command::DeleteConversation { session_id } => self.delete_conversation(&session_id)?,
             Command::Files { session_id, ask } => self.handle_files(&session_id, &ask, now)?,
+            Command::DecideAction(asked) => return self.decide_action(*asked, now),
+            Command::ListActions { of, limit } => self.list_actions(&of, limit)?,
+            Command::ReadAction { action_id } => self.read_action(&action_id)?,
             Command::ListTurns { session_id, before, limit } => {
                 self.list_turns(session_id, before.as_ref(), limit, now)?
             }
@@ -208,6 +214,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::NoteRefusal(_) => Reply::Noted,
             Command::Manage(ask) => return self.manage(ask, now),
             Command::Webhooks(ask) => Reply::Webhooks(self.handle_webhooks(ask, now)?),
+            Command::Chat(ask) => return self.handle_chat(ask, now),
             Command::Schedules(ask) => {
                 Reply::Schedules(self.handle_schedules(ask, &envelope.request_id, envelope.again, now)?)
             }
@@ -230,7 +237,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.agent.adopt(token, self.agent_answered.get());
         }
         for turn in self.store.active_turns()? {
-            if turn.status == TurnStatus::Running {
+            if turn.status != TurnStatus::Queued && !turn.is_parked() {
                 self.launch(turn, turn::run::Entry::Reattach, None);
             }
         }
@@ -262,7 +269,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<Reply<S::Json>, AccountError> {
         let from = |first| self.turns.follow(turn_id, first, after, include);
         if let Some(session_id) = self.turns.session_of(turn_id) {
-            let first = announcement(turn_id, &session_id, TurnStatus::Running, 0);
+            let waits = self.turns.wait_of(turn_id).is_some_and(|wait| wait != turn::active::Wait::No);
+            let status = if waits { TurnStatus::RequiresAction } else { TurnStatus::Running };
+            let first = announcement(turn_id, &session_id, status, 0);
             return Ok(Reply::Events { subscription: from(first), replayed });
         }
         let turn = self.turn(turn_id)?;
@@ -270,6 +279,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             let (last, told) = self.told(&turn)?;
             let events = Subscription::of_ended(&Rc::new(turn), last, told, after, include);
             return Ok(events.map_or(Reply::NothingFollows, |subscription| Reply::Events { subscription, replayed }));
+        }
+        if turn.status == TurnStatus::RequiresAction
+            && let Some(active) = self.store.active_turns()?.into_iter().find(|active| active.turn_id == *turn_id)
+        {
+            if let Some(last) = self.last_of_parked(&active)? {
+                let told = items::events(&self.store.items(&turn.session_id, turn_id)?);
+                let events = Subscription::of_paused(&turn, last, told, after, include);
+                return Ok(
+                    events.map_or(Reply::NothingFollows, |subscription| Reply::Events { subscription, replayed })
+                );
+            }
+            self.recall(turn_id, &turn.session_id)?;
         }
         let position = if turn.status == TurnStatus::Queued {
             self.store.active_turns()?.iter().take_while(|active| active.turn_id != *turn_id).count()

@@ -37,9 +37,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             | Command::Fork(_)
             | Command::Rewind { .. }
             | Command::Files { .. }
+            | Command::DecideAction(_)
+            | Command::ReadAction { .. }
             | Command::ListTurns { .. }
             | Command::ReadTurn { .. } => return Err(AccountError::NotFound),
             Command::DeleteConversation { .. } => Reply::Deleted,
+            Command::ListActions { of, limit } => {
+                Reply::Actions { actions: Vec::new(), of: of.clone(), limit: *limit, more: false }
+            }
             Command::StorageStats => Reply::Document(self.store.storage_stats_of_nothing(self.config.retention)?),
             Command::Purge => Reply::Purged(visit),
             Command::Visit => Reply::Visited(visit),
@@ -48,6 +53,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Manage(ask) => return Ok(self.manage_nothing(ask)?.map(|reply| Reply::Managed(Box::new(reply)))),
             Command::Webhooks(ask) => return self.webhooks_of_nothing(ask),
             Command::Schedules(ask) => return Self::schedules_of_nothing(ask),
+            Command::Chat(ask) => Reply::Chat(ask.reply_of_nothing()),
         };
         Ok(Some(reply))
     }

@@ -23,7 +23,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// does not come up is not started again and again.
     pub(super) fn prewarm(self: &Rc<Self>, now: Millis) -> bool {
         let began_lately = |last: Prewarm| last.starting || now < last.began_at.plus(self.config.container_idle);
-        if self.prewarm.get().is_some_and(began_lately) || self.turns.running_count() > 0 || self.agent.is_up() {
+        if self.prewarm.get().is_some_and(began_lately) || self.turns.held_count() > 0 || self.agent.is_up() {
             return false;
         }
         self.prewarm.set(Some(Prewarm { began_at: now, starting: true }));
@@ -70,7 +70,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Notes that the container is idle from now on, unless a turn has it, and sets the alarm that stops it.
     fn rest_from(self: &Rc<Self>, now: Millis) {
-        if self.turns.running_count() == 0 {
+        if self.turns.held_count() == 0 {
             self.idle_since.set(Some(now));
         }
         if let Err(error) = self.wake_up().and_then(|()| self.set_alarm()) {

@@ -57,7 +57,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.log_slice(&slice, began);
         }
         if !slice.emptied {
-            if self.idle_since.get().is_none() && self.turns.running_count() == 0 && self.agent.is_running() {
+            if self.idle_since.get().is_none() && self.turns.held_count() == 0 && self.agent.is_running() {
                 // The object was rebuilt for this purge: the alarm that is replaced now may be the idle container's.
                 self.idle_since.set(Some(self.store.container_idle_since()?.unwrap_or(began)));
             }
@@ -154,7 +154,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             if slice.oldest_access.is_none() {
                 self.store.set_registered(false)?;
             }
-        } else if self.turns.running_count() == 0 {
+        } else if self.turns.held_count() == 0 {
             // Its container holds nothing but what was deleted.
             self.container_stops(self.runtime.now())?;
             self.agent.stop();

@@ -10,7 +10,8 @@ use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::content::check;
 use crate::domain::{
-    IdempotencyKey, Include, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnKind, TurnStatus, WhenBusy,
+    ActionStatus, IdempotencyKey, Include, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnKind, TurnStatus,
+    WhenBusy,
 };
 use crate::store::sql::Sql;
 use crate::store::transactions::{Admission, FIRST_SEQ};
@@ -26,6 +27,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<Response<S::Json>, AccountError> {
         // A request that is sent again may have made its turn before the object was reset.
         let made = if again { self.store.turn_by_request(request_id)? } else { None };
+        let made = made.map_or_else(|| self.turn_of_chat(start), |turn_id| Ok(Some(turn_id)))?;
         let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
             (turn_id, false, false)
         } else {
@@ -58,11 +60,23 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         admitted: bool,
         replayed: bool,
     ) -> Result<Response<S::Json>, AccountError> {
+        self.answer_from(turn_id, (answer, include), (0, admitted), replayed)
+    }
+
+    /// The same, with the turn's events after the `after`-th.
+    pub(super) fn answer_from(
+        self: &Rc<Self>,
+        turn_id: TurnId,
+        (answer, include): (AnswerForm, Include),
+        (after, admitted): (u64, bool),
+        replayed: bool,
+    ) -> Result<Response<S::Json>, AccountError> {
         match answer {
             AnswerForm::Accepted => {
                 Ok(Response::Ready(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
-            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, 0, include, replayed)?)),
+            AnswerForm::Chat => Ok(Response::Ready(self.follow_chat(&turn_id)?)),
+            AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, after, include, replayed)?)),
             AnswerForm::Json => {
                 // One that was admitted now has not ended.
                 let ended =
@@ -70,14 +84,29 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 if let Some(turn) = ended {
                     return Ok(Response::Ready(Reply::Answer { turn: Box::new(turn), replayed }));
                 }
+                if !admitted && let Some(turn) = self.waiting_turn(&turn_id)? {
+                    return Ok(Response::Ready(self.requires_action(turn, replayed)?));
+                }
                 let end = self.turns.wait(turn_id);
                 let end = end.ok_or(AccountError::TooManyWait)?;
+                // It must not keep the object's memory alive: with that, the request ends.
+                let account = Rc::downgrade(self);
                 Ok(Response::Deferred(Box::pin(async move {
-                    let turn = end.await.map_err(|_| AccountError::EndUnseen)?;
-                    Ok(Reply::Answer { turn: Box::new(Turn::clone(&turn)), replayed })
+                    let turn = Turn::clone(&*end.await.map_err(|_| AccountError::EndUnseen)?);
+                    if turn.status == TurnStatus::RequiresAction {
+                        let account = account.upgrade().ok_or(AccountError::EndUnseen)?;
+                        return account.requires_action(turn, replayed);
+                    }
+                    Ok(Reply::Answer { turn: Box::new(turn), replayed })
                 })))
             }
         }
+    }
+
+    fn requires_action(&self, turn: Turn, replayed: bool) -> Result<Reply<S::Json>, AccountError> {
+        let mut actions = self.store.actions_of(&turn.turn_id)?;
+        actions.retain(|action| action.status == ActionStatus::Pending);
+        Ok(Reply::RequiresAction { turn: Box::new(turn), actions, replayed })
     }
 
     /// Stores a turn, or finds the one that its key made; nothing comes between the two.
@@ -96,12 +125,15 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         let active = self.store.active_turns()?;
         let when_busy = start.options.when_busy;
+        self.refuse_if_pending(&session_id, &active, when_busy)?;
         if when_busy == WhenBusy::Reject && active.iter().any(|turn| turn.session_id == session_id) {
             return Err(AccountError::ConversationBusy);
         }
         let limits = self.limits()?;
         self.check_admission(&limits, active.len(), now)?;
         let queued = self.refuse_if_full()?;
+        let replaces = if when_busy == WhenBusy::Interrupt { self.end_parked_of(&session_id, None)? } else { 0 };
+        let active = if replaces > 0 { self.store.active_turns()? } else { active };
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
         if !starts_now && queued >= limits.queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
@@ -177,11 +209,44 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Whether a turn of the conversation may run now. One that was given up is stored as running, and holds its conversation;
     /// one whose conversation was deleted is stored no more; and one that has ended may not have left the container.
     fn has_room_for(&self, session_id: &SessionId, active: &[ActiveTurn]) -> Result<bool, AccountError> {
-        Ok(self.turns.running_count() < self.limits()?.concurrency as usize
-            && !self.settings()?.is_suspended()
+        Ok(self.has_place()?
             && self.turns.turn_of(session_id).is_none()
-            && active.iter().all(|turn| turn.status != TurnStatus::Running || turn.session_id != *session_id)
+            && active.iter().all(|turn| turn.status == TurnStatus::Queued || turn.session_id != *session_id)
             && !self.leaving.borrow().contains(session_id))
+    }
+
+    /// Whether one more turn of the account may run.
+    pub(super) fn has_place(&self) -> Result<bool, AccountError> {
+        Ok(self.turns.running_count() < self.limits()?.concurrency as usize && !self.settings()?.is_suspended())
+    }
+
+    /// Refuses a query into a conversation whose turn waits for somebody, unless the query takes its place.
+    fn refuse_if_pending(
+        &self,
+        session_id: &SessionId,
+        active: &[ActiveTurn],
+        when_busy: WhenBusy,
+    ) -> Result<(), AccountError> {
+        let waits = |turn: &&ActiveTurn| turn.status == TurnStatus::RequiresAction && turn.session_id == *session_id;
+        let Some(turn) = active.iter().find(waits).filter(|_| when_busy != WhenBusy::Interrupt) else { return Ok(()) };
+        let mut actions = self.store.actions_of(&turn.turn_id)?;
+        actions.retain(|action| action.status == ActionStatus::Pending);
+        if actions.is_empty() {
+            return Ok(());
+        }
+        Err(AccountError::ActionPending(actions.into_iter().map(|action| action.action_id).collect()))
+    }
+
+    /// Ends the turns of a conversation that wait without a process; returns how many.
+    fn end_parked_of(self: &Rc<Self>, session_id: &SessionId, reason: Option<&str>) -> Result<usize, AccountError> {
+        let mut ended = 0;
+        for turn in self.store.active_turns()? {
+            if turn.session_id == *session_id && turn.is_parked() && !self.turns.is_running(&turn.turn_id) {
+                self.end_queued(&turn, reason)?;
+                ended += 1;
+            }
+        }
+        Ok(ended)
     }
 
     /// Starts the turns that may run, in the order of the queue.
@@ -205,6 +270,15 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             if turn.status == TurnStatus::Running && !known {
                 let work = admitted.take_if(|(turn_id, _)| **turn_id == turn.turn_id).map(|(_, work)| work);
                 self.launch(turn, run::Entry::Submit, work);
+            } else if turn.is_parked() && !known {
+                if self.resume_if_decided(&turn)? {
+                    let started = ActiveTurn { status: TurnStatus::Running, ..turn };
+                    self.launch(started, run::Entry::Submit, None);
+                }
+            } else if turn.status == TurnStatus::RequiresAction && known {
+                self.go_on_if_decided(&turn)?;
+            } else if turn.status == TurnStatus::RequiresAction {
+                self.launch(turn, run::Entry::Reattach, None);
             } else if turn.status == TurnStatus::Queued
                 && self.has_room_for(&turn.session_id, &self.store.active_turns()?)?
             {
@@ -218,12 +292,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
-        let stops = self.turns.launch(&turn.turn_id, &turn.session_id);
+        let signals = self.turns.launch(&turn.turn_id, &turn.session_id, turn.status == TurnStatus::RequiresAction);
         if work.is_none() {
             self.take_up_counts(&turn.turn_id);
         }
-        self.feed.turn(&turn.turn_id, &turn.session_id, TurnStatus::Running, 0);
-        self.runtime.spawn(Rc::clone(self).run(turn, entry, work, stops));
+        self.feed.turn(&turn.turn_id, &turn.session_id, turn.status, 0);
+        self.runtime.spawn(Rc::clone(self).run(turn, entry, work, signals));
     }
 
     /// Ends the queued turns of a conversation and asks the running ones to end; returns how many.
@@ -232,7 +306,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         session_id: &SessionId,
         reason: Option<&str>,
     ) -> Result<usize, AccountError> {
-        let mut stopped = 0;
+        let mut stopped = self.end_parked_of(session_id, reason)?;
         for turn in self.store.active_turns()?.into_iter().filter(|turn| turn.session_id == *session_id) {
             stopped += 1;
             if turn.status == TurnStatus::Queued {

@@ -43,6 +43,8 @@ pub struct Reasons {
     pub delivery: Option<Millis>,
     /// When a schedule is next due.
     pub schedule: Option<Millis>,
+    /// When a pending action next expires.
+    pub expiry: Option<Millis>,
     /// The oldest last access of all conversations.
     pub oldest_access: Option<Millis>,
 }
@@ -83,7 +85,7 @@ pub fn next_wake(reasons: Reasons, limits: Limits, now: Millis) -> Option<Millis
     };
     // What could not be deleted is due forever: without the pause the object would never sleep.
     let backstop = reasons.oldest_access.map(|oldest| limits.backstop(oldest).max(now.plus(BACKSTOP_RETRY)));
-    [watch, idle, register, purge, reasons.drain, reasons.delivery, reasons.schedule, backstop]
+    [watch, idle, register, purge, reasons.drain, reasons.delivery, reasons.schedule, reasons.expiry, backstop]
         .into_iter()
         .flatten()
         .min()
@@ -124,6 +126,7 @@ mod tests {
         assert_eq!(wake(Reasons { drain: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
         assert_eq!(wake(Reasons { delivery: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
         assert_eq!(wake(Reasons { schedule: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
+        assert_eq!(wake(Reasons { expiry: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
     }
 
     #[test]
@@ -155,10 +158,16 @@ mod tests {
 
     fn reasons() -> impl Strategy<Value = Reasons> {
         let due = || prop::option::of(moment());
-        let moments = (due(), due(), due(), due());
+        let moments = (due(), due(), due(), due(), due());
         let purge = prop_oneof![Just(Purge::None), Just(Purge::Running), Just(Purge::Paused)];
         (any::<bool>(), prop::option::of(moment()), any::<bool>(), purge, moments).prop_map(
-            |(turn_active, container_idle_since, unregistered, purge, (drain, delivery, schedule, oldest_access))| {
+            |(
+                turn_active,
+                container_idle_since,
+                unregistered,
+                purge,
+                (drain, delivery, schedule, expiry, oldest_access),
+            )| {
                 Reasons {
                     turn_active,
                     container_idle_since,
@@ -167,6 +176,7 @@ mod tests {
                     drain,
                     delivery,
                     schedule,
+                    expiry,
                     oldest_access,
                 }
             },
@@ -185,6 +195,7 @@ mod tests {
                 Reasons { drain: None, ..reasons },
                 Reasons { delivery: None, ..reasons },
                 Reasons { schedule: None, ..reasons },
+                Reasons { expiry: None, ..reasons },
                 Reasons { oldest_access: None, ..reasons },
             ];
             for at in fewer.into_iter().filter_map(wake) {

@@ -10,6 +10,7 @@ use futures_util::lock::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::continuation::{ACTIONS_FEATURE, Continuation};
 use super::error::AgentError;
 use super::frames::Frames;
 use super::options::RunOptions;
@@ -43,6 +44,14 @@ pub struct TurnRequest<'a> {
     pub options: RunOptions<'a>,
     /// Whether the stored transcript follows.
     pub transcript: bool,
+    /// Whether the turn may wait for somebody.
+    pub actions: bool,
+    /// The rules by which calls of the conversation run unasked.
+    #[serde(skip_serializing_if = "<[RawJson]>::is_empty")]
+    pub grants: &'a [RawJson],
+    /// How the turn goes on, if it was parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<&'a Continuation>,
     /// What its files must be; absent where files are not saved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<WantedWorkspace<'a>>,
@@ -106,6 +115,8 @@ pub struct Agent<C> {
     saves_workspaces: Cell<bool>,
     /// Whether it knows what turns have been able to hold since content blocks, as its health said last.
     knows_turns: Cell<bool>,
+    /// Whether its turns can wait for somebody, as its health said last.
+    knows_actions: Cell<bool>,
 }
 
 impl<C: Container> Agent<C> {
@@ -122,6 +133,7 @@ impl<C: Container> Agent<C> {
             answered: Cell::new(false),
             saves_workspaces: Cell::new(false),
             knows_turns: Cell::new(false),
+            knows_actions: Cell::new(false),
         }
     }
 
@@ -165,6 +177,7 @@ impl<C: Container> Agent<C> {
                 let has = |name: &str| health.features.iter().any(|feature| feature == name);
                 self.saves_workspaces.set(has(WORKSPACE_FEATURE));
                 self.knows_turns.set(has(TURNS_FEATURE));
+                self.knows_actions.set(has(ACTIONS_FEATURE));
                 self.instance.replace(Some(health.instance));
                 self.answered.set(true);
                 self.unanswered.set(Duration::ZERO);
@@ -184,6 +197,11 @@ impl<C: Container> Agent<C> {
     /// Whether the agent server knows content blocks, schemas, steering and compaction.
     pub fn knows_turns(&self) -> bool {
         self.knows_turns.get()
+    }
+
+    /// Whether the agent server's turns can wait for somebody.
+    pub fn knows_actions(&self) -> bool {
+        self.knows_actions.get()
     }
 
     /// The running agent server's own id, as far as it is known.

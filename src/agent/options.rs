@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::domain::options::ClientTool;
 use crate::domain::{Effort, RawJson, Thinking};
 
 /// The system prompt of a turn, as the agent server takes it: a string, or `{append}`.
@@ -14,6 +15,22 @@ pub enum SystemPrompt<'a> {
     /// The whole prompt.
     #[serde(untagged)]
     Replace(&'a str),
+}
+
+/// The operator's rules, and those of the turn.
+#[derive(Clone, Copy, Default)]
+pub struct Rules<'a>(pub &'a [String], pub &'a [String]);
+
+impl Rules<'_> {
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty() && self.1.is_empty()
+    }
+}
+
+impl Serialize for Rules<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().chain(self.1))
+    }
 }
 
 /// What a turn runs with. The agent server chooses what is absent.
@@ -46,6 +63,15 @@ pub struct RunOptions<'a> {
     /// The SDK's permission mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission_mode: Option<&'static str>,
+    /// Rules about calls that a person has to allow, in every mode.
+    #[serde(skip_serializing_if = "Rules::is_empty")]
+    pub ask_tools: Rules<'a>,
+    /// Rules about calls that are refused, in every mode.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub deny_tools: &'a [String],
+    /// Tools that the caller runs.
+    #[serde(skip_serializing_if = "<[ClientTool]>::is_empty")]
+    pub client_tools: &'a [ClientTool],
     /// Most that the turn may cost, in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_budget_usd: Option<f64>,

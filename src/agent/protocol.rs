@@ -2,6 +2,7 @@
 //! Unknown types and fields are passed over, so that a newer container does not break an older Worker. What the agent can reach
 //! can be made to say anything: numbers are clamped, names and sentences are cut, and the line's own bound holds for texts.
 
+pub mod action;
 mod told;
 mod transcript;
 mod workspace;
@@ -10,13 +11,15 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+use action::{ActionAsked, ActionLetGo};
+
 pub use transcript::{BadTranscript, MAX_ENTRY_BYTES, Transcript, TranscriptPart};
 pub use workspace::{
     BaseHeld, OfferedPack, SaveOffer, TURNS_FEATURE, WORKSPACE_FEATURE, WantedWorkspace, WorkspaceFrame,
 };
 
 use crate::domain::event::EventKind;
-use crate::domain::{ByModel, ContextUse, FailureCode, SdkSession, TurnId, Usage};
+use crate::domain::{ByModel, ContextUse, ContinueBy, FailureCode, SdkSession, TurnId, Usage};
 
 /// The largest number of a frame; those of events that are no frame lie above it.
 pub const MAX_FRAME_NUMBER: u64 = 1 << 50;
@@ -59,6 +62,10 @@ pub enum FrameBody {
     Transcript(Transcript),
     /// A part of an entry that is too long for one frame.
     TranscriptPart(TranscriptPart),
+    /// The turn waits for somebody.
+    Action(Box<ActionAsked>),
+    /// It does not wait for that any more.
+    ActionResolved(ActionLetGo),
     /// How the turn ended.
     Result(Box<TurnResult>),
     /// What became of the turn's files.
@@ -89,6 +96,8 @@ pub enum ResultStatus {
     Failed,
     /// The turn was cancelled.
     Cancelled,
+    /// The turn is parked, and goes on when what it waits for is decided.
+    RequiresAction,
 }
 
 /// See [`FrameBody::Result`].
@@ -126,6 +135,9 @@ pub struct TurnResult {
     /// How full the model's context is.
     #[serde(default)]
     pub context: Option<ContextUse>,
+    /// How a parked turn goes on.
+    #[serde(default)]
+    pub continue_by: Option<ContinueBy>,
 }
 
 /// An error of the agent, the model or the CLI.
@@ -215,6 +227,13 @@ fn code<'de, D: Deserializer<'de>>(text: D) -> Result<FailureCode, D::Error> {
 #[error("not a frame: {0}")]
 pub struct BadFrame(#[from] serde_json::Error);
 
+impl BadFrame {
+    /// A line that breaks a rule of its type.
+    fn of(rule: &str) -> Self {
+        Self(serde_json::Error::custom(rule))
+    }
+}
+
 #[derive(Deserialize)]
 struct Head<'a> {
     n: u64,
@@ -240,6 +259,8 @@ impl Frame {
             "result" => FrameBody::Result(Box::new(serde_json::from_str::<TurnResult>(line)?.bound())),
             "workspace" => FrameBody::Workspace(WorkspaceFrame::parse(line)?),
             "end" => FrameBody::End,
+            "action" => FrameBody::Action(Box::new(ActionAsked::parse(line)?)),
+            "action_resolved" => FrameBody::ActionResolved(ActionLetGo::parse(line)?),
             kind => told::event(kind, line)?.map_or(FrameBody::Unknown, FrameBody::Event),
         };
         Ok(Self { n, body })

@@ -2,18 +2,19 @@
 
 use serde::Serialize;
 
+use super::chat::chunks::Chunks;
 use super::document::{
     AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
-    outcome,
+    outcome, requires_action,
 };
 use super::managed::Document;
 use super::problem::{ApiError, Code};
-use super::{content, cursor, links, managed};
+use super::{actions, content, cursor, links, managed};
 use crate::account::command::{AccountError, Reply};
 use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
-use crate::domain::{AccountId, RequestId, RunId, SessionId, Turn};
+use crate::domain::{AccountId, ActionId, ActionStatus, RequestId, RunId, SessionId, Turn};
 
 /// A body on its way out.
 pub enum Body<J> {
@@ -25,6 +26,8 @@ pub enum Body<J> {
     Events(Subscription),
     /// Server-sent events of an account's feed.
     Feed(Feed),
+    /// Chunks of the AI SDK.
+    Chat(Chunks),
     /// None.
     Nothing,
 }
@@ -160,6 +163,19 @@ impl<J> Answer<J> {
                 };
                 answer.of_turn(&turn, replayed)
             }
+            Reply::RequiresAction { turn, actions, replayed } => {
+                Self::json(200, &requires_action(&turn, &actions)).of_turn(&turn, replayed)
+            }
+            Reply::Action(action) => Self::json(200, &action),
+            Reply::Actions { actions, of, limit, more } => {
+                let answer = Self::json(200, &actions);
+                match actions.last().filter(|_| more) {
+                    Some(last) => {
+                        answer.with("link", links::next_actions(account_id, &of, limit, &actions::cursor_of(last)))
+                    }
+                    None => answer,
+                }
+            }
             Reply::Accepted { turn, replayed } => {
                 let (turn_id, session_id, status) = (&turn.turn_id, &turn.session_id, turn.status);
                 let accepted = AcceptedJson { turn_id, session_id, status };
@@ -188,6 +204,7 @@ impl<J> Answer<J> {
             Reply::Deleted | Reply::Noted => Self::success(),
             Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
             Reply::Schedules(reply) => Self::of_schedules(&reply),
+            Reply::Chat(reply) => Self::of_chat(reply, request_id),
             Reply::Managed(reply) => {
                 let Document { status, content_type, text, link } = managed::document(*reply, account_id);
                 let answer = Self::new(status, content_type, Body::Text(text));
@@ -247,6 +264,23 @@ impl From<&AccountError> for ApiError {
                 Code::ConversationBusy,
                 "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
             ),
+            AccountError::ActionPending(ids) => {
+                let ids: Vec<&str> = ids.iter().map(ActionId::as_str).collect();
+                let detail = format!(
+                    "The conversation's turn waits for {}. Decide that first, or cancel the turn.",
+                    ids.join(", ")
+                );
+                Self::new(Code::ActionPending, detail)
+            }
+            AccountError::ActionResolved(action) => Self::new(
+                Code::ActionResolved,
+                match &action.decision {
+                    Some(decision) if action.status == ActionStatus::Resolved => {
+                        format!("This action was decided before: {}.", decision.word())
+                    }
+                    _ => format!("This action cannot be decided any more: it is {}.", action.status.as_str()),
+                },
+            ),
             AccountError::Attachments(error) => content::too_large(error),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
@@ -269,7 +303,7 @@ impl From<&AccountError> for ApiError {
                 "The object lost sight of this turn, which is stored and goes on: its conversation tells how it ends.",
             ),
             AccountError::Files(refusal) => Self::from(*refusal),
-            AccountError::Store(_) | AccountError::Bucket(_) => Self::internal(),
+            AccountError::Store(_) | AccountError::Bucket(_) | AccountError::NotDelivered(_) => Self::internal(),
         }
     }
 }
@@ -293,7 +327,7 @@ mod tests {
     fn text(answer: &Answer<String>) -> &str {
         match &answer.body {
             Body::Text(text) => text,
-            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Nothing => panic!("not a text"),
+            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Chat(_) | Body::Nothing => panic!("not a text"),
         }
     }
 

@@ -11,7 +11,7 @@ use super::problem::Problem;
 use crate::account::command::ItemsOfTurns;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
-    AccountId, ByModel, ContextUse, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId,
+    AccountId, Action, ByModel, ContextUse, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId,
     SessionId, Turn, TurnFiles, TurnId, TurnStatus, TurnTrigger, Usage,
 };
 
@@ -26,18 +26,32 @@ pub fn outcome(turn: &Turn) -> Result<DoneJson<'_>, ApiError> {
     if turn.status != TurnStatus::Completed {
         return Err(ApiError::internal());
     }
-    Ok(DoneJson {
-        success: true,
-        response: turn.response.as_deref().unwrap_or_default(),
-        session_id: &turn.session_id,
-        turn_id: &turn.turn_id,
-        model: turn.model.as_deref(),
-        usage: UsageJson::of(turn.usage.unwrap_or_default(), turn),
-        num_turns: turn.num_turns,
-        duration_ms: turn.duration_ms,
-        files: turn.files.as_ref(),
-        beside: Beside::of(turn),
-    })
+    Ok(DoneJson::of(turn))
+}
+
+/// The answer to a query whose turn requires action.
+#[must_use]
+pub fn requires_action<'a>(turn: &'a Turn, actions: &'a [Action]) -> DoneJson<'a> {
+    DoneJson { status: Some(turn.status), actions: Some(actions), ..DoneJson::of(turn) }
+}
+
+impl<'a> DoneJson<'a> {
+    fn of(turn: &'a Turn) -> Self {
+        Self {
+            success: true,
+            status: None,
+            actions: None,
+            response: turn.response.as_deref().unwrap_or_default(),
+            session_id: &turn.session_id,
+            turn_id: &turn.turn_id,
+            model: turn.model.as_deref(),
+            usage: UsageJson::of(turn.usage.unwrap_or_default(), turn),
+            num_turns: turn.num_turns,
+            duration_ms: turn.duration_ms,
+            files: turn.files.as_ref(),
+            beside: Beside::of(turn),
+        }
+    }
 }
 
 /// A purge run that was started.
@@ -88,13 +102,21 @@ pub(super) struct PurgedJson {
     pub(super) errors: u64,
 }
 
-/// The result of a turn that completed.
+/// The result of a turn that completed, or what one is at that requires action.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnResult"))]
 pub struct DoneJson<'a> {
-    /// Always true: a turn that did not complete is a problem document.
+    /// Always true: a turn that failed is a problem document.
     success: bool,
-    /// The agent's answer.
+    /// `requires_action`, if the turn has not ended and waits for a decision; else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "TurnStatus"))]
+    status: Option<TurnStatus>,
+    /// What the turn waits for, the oldest first; absent if it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Vec<Action>"))]
+    actions: Option<&'a [Action]>,
+    /// The agent's answer; of a turn that requires action, what it has said so far.
     response: &'a str,
     /// The turn's conversation.
     session_id: &'a SessionId,
@@ -119,7 +141,7 @@ pub struct DoneJson<'a> {
 /// What a turn used, and what of it each model did if there was more than one.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnUsage"))]
-struct UsageJson<'a> {
+pub(super) struct UsageJson<'a> {
     /// Tokens sent, those from the cache left out.
     input_tokens: u64,
     /// Tokens received.
@@ -137,7 +159,7 @@ struct UsageJson<'a> {
 }
 
 impl<'a> UsageJson<'a> {
-    fn of(usage: Usage, turn: &'a Turn) -> Self {
+    pub(super) fn of(usage: Usage, turn: &'a Turn) -> Self {
         let Usage { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_usd } =
             usage;
         let by_model = turn.by_model.as_ref();

@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::account::manage::command::UsageAsk;
 use crate::domain::account::AccountFilter;
+use crate::domain::action::ActionsOf;
 use crate::domain::ledger::Day;
 use crate::domain::{AccountId, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
@@ -30,6 +31,15 @@ pub fn prev(account_id: &AccountId, session_id: &SessionId, first: i64) -> Strin
 pub fn older_turns(account_id: &AccountId, session_id: &SessionId, limit: u32, before: &TurnId) -> String {
     let (account, id) = (encoded(account_id.as_str()), encoded(session_id.as_str()));
     format!("</conversations/{id}/turns?accountId={account}&limit={limit}&before={before}>; rel=\"next\"")
+}
+
+/// The actions behind the one that `cursor` names.
+#[must_use]
+pub fn next_actions(account_id: &AccountId, of: &ActionsOf, limit: u32, cursor: &str) -> String {
+    let status = of.status.map(|status| format!("&status={}", status.as_str())).unwrap_or_default();
+    let session = of.session_id.as_ref().map(|id| format!("&session_id={}", encoded(id.as_str()))).unwrap_or_default();
+    let account = encoded(account_id.as_str());
+    format!("</actions?accountId={account}{status}{session}&limit={limit}&cursor={}>; rel=\"next\"", encoded(cursor))
 }
 
 /// The files of a conversation behind the path `after`.
@@ -89,6 +99,12 @@ pub fn conversation(session_id: &SessionId) -> String {
 #[must_use]
 pub fn attachment(name: &str) -> String {
     format!("attachment; filename*=UTF-8''{}", encoded(name))
+}
+
+/// The segments of a file's path.
+#[must_use]
+pub fn encoded_path(path: &str) -> String {
+    path.split('/').map(encoded).collect::<Vec<_>>().join("/")
 }
 
 fn encoded(text: &str) -> String {

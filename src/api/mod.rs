@@ -1,11 +1,13 @@
 //! The public HTTP contract, both ways: requests into commands, replies into answers. No runtime, no storage.
 
 pub mod accounts;
+pub mod actions;
 pub mod answer;
 mod answer_form;
 pub mod auth;
 pub mod bodiless;
 pub mod body;
+pub mod chat;
 pub mod console;
 pub mod content;
 pub mod cors;
@@ -29,6 +31,7 @@ pub mod sse;
 pub mod start_turn;
 pub mod tokens;
 mod turn_options;
+mod turn_tools;
 pub mod update;
 pub mod usage;
 pub mod webhooks;

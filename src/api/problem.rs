@@ -102,6 +102,8 @@ codes! {
     ConversationExists 409 "conversation_exists" "There is a conversation with this id";
     BranchUnavailable 409 "branch_unavailable" "The conversation has no branch there";
     ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
+    ActionPending 409 "action_pending" "The conversation's turn requires action";
+    ActionResolved 409 "action_resolved" "The action was decided before";
     BudgetExhausted 402 "budget_exhausted" "The budget is exhausted";
     AccountSuspended 403 "account_suspended" "The account is suspended";
     RateLimited 429 "rate_limited" "Too many requests";

@@ -2,11 +2,13 @@
 //! What has a body is parsed in two steps: `start_turn`, `update` and `bodiless` read theirs.
 
 use super::accounts::{self, Audited, ChangeHead, OperatorAsks};
+use super::actions::{self, DecisionHead};
 use super::answer_form::{Preference, idempotency_key};
 use super::auth::{Principal, actor, permit};
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
+use super::chat::request as chat;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
 use super::on_conversation::OnConversation;
@@ -21,6 +23,7 @@ use super::update::UpdateHead;
 use super::usage;
 use super::webhooks::{self, WebhookHead};
 use super::{console, cursor};
+use crate::account::chat::command::ChatCommand;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::account::manage::command::ManageCommand;
@@ -72,6 +75,8 @@ pub enum Asked {
 pub enum Pending {
     /// `POST /query`.
     Query(QueryHead),
+    /// `POST /chat`.
+    Chat(QueryHead),
     /// `PATCH /conversations/{id}`.
     Update(UpdateHead),
     /// What changes something and needs no body, or may do without.
@@ -82,6 +87,8 @@ pub enum Pending {
     Webhook(WebhookHead),
     /// `PUT /schedules/{name}`.
     Schedule(ScheduleHead),
+    /// `POST /actions/{id}`.
+    Decision(DecisionHead),
 }
 
 impl Pending {
@@ -92,11 +99,13 @@ impl Pending {
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
         match self {
             Self::Query(head) => head.with_body(body),
+            Self::Chat(head) => chat::with_body(head, body),
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
             Self::Change(head) => head.with_body(body),
             Self::Webhook(head) => head.with_body(body),
             Self::Schedule(head) => head.with_body(body),
+            Self::Decision(head) => head.with_body(body),
         }
     }
 }
@@ -135,6 +144,11 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::Query => {
             QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Query(head)))
         }
+        Route::Chat => {
+            QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Chat(head)))
+        }
+        Route::FollowChat(session_id) => about(Command::Chat(ChatCommand::Follow(session_id))),
+        Route::ReadChat(session_id) => about(Command::Chat(ChatCommand::Read(session_id))),
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;
@@ -165,6 +179,16 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
                 .transpose()?;
             let include = include::of_stream(parameter(&target, "include")?)?;
             about(Command::FollowConversation { session_id, last_event_id, include })
+        }
+        Route::ListActions => {
+            let (default, most) = (actions::DEFAULT_LIMIT, actions::MAX_LIMIT);
+            let limit = number(&target, "limit", default, 1..=most, "a number from 1 to 200")?;
+            about(actions::list(&target, limit)?)
+        }
+        Route::ReadAction(action_id) => about(Command::ReadAction { action_id }),
+        Route::DecideAction(action_id) => {
+            let head = DecisionHead::parse(head, principal, named, action_id)?;
+            Ok(Asked::WithBody(Pending::Decision(head)))
         }
         Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {

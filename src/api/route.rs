@@ -7,7 +7,7 @@ use super::accounts::{account, erasure};
 use super::files::target;
 use super::problem::{ApiError, Code};
 use crate::domain::file::Target;
-use crate::domain::{AccountId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
+use crate::domain::{AccountId, ActionId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,8 +153,30 @@ routes! {
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
             TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema UnsupportedAttachment
-            AttachmentTooLarge AttachmentNotFound ConversationBusy FilesNotConfigured StorageFull BudgetExhausted AccountFull
-            RateLimited], described by query;
+            AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending FilesNotConfigured StorageFull BudgetExhausted
+            AccountFull RateLimited], described by query;
+    }
+    ["chat"] {
+        /// Answer a message of the AI SDK's `useChat`.
+        ///
+        /// The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only
+        /// the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted.
+        /// `regenerate-message` does so with the same message.
+        POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
+            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy BranchUnavailable FilesNotConfigured StorageFull
+            WorkspaceUnavailable], described by chat;
+    }
+    ["chat", session_id, "stream"] {
+        /// Follow the turn of a chat that runs or waits, as a UI message stream from its beginning.
+        ///
+        /// 204 if there is none.
+        GET FollowChat(session_id: SessionId = session), Account, refuses [InvalidSessionId], described by follow_chat;
+    }
+    ["chat", session_id, "messages"] {
+        /// Read a chat as UI messages, oldest first.
+        ///
+        /// None of a conversation that does not exist. Of one with more than 1,000 messages, or more than 1 MiB of them, these are the newest.
+        GET ReadChat(session_id: SessionId = session), Account, refuses [InvalidSessionId], described by read_chat;
     }
     ["events"] {
         /// Follow what changes in the account.
@@ -217,7 +239,7 @@ routes! {
         /// It is a turn, with the forms of answer, the queue and the idempotency of `POST /query`, and without a response.
         POST CompactConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound
             TurnCancelled IdempotencyKeyReused QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed
-            AtCapacity ContainerUnavailable TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable],
+            ActionPending AtCapacity ContainerUnavailable TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable],
             described by compact_conversation;
     }
     ["conversations", session_id, "events"] {
@@ -264,6 +286,21 @@ routes! {
     ["turns", turn_id] {
         /// Read a turn in its current state, if asked for with what it did.
         GET ReadTurn(turn_id: TurnId = turn), Account, refuses [InvalidParameter NotFound], described by read_turn;
+    }
+    ["actions"] {
+        /// List what turns of the account wait for, oldest first.
+        GET ListActions, Account, refuses [InvalidSessionId InvalidParameter], described by list_actions;
+    }
+    ["actions", action_id] {
+        /// Read an action.
+        GET ReadAction(action_id: ActionId = action), Account, refuses [InvalidParameter NotFound], described by read_action;
+        /// Decide an action. The first decision counts; the same again gets the same response.
+        ///
+        /// Responds as `POST /query` does: when the turn next ends or requires action; with `stream: true` with its events from here; with
+        /// `Prefer: respond-async` at once.
+        POST DecideAction(action_id: ActionId = action), Account, refuses [InvalidParameter NotFound ActionResolved
+            TurnCancelled QueueFull ModelRateLimited AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
+            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid], described by decide_action;
     }
     ["storage-stats"] {
         /// Tell how much an account stores.
@@ -390,7 +427,7 @@ routes! {
     ["schedules", name, "run"] {
         /// Run a schedule now, besides its due times.
         POST RunSchedule(name: ResourceName = resource), Account,
-            refuses [InvalidParameter NotFound QueueFull ConversationBusy], described by run_schedule;
+            refuses [InvalidParameter NotFound QueueFull ConversationBusy ActionPending], described by run_schedule;
     }
     ["schedules", name, "runs"] {
         /// List the latest runs of a schedule, newest first.
@@ -440,6 +477,11 @@ fn turn(segment: &str) -> Result<TurnId, ApiError> {
 
 fn resource(segment: &str) -> Result<ResourceName, ApiError> {
     decoded(segment).try_into().map_err(|e: crate::domain::id::BadId| ApiError::parameter("name", &e.to_string()))
+}
+
+/// An action id that is none names no action.
+fn action(segment: &str) -> Result<ActionId, ApiError> {
+    decoded(segment).try_into().map_err(|_| ApiError::not_found())
 }
 
 /// An event id that is none names no event.

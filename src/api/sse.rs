@@ -25,6 +25,7 @@ pub fn encode(event: &TurnEvent, include: Include, request_id: &RequestId) -> St
             Ok(done) => ("done", line(&done)),
             Err(error) => ("error", line(&error.problem(request_id))),
         },
+        EventKind::Paused(paused) => ("paused", line(paused.as_ref())),
         part => part.data(include).unwrap_or_default(),
     };
     format!("id: {}\nevent: {name}\ndata: {data}\n\n", event.id)
@@ -38,6 +39,7 @@ pub fn encode_feed(event: &FeedEvent) -> String {
         FeedEvent::Turn(turn) => ("turn", line(turn)),
         FeedEvent::Conversation(conversation) => ("conversation", line(conversation)),
         FeedEvent::File(file) => ("file", line(file)),
+        FeedEvent::Action(action) => ("action", line(action)),
         FeedEvent::Notice(notice) => ("notice", line(notice)),
     };
     format!("event: {name}\ndata: {data}\n\n")

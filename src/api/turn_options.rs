@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::body::{Fields, is_deeper, not_json};
 use super::problem::{ApiError, Code};
+use super::turn_tools::{Permissions, permissions, tools};
 use super::update::metadata;
 use crate::config::policy::{AgentPolicy, MAX_MODEL_BYTES, is_model};
 use crate::domain::{Effort, MetadataPatch, RawJson, Thinking, TurnOptions, WhenBusy};
@@ -51,7 +52,12 @@ pub(super) fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnO
         turns.filter(|turns| (1..=most).contains(turns)).ok_or_else(most_turns)
     };
     let max_turns = fields.raw("max_turns").map(whole).transpose()?;
+    let tools = tools(fields)?;
+    let Permissions { ask, deny } = permissions(fields)?;
     Ok(TurnOptions {
+        tools,
+        ask_tools: ask,
+        deny_tools: deny,
         model,
         effort,
         thinking,

@@ -46,6 +46,11 @@ const INSTANCE_TYPE_RULE: &str = "lite, basic, standard-1, standard-2, standard-
 pub const MAX_ACCOUNT_CONCURRENCY: u32 = 8;
 /// Most live processes in one container: more do not fit the largest instance.
 pub const MAX_WARM_SESSIONS: u32 = 64;
+/// The longest time that a turn that waits for somebody keeps its process.
+pub const MAX_ACTION_HOLD: Duration = Duration::from_hours(1);
+/// The shortest and the longest time that somebody may have to decide.
+const MIN_ACTION_TTL: Duration = Duration::from_mins(1);
+const MAX_ACTION_TTL: Duration = Duration::from_hours(720);
 /// Shortest time that may be set.
 const MIN_TIME: Duration = Duration::from_secs(1);
 /// Most shards of the directory.
@@ -86,6 +91,12 @@ pub struct Config {
     pub max_queued_turns: u32,
     /// `TURN_TIMEOUT`: how long a turn may run.
     pub turn_timeout: Duration,
+    /// `ACTION_HOLD`: how long a turn that waits for somebody keeps its process.
+    pub action_hold: Duration,
+    /// `ACTION_TTL`: how long somebody has to decide.
+    pub action_ttl: Duration,
+    /// `MAX_PENDING_ACTIONS`: decisions of one account that may be waited for.
+    pub max_pending_actions: u32,
     /// `CONTAINER_IDLE`: how long a container stays after the last turn.
     pub container_idle: Duration,
     /// `PREWARM`: whether opening a conversation starts its container.
@@ -159,6 +170,22 @@ impl Config {
                 MAX_TURN_TIMEOUT,
                 "a duration from 1s to 55m, such as 90s, 10m or plain seconds",
             )?,
+            action_hold: duration(
+                "ACTION_HOLD",
+                Duration::from_mins(5),
+                MAX_ACTION_HOLD,
+                "a duration from 1s to 1h, such as 90s, 5m or plain seconds",
+            )?,
+            action_ttl: match duration(
+                "ACTION_TTL",
+                DAY,
+                MAX_ACTION_TTL,
+                "a duration from 1m to 720h, such as 10m, 24h or plain seconds",
+            )? {
+                ttl if ttl >= MIN_ACTION_TTL => ttl,
+                _ => return Err(BadConfig { name: "ACTION_TTL", rule: "a duration from 1m to 720h" }),
+            },
+            max_pending_actions: whole("MAX_PENDING_ACTIONS", 64, 1..=1_000, "a number from 1 to 1000")?,
             container_idle: duration(
                 "CONTAINER_IDLE",
                 Duration::from_mins(20),

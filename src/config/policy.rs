@@ -4,7 +4,7 @@
 mod mcp;
 
 use super::BadConfig;
-use crate::agent::{RunOptions, SystemPrompt};
+use crate::agent::{Rules, RunOptions, SystemPrompt};
 use crate::domain::ledger::NanoUsd;
 use crate::domain::{TurnKind, TurnOptions};
 use mcp::McpServers;
@@ -15,8 +15,8 @@ pub const MAX_TURNS: u32 = 1_000;
 pub const MAX_MODEL_BYTES: usize = 128;
 /// Most models, and most rules about tools, of a list; the agent server takes no more.
 const MAX_LIST: usize = 256;
-/// The SDK's modes that ask nobody. `default` asks a person, and none is there.
-const PERMISSION_MODES: [&str; 4] = ["acceptEdits", BYPASS, "dontAsk", "plan"];
+/// The SDK's modes.
+const PERMISSION_MODES: [&str; 5] = ["default", "acceptEdits", BYPASS, "dontAsk", "plan"];
 const BYPASS: &str = "bypassPermissions";
 
 /// What the operator lets the agent do.
@@ -40,6 +40,8 @@ pub struct AgentPolicy {
     disallowed_tools: Vec<String>,
     /// `PERMISSION_MODE`.
     permission_mode: Option<&'static str>,
+    /// `ASK_TOOLS`.
+    ask_tools: Vec<String>,
     /// `MAX_BUDGET_USD`.
     max_budget_usd: Option<f64>,
     /// `MCP_SERVERS`.
@@ -67,7 +69,7 @@ impl AgentPolicy {
         let tools = "tools such as Read or mcp__server__tool and rules such as Bash(git log:*), separated by commas";
         let allowed_tools = list(get, "ALLOWED_TOOLS", is_tool_rule, tools)?;
         let permission_mode =
-            checked(get, "PERMISSION_MODE", "acceptEdits, bypassPermissions, dontAsk or plan", |text| {
+            checked(get, "PERMISSION_MODE", "default, acceptEdits, bypassPermissions, dontAsk or plan", |text| {
                 PERMISSION_MODES.into_iter().find(|mode| *mode == text)
             })?;
         if permission_mode == Some(BYPASS) && allowed_tools.iter().any(|rule| rule.contains('(')) {
@@ -86,6 +88,7 @@ impl AgentPolicy {
             allowed_tools,
             disallowed_tools: list(get, "DISALLOWED_TOOLS", is_tool_rule, tools)?,
             permission_mode,
+            ask_tools: list(get, "ASK_TOOLS", is_tool_rule, tools)?,
             max_budget_usd: checked(get, "MAX_BUDGET_USD", "an amount above 0, such as 0.50", |text| {
                 serde_json::from_str::<f64>(&text).ok().filter(|usd| *usd > 0.0)
             })?,
@@ -123,6 +126,16 @@ impl AgentPolicy {
         self.max_turns.unwrap_or(MAX_TURNS)
     }
 
+    /// Whether a turn of these options may be about to wait for somebody, or has rules that must hold.
+    #[must_use]
+    pub fn needs_actions(&self, asked: &TurnOptions) -> bool {
+        !self.ask_tools.is_empty()
+            || self.permission_mode == Some("default")
+            || !asked.ask_tools.is_empty()
+            || !asked.deny_tools.is_empty()
+            || !asked.tools.is_empty()
+    }
+
     /// What a turn runs with: what its caller asked for and was allowed, and the operator's values for all else.
     #[must_use]
     pub fn run_options<'a>(&'a self, asked: &'a TurnOptions) -> RunOptions<'a> {
@@ -140,6 +153,9 @@ impl AgentPolicy {
             allowed_tools: &self.allowed_tools,
             disallowed_tools: &self.disallowed_tools,
             permission_mode: self.permission_mode,
+            ask_tools: Rules(&self.ask_tools, &asked.ask_tools),
+            deny_tools: &asked.deny_tools,
+            client_tools: &asked.tools,
             max_budget_usd: None,
             mcp_servers: self.mcp_servers.as_ref().map(McpServers::json),
             compact: asked.kind == TurnKind::Compact,
@@ -194,7 +210,8 @@ fn split(text: &str) -> Option<Vec<String>> {
 }
 
 /// `Name`, or `Name(what it is about)`.
-fn is_tool_rule(rule: &str) -> bool {
+#[must_use]
+pub fn is_tool_rule(rule: &str) -> bool {
     let (name, about) = rule.split_once('(').map_or((rule, None), |(name, about)| (name, Some(about)));
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-*".contains(&byte))

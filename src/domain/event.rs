@@ -1,6 +1,7 @@
 //! What happens to a turn, as its followers hear it and as it is kept: one union of events. Their names and fields are the public contract's.
 
 mod data;
+mod waiting;
 
 use std::rc::Rc;
 
@@ -8,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 pub use data::{AttachmentRemoved, Compacted, Delta, Message, ModelCall, Notice, Retry, Thinking, Tool, ToolInput};
 
+pub use waiting::{ActionResolved, Paused};
+
 use super::file::ChangedFile;
-use super::{Include, Role, SessionId, Turn, TurnStatus};
+use super::{Action, Include, Role, SessionId, Turn, TurnStatus};
 
 /// What happened to a turn.
 #[derive(Debug, Clone)]
@@ -45,6 +48,12 @@ pub enum EventKind {
     Notice(Notice),
     /// A file that the turn changed.
     File(ChangedFile),
+    /// It waits for somebody.
+    Action(Rc<Action>),
+    /// It does not wait for that any more.
+    ActionResolved(ActionResolved),
+    /// It waits without a process; nothing follows.
+    Paused(Rc<Paused>),
     /// It has ended; nothing follows.
     Ended(Rc<Turn>),
 }
@@ -72,6 +81,9 @@ impl EventKind {
             | Self::AttachmentRemoved(_)
             | Self::Notice(_)
             | Self::File(_)
+            | Self::Action(_)
+            | Self::ActionResolved(_)
+            | Self::Paused(_)
             | Self::Ended(_) => Include::NOTHING,
         }
     }
@@ -94,7 +106,14 @@ impl EventKind {
             Self::Notice(notice) => notice.message.len(),
             Self::AttachmentRemoved(removed) => removed.reason.len(),
             Self::File(file) => file.path.as_str().len(),
-            Self::Turn { .. } | Self::Usage(_) | Self::Retry(_) | Self::Compacted(_) | Self::Ended(_) => 0,
+            Self::Action(action) => action.input.as_ref().map_or(0, |input| input.get().len()),
+            Self::Turn { .. }
+            | Self::Usage(_)
+            | Self::Retry(_)
+            | Self::Compacted(_)
+            | Self::ActionResolved(_)
+            | Self::Paused(_)
+            | Self::Ended(_) => 0,
         }
     }
 
@@ -102,7 +121,7 @@ impl EventKind {
     #[must_use]
     pub fn data(&self, include: Include) -> Option<(&'static str, String)> {
         Some(match self {
-            Self::Turn { .. } | Self::Ended(_) => return None,
+            Self::Turn { .. } | Self::Paused(_) | Self::Ended(_) => return None,
             Self::Delta(delta) => ("delta", line(delta)),
             Self::Thinking(thinking) => ("thinking", line(thinking)),
             Self::ToolInput(input) => ("tool_input", line(input)),
@@ -114,6 +133,8 @@ impl EventKind {
             Self::AttachmentRemoved(removed) => ("attachment_removed", line(removed)),
             Self::Notice(notice) => ("notice", line(notice)),
             Self::File(file) => ("file", line(file)),
+            Self::Action(action) => ("action", line(action.as_ref())),
+            Self::ActionResolved(resolved) => ("action_resolved", line(resolved)),
         })
     }
 
@@ -147,6 +168,8 @@ impl EventKind {
             "attachment_removed" => Self::AttachmentRemoved(serde_json::from_str(item).ok()?),
             "notice" => Self::Notice(serde_json::from_str(item).ok()?),
             "file" => Self::File(serde_json::from_str(item).ok()?),
+            "action" => Self::Action(Rc::new(serde_json::from_str(item).ok()?)),
+            "action_resolved" => Self::ActionResolved(serde_json::from_str(item).ok()?),
             _ => return None,
         };
         Some((n, event))

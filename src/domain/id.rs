@@ -18,6 +18,9 @@ pub const MAX_NAME_BYTES: usize = 64;
 /// Longest idempotency key, in bytes (its alphabet is ASCII).
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 128;
 
+/// Longest id of a chat client's message, in bytes (its alphabet is ASCII).
+pub const MAX_CHAT_MESSAGE_BYTES: usize = 128;
+
 /// A text that is not the id it should be; the sentence says what it must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{0}")]
@@ -108,6 +111,16 @@ text_id!(
 );
 
 text_id!(
+    /// Names an action: `act_` and the 32 hexadecimal digits of a UUID.
+    ActionId,
+    |s| s.strip_prefix("act_").is_some_and(|hex| {
+        hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }),
+    "^act_[0-9a-f]{32}$",
+    "an action id is act_ and 32 hexadecimal digits"
+);
+
+text_id!(
     /// The Claude Agent SDK's own session id, a UUID.
     SdkSession,
     |s| s.len() == 36 && Uuid::try_parse(s).is_ok(),
@@ -121,6 +134,14 @@ text_id!(
     |s| (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()),
     "^[!-~]{1,128}$",
     "an Idempotency-Key has 1 to 128 visible ASCII characters"
+);
+
+text_id!(
+    /// A chat client's name for a message of a user.
+    ChatMessageId,
+    |s| (1..=MAX_CHAT_MESSAGE_BYTES).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()),
+    "^[!-~]{1,128}$",
+    "a message's id has 1 to 128 visible ASCII characters"
 );
 
 text_id!(
@@ -208,12 +229,31 @@ impl WebhookEventId {
         Self(turn_id.as_str().replacen("turn_", "evt_", 1))
     }
 
+    /// The id of the event that an action is, or that its expiry is: an action has one of each.
+    #[must_use]
+    pub fn of_action(action_id: &ActionId, expired: bool) -> Self {
+        let mut id = action_id.as_str().replacen("act_", "evt_", 1);
+        if expired {
+            // The digit that in an action's id is the version of its UUID.
+            id.replace_range(16..17, "e");
+        }
+        Self(id)
+    }
+
     /// The id of another event of a turn, of which there is one of each `kind`: the digit that in a turn's id is the version of its UUID.
     #[must_use]
     pub fn beside_turn(turn_id: &TurnId, kind: char) -> Self {
         let mut id = Self::of_turn(turn_id).0;
         id.replace_range(16..17, kind.encode_utf8(&mut [0; 4]));
         Self(id)
+    }
+}
+
+impl ActionId {
+    /// The id made of a fresh UUID.
+    #[must_use]
+    pub fn new(random: Uuid) -> Self {
+        Self(format!("act_{}", random.simple()))
     }
 }
 

@@ -2,6 +2,7 @@
 //! Values and their rules only; it knows no layer above it and no runtime.
 
 pub mod account;
+pub mod action;
 pub mod audit;
 pub mod content;
 pub mod conversation;
@@ -27,17 +28,18 @@ pub mod usage;
 pub mod webhook;
 pub mod webhook_url;
 
+pub use action::{Action, ActionKind, ActionStatus, ContinueBy, Decision};
 pub use content::Block;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{
-    AccountId, ErasureId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession, SessionId, TurnId,
-    WebhookEventId,
+    AccountId, ActionId, ChatMessageId, ErasureId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession,
+    SessionId, TurnId, WebhookEventId,
 };
 pub use include::Include;
 pub use json::RawJson;
 pub use metadata::MetadataPatch;
-pub use options::{Effort, Thinking, TurnKind, TurnOptions, WhenBusy};
+pub use options::{ChatMessage, Effort, Thinking, TurnKind, TurnOptions, WhenBusy};
 pub use purge::{PurgeOutcome, PurgeRun, Trigger};
 pub use schedule::{Missed, TurnTrigger};
 pub use search::SearchTerms;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::RawJson;
 use super::schedule::TurnTrigger;
+use super::{ChatMessageId, RawJson};
 
 /// How much work the model puts into its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,13 +137,38 @@ impl TurnKind {
     }
 }
 
+/// A message of a chat, as its client sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChatMessage {
+    /// The client's name for it.
+    pub id: ChatMessageId,
+    /// Whether it takes the place of the message of this name, and of all that came after that.
+    #[serde(skip)]
+    pub replaces: bool,
+}
+
 impl TurnOptions {
     /// Whether it asks nothing of the agent that another turn of the conversation may not have asked.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        let (metadata, when_busy) = (self.metadata.clone(), self.when_busy);
-        *self == Self { metadata, when_busy, ..Self::default() }
+        let (metadata, when_busy, chat) = (self.metadata.clone(), self.when_busy, self.chat.clone());
+        *self == Self { metadata, when_busy, chat, ..Self::default() }
     }
+}
+
+/// A tool that the caller runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ClientTool {
+    /// Its name, for the model and for the actions.
+    #[cfg_attr(test, schemars(regex(pattern = "^[a-zA-Z0-9_-]{1,64}$")))]
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// The JSON Schema of its input.
+    #[cfg_attr(test, schemars(with = "serde_json::Map<String, Value>"))]
+    pub input_schema: RawJson,
 }
 
 /// What the caller asked of the agent for one turn, and was allowed.
@@ -170,6 +195,15 @@ pub struct TurnOptions {
     /// The caller's own notes about the turn.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub metadata: Map<String, Value>,
+    /// Tools that the caller runs.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tools: Vec<ClientTool>,
+    /// Rules about calls that a person has to allow.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub ask_tools: Vec<String>,
+    /// Rules about calls that are refused.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub deny_tools: Vec<String>,
     /// What happens if the conversation has a turn running.
     #[serde(skip_serializing_if = "WhenBusy::is_queue", default)]
     pub when_busy: WhenBusy,
@@ -179,4 +213,7 @@ pub struct TurnOptions {
     /// The schedule whose run the turn is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub trigger: Option<TurnTrigger>,
+    /// The message of a chat that it answers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chat: Option<ChatMessage>,
 }

@@ -15,6 +15,8 @@ pub enum TurnStatus {
     Queued,
     /// Given to the container.
     Running,
+    /// Waiting for somebody's decision, with or without a process.
+    RequiresAction,
     /// Answered.
     Completed,
     /// Ended by an error of the model, the SDK, the container's start or the time limit.
@@ -32,6 +34,7 @@ impl TurnStatus {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
+            Self::RequiresAction => "requires_action",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -42,15 +45,23 @@ impl TurnStatus {
     /// Reads the stored word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled, Self::Interrupted]
-            .into_iter()
-            .find(|status| status.as_str() == word)
+        [
+            Self::Queued,
+            Self::Running,
+            Self::RequiresAction,
+            Self::Completed,
+            Self::Failed,
+            Self::Cancelled,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == word)
     }
 
     /// Whether it is an end.
     #[must_use]
     pub const fn is_end(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running)
+        !matches!(self, Self::Queued | Self::Running | Self::RequiresAction)
     }
 }
 
@@ -209,7 +220,7 @@ mod tests {
 
     #[test]
     fn every_status_reads_back_from_its_word() {
-        for word in ["queued", "running", "completed", "failed", "cancelled", "interrupted"] {
+        for word in ["queued", "running", "requires_action", "completed", "failed", "cancelled", "interrupted"] {
             let status = TurnStatus::parse(word);
             assert_eq!(status.map(TurnStatus::as_str), Some(word));
             assert_eq!(status.map(|s| serde_json::to_string(&s).unwrap()), Some(format!("\"{word}\"")));

@@ -78,7 +78,7 @@ impl EventType {
             TurnStatus::Completed => Some(Self::TurnCompleted),
             TurnStatus::Failed | TurnStatus::Interrupted => Some(Self::TurnFailed),
             TurnStatus::Cancelled => Some(Self::TurnCancelled),
-            TurnStatus::Queued | TurnStatus::Running => None,
+            TurnStatus::Queued | TurnStatus::Running | TurnStatus::RequiresAction => None,
         }
     }
 }

@@ -84,7 +84,9 @@ fn answer(
                 return http::refusal(&ApiError::request_timeout(), &request_id);
             }
             match pending.with_body(body.ok().as_deref()) {
-                Ok((account_id, Command::StartTurn(start))) if start.content.is_some() => {
+                Ok((account_id, Command::StartTurn(start)))
+                    if start.content.is_some() || start.options.chat.as_ref().is_some_and(|chat| chat.replaces) =>
+                {
                     attachments::start_turn(env, account_id, request_id, start).await
                 }
                 Ok((account_id, command)) => {

@@ -9,7 +9,19 @@ use super::schedules::ScheduleCount;
 use super::stats::Totals;
 use super::turns::ActiveTurn;
 use super::webhooks::StoredWebhook;
-use crate::domain::TurnId;
+use crate::domain::{Millis, TurnId};
+
+/// When the next pending action expires.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum NextExpiry {
+    /// SQLite has to be asked.
+    #[default]
+    Unknown,
+    /// None is pending.
+    Never,
+    /// At this moment.
+    At(Millis),
+}
 
 /// Values of the account's database; empty until first read.
 #[derive(Default)]
@@ -26,6 +38,8 @@ pub(super) struct Cache {
     pub webhooks: RefCell<Option<Rc<[StoredWebhook]>>>,
     /// What is on its way to them.
     pub outbox: RefCell<Option<Outbox>>,
+    /// When the next pending action expires.
+    pub next_expiry: Cell<NextExpiry>,
     /// How many schedules there are, and when the first is due.
     pub schedules: Cell<Option<ScheduleCount>>,
 }
@@ -39,6 +53,7 @@ impl Cache {
         self.webhooks.replace(None);
         self.outbox.replace(None);
         self.schedules.set(None);
+        self.next_expiry.set(NextExpiry::Unknown);
     }
 
     pub fn active(&self) -> Option<Vec<ActiveTurn>> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cache::NextExpiry;
 use super::sql::{Row, Sql, Value};
 use super::transactions::FIRST_SEQ;
 use super::{Store, StoreError, json};
@@ -151,6 +152,7 @@ impl<S: Sql> Store<S> {
             "delete from conversations where session_id = +?1 returning agent_session, message_count";
         let id = [Value::Text(session_id.as_str())];
         self.cache.forget_active();
+        self.cache.next_expiry.set(NextExpiry::Unknown);
         let ids = json(&[session_id])?;
         self.doom_files_of(&ids)?;
         self.forget_deliveries_of(&ids)?;

@@ -1,9 +1,11 @@
 //! Typed queries over one object's SQLite database. All SQL of the product is here, as constants with bound values;
 //! no decision is: the callers decide, inside [`Store::transaction`] if more than one statement must hold together.
 
+pub mod actions;
 pub mod audit;
 pub mod branches;
 mod cache;
+mod chat;
 pub mod container_use;
 mod content;
 pub mod conversations;
@@ -33,6 +35,7 @@ pub mod turn_list;
 pub mod turns;
 pub mod usage;
 mod versions;
+pub mod waiting;
 pub mod webhooks;
 pub mod workspaces;
 

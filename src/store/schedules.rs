@@ -220,7 +220,7 @@ impl<S: Sql> Store<S> {
                     [WebhookEventId::beside_turn(&turn.turn_id, 'f'), WebhookEventId::beside_turn(&turn.turn_id, 'e')];
                 self.run_failed(trigger, Some(turn), code, ids, turn.finished_at.unwrap_or(turn.created_at))
             }
-            TurnStatus::Cancelled | TurnStatus::Queued | TurnStatus::Running => Ok(()),
+            TurnStatus::Cancelled | TurnStatus::Queued | TurnStatus::Running | TurnStatus::RequiresAction => Ok(()),
         }
     }
 

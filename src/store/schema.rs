@@ -22,6 +22,7 @@ pub const ACCOUNT: &[Migration] = &[
     Migration { version: 7, sql: include_str!("migrations/0007_turns.sql") },
     Migration { version: 8, sql: include_str!("migrations/0008_automation.sql") },
     Migration { version: 9, sql: include_str!("migrations/0009_accounts.sql") },
+    Migration { version: 10, sql: include_str!("migrations/0010_actions.sql") },
 ];
 
 /// The schema of a directory shard's database.

@@ -2,7 +2,7 @@
 
 use super::items::inline;
 use super::sql::Sql;
-use super::turns::{NewTurn, TurnEnd, WithEnd};
+use super::turns::{LastEvents, NewTurn, TurnEnd, WithEnd};
 use super::usage::LedgerEntry;
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError, json};
@@ -62,6 +62,8 @@ pub struct Finished<'a> {
     pub context: Option<ContextUse>,
     /// Whether its idempotency key may make another turn.
     pub frees_key: bool,
+    /// Whether the turn has waited for somebody: what it still waits for is cancelled, and some of its items are stored already.
+    pub has_waited: bool,
     /// The queued turns whose messages it took in: they end as it does.
     pub steered: &'a [TurnId],
     /// Its conversation, and what becomes of its files; absent where files are not saved.
@@ -119,6 +121,7 @@ impl<S: Sql> Store<S> {
             frees_key,
             steered,
             files,
+            has_waited,
             usage,
         } = finished;
         let context = context.as_ref().map(json).transpose()?;
@@ -132,7 +135,7 @@ impl<S: Sql> Store<S> {
             };
             // The turn's end names the last row of it.
             self.append_transcript(&session_id, transcript)?;
-            let with = WithEnd { files: files.as_ref(), items: inline(items) };
+            let with = WithEnd { files: files.as_ref(), items: inline(items).filter(|_| !has_waited) };
             let ended = self.end_turn_with(turn_id, end, &with)?;
             let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
             self.end_steered(steered, turn_id, end)?;
@@ -146,7 +149,12 @@ impl<S: Sql> Store<S> {
             }
             self.tell_end(&ended)?;
             self.end_run(&ended)?;
-            self.insert_items(&ended.session_id, turn_id, items)?;
+            if *has_waited {
+                self.cancel_actions_of(turn_id, end.finished_at)?;
+                self.append_items(&ended.session_id, turn_id, items)?;
+            } else {
+                self.insert_items(&ended.session_id, turn_id, items)?;
+            }
             self.record_turn_end(
                 &ended.session_id,
                 *sdk_session,
@@ -171,6 +179,47 @@ impl<S: Sql> Store<S> {
             self.tell_end(&ended)?;
             Ok(Some(ended))
         })
+    }
+}
+
+impl<S: Sql> Store<S> {
+    /// Ends a turn that waited without a process. Returns the turn as it has ended, and the number of that event; none if it had ended before or
+    /// is gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects a statement.
+    pub fn end_parked(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, u64)>, StoreError> {
+        let behind = self.behind(turn_id)?;
+        let spent = behind.spent;
+        let last = behind.first_n + 1;
+        let end = TurnEnd {
+            status: end.status,
+            error: end.error,
+            finished_at: end.finished_at,
+            model: None,
+            counted: None,
+            stop_reason: None,
+            usage: spent.usage,
+            num_turns: spent.usage.map(|_| spent.num_turns),
+            duration_ms: spent.usage.map(|_| spent.duration_ms),
+            by_model: Some(&spent.by_model).filter(|models| models.len() > 1),
+            last_events: LastEvents { message: 0, end: last },
+        };
+        let ended = self.finish(&Finished {
+            turn_id,
+            end,
+            answer: None,
+            transcript: "",
+            sdk_session: None,
+            items: "",
+            context: None,
+            frees_key: false,
+            has_waited: true,
+            steered: &[],
+            files: None,
+            usage: &LedgerEntry::default(),
+        })?;
+        Ok(ended.map(|ended| (ended, last)))
     }
 }
 

@@ -6,8 +6,8 @@ use super::usage::counts;
 use super::{Store, StoreError, json};
 use crate::domain::ledger::Counted;
 use crate::domain::{
-    ByModel, Failure, IdempotencyKey, Millis, RawJson, RequestId, SdkSession, SessionId, Turn, TurnFiles, TurnId,
-    TurnOptions, TurnStatus, Usage,
+    ByModel, ContinueBy, Failure, IdempotencyKey, Millis, RawJson, RequestId, SdkSession, SessionId, Turn, TurnFiles,
+    TurnId, TurnOptions, TurnStatus, Usage,
 };
 
 /// A turn as it is admitted.
@@ -47,6 +47,26 @@ pub struct ActiveTurn {
     pub status: TurnStatus,
     /// When it was started.
     pub started_at: Option<Millis>,
+    /// How it goes on, if it was parked; it is again running, then, or waits without a process.
+    pub parked: Option<ContinueBy>,
+    /// Since when it waits for somebody.
+    pub waiting_since: Option<Millis>,
+    /// For how long it has waited before, in milliseconds.
+    pub waited_ms: i64,
+}
+
+impl ActiveTurn {
+    /// Whether it waits for somebody without a process.
+    #[must_use]
+    pub fn is_parked(&self) -> bool {
+        self.status == TurnStatus::RequiresAction && self.parked.is_some()
+    }
+
+    /// From when on its time limit counts, at a moment at which it does not wait.
+    #[must_use]
+    pub fn counts_from(&self, now: Millis) -> Millis {
+        Millis::new(self.started_at.unwrap_or(now).get().saturating_add(self.waited_ms))
+    }
 }
 
 /// What a turn needs to run, beside its conversation.
@@ -70,6 +90,8 @@ pub struct Origin {
     pub sdk_session: Option<SdkSession>,
     /// Whether its conversation's history has attachments.
     pub has_attachments: bool,
+    /// The rules by which calls of its conversation run unasked.
+    pub grants: Vec<RawJson>,
 }
 
 /// The numbers of the events that are told of a turn after its end: those that they had for whoever heard them.
@@ -131,7 +153,8 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn active_turns(&self) -> Result<Vec<ActiveTurn>, StoreError> {
-        const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at from turns where finished_at is null order by ordinal";
+        const ACTIVE: &str = "select turn_id, session_id, ordinal, status, started_at, parked, waiting_since, waited_ms from turns \
+             where finished_at is null order by ordinal";
         if let Some(turns) = self.cache.active() {
             return Ok(turns);
         }
@@ -142,6 +165,9 @@ impl<S: Sql> Store<S> {
                 queue_position: row.integer(2)?,
                 status: status(&row.text(3)?)?,
                 started_at: row.opt_integer(4)?.map(Millis::new),
+                parked: ContinueBy::parse(row.integer(5)?),
+                waiting_since: row.opt_integer(6)?.map(Millis::new),
+                waited_ms: row.integer(7)?,
             })
         };
         let turns: Vec<ActiveTurn> =
@@ -184,6 +210,9 @@ impl<S: Sql> Store<S> {
             queue_position: turn.queue_position,
             status,
             started_at: turn.started_at,
+            parked: None,
+            waiting_since: None,
+            waited_ms: 0,
         });
         Ok(())
     }
@@ -235,12 +264,13 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn origin_of(&self, turn_id: &TurnId) -> Result<Option<Origin>, StoreError> {
-        const OF: &str = "select agent_session, attachment_bytes > 0 from turns join conversations using (session_id) \
+        const OF: &str = "select agent_session, attachment_bytes > 0, grants from turns join conversations using (session_id) \
              where turn_id = +?1 and finished_at is null";
         let row = self.sql.first(OF, &[Value::Text(turn_id.as_str())])?;
         row.map(|mut row| {
             let has_attachments = row.integer(1)? != 0;
-            Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()?, has_attachments })
+            let grants = parsed("grants", row.opt_text(2)?)?.unwrap_or_default();
+            Ok(Origin { sdk_session: row.opt_text(0)?.map(sdk_session).transpose()?, has_attachments, grants })
         })
         .transpose()
     }
@@ -393,7 +423,10 @@ fn turn_from(row: &mut Row) -> Result<Turn, StoreError> {
     })
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(what: &'static str, json: Option<String>) -> Result<Option<T>, StoreError> {
+pub(super) fn parsed<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    json: Option<String>,
+) -> Result<Option<T>, StoreError> {
     json.map(|json| serde_json::from_str(&json).map_err(|e| unreadable(what, &e))).transpose()
 }
 

@@ -63,6 +63,20 @@ export type Turn = {
 };
 
 /** Something that a turn did: the data of an event, with its number and name. */
+export type Action = {
+  action_id: string;
+  turn_id: string;
+  session_id: string;
+  kind: string;
+  tool?: string;
+  input?: object;
+  status: string;
+  decision?: { decision: string };
+};
+
+/** The answer to a query whose turn requires action. */
+export type Waiting = { success: true; status: "requires_action"; response: string; actions: Action[]; session_id: string; turn_id: string };
+
 export type Item = { n: number; type: string; [field: string]: unknown };
 
 export type StoredFile = { path: string; size: number; modified_at: number; etag: string };
@@ -275,6 +289,17 @@ export class Client {
       const turns = await json<Turn[]>(await this.request("GET", `/conversations/${sessionId}/turns`), 200);
       if (turns.length >= count) return;
     }
+  }
+
+  /** POST /actions/{id}, whatever it answers. */
+  decide(actionId: string, decision: object, headers: Headers = {}): Promise<Response> {
+    const json = { "content-type": "application/json", ...headers };
+    return this.#fetch(this.#named(`/actions/${actionId}`), { method: "POST", headers: json, body: JSON.stringify(decision) });
+  }
+
+  /** GET /actions. */
+  async actions(parameters: Record<string, string> = {}): Promise<Action[]> {
+    return json(await this.request("GET", `/actions?${new URLSearchParams(parameters)}`), 200);
   }
 
   async cancel(sessionId: string): Promise<number> {

@@ -45,6 +45,8 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   conversation_exists: [409, "There is a conversation with this id"],
   branch_unavailable: [409, "The conversation has no branch there"],
   conversation_busy: [409, "The conversation has a turn open"],
+  action_pending: [409, "The conversation's turn requires action"],
+  action_resolved: [409, "The action was decided before"],
   budget_exhausted: [402, "The budget is exhausted"],
   account_suspended: [403, "The account is suspended"],
   rate_limited: [429, "Too many requests"],

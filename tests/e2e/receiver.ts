@@ -28,6 +28,8 @@ export class Receiver {
   readonly arrivals: Arrival[] = [];
   /** Answers of the requests to come, one after the other. */
   readonly answers: Answer[] = [];
+  /** The answer of a request for which there is none. */
+  otherwise: (arrival: Arrival) => Answer = () => status(204);
   readonly #server: Server;
   #waiting: (() => void)[] = [];
 
@@ -52,21 +54,27 @@ export class Receiver {
 
   /** Waits until so many requests of an account have come that fit; returns them. */
   async until(count: number, fits: (arrival: Arrival) => boolean, timeoutMs: number): Promise<Arrival[]> {
+    const found = (): Arrival[] => this.arrivals.filter(fits);
+    await this.when(() => found().length >= count, timeoutMs, () => `${found().length} of ${count} requests`);
+    return found();
+  }
+
+  /** Waits until something holds, which only another request can change. */
+  async when(holds: () => boolean, timeoutMs: number, stand: () => string): Promise<void> {
     const signal = AbortSignal.timeout(timeoutMs);
-    for (;;) {
-      const found = this.arrivals.filter(fits);
-      if (found.length >= count) return found;
+    while (!holds()) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve);
-        signal.addEventListener("abort", () => reject(new Error(`${found.length} of ${count} requests after ${timeoutMs} ms`)), { once: true });
+        signal.addEventListener("abort", () => reject(new Error(`${stand()} after ${timeoutMs} ms`)), { once: true });
       });
     }
   }
 
   async #arrived(path: string, headers: IncomingHttpHeaders, body: Promise<string>, response: ServerResponse): Promise<void> {
     const sent = await body;
-    this.arrivals.push({ at: Date.now(), path, headers, body: sent, event: JSON.parse(sent) as Event });
-    const answer = this.answers.shift() ?? status(204);
+    const arrival = { at: Date.now(), path, headers, body: sent, event: JSON.parse(sent) as Event };
+    this.arrivals.push(arrival);
+    const answer = this.answers.shift() ?? this.otherwise(arrival);
     answer(response);
     for (const wake of this.#waiting.splice(0)) wake();
   }

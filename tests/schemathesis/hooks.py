@@ -27,12 +27,13 @@ def before_call(context, case, kwargs):
         return
     if names_an_account(body.get("accountId")):
         body["accountId"] = ACCOUNT
+    is_stateful = case.meta.phase.name is TestPhase.STATEFUL
+    if is_stateful and body.get("stream") is True:
+        # A link leads on from a document, which events are not; the other phases ask for both.
+        body["stream"] = False
     if case.operation.path != "/query":
         return
-    if case.meta.phase.name is TestPhase.STATEFUL:
-        # A link leads on from a document, which events are not; the other phases ask for both. A name that was deleted stays unused.
-        if body.get("stream") is True:
-            body["stream"] = False
-    elif isinstance(body.get("session_id"), str) and SESSION_ID.fullmatch(body["session_id"]):
+    # A name that was deleted stays unused, which a link could not know.
+    if not is_stateful and isinstance(body.get("session_id"), str) and SESSION_ID.fullmatch(body["session_id"]):
         digest = hashlib.sha256(body["session_id"].encode()).digest()
         body["session_id"] = CONVERSATIONS[digest[0] % len(CONVERSATIONS)]

@@ -332,6 +332,7 @@ pub fn finish(store: &Store<Rusqlite>, turn_id: &TurnId, answer: &str, now: Mill
         by_model: None,
     };
     store.finish(&Finished {
+        has_waited: false,
         turn_id,
         end,
         answer: Some(answer),

@@ -86,6 +86,44 @@ export interface paths {
         patch: operations["changeAccount"];
         trace?: never;
     };
+    "/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what turns of the account wait for, oldest first */
+        get: operations["listActions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/actions/{action_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an action */
+        get: operations["readAction"];
+        put?: never;
+        /**
+         * Decide an action. The first decision counts; the same again gets the same response
+         * @description Responds as `POST /query` does: when the turn next ends or requires action; with `stream: true` with its events from here; with `Prefer: respond-async` at once.
+         */
+        post: operations["decideAction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit": {
         parameters: {
             query?: never;
@@ -98,6 +136,66 @@ export interface paths {
          * @description Entries are kept for 400 days. Each is written before the change is carried out, which may then have been refused.
          */
         get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a message of the AI SDK's `useChat`
+         * @description The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted. `regenerate-message` does so with the same message.
+         */
+        post: operations["chat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/chat/{session_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a chat as UI messages, oldest first
+         * @description None of a conversation that does not exist. Of one with more than 1,000 messages, or more than 1 MiB of them, these are the newest.
+         */
+        get: operations["readChat"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/chat/{session_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the turn of a chat that runs or waits, as a UI message stream from its beginning
+         * @description 204 if there is none.
+         */
+        get: operations["followChat"];
         put?: never;
         post?: never;
         delete?: never;
@@ -843,6 +941,81 @@ export interface components {
             /** @description Turns that ended after they had called the model. */
             turns: number;
         };
+        /** @description An action, as it is stored and sent. */
+        Action: {
+            /** @description Names it. */
+            action_id: components["schemas"]["ActionId"];
+            /** @description When it came up. */
+            created_at: components["schemas"]["Millis"];
+            /** @description What was decided. */
+            decision?: unknown;
+            /** @description When it expires, if nobody decides. */
+            expires_at: components["schemas"]["Millis"];
+            /** @description The call's input. */
+            input?: {
+                [key: string]: unknown;
+            };
+            /** @description What is waited for. */
+            kind: components["schemas"]["ActionKind"];
+            /** @description What the user is told or asked. */
+            message?: string;
+            /** @description When it was decided, expired or was cancelled. */
+            resolved_at?: components["schemas"]["Millis"];
+            /** @description The JSON Schema of the answers that an MCP server wants. */
+            schema?: unknown;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["ActionStatus"];
+            /** @description The rules that `remember` would store. */
+            suggestions?: unknown;
+            /** @description The tool. */
+            tool?: string;
+            /** @description The tool call that it is about, as the events name it. */
+            tool_call_id?: string;
+            /** @description The turn that waits. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description What is decided. Unknown fields are ignored. */
+        ActionDecision: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description With `answer`: by question or by field. */
+            answers?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description With `result`: a string, or `text` and `image` blocks. */
+            content?: unknown;
+            /** @description `allow` or `deny` a permission or a plan; `answer` or `deny` a question or an elicitation; `result` for a call of the caller's tool. */
+            decision: components["schemas"]["DecisionWord"];
+            /** @description With `allow` of a permission: the input that the call runs with instead of its own. */
+            input?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description With `result`: whether the tool failed. */
+            is_error?: boolean | null;
+            /** @description With `deny`: what the agent is told, at most 8 KiB of UTF-8. */
+            message?: string | null;
+            /** @description With `allow` of a permission: what the suggested rules cover runs unasked in this conversation from now on. */
+            remember?: components["schemas"]["Remember"] | null;
+            /** @description Whether to respond with events. Default: what `Accept` prefers. */
+            stream?: boolean | null;
+        };
+        /** @description an action id is act_ and 32 hexadecimal digits */
+        ActionId: string;
+        /** @description What is waited for. */
+        ActionKind: "permission" | "question" | "plan" | "elicitation" | "tool";
+        /** @description `action_resolved`: the turn does not wait for this any more. */
+        ActionResolvedEvent: {
+            /** @description The action. */
+            action_id: components["schemas"]["ActionId"];
+            /** @description What was decided: `allow`, `deny`, `answer` or `result`. */
+            decision?: string;
+            /** @description How it stands now. */
+            status: components["schemas"]["ActionStatus"];
+        };
+        /** @description Where an action stands. */
+        ActionStatus: "pending" | "resolved" | "expired" | "cancelled";
         /** @description `attachment_removed`: the model does not take an attachment, which is not sent again. */
         AttachmentRemovedEvent: {
             /**
@@ -886,10 +1059,60 @@ export interface components {
             /** @description Its size in bytes; absent for one that is gone. */
             size?: number;
         };
+        /** @description a message's id has 1 to 128 visible ASCII characters */
+        ChatMessageId: string;
+        /** @description What the AI SDK's client sends, with what it was told to send beside it. Unknown fields are ignored. */
+        ChatRequest: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description How much work the model puts into this turn. Default: the model's own. */
+            effort?: components["schemas"]["Effort"] | null;
+            /** @description The chat: the conversation of this id. One that does not exist is created. */
+            id: components["schemas"]["SessionId"];
+            /** @description How many times the agent may call the model in this turn; the operator can lower the maximum. */
+            max_turns?: number | null;
+            /** @description The message that was changed, if one was. */
+            messageId?: string | null;
+            /** @description The UI messages, of which the last one is read: a user's, with an id of its own. */
+            messages: components["schemas"]["UiMessageSent"][];
+            /**
+             * @description Notes of the caller's about the turn, which come back with it.
+             * @default null
+             */
+            metadata?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description The model of this turn, if the operator allows it. */
+            model?: string | null;
+            /** @description The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8. */
+            system_prompt?: string | null;
+            /** @description Whether the model thinks before it answers. Default: the model's own. */
+            thinking?: components["schemas"]["Thinking"] | null;
+            /** @description Why the client asks. Default: `submit-message`. */
+            trigger?: components["schemas"]["ChatTrigger"] | null;
+            /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
+            when_busy?: components["schemas"]["WhenBusy"] | null;
+        };
+        /**
+         * @description Why a chat's client asks.
+         * @enum {string}
+         */
+        ChatTrigger: "submit-message" | "regenerate-message";
         /** @description Whether the model cites a document. */
         Citations: {
             /** @description Whether it does. */
             enabled: boolean;
+        };
+        /** @description A tool that the caller runs. */
+        ClientTool: {
+            /** @description What it does, for the model. */
+            description: string;
+            /** @description The JSON Schema of its input. */
+            input_schema: {
+                [key: string]: unknown;
+            };
+            /** @description Its name, for the model and for the actions. */
+            name: string;
         };
         /** @description Why a history was compacted. */
         CompactedBy: "manual" | "auto";
@@ -1002,6 +1225,11 @@ export interface components {
         };
         /** @description A day of UTC. */
         Day: string;
+        /**
+         * @description What is decided, in a word.
+         * @enum {string}
+         */
+        DecisionWord: "allow" | "deny" | "answer" | "result";
         /** @description How far a delivery has come. */
         DeliveryStatus: "pending" | "delivered" | "dead";
         /** @description `delta`: a piece of the answer's text. */
@@ -1102,8 +1330,8 @@ export interface components {
         };
         /** @description `snapshot`: what goes on in the account; the first event. */
         FeedSnapshot: {
-            /** @description What waits for somebody's decision; nothing so far. */
-            actions: unknown[];
+            /** @description What waits for somebody's decision, the oldest first. */
+            actions: components["schemas"]["Action"][];
             /** @description The conversations that have a turn queued or running. */
             conversations: components["schemas"]["OpenConversation"][];
             /** @description The turns that are queued or running, in the order of the queue. */
@@ -1210,7 +1438,7 @@ export interface components {
          * @description The events that are kept.
          * @enum {string}
          */
-        ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file";
+        ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved";
         /** @description A limit by its name. */
         LimitName: "usd_per_day" | "usd_per_month" | "turns_per_day" | "tokens_per_day" | "storage_bytes" | "usd_per_turn";
         /** @description What an account may use. None: as much as there is. */
@@ -1322,6 +1550,24 @@ export interface components {
             /** @description Its running turn, or the one that runs next. */
             turn: components["schemas"]["TurnId"];
         };
+        /** @description `paused`: the turn waits without a process, and nothing follows until it goes on. */
+        PausedEvent: {
+            /** @description What it waits for. */
+            actions: components["schemas"]["Action"][];
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Always `requires_action`. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn. */
+            turn_id: components["schemas"]["TurnId"];
+        };
+        /** @description Rules such as `Write` or `Bash(git push:*)`. */
+        Permissions: {
+            /** @description Calls that a person has to allow. */
+            ask?: string[] | null;
+            /** @description Calls that are refused. */
+            deny?: string[] | null;
+        };
         /** @description Whether a container is started ahead of a query. */
         Prewarming: {
             /** @description Whether this call started it; false if it runs or starts already. */
@@ -1404,6 +1650,8 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description Rules about the agent's tools, beside the operator's. */
+            permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 1 MiB of UTF-8. */
@@ -1416,6 +1664,8 @@ export interface components {
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. Default: the model's own. */
             thinking?: components["schemas"]["Thinking"] | null;
+            /** @description Tools that the caller runs: each call of one is an action. */
+            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
         };
@@ -1424,6 +1674,8 @@ export interface components {
             /** @description Names it: the `webhook-id` of the delivery. */
             event_id: components["schemas"]["WebhookEventId"];
         };
+        /** @description For how long a decision counts. */
+        Remember: "conversation";
         /** @description a request id is req_ and 32 hexadecimal digits */
         RequestId: string;
         /** @description a name has 1 to 64 characters of A-Z a-z 0-9 . _ - and starts with a letter or digit */
@@ -1734,8 +1986,10 @@ export interface components {
         };
         /** @description a turn id is turn_ and 32 hexadecimal digits */
         TurnId: string;
-        /** @description The result of a turn that completed. */
+        /** @description The result of a turn that completed, or what one is at that requires action. */
         TurnResult: {
+            /** @description What the turn waits for, the oldest first; absent if it has ended. */
+            actions?: components["schemas"]["Action"][];
             /** @description How long the agent worked, in milliseconds. */
             duration_ms: number | null;
             /** @description What became of its conversation's files; absent if there are none, or the deployment saves none. */
@@ -1750,15 +2004,17 @@ export interface components {
             num_turns: number | null;
             /** @description The value that `response` is the JSON of, if the query had an `output_schema`. */
             output?: unknown;
-            /** @description The agent's answer. */
+            /** @description The agent's answer; of a turn that requires action, what it has said so far. */
             response: string;
             /** @description The turn's conversation. */
             session_id: components["schemas"]["SessionId"];
+            /** @description `requires_action`, if the turn has not ended and waits for a decision; else absent. */
+            status?: components["schemas"]["TurnStatus"];
             /** @description The running turn that took this one's message in, and whose answer this one has. */
             steered_into?: components["schemas"]["TurnId"];
             /** @description Why the model stopped, if not because it had said everything (`end_turn`). */
             stop_reason?: string;
-            /** @description Always true: a turn that did not complete is a problem document. */
+            /** @description Always true: a turn that failed is a problem document. */
             success: boolean;
             /** @description The schedule whose run it is. */
             trigger?: components["schemas"]["TurnTrigger"];
@@ -1768,7 +2024,7 @@ export interface components {
             usage: components["schemas"]["TurnUsage"];
         };
         /** @description The state of a turn. The last four are ends, and a turn has exactly one. */
-        TurnStatus: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+        TurnStatus: "queued" | "running" | "requires_action" | "completed" | "failed" | "cancelled" | "interrupted";
         /** @description The schedule whose run a turn is. */
         TurnTrigger: {
             /** @description The schedule's name. */
@@ -1792,6 +2048,53 @@ export interface components {
             input_tokens: number;
             /** @description Tokens received. */
             output_tokens: number;
+        };
+        /** @description A UI message. */
+        UiMessage: {
+            /** @description Of the agent's messages, the turn's id; of the user's, what the client gave it. */
+            id: string;
+            /** @description Of the agent's messages, what their turn used and how it ended. */
+            metadata?: components["schemas"]["UiMessageMetadata"];
+            /** @description Its parts, as the AI SDK has them. */
+            parts: {
+                [key: string]: unknown;
+            }[];
+            /** @description Who wrote it. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description The metadata of a message: as much of it as is known. */
+        UiMessageMetadata: {
+            /** @description How long the agent worked, in milliseconds. */
+            duration_ms?: number;
+            /** @description Why the turn did not complete. */
+            error?: components["schemas"]["Problem"];
+            /** @description What became of the conversation's files. */
+            files?: components["schemas"]["TurnFiles"];
+            /** @description The caller's own notes about the turn. */
+            metadata?: {
+                [key: string]: string;
+            };
+            /** @description The model that answered. */
+            model?: string;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn, for `GET /turns/{turn_id}`. */
+            turn_id: components["schemas"]["TurnId"];
+            /** @description What the turn used. */
+            usage?: components["schemas"]["TurnUsage"];
+        };
+        /** @description A UI message of a user. Unknown fields are ignored. */
+        UiMessageSent: {
+            /** @description The client's name for it. */
+            id: components["schemas"]["ChatMessageId"];
+            /** @description Words, and files as data URLs, as https URLs, or as files of the conversation. */
+            parts: {
+                [key: string]: unknown;
+            }[];
+            /** @description Always `user` in the last one. */
+            role: string;
         };
         /** @description Why the files of a turn were not saved. Its names are stored and sent. */
         Unsaved: "storage_unavailable" | "storage_full" | "too_large" | "too_many_files" | "container_lost" | "save_timeout" | "scan_failed" | "invalid_save";
@@ -2161,6 +2464,189 @@ export interface operations {
             };
         };
     };
+    listActions: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Only actions that stand so. */
+                status?: "pending" | "resolved" | "expired" | "cancelled";
+                /** @description Only actions of this conversation. */
+                session_id?: components["schemas"]["SessionId"];
+                /** @description Most actions of a page. */
+                limit?: number;
+                /** @description Where the page starts; from a `Link` header. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of actions. */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Action"][];
+                };
+            };
+        };
+    };
+    readAction: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                action_id: components["schemas"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The action. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Action"];
+                };
+            };
+        };
+    };
+    decideAction: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description `respond-async`: respond at once with 202. */
+                Prefer?: string;
+            };
+            path: {
+                action_id: components["schemas"]["ActionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActionDecision"];
+            };
+        };
+        responses: {
+            /** @description The turn's result, what it waits for, or its events. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    "Server-Timing": components["headers"]["Server-Timing"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnResult"];
+                    "text/event-stream": {
+                        /** @description One line of JSON. */
+                        data: string;
+                        /** @enum {string} */
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
+                        /** @description `<turn_id>:<n>`; `n` rises. */
+                        id: string;
+                    } & ({
+                        data?: string;
+                        /** @constant */
+                        event: "turn";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "delta";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "thinking";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool_input";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "message";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "tool";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "usage";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "retry";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "compacted";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "attachment_removed";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "notice";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "done";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "error";
+                    });
+                };
+            };
+            /** @description The turn is stored and runs by itself. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    Location: components["headers"]["Location"];
+                    "Preference-Applied": components["headers"]["Preference-Applied"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedTurn"];
+                };
+            };
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
@@ -2185,6 +2671,101 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AuditEntry"][];
                 };
+            };
+        };
+    };
+    chat: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description The same request sent twice with the same key runs once. */
+                "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer as it is written. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        data: string;
+                    };
+                };
+            };
+        };
+    };
+    readChat: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The messages. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UiMessage"][];
+                };
+            };
+        };
+    };
+    followChat: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer from its beginning. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        data: string;
+                    };
+                };
+            };
+            /** @description No turn runs or waits. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -2365,7 +2946,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The turn's result, or its events. */
+            /** @description The turn's result, what it waits for, or its events. */
             200: {
                 headers: {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
@@ -2379,7 +2960,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -2430,6 +3011,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -2512,7 +3105,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -2563,6 +3156,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -2894,7 +3499,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "snapshot" | "turn" | "conversation" | "file" | "notice";
+                        event: "snapshot" | "turn" | "conversation" | "file" | "action" | "notice";
                     } & ({
                         data?: string;
                         /** @constant */
@@ -2911,6 +3516,10 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
                     } | {
                         data?: string;
                         /** @constant */
@@ -3114,7 +3723,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The turn's result, or its events. */
+            /** @description The turn's result, what it waits for, or its events. */
             200: {
                 headers: {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
@@ -3128,7 +3737,7 @@ export interface operations {
                         /** @description One line of JSON. */
                         data: string;
                         /** @enum {string} */
-                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "done" | "error";
+                        event: "turn" | "delta" | "thinking" | "tool_input" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved" | "paused" | "done" | "error";
                         /** @description `<turn_id>:<n>`; `n` rises. */
                         id: string;
                     } & ({
@@ -3179,6 +3788,18 @@ export interface operations {
                         data?: string;
                         /** @constant */
                         event: "file";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "action_resolved";
+                    } | {
+                        data?: string;
+                        /** @constant */
+                        event: "paused";
                     } | {
                         data?: string;
                         /** @constant */
@@ -3694,6 +4315,8 @@ export interface operations {
 /** Why a request was refused or a turn failed: the `code` of a problem document. */
 export type ErrorCode =
     | "account_suspended"
+    | "action_pending"
+    | "action_resolved"
     | "agent_failed"
     | "at_capacity"
     | "attachment_not_found"
@@ -3754,6 +4377,9 @@ export interface EventData {
     "attachment_removed": components["schemas"]["AttachmentRemovedEvent"];
     "notice": components["schemas"]["NoticeEvent"];
     "file": components["schemas"]["ChangedFile"];
+    "action": components["schemas"]["Action"];
+    "action_resolved": components["schemas"]["ActionResolvedEvent"];
+    "paused": components["schemas"]["PausedEvent"];
     "done": components["schemas"]["TurnResult"];
     "error": components["schemas"]["Problem"];
 }
@@ -3764,5 +4390,6 @@ export interface FeedData {
     "turn": components["schemas"]["FeedTurn"];
     "conversation": components["schemas"]["FeedConversation"];
     "file": components["schemas"]["FeedFile"];
+    "action": components["schemas"]["Action"];
     "notice": components["schemas"]["NoticeEvent"];
 }

@@ -8,6 +8,7 @@ import { useStore } from "../store.ts";
 import { Button, Confirm, Dialog, Failure, IconButton, Menu, Spinner } from "../ui/controls.tsx";
 import { dayGroup } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
+import type { IconName } from "../ui/icons.tsx";
 import type { Library, Summary } from "./library.ts";
 
 type Props = {
@@ -44,7 +45,7 @@ export function Sidebar({ library, session, current, page, isOperator, hasAuth, 
     await library.delete(summary.session_id);
     if (summary.session_id === current) location.hash = href.new;
   };
-  const link = (to: string, name: Route["page"], text: string, icon: "gauge" | "code") => (
+  const link = (to: string, name: Route["page"], text: string, icon: IconName) => (
     <a href={to} className="nav-link" aria-current={page === name ? "page" : undefined}>
       <Icon name={icon} />
       {text}
@@ -102,6 +103,7 @@ export function Sidebar({ library, session, current, page, isOperator, hasAuth, 
         )}
       </div>
       <div className="sidebar-foot">
+        {link(href.automation(), "automation", "Automation", "clock")}
         {isOperator && link(href.operator, "operator", "Operator", "gauge")}
         {link(href.reference(), "reference", "Try the API", "code")}
         <AccountMenu session={session} hasAuth={hasAuth} onSession={onSession} onSignOut={onSignOut} />

@@ -4,11 +4,8 @@ import type { Schemas } from "claude-agent-service-client";
 import type { Session } from "../session/session.ts";
 import { Button, Confirm, Failure, Spinner } from "../ui/controls.tsx";
 import { bytes, dateTime, duration, number } from "../ui/format.ts";
-
-type Loaded<Value> = { phase: "loading" } | { phase: "ready"; value: Value } | { phase: "failed"; error: unknown };
-
-/** While a run goes on, its figures change. */
-const POLL_MS = 1500;
+import { useLoaded, useReloadAt } from "../ui/loaded.ts";
+import { Table } from "../ui/table.tsx";
 
 export default function OperatorPage({ session }: { session: Session }) {
   useEffect(() => {
@@ -25,21 +22,6 @@ export default function OperatorPage({ session }: { session: Session }) {
       </div>
     </div>
   );
-}
-
-/** What a request returns, and a function that sends it again. */
-function useLoaded<Value>(load: (signal: AbortSignal) => Promise<Value>): [Loaded<Value>, () => void] {
-  const [loaded, setLoaded] = useState<Loaded<Value>>({ phase: "loading" });
-  const [asked, setAsked] = useState(0);
-  useEffect(() => {
-    const abort = new AbortController();
-    load(abort.signal).then(
-      (value) => setLoaded({ phase: "ready", value }),
-      (error: unknown) => void (abort.signal.aborted ? undefined : setLoaded({ phase: "failed", error })),
-    );
-    return () => abort.abort();
-  }, [load, asked]);
-  return [loaded, useCallback(() => setAsked((count) => count + 1), [])];
 }
 
 function Storage({ session: { client, accountId } }: { session: Session }) {
@@ -112,12 +94,8 @@ function PurgeRuns({ session: { client } }: { session: Session }) {
   const load = useCallback((signal: AbortSignal) => client.listPurgeRuns({ signal }), [client]);
   const [runs, reload] = useLoaded(load);
   const [isStarting, setStarting] = useState(false);
-  const isRunning = runs.phase === "ready" && runs.value.some(({ finished_at }) => finished_at === null);
-  useEffect(() => {
-    if (!isRunning) return;
-    const timer = setInterval(reload, POLL_MS);
-    return () => clearInterval(timer);
-  }, [isRunning, reload]);
+  // While a run goes on, its figures change.
+  useReloadAt(runs, (all) => (all.some(({ finished_at }) => finished_at === null) ? 0 : undefined), reload);
   const start = async (): Promise<void> => {
     await client.startPurgeRun();
     reload();
@@ -148,33 +126,19 @@ function PurgeRuns({ session: { client } }: { session: Session }) {
 
 function RunTable({ runs }: { runs: Schemas["PurgeRun"][] }) {
   return (
-    <div className="table" tabIndex={0} role="region" aria-label="Table of the purge runs">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Started</th>
-            <th scope="col">By</th>
-            <th scope="col">Took</th>
-            <th scope="col">Accounts</th>
-            <th scope="col">Failed</th>
-            <th scope="col">Deleted</th>
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map(({ run_id, started_at, finished_at, trigger, accounts_due, accounts_done, accounts_failed, conversations_deleted }) => (
-            <tr key={run_id}>
-              <td>{dateTime(started_at)}</td>
-              <td>{trigger === "cron" ? "schedule" : "operator"}</td>
-              <td>{finished_at === null ? <Spinner label="running" /> : duration(finished_at - started_at)}</td>
-              <td>
-                {number(accounts_done)} of {number(accounts_due)}
-              </td>
-              <td>{number(accounts_failed)}</td>
-              <td>{number(conversations_deleted)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Table of the purge runs" columns={["Started", "By", "Took", "Accounts", "Failed", "Deleted"]}>
+      {runs.map(({ run_id, started_at, finished_at, trigger, accounts_due, accounts_done, accounts_failed, conversations_deleted }) => (
+        <tr key={run_id}>
+          <td>{dateTime(started_at)}</td>
+          <td>{trigger === "cron" ? "schedule" : "operator"}</td>
+          <td>{finished_at === null ? <Spinner label="running" /> : duration(finished_at - started_at)}</td>
+          <td>
+            {number(accounts_done)} of {number(accounts_due)}
+          </td>
+          <td>{number(accounts_failed)}</td>
+          <td>{number(conversations_deleted)}</td>
+        </tr>
+      ))}
+    </Table>
   );
 }

@@ -10,6 +10,8 @@ const KNOWN: Record<string, [title: string, next: string, canRetry: boolean]> = 
   wrong_account: ["This token belongs to another account", "Sign in with a token of this account, or with a key.", false],
   operator_only: ["Only operators may do this", "Sign in with one of the service's API keys.", false],
   auth_not_configured: ["This deployment has no sign-in yet", "Set the secret API_KEYS or JWT_SECRET with `npx wrangler secret put`, then reload.", false],
+  invalid_parameter: ["A field is not as it should be", "Change it, then try again.", false],
+  no_prompt: ["There is no question", "Write what the agent should do.", false],
   not_found: ["It is not here any more", "It may have been deleted, or belong to another account.", false],
   turn_cancelled: ["Stopped", "What the agent had written is kept. Ask again whenever you like.", true],
   conversation_busy: ["The agent is still working", "Wait for the answer, or stop it first.", true],

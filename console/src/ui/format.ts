@@ -45,3 +45,16 @@ export function dayGroup(ms: number, now = Date.now()): string {
   if (ms >= midnight - 30 * DAY_MS) return "Last 30 days";
   return "Older";
 }
+
+/** A moment as it is told in a time zone: `Mon, 30 Nov, 09:00`. */
+export function inZone(ms: number, timeZone: string): string {
+  return new Date(ms).toLocaleString(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone });
+}
+
+const UNITS: [unit: Intl.RelativeTimeFormatUnit, ms: number][] = [["day", DAY_MS], ["hour", 3_600_000], ["minute", 60_000], ["second", 1000]];
+
+/** How far away a moment is: `in 3 hours`. */
+export function distance(ms: number, now = Date.now()): string {
+  const [unit, length] = UNITS.find(([, each]) => Math.abs(ms - now) >= each) ?? ["second", 1000];
+  return new Intl.RelativeTimeFormat(undefined, { numeric: "auto" }).format(Math.round((ms - now) / length), unit);
+}

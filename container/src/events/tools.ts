@@ -4,7 +4,8 @@
  */
 import type { SDKMessage, SDKPermissionDeniedMessage } from "@anthropic-ai/claude-agent-sdk";
 import type { ResultBlock, ToolFrame } from "../frames.ts";
-import { cutToChars, cutToJsonBytes, jsonBytes } from "../pieces.ts";
+import { plainName } from "../actions/terms.ts";
+import { cutInput, cutToJsonBytes, jsonBytes } from "../pieces.ts";
 import { shortName } from "./names.ts";
 
 /** The JSON of a tool's input in a frame is at most this long. */
@@ -33,7 +34,7 @@ export class Tools {
   }
 
   started(use: Started, parent: string | null): ToolFrame {
-    const name = shortName(use.name);
+    const name = shortName(plainName(use.name));
     this.#names.set(use.id, name);
     this.#onlyRead &&= READING_TOOLS.includes(name);
     return { type: "tool", ...callOf(use.id, name, parent), status: "started", ...inputOf(use.input) };
@@ -82,17 +83,6 @@ export function smallInput(input: unknown): object | undefined {
 
 export function wholeInput(input: unknown): object | undefined {
   return cutInput(input, WHOLE_STRING_CUTS, (json) => Buffer.byteLength(json) <= MAX_WHOLE_BYTES);
-}
-
-function cutInput(input: unknown, cuts: number[], fits: (json: string) => boolean): object | undefined {
-  if (typeof input !== "object" || input === null) return undefined;
-  if (fits(JSON.stringify(input))) return input;
-  for (const limit of cuts) {
-    const cut = (_key: string, value: unknown): unknown => (typeof value === "string" && value.length > limit ? `${cutToChars(value, limit)}…` : value);
-    const json = JSON.stringify(input, cut);
-    if (fits(json)) return JSON.parse(json) as object;
-  }
-  return undefined;
 }
 
 /** Texts as far as there is room for them, images by their type and size. */

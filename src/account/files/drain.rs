@@ -82,7 +82,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Whether no conversation is left, nothing waits to be deleted, and no container runs.
     fn is_left_empty(&self) -> Result<bool, AccountError> {
-        let is_idle = self.turns.running_count() == 0 && !self.agent.is_running() && !self.is_prewarming();
+        let is_idle = self.turns.held_count() == 0 && !self.agent.is_running() && !self.is_prewarming();
         let is_kept = || self.store.is_automated();
         Ok(is_idle && self.store.oldest_access()?.is_none() && self.store.first_doomed()?.is_none() && !is_kept()?)
     }

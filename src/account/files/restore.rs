@@ -110,6 +110,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Err(AgentError::Protocol("no container knows the turn's content".to_owned()))
     }
 
+    /// Makes sure that the container's turns can wait for somebody: to one that does not know that, what is asked about would be allowed.
+    pub(in crate::account) async fn container_for_actions(
+        &self,
+        turn: &ActiveTurn,
+        busy: bool,
+    ) -> Result<(), AgentError> {
+        if self.replaced_unless(Agent::knows_actions, turn, busy, "its turns cannot wait for anybody").await? {
+            return Ok(());
+        }
+        Err(AgentError::Protocol("no container's turns can wait for anybody".to_owned()))
+    }
+
     /// Whether what runs `can` do something; a container that cannot, because it was started before a deployment, is replaced first.
     async fn replaced_unless(
         &self,

@@ -117,6 +117,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     | FrameBody::Steered(_)
                     | FrameBody::Transcript(_)
                     | FrameBody::TranscriptPart(_)
+                    | FrameBody::Action(_)
+                    | FrameBody::ActionResolved(_)
                     | FrameBody::Result(_)
                     | FrameBody::Unknown => {}
                 },

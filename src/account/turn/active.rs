@@ -9,8 +9,9 @@ use futures_channel::{mpsc, oneshot};
 
 use super::events::{EventKind, EventLog, Subscription, TurnEvent, announcement};
 use super::model_calls::ModelCalls;
-use super::state::Stop;
+use super::state::{Signal, Stop};
 use crate::account::command::CallEnded;
+use crate::domain::event::Paused;
 use crate::domain::ledger::Counted;
 use crate::domain::{EventId, Include, SdkSession, SessionId, Turn, TurnId, TurnStatus};
 
@@ -20,9 +21,21 @@ struct Running {
     /// The SDK's session; none until the container has named it or the conversation is deleted.
     sdk_session: Option<SdkSession>,
     calls: ModelCalls,
-    stop: mpsc::UnboundedSender<Stop>,
+    signals: mpsc::UnboundedSender<Signal>,
+    wait: Wait,
     /// Why it was cancelled, as the first who did it said.
     reason: Option<String>,
+}
+
+/// Whether a running turn waits for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::account) enum Wait {
+    /// No: it takes a place of the account's.
+    No,
+    /// Yes, and it has its process.
+    Holding,
+    /// Yes, and it gives up its process.
+    Parking,
 }
 
 /// A turn that has not ended.
@@ -38,22 +51,94 @@ struct Active {
 pub(in crate::account) struct ActiveTurns(RefCell<BTreeMap<TurnId, Active>>);
 
 impl ActiveTurns {
-    /// Enters a turn as running and announces it. Returns the requests to stop it.
-    pub fn launch(&self, turn_id: &TurnId, session_id: &SessionId) -> mpsc::UnboundedReceiver<Stop> {
-        let (stop, stops) = mpsc::unbounded();
+    /// Enters a turn as running, or as waiting, and announces it. Returns what happens to it here.
+    pub fn launch(&self, turn_id: &TurnId, session_id: &SessionId, waits: bool) -> mpsc::UnboundedReceiver<Signal> {
+        let (signals, receiver) = mpsc::unbounded();
+        let wait = if waits { Wait::Holding } else { Wait::No };
         let calls = ModelCalls::default();
         let mut turns = self.0.borrow_mut();
         let turn = turns.entry(turn_id.clone()).or_default();
-        turn.running = Some(Running { session_id: session_id.clone(), sdk_session: None, calls, stop, reason: None });
-        turn.log.publish(announcement(turn_id, session_id, TurnStatus::Running, 0));
-        stops
+        turn.running =
+            Some(Running { session_id: session_id.clone(), sdk_session: None, calls, signals, wait, reason: None });
+        let status = if waits { TurnStatus::RequiresAction } else { TurnStatus::Running };
+        turn.log.publish(announcement(turn_id, session_id, status, 0));
+        receiver
+    }
+
+    /// Whether a running turn waits for somebody; none if it does not run.
+    pub fn wait_of(&self, turn_id: &TurnId) -> Option<Wait> {
+        self.running(turn_id, |running| running.wait)
+    }
+
+    /// A running turn waits for somebody, and everyone hears of that. Nothing if it does already.
+    pub fn begin_wait(&self, turn_id: &TurnId) {
+        self.set_wait(turn_id, Wait::No, Wait::Holding, Some(Signal::Waits));
+    }
+
+    /// A turn that is held gives up its process.
+    pub fn begin_parking(&self, turn_id: &TurnId) {
+        self.set_wait(turn_id, Wait::Holding, Wait::Parking, None);
+    }
+
+    /// A turn that is held goes on.
+    pub fn end_wait(&self, turn_id: &TurnId) {
+        self.set_wait(turn_id, Wait::Holding, Wait::No, Some(Signal::GoesOn));
+    }
+
+    fn set_wait(&self, turn_id: &TurnId, from: Wait, to: Wait, signal: Option<Signal>) {
+        let mut turns = self.0.borrow_mut();
+        let Some(turn) = turns.get_mut(turn_id) else { return };
+        let Some(running) = turn.running.as_mut().filter(|running| running.wait == from) else { return };
+        running.wait = to;
+        if let Some(signal) = signal {
+            drop(running.signals.unbounded_send(signal));
+            let status = if to == Wait::No { TurnStatus::Running } else { TurnStatus::RequiresAction };
+            let session_id = running.session_id.clone();
+            turn.log.publish(announcement(turn_id, &session_id, status, 0));
+        }
+    }
+
+    /// Tells the requests that wait for a turn how it stands.
+    pub fn tell_waiters(&self, turn: Turn) {
+        if let Some(active) = self.0.borrow_mut().get_mut(&turn.turn_id) {
+            active.log.tell_waiters(&Rc::new(turn));
+        }
+    }
+
+    /// A turn waits without a process, and everyone hears of that; `n` is the number of that event. Without one it goes on at once, and whoever
+    /// listens goes on listening.
+    pub fn pause(&self, turn_id: &TurnId, paused: Option<(u64, Paused)>) {
+        let mut turns = self.0.borrow_mut();
+        let Some((n, paused)) = paused else {
+            if let Some(turn) = turns.get_mut(turn_id) {
+                turn.running = None;
+            }
+            return;
+        };
+        let Some(mut turn) = turns.remove(turn_id) else { return };
+        let id = EventId { turn_id: turn_id.clone(), n };
+        turn.log.publish(TurnEvent { id, kind: EventKind::Paused(Rc::new(paused)) });
+    }
+
+    /// Whether this object's memory has what a turn did.
+    pub fn knows_parts_of(&self, turn_id: &TurnId) -> bool {
+        self.0.borrow().get(turn_id).is_some_and(|turn| turn.log.has_parts())
+    }
+
+    /// Enters what a turn did before this object's memory began.
+    pub fn recall(&self, turn_id: &TurnId, told: Vec<(u64, EventKind)>) {
+        let mut turns = self.0.borrow_mut();
+        let log = &mut turns.entry(turn_id.clone()).or_default().log;
+        for (n, kind) in told {
+            log.publish(TurnEvent { id: EventId { turn_id: turn_id.clone(), n }, kind });
+        }
     }
 
     /// Asks a running turn to end. One that is ending at this moment ignores it.
     pub fn cancel(&self, turn_id: &TurnId, reason: Option<&str>) {
         self.running(turn_id, |running| {
             running.reason = running.reason.take().or_else(|| reason.map(str::to_owned));
-            drop(running.stop.unbounded_send(Stop::Cancel));
+            drop(running.signals.unbounded_send(Signal::Stop(Stop::Cancel)));
         });
     }
 
@@ -64,7 +149,7 @@ impl ActiveTurns {
 
     /// Asks a running turn to end, since it may spend no more.
     pub fn end_for_budget(&self, turn_id: &TurnId) {
-        self.running(turn_id, |running| drop(running.stop.unbounded_send(Stop::Budget)));
+        self.running(turn_id, |running| drop(running.signals.unbounded_send(Signal::Stop(Stop::Budget))));
     }
 
     /// Removes a turn that has ended, and tells everyone; `n` is the number of that event.
@@ -101,9 +186,18 @@ impl ActiveTurns {
         self.0.borrow().get(turn_id)?.log.number_of_last(text)
     }
 
-    /// How many turns run.
+    /// How many turns run, and wait for nobody: they take the account's places.
     pub fn running_count(&self) -> usize {
-        self.0.borrow().values().filter(|turn| turn.running.is_some()).count()
+        self.count(|running| running.wait == Wait::No)
+    }
+
+    /// How many turns the container has: they run, or wait with a process.
+    pub fn held_count(&self) -> usize {
+        self.count(|_| true)
+    }
+
+    fn count(&self, counts: impl Fn(&Running) -> bool) -> usize {
+        self.0.borrow().values().filter(|turn| turn.running.as_ref().is_some_and(&counts)).count()
     }
 
     /// Whether this turn runs.
@@ -227,10 +321,10 @@ mod tests {
         let (turns, id, session_id) = (ActiveTurns::default(), turn_id(1), "s".parse().unwrap());
         let mut events = turns.follow(&id, announcement(&id, &session_id, TurnStatus::Queued, 1), 0, Include::NOTHING);
         assert_eq!((turns.running_count(), turns.is_running(&id), turns.turn_of(&session_id)), (0, false, None));
-        let mut stops = turns.launch(&id, &session_id);
+        let mut stops = turns.launch(&id, &session_id, false);
         assert_eq!((turns.running_count(), turns.session_of(&id)), (1, Some(session_id.clone())));
         turns.cancel(&id, None);
-        assert_eq!(stops.next().now_or_never(), Some(Some(Stop::Cancel)));
+        assert_eq!(stops.next().now_or_never(), Some(Some(Signal::Stop(Stop::Cancel))));
         let end = turns.wait(id.clone()).unwrap();
         turns.end(ended(id.clone()), 9);
         assert_eq!((turns.running_count(), end.now_or_never().unwrap().unwrap().turn_id.clone()), (0, id));
@@ -247,7 +341,7 @@ mod tests {
             Some(turn_id)
         };
         assert_eq!(begin(None, true), None);
-        let _stops = [1, 2].map(|n| turns.launch(&turn_id(n), &format!("s{n}").parse().unwrap()));
+        let _stops = [1, 2].map(|n| turns.launch(&turn_id(n), &format!("s{n}").parse().unwrap(), false));
         turns.set_sdk_session(&turn_id(2), &sdk_session(2));
         assert_eq!(begin(Some(&sdk_session(2)), true), Some(turn_id(2)));
         assert_eq!(begin(Some(&sdk_session(3)), true), Some(turn_id(1)));
@@ -258,7 +352,7 @@ mod tests {
     #[test]
     fn a_turn_that_was_given_up_leaves_its_followers_without_an_end() {
         let (turns, id, session_id) = (ActiveTurns::default(), turn_id(1), "s".parse().unwrap());
-        let _stops = turns.launch(&id, &session_id);
+        let _stops = turns.launch(&id, &session_id, false);
         let end = turns.wait(id.clone()).unwrap();
         turns.give_up(&id);
         assert!(end.now_or_never().unwrap().is_err() && !turns.is_running(&id));

@@ -10,7 +10,7 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::Stream;
 
 pub use crate::domain::event::EventKind;
-use crate::domain::event::Notice;
+use crate::domain::event::{Notice, Paused};
 use crate::domain::include::Includes;
 use crate::domain::{EventId, Include, SessionId, Turn, TurnId, TurnStatus};
 use crate::store::turns::LastEvents;
@@ -41,7 +41,7 @@ pub struct TurnEvent {
 impl TurnEvent {
     /// Whether it tells a part of the turn, which nobody hears twice.
     const fn is_part(&self) -> bool {
-        !matches!(self.kind, EventKind::Turn { .. } | EventKind::Ended(_))
+        !matches!(self.kind, EventKind::Turn { .. } | EventKind::Paused(_) | EventKind::Ended(_))
     }
 
     /// Whether a reader hears it that has the events up to the `after`-th.
@@ -91,10 +91,7 @@ impl EventLog {
             !event.is_for(follower.include, follower.after) || follower.sender.try_send(Rc::clone(&event)).is_ok()
         });
         if let EventKind::Ended(turn) = &event.kind {
-            for waiter in self.waiters.drain(..) {
-                // A client that left does not wait any more.
-                let _ = waiter.send(Rc::clone(turn));
-            }
+            self.tell_waiters(turn);
         }
         self.log_bytes += event.bytes();
         self.log.push_back(Kept::Event(event));
@@ -103,6 +100,23 @@ impl EventLog {
             self.drop_while_over(EventKind::is_piece);
             self.drop_while_over(|_| true);
         }
+    }
+
+    /// Tells those who wait for the turn how it stands.
+    pub fn tell_waiters(&mut self, turn: &Rc<Turn>) {
+        for waiter in self.waiters.drain(..) {
+            // A client that left does not wait any more.
+            let _ = waiter.send(Rc::clone(turn));
+        }
+    }
+
+    /// Whether nothing of the turn is in it.
+    #[must_use]
+    pub fn has_parts(&self) -> bool {
+        self.log.iter().any(|kept| match kept {
+            Kept::Event(event) => event.is_part(),
+            Kept::Gap(_) => true,
+        })
     }
 
     /// Drops the oldest events of a sort until [`KEPT_LOG_BYTES`] are left, and keeps what their numbers were.
@@ -171,7 +185,7 @@ impl EventLog {
         messages.next().filter(|(_, said)| *said == text).map(|(n, _)| n)
     }
 
-    /// The turn's end, when it comes; none if [`MAX_WAITERS`] wait for it.
+    /// The turn's end, or that it waits for somebody, when that comes; none if [`MAX_WAITERS`] wait for it.
     pub fn wait(&mut self) -> Option<oneshot::Receiver<Rc<Turn>>> {
         self.waiters.retain(|waiter| !waiter.is_canceled());
         if self.waiters.len() == MAX_WAITERS {
@@ -203,12 +217,30 @@ impl Subscription {
         if after == last.end {
             return None;
         }
+        Some(Self::closed(turn, told, (last.end, EventKind::Ended(Rc::clone(turn))), after, include))
+    }
+
+    /// What is told of a turn that waits without a process; none after the event that says so, which has the number `n`.
+    #[must_use]
+    pub fn of_paused(
+        turn: &Turn,
+        (n, paused): (u64, Rc<Paused>),
+        told: Vec<(u64, EventKind)>,
+        after: u64,
+        include: Include,
+    ) -> Option<Self> {
+        if after == n {
+            return None;
+        }
+        Some(Self::closed(turn, told, (n, EventKind::Paused(paused)), after, include))
+    }
+
+    fn closed(turn: &Turn, told: Vec<(u64, EventKind)>, last: (u64, EventKind), after: u64, include: Include) -> Self {
         let event = |n, kind| TurnEvent { id: EventId { turn_id: turn.turn_id.clone(), n }, kind };
         let head = EventKind::Turn { session_id: turn.session_id.clone(), status: turn.status, position: 0 };
         let told = told.into_iter().map(|(n, kind)| event(n, kind)).filter(|event| event.is_for(include, after));
-        let all =
-            [event(after, head)].into_iter().chain(told).chain([event(last.end, EventKind::Ended(Rc::clone(turn)))]);
-        Some(Self { missed: all.map(Rc::new).collect(), live: None, include })
+        let all = [event(after, head)].into_iter().chain(told).chain([event(last.0, last.1)]);
+        Self { missed: all.map(Rc::new).collect(), live: None, include }
     }
 
     /// What its reader hears.
@@ -228,7 +260,7 @@ impl Stream for Subscription {
         let Some(live) = self.live.as_mut() else { return Poll::Ready(None) };
         let next = Pin::new(live).poll_next(cx);
         if let Poll::Ready(Some(event)) = &next
-            && matches!(event.kind, EventKind::Ended(_))
+            && matches!(event.kind, EventKind::Paused(_) | EventKind::Ended(_))
         {
             self.live = None;
         }

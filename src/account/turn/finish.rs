@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::items;
 use super::model_calls::ModelCalls;
 use super::progress::Progress;
+use super::spent::{spent_by_now, whole_ms};
 use super::state::{Effect, Signal, State, Stop, step};
 use crate::account::Account;
 use crate::account::command::AccountError;
@@ -13,7 +14,7 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
 use crate::domain::file::Unsaved;
-use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnKind, TurnStatus, Usage};
+use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnKind, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::transactions::Finished;
@@ -51,9 +52,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if let (Some(failure), Some(reason)) = (&mut failure, self.turns.reason_of(&turn.turn_id)) {
             tell_reason(failure, &reason);
         }
-        let usage = outcome.result.as_ref().map(|result| Usage { cost_usd: result.cost_usd, ..result.usage });
+        let spent = spent_by_now(&progress.behind.spent, outcome.result.as_deref());
         let answer = outcome.result.as_ref().filter(|_| outcome.status == TurnStatus::Completed);
-        let told = answer.and_then(|answer| self.turns.number_of_last(&turn.turn_id, &answer.text));
+        let answer = answer.map(|answer| joined(&progress.text_before, &answer.text));
+        let told = answer.as_ref().and_then(|answer| self.turns.number_of_last(&turn.turn_id, answer));
+        let told = told.filter(|n| !progress.items.is_stored(*n));
         let files = saved.map(|saved| self.settle(turn, saved));
         let changed = match &files {
             Some(FilesEnd::Save(save)) => u64::try_from(save.told.changed.len()).unwrap_or(0),
@@ -62,8 +65,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let is_save = matches!(files, Some(FilesEnd::Save(_)));
         let entry = self.ledger_with(&turn.turn_id, outcome.result.as_deref());
         // The answer of a turn that told nothing takes the number of the result that says it, which no event has.
-        let unheard = if progress.items.any() { 0 } else { progress.last_n };
-        let end = progress.last_n + 1;
+        let unheard = if progress.items.any() { 0 } else { progress.last_event() };
+        let end = progress.last_event() + 1;
         let mut last_events = LastEvents { message: told.unwrap_or(unheard), end: end + changed };
         let items = progress.items.stored(told);
         let mut finished = Finished {
@@ -72,17 +75,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 status: outcome.status,
                 error: failure.as_ref(),
                 model: outcome.result.as_ref().and_then(|result| result.model.as_deref()),
-                usage,
-                num_turns: outcome.result.as_ref().map(|result| result.num_turns),
-                duration_ms: outcome.result.as_ref().map(|result| whole_ms(result.duration_ms)),
+                usage: spent.usage,
+                num_turns: spent.usage.map(|_| spent.num_turns),
+                duration_ms: spent.usage.map(|_| spent.duration_ms),
                 finished_at: now,
                 last_events,
                 counted: Some(calls.counted).filter(|counted| counted.calls > 0),
                 stop_reason: outcome.result.as_ref().and_then(|result| stop_reason(result)),
-                by_model: outcome.result.as_ref().map(|result| &result.by_model).filter(|models| models.len() > 1),
+                by_model: Some(&spent.by_model).filter(|models| models.len() > 1),
             },
             // A compaction says nothing to the user.
-            answer: answer.filter(|_| progress.kind == TurnKind::Query).map(|answer| answer.text.as_str()),
+            answer: answer.as_deref().filter(|_| progress.kind == TurnKind::Query),
+            has_waited: progress.has_waited(),
             transcript: progress.waiting_transcript(),
             sdk_session: progress.sdk_session.as_ref(),
             items: &items,
@@ -120,7 +124,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if outcome.result.is_some() {
             self.tell_steered(&turn.turn_id, &progress.steered)?;
         }
-        if self.turns.running_count() == 0 {
+        if self.turns.held_count() == 0 {
             self.idle_since.set(Some(now));
         }
         self.pump()?;
@@ -142,7 +146,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(())
     }
 
-    /// Ends a turn that was still waiting.
+    /// Ends a turn that was still waiting: in the queue, or for somebody.
     pub(in crate::account) fn end_queued(
         self: &Rc<Self>,
         turn: &ActiveTurn,
@@ -168,10 +172,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             stop_reason: None,
             by_model: None,
         };
-        let Some(ended) = self.store.end_waiting(&turn.turn_id, &end)? else { return Ok(()) };
+        let last = end.last_events.end;
+        let ended = if turn.is_parked() {
+            self.store.end_parked(&turn.turn_id, &end)?
+        } else {
+            self.store.end_waiting(&turn.turn_id, &end)?.map(|ended| (ended, last))
+        };
+        let Some((ended, last)) = ended else { return Ok(()) };
         self.log_end(&ended, &Progress::default(), None);
         self.feed.ended(&ended);
-        self.turns.end(ended, end.last_events.end);
+        self.turns.end(ended, last);
         self.deliver()
     }
 
@@ -304,9 +314,9 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
     Failure { retry_after_s: asked_to_wait.or(retry_after_s), ..Failure::new(code, sentence) }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
-fn whole_ms(number: f64) -> u64 {
-    number.clamp(0.0, 9e15) as u64
+/// All that a turn said.
+fn joined(before: &str, said: &str) -> String {
+    if before.is_empty() || said.is_empty() { format!("{before}{said}") } else { format!("{before}\n\n{said}") }
 }
 
 /// What is told of a turn whose conversation was deleted under it.

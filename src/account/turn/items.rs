@@ -22,6 +22,9 @@ pub struct Items {
     last_message: Option<(u64, Range<usize>)>,
     is_cut: bool,
     any: bool,
+    /// So many bytes of them are stored already, and the number of the last of those.
+    stored: usize,
+    stored_n: u64,
 }
 
 impl Items {
@@ -29,7 +32,7 @@ impl Items {
     pub fn take(&mut self, n: u64, event: &EventKind) {
         let Some(item) = event.item(n) else { return };
         self.any = true;
-        if self.is_cut {
+        if self.is_cut || n <= self.stored_n {
             return;
         }
         self.is_cut = self.json.len() + item.len() >= MAX_ITEMS_BYTES;
@@ -45,6 +48,27 @@ impl Items {
         }
     }
 
+    /// Items of a turn of which those up to the `n`-th event are stored.
+    pub fn behind(n: u64) -> Self {
+        Self { any: n > 0, stored_n: n, ..Self::default() }
+    }
+
+    /// What is not stored yet, without the brackets around.
+    pub fn unstored(&self) -> &str {
+        self.json.get(self.stored + 1..).unwrap_or_default()
+    }
+
+    /// All of them are stored, the last of them as the `n`-th event.
+    pub const fn set_stored(&mut self, n: u64) {
+        self.stored = self.json.len();
+        self.stored_n = n;
+    }
+
+    /// Whether an event is stored as an item already.
+    pub const fn is_stored(&self, n: u64) -> bool {
+        n <= self.stored_n
+    }
+
     /// Whether the turn told anything that is kept.
     pub const fn any(&self) -> bool {
         self.any
@@ -53,11 +77,12 @@ impl Items {
     /// What is stored of them, without the brackets around: all but the message with the number `told`, which is the answer and is stored as
     /// that. Empty if that was all.
     pub fn stored(&self, told: Option<u64>) -> String {
-        let mut json = self.json.clone();
+        let mut json = self.json.get(self.stored..).unwrap_or_default().to_owned();
         if let Some((n, place)) = &self.last_message
             && told == Some(*n)
+            && place.start >= self.stored
         {
-            json.replace_range(place.clone(), "");
+            json.replace_range(place.start - self.stored..place.end - self.stored, "");
         }
         json.get(1..).unwrap_or_default().to_owned()
     }
@@ -73,9 +98,7 @@ pub fn last_events(stored: Option<LastEvents>) -> LastEvents {
 
 /// What is told of a turn that has ended: its stored items, its answer among them, and the files that it changed, in the order of their numbers.
 pub fn told(turn: &Turn, last: LastEvents, stored: &str) -> Vec<(u64, EventKind)> {
-    let array = format!("[{stored}]");
-    let items: Vec<&RawValue> = serde_json::from_str(&array).unwrap_or_default();
-    let mut told: Vec<(u64, EventKind)> = items.iter().filter_map(|item| EventKind::of_item(item.get())).collect();
+    let mut told = events(stored);
     if let Some(response) = turn.response.as_ref().filter(|_| last.message > 0) {
         let place = told.partition_point(|(n, _)| *n < last.message);
         told.insert(place, (last.message, EventKind::said(response.clone())));
@@ -89,6 +112,22 @@ pub fn files(turn: &Turn, last: LastEvents) -> impl Iterator<Item = (u64, EventK
     let changed = turn.files.as_ref().map(|files| files.changed.as_slice()).unwrap_or_default();
     let first = last.end.saturating_sub(u64::try_from(changed.len()).unwrap_or(u64::MAX));
     (first..).zip(changed).map(|(n, file)| (n, EventKind::File(file.clone())))
+}
+
+/// The events that stored items are of.
+pub fn events(stored: &str) -> Vec<(u64, EventKind)> {
+    let array = format!("[{stored}]");
+    let items: Vec<&RawValue> = serde_json::from_str(&array).unwrap_or_default();
+    items.iter().filter_map(|item| EventKind::of_item(item.get())).collect()
+}
+
+/// The turn's own text in what it told up to the `n`-th event.
+pub fn text(stored: &str, n: u64) -> String {
+    let said = events(stored).into_iter().filter_map(|(at, kind)| match kind {
+        EventKind::Message(message) if message.parent.is_none() && at <= n => Some(message.content),
+        _ => None,
+    });
+    said.collect::<Vec<_>>().join("\n\n")
 }
 
 /// The array of items that a caller gets.

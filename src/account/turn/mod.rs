@@ -6,10 +6,13 @@ pub mod events;
 mod finish;
 pub(super) mod items;
 pub(super) mod model_calls;
+mod park;
 pub(super) mod progress;
 pub(super) mod run;
+mod spent;
 mod state;
 mod steer;
 mod submit;
+mod waits;
 
 pub(super) use state::Signal;

@@ -5,6 +5,7 @@ use super::items::Items;
 use crate::agent::protocol::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
 use crate::domain::{SdkSession, SessionId, TurnId, TurnKind};
 use crate::store::sql::Sql;
+use crate::store::waiting::Behind;
 use crate::store::{Store, StoreError};
 
 /// Bytes of transcript that wait in memory for the turn's end; more is stored at once.
@@ -57,6 +58,10 @@ pub struct Progress {
     pub items: Items,
     /// The turns whose messages it has taken in.
     pub steered: Vec<TurnId>,
+    /// What it had behind it when this run of it began.
+    pub behind: Behind,
+    /// What it had said before.
+    pub text_before: String,
     frames_stored: u64,
     /// Of this turn, stored and waiting.
     bytes: usize,
@@ -70,6 +75,40 @@ impl Progress {
     /// A turn whose transcript is stored up to the frame `frames_stored`.
     pub fn new(frames_stored: u64) -> Self {
         Self { frames_stored, ..Self::default() }
+    }
+
+    /// The same of one that has something behind it.
+    pub fn after(self, behind: Behind, text_before: String) -> Self {
+        let items = Items::behind(behind.items_n);
+        Self { items, behind, text_before, ..self }
+    }
+
+    /// Whether it waits or has waited for somebody.
+    pub const fn has_waited(&self) -> bool {
+        self.behind.waits_from > 0
+    }
+
+    /// The number of the event that a frame is.
+    pub const fn number_of(&self, frame: u64) -> u64 {
+        self.behind.first_n.saturating_add(frame)
+    }
+
+    /// The number of the last event.
+    pub const fn last_event(&self) -> u64 {
+        self.number_of(self.last_n)
+    }
+
+    /// All that it said up to this frame is stored.
+    pub fn set_stored(&mut self, frame: u64) {
+        self.frames_stored = frame;
+        self.transcript.clear();
+        self.whole = 0;
+        self.items.set_stored(self.number_of(frame));
+    }
+
+    /// Whether an entry of its transcript has come in part.
+    pub const fn has_open_entry(&self) -> bool {
+        self.open.is_some()
     }
 
     /// Whether something that it said is stored.

@@ -9,7 +9,9 @@ use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
+use super::active::Wait;
 use super::finish::Outcome;
+use super::items;
 use super::progress::{NotTaken, Progress};
 use super::state::{Effect, Signal, State, Stop, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
@@ -18,8 +20,11 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::agent::protocol::Frame;
 use crate::agent::protocol::{FrameBody, MAX_STEERED, TurnResult};
 use crate::agent::{AgentError, Container, Frames};
+use crate::domain::TurnStatus;
+use crate::store::StoreError;
 use crate::store::sql::Sql;
 use crate::store::turns::{ActiveTurn, TurnWork};
+use crate::store::waiting::Behind;
 
 /// How long the agent has to end a turn that it was asked to end; clients hear of the end within 2 s.
 const STOP_LIMIT: Duration = Duration::from_millis(1_500);
@@ -31,6 +36,8 @@ const TAKE_UP_TRIES: u32 = 7;
 /// stream may be cut and silent for minutes while a tool works.
 const MAX_IDLE_CUTS: u32 = 16;
 const MAX_CUT_PAUSE: Duration = Duration::from_secs(5);
+/// How long the container has to park a turn that waits: what it was allowed to do before may have to end first.
+const PARK_LIMIT: Duration = Duration::from_secs(30);
 /// The `detail` of a turn whose container sent a line that is no frame.
 const NOT_A_FRAME: &str = "The container said something that its protocol does not allow.";
 
@@ -50,7 +57,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         turn: ActiveTurn,
         entry: Entry,
         work: Option<TurnWork>,
-        mut stops: mpsc::UnboundedReceiver<Stop>,
+        mut signals: mpsc::UnboundedReceiver<Signal>,
     ) {
         let work = match work.map_or_else(|| self.store.turn_work(&turn.turn_id), |work| Ok(Some(work))) {
             Ok(work) => work,
@@ -61,15 +68,41 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         progress.given = entry == Entry::Reattach;
         progress.kind = work.as_ref().map(|work| work.options.kind).unwrap_or_default();
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
+        let has_output = work.as_ref().is_some_and(|work| work.options.output_schema.is_some());
+        // Of most turns nothing is behind them that a look into the database could tell.
+        let mut progress = if entry == Entry::Reattach || turn.parked.is_some() {
+            match self.behind(&turn, has_output) {
+                Ok((behind, text)) => progress.after(behind, text),
+                Err(error) => return self.give_up(&turn, &error),
+            }
+        } else {
+            progress
+        };
         let mut rest = None;
-        let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut rest, &mut stops).await;
+        let outcome = self.work_until_end(&turn, work, entry, &mut progress, &mut rest, &mut signals).await;
         let saved = match rest {
             Some(frames) => self.save(&turn, &progress, frames).await,
             None => None,
         };
-        if let Err(error) = self.finish(&turn, &progress, &outcome, saved.as_ref()) {
+        let stored = if outcome.status == TurnStatus::RequiresAction {
+            self.park(&turn, &mut progress, &outcome, saved.as_ref())
+        } else {
+            self.finish(&turn, &progress, &outcome, saved.as_ref())
+        };
+        if let Err(error) = stored {
             self.give_up(&turn, &error);
         }
+    }
+
+    /// What the turn has behind it, and what it said in its runs before this one; nothing, if its answer is a value.
+    fn behind(&self, turn: &ActiveTurn, has_output: bool) -> Result<(Behind, String), StoreError> {
+        let behind = self.store.behind(&turn.turn_id)?;
+        let said = if behind.first_n == 0 || has_output {
+            String::new()
+        } else {
+            items::text(&self.store.items(&turn.session_id, &turn.turn_id)?, behind.first_n)
+        };
+        Ok((behind, said))
     }
 
     async fn work_until_end(
@@ -79,20 +112,25 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         entry: Entry,
         progress: &mut Progress,
         rest: &mut Option<Frames<C::Body>>,
-        stops: &mut mpsc::UnboundedReceiver<Stop>,
+        signals: &mut mpsc::UnboundedReceiver<Signal>,
     ) -> Outcome {
-        let started_at = turn.started_at.unwrap_or_else(|| self.runtime.now());
-        let left = started_at.plus(self.config.turn_timeout).since(self.runtime.now());
-        let mut timer = Box::pin(self.runtime.sleep(left));
+        let now = self.runtime.now();
+        let waits = turn.status == TurnStatus::RequiresAction;
+        // Its time limit counts the time that it runs.
+        let (mut runs_since, since) = (now, turn.waiting_since.filter(|_| waits).unwrap_or(now));
+        let mut left = turn.counts_from(now).plus(self.config.turn_timeout).since(since);
+        let hold = self.config.action_hold;
+        let first = if waits { since.plus(hold).since(now) } else { left };
+        let mut timer = Box::pin(self.runtime.sleep(first));
         let mut work = pin!(self.work(turn, work, entry, progress, rest));
-        let mut state = State::Running;
+        let mut state = if waits { State::Waiting } else { State::Running };
         loop {
             let mut result = None;
             let signal = {
                 // Once nobody can stop the turn, the other events are waited for alone.
                 let stop = pin!(async {
-                    match stops.next().await {
-                        Some(why) => why,
+                    match signals.next().await {
+                        Some(signal) => signal,
                         None => pending().await,
                     }
                 });
@@ -102,12 +140,22 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                         result = told;
                         signal
                     }
-                    Either::Right((Either::Left((why, _)), _)) => Signal::Stop(why),
-                    Either::Right((Either::Right(_), _)) if matches!(state, State::Stopping(_)) => Signal::StopOverdue,
-                    Either::Right((Either::Right(_), _)) => Signal::Stop(Stop::Timeout),
+                    Either::Right((Either::Left((signal, _)), _)) => signal,
+                    Either::Right((Either::Right(_), _)) => time_over(state),
                 }
             };
             let (next, effect) = step(state, signal);
+            match (state, next) {
+                (State::Running, State::Waiting) => {
+                    left = left.saturating_sub(self.runtime.now().since(runs_since));
+                    timer = Box::pin(self.runtime.sleep(hold));
+                }
+                (State::Waiting, State::Running) => {
+                    runs_since = self.runtime.now();
+                    timer = Box::pin(self.runtime.sleep(left));
+                }
+                _ => {}
+            }
             state = next;
             match effect {
                 Effect::AskToStop => {
@@ -116,6 +164,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     // If the container cannot be asked, the time limit ends the turn.
                     self.runtime.spawn(async move { drop(account.agent.cancel(&turn_id).await) });
                 }
+                Effect::AskToPark => {
+                    timer = Box::pin(self.runtime.sleep(PARK_LIMIT));
+                    self.turns.begin_parking(&turn.turn_id);
+                    let (account, turn_id) = (Rc::clone(self), turn.turn_id.clone());
+                    self.runtime.spawn(async move { drop(account.agent.park(&turn_id).await) });
+                }
+                Effect::Park => return Outcome { status: TurnStatus::RequiresAction, code: None, result },
                 Effect::End(status, code) => return Outcome { status, code, result },
                 Effect::Nothing => {}
             }
@@ -183,7 +238,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     }
                     self.runtime.sleep(MAX_CUT_PAUSE.min(FIRST_ATTACH_PAUSE * (1 << (idle_cuts - 1)))).await;
                     match self.attach(turn, progress.last_n, ATTACH_TRIES).await {
-                        Ok(again) => frames = again,
+                        Ok(again) => {
+                            frames = again;
+                            if progress.has_waited() && self.turns.wait_of(&turn.turn_id) == Some(Wait::No) {
+                                self.deliver_later(&turn.turn_id, &turn.session_id);
+                            }
+                        }
                         Err(NotAttached::Unknown | NotAttached::Dead) => return (Signal::Lost, None),
                     }
                 }
@@ -225,6 +285,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 progress.part(n, part, &self.store, (&turn.turn_id, &turn.session_id))?;
                 return Ok(None);
             }
+            FrameBody::Action(asked) => {
+                self.take_action(turn, n, *asked, progress)?;
+                return Ok(None);
+            }
+            FrameBody::ActionResolved(let_go) => {
+                self.take_resolved(turn, n, &let_go, progress)?;
+                return Ok(None);
+            }
             FrameBody::Result(result) => return Ok(Some(result)),
             FrameBody::Steered(turns) => {
                 let room = MAX_STEERED.saturating_sub(progress.steered.len());
@@ -234,8 +302,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             FrameBody::Workspace(_) | FrameBody::End | FrameBody::Unknown => return Ok(None),
             FrameBody::Event(kind) => kind,
         };
+        let n = progress.number_of(n);
         progress.items.take(n, &kind);
         self.turns.publish(&turn.turn_id, n, kind);
         Ok(None)
+    }
+}
+
+/// What it means that the time is over which a turn has in this state.
+const fn time_over(state: State) -> Signal {
+    match state {
+        State::Waiting => Signal::HoldOver,
+        State::Parking => Signal::ParkOverdue,
+        State::Stopping(_) => Signal::StopOverdue,
+        State::Queued | State::Running | State::Parked | State::Ended(_) => Signal::Stop(Stop::Timeout),
     }
 }

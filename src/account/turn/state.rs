@@ -11,8 +11,14 @@ pub enum State {
     Queued,
     /// The container has it.
     Running,
+    /// The container has it, and it waits for somebody.
+    Waiting,
+    /// It waits, and the container was asked to park it.
+    Parking,
     /// The container was asked to end it, for this reason.
     Stopping(Stop),
+    /// It waits without a process; a run of its own goes on with it.
+    Parked,
     /// It has ended, with this status.
     Ended(TurnStatus),
 }
@@ -37,6 +43,14 @@ pub enum Signal {
     Stop(Stop),
     /// The agent did not end it in time after it was asked to.
     StopOverdue,
+    /// It waits for somebody.
+    Waits,
+    /// All that it waited for is decided.
+    GoesOn,
+    /// It has waited for as long as it may keep its process.
+    HoldOver,
+    /// The container did not park it in time after it was asked to.
+    ParkOverdue,
     /// The container, or its memory of the turn, is gone.
     Lost,
     /// The agent sent a frame that the protocol does not allow.
@@ -56,40 +70,61 @@ pub enum Effect {
     Nothing,
     /// Ask the container to end it, and wait a limited time.
     AskToStop,
+    /// Ask the container to park it, and wait a limited time.
+    AskToPark,
+    /// Store that it waits without a process.
+    Park,
     /// Store its end: a status, and the code if it did not complete.
     End(TurnStatus, Option<FailureCode>),
+}
+
+/// The states that are no end of a run.
+macro_rules! open {
+    () => {
+        State::Queued | State::Running | State::Waiting | State::Parking | State::Stopping(_)
+    };
 }
 
 /// The next state of a turn, and what to do on the way there.
 #[must_use]
 pub fn step(state: State, signal: Signal) -> (State, Effect) {
     match (state, signal) {
-        (State::Queued | State::Running | State::Stopping(_), Signal::Unavailable) => {
-            end((TurnStatus::Failed, Some(FailureCode::ContainerUnavailable)))
+        (open!(), Signal::Unavailable) => end((TurnStatus::Failed, Some(FailureCode::ContainerUnavailable))),
+        (open!(), Signal::AtCapacity) => end((TurnStatus::Failed, Some(FailureCode::AtCapacity))),
+        (open!(), Signal::NoFiles(code)) => end((TurnStatus::Failed, Some(code))),
+        (State::Running | State::Waiting | State::Parking, Signal::Stop(why)) => {
+            (State::Stopping(why), Effect::AskToStop)
         }
-        (State::Queued | State::Running | State::Stopping(_), Signal::AtCapacity) => {
-            end((TurnStatus::Failed, Some(FailureCode::AtCapacity)))
+        (State::Running, Signal::Waits) => (State::Waiting, Effect::Nothing),
+        (State::Waiting, Signal::GoesOn) => (State::Running, Effect::Nothing),
+        (State::Waiting, Signal::HoldOver) => (State::Parking, Effect::AskToPark),
+        // What it waits for has not happened, whatever became of the process.
+        (State::Waiting | State::Parking, Signal::Lost)
+        | (State::Parking, Signal::ParkOverdue)
+        | (State::Running | State::Waiting | State::Parking, Signal::Result(ResultStatus::RequiresAction, _)) => {
+            (State::Parked, Effect::Park)
         }
-        (State::Queued | State::Running | State::Stopping(_), Signal::NoFiles(code)) => {
-            end((TurnStatus::Failed, Some(code)))
-        }
-        (State::Running, Signal::Stop(why)) => (State::Stopping(why), Effect::AskToStop),
         (State::Queued, Signal::Stop(why))
         | (
             State::Stopping(why),
             Signal::StopOverdue
             | Signal::Lost
             | Signal::Broken
-            | Signal::Result(ResultStatus::Cancelled | ResultStatus::Failed, _),
+            | Signal::Result(ResultStatus::Cancelled | ResultStatus::Failed | ResultStatus::RequiresAction, _),
         ) => end(stopped(why)),
-        (State::Running, Signal::Broken) => end((TurnStatus::Failed, Some(FailureCode::AgentFailed))),
+        (State::Running | State::Waiting | State::Parking, Signal::Broken) => {
+            end((TurnStatus::Failed, Some(FailureCode::AgentFailed)))
+        }
         (State::Running, Signal::Lost) => end((TurnStatus::Interrupted, Some(FailureCode::TurnInterrupted))),
         // An answer that the model was paid for counts, even if a stop was on its way.
-        (State::Running | State::Stopping(_), Signal::Result(ResultStatus::Completed, _)) => {
-            end((TurnStatus::Completed, None))
+        (
+            State::Running | State::Waiting | State::Parking | State::Stopping(_),
+            Signal::Result(ResultStatus::Completed, _),
+        ) => end((TurnStatus::Completed, None)),
+        (State::Running | State::Waiting | State::Parking, Signal::Result(ResultStatus::Cancelled, _)) => {
+            end(stopped(Stop::Cancel))
         }
-        (State::Running, Signal::Result(ResultStatus::Cancelled, _)) => end(stopped(Stop::Cancel)),
-        (State::Running, Signal::Result(ResultStatus::Failed, code)) => {
+        (State::Running | State::Waiting | State::Parking, Signal::Result(ResultStatus::Failed, code)) => {
             let code = code.unwrap_or(FailureCode::AgentFailed);
             let status = match code {
                 FailureCode::TurnInterrupted => TurnStatus::Interrupted,
@@ -112,10 +147,13 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
             };
             end((status, Some(code)))
         }
-        (State::Queued, Signal::Result(..) | Signal::StopOverdue | Signal::Lost | Signal::Broken)
-        | (State::Running, Signal::StopOverdue)
+        (State::Queued, Signal::Result(..) | Signal::Lost | Signal::Broken)
+        | (State::Queued | State::Running | State::Waiting | State::Parking, Signal::StopOverdue)
         | (State::Stopping(_), Signal::Stop(_))
-        | (State::Ended(_), _) => (state, Effect::Nothing),
+        | (State::Queued | State::Waiting | State::Parking | State::Stopping(_), Signal::Waits)
+        | (State::Queued | State::Running | State::Parking | State::Stopping(_), Signal::GoesOn | Signal::HoldOver)
+        | (State::Queued | State::Running | State::Waiting | State::Stopping(_), Signal::ParkOverdue)
+        | (State::Parked | State::Ended(_), _) => (state, Effect::Nothing),
     }
 }
 
@@ -143,14 +181,23 @@ mod tests {
             Just(Some(FailureCode::TurnInterrupted)),
             Just(Some(FailureCode::TurnCancelled)),
         ];
-        let status =
-            prop_oneof![Just(ResultStatus::Completed), Just(ResultStatus::Failed), Just(ResultStatus::Cancelled)];
+        let status = prop_oneof![
+            Just(ResultStatus::Completed),
+            Just(ResultStatus::Failed),
+            Just(ResultStatus::Cancelled),
+            Just(ResultStatus::RequiresAction),
+        ];
         prop_oneof![
             (status, code).prop_map(|(status, code)| Signal::Result(status, code)),
             Just(Signal::Stop(Stop::Cancel)),
             Just(Signal::Stop(Stop::Timeout)),
             Just(Signal::Stop(Stop::Budget)),
             Just(Signal::StopOverdue),
+            Just(Signal::Waits),
+            Just(Signal::Waits),
+            Just(Signal::GoesOn),
+            Just(Signal::HoldOver),
+            Just(Signal::ParkOverdue),
             Just(Signal::Lost),
             Just(Signal::Broken),
             Just(Signal::Unavailable),
@@ -159,32 +206,63 @@ mod tests {
         ]
     }
 
+    fn start() -> impl Strategy<Value = State> {
+        prop_oneof![Just(State::Running), Just(State::Waiting)]
+    }
+
     proptest! {
         #[test]
-        fn every_sequence_of_signals_ends_a_turn_at_most_once(signals in prop::collection::vec(signal(), 0..40)) {
-            let mut state = State::Running;
-            let mut ends = Vec::new();
+        fn every_sequence_of_signals_ends_or_parks_a_turn_at_most_once(
+            start in start(),
+            signals in prop::collection::vec(signal(), 0..40),
+        ) {
+            let mut state = start;
+            let (mut ends, mut parks) = (0, 0);
             for signal in signals {
                 let (next, effect) = step(state, signal);
-                if let Effect::End(status, code) = effect {
-                    prop_assert_eq!(next, State::Ended(status));
-                    prop_assert!(status.is_end());
-                    prop_assert_eq!(code.is_none(), status == TurnStatus::Completed);
-                    ends.push(status);
+                match effect {
+                    Effect::End(status, code) => {
+                        prop_assert_eq!(next, State::Ended(status));
+                        prop_assert!(status.is_end());
+                        prop_assert_eq!(code.is_none(), status == TurnStatus::Completed);
+                        ends += 1;
+                    }
+                    Effect::Park => {
+                        prop_assert_eq!(next, State::Parked);
+                        parks += 1;
+                    }
+                    Effect::AskToPark => prop_assert_eq!((state, next), (State::Waiting, State::Parking)),
+                    Effect::AskToStop | Effect::Nothing => {}
                 }
                 state = next;
             }
-            prop_assert!(ends.len() <= 1);
-            prop_assert_eq!(matches!(state, State::Ended(_)), ends.len() == 1);
+            prop_assert!(ends + parks <= 1);
+            prop_assert_eq!(matches!(state, State::Ended(_) | State::Parked), ends + parks == 1);
         }
 
         #[test]
-        fn a_turn_that_was_lost_has_ended(signals in prop::collection::vec(signal(), 0..40)) {
-            let mut state = State::Running;
+        fn a_turn_that_was_lost_has_ended_or_waits_without_a_process(
+            start in start(),
+            signals in prop::collection::vec(signal(), 0..40),
+        ) {
+            let mut state = start;
             for signal in signals.into_iter().chain([Signal::Lost]) {
                 state = step(state, signal).0;
             }
-            prop_assert!(matches!(state, State::Ended(_)));
+            prop_assert!(matches!(state, State::Ended(_) | State::Parked));
+        }
+
+        #[test]
+        fn a_turn_is_parked_only_if_it_waits_or_the_agent_says_so(signals in prop::collection::vec(signal(), 0..40)) {
+            let mut state = State::Running;
+            for signal in signals {
+                let (next, effect) = step(state, signal);
+                if effect == Effect::Park {
+                    let said = matches!(signal, Signal::Result(ResultStatus::RequiresAction, _));
+                    prop_assert!(said || matches!(state, State::Waiting | State::Parking));
+                }
+                state = next;
+            }
         }
     }
 

@@ -103,7 +103,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, SubmitError> {
         let asked_at = self.runtime.now();
-        let busy = self.turns.running_count() > 1;
+        let busy = self.turns.held_count() > 1;
         let readiness = self.ensure_agent(busy).await.map_err(SubmitError::Start)?;
         if readiness == Readiness::Replaced {
             self.log_turn_problem(turn, "container_died", &"it did not answer any more");
@@ -125,6 +125,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         // Deleted while the container started, it is gone.
         let origin = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
         // To one that does not know the command to compact, its instructions would be a query.
+        let waits = self.config.agent.needs_actions(&work.options) || turn.parked.is_some();
+        if waits {
+            self.container_for_actions(turn, busy).await.map_err(SubmitError::Start)?;
+        }
         if work.options.kind == TurnKind::Compact || work.content.is_some() || origin.has_attachments {
             self.container_for_content(turn, busy).await.map_err(SubmitError::Start)?;
         }
@@ -145,11 +149,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let resume = sdk_session.is_some() && sdk_session != progress.new_session;
         progress.workspace_of.clone_from(&sdk_session);
         let transcript = send_transcript.then(|| self.transcript(&turn.session_id));
+        let continuation = self.continuation(turn)?;
+        let goes_on = continuation.is_some();
         let request = TurnRequest {
             turn_id: &turn.turn_id,
             sdk_session: sdk_session.as_ref(),
-            prompt: work.options.kind.prompt_given(&work.prompt),
-            content: work.content.as_ref(),
+            prompt: if goes_on { "" } else { work.options.kind.prompt_given(&work.prompt) },
+            content: work.content.as_ref().filter(|_| !goes_on),
+            actions: self.agent.knows_actions(),
+            grants: &origin.grants,
+            continuation: continuation.as_ref(),
             resume,
             options: self.config.agent.run_options(&work.options),
             transcript: send_transcript,

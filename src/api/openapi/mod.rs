@@ -2,16 +2,20 @@
 //! WASM. `UPDATE=1 cargo test --lib openapi` writes `public/openapi.json`, which the deployment serves as a static asset.
 
 mod accounts;
+mod actions;
 mod automation;
 mod branches;
+mod chat;
 mod operations;
 pub(super) mod schemas;
 
 /// The description of each operation, by the name that the table has for it.
 pub(super) mod described {
     pub(in crate::api) use super::accounts::*;
+    pub(in crate::api) use super::actions::*;
     pub(in crate::api) use super::automation::*;
     pub(in crate::api) use super::branches::*;
+    pub(in crate::api) use super::chat::*;
     pub(in crate::api) use super::operations::*;
 }
 
@@ -23,7 +27,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Code, Problem};
 use super::route::{Access, Row, TABLE};
-use crate::domain::{AccountId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
+use crate::domain::{AccountId, ActionId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
 /// The schemas that the document names, in two contracts: what is sent has all its fields, what is taken may leave some out.
 pub(super) struct Schemas {
@@ -197,6 +201,7 @@ fn parameters(path: &str, access: Access, schemas: &mut Schemas) -> Vec<Value> {
         let schema = match name {
             "session_id" => schemas.taken::<SessionId>(),
             "turn_id" => schemas.taken::<TurnId>(),
+            "action_id" => schemas.taken::<ActionId>(),
             "path" => schemas.taken::<FilePath>(),
             "account_id" => schemas.taken::<AccountId>(),
             "erasure_id" => schemas.taken::<ErasureId>(),
@@ -218,6 +223,7 @@ fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
+        Some("chat") => "chat",
         Some("purge-runs" | "accounts" | "erasures" | "tokens" | "audit") => "operators",
         Some("webhooks") => "webhooks",
         Some("schedules") => "schedules",
@@ -305,6 +311,7 @@ fn document() -> Value {
         "tags": [
             {"name": "turns", "description": "Queries, and the turns that they become."},
             {"name": "conversations", "description": "What an account has said and heard."},
+            {"name": "chat", "description": "The same conversations, for the AI SDK's `useChat`."},
             {"name": "accounts", "description": "An account as a whole."},
             {"name": "webhooks", "description": "Where an account's events are sent."},
             {"name": "schedules", "description": "Queries by the clock."},

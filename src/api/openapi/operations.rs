@@ -36,7 +36,7 @@ pub(super) fn responds(status: u16, description: &'static str, schema: &Schema, 
     Response { status, description, content, headers: &[], links: Value::Null }
 }
 
-fn nothing(description: &'static str) -> Response {
+pub(super) fn nothing(description: &'static str) -> Response {
     Response { status: 204, description, content: Value::Null, headers: &[], links: Value::Null }
 }
 
@@ -100,7 +100,8 @@ pub(in crate::api) fn health(schemas: &mut Schemas) -> Described {
 
 /// The parameters of a request that starts a turn, and its responses; `result` is an example of the turn's.
 pub(super) fn starts_turn(schemas: &mut Schemas, result: Value) -> Described {
-    let mut done = responds(200, "The turn's result, or its events.", &schemas.sent::<DoneJson<'static>>(), result);
+    let outcome = schemas.sent::<DoneJson<'static>>();
+    let mut done = responds(200, "The turn's result, what it waits for, or its events.", &outcome, result);
     done.content["text/event-stream"] = json!({"schema": server_sent_event(schemas)});
     let accepted = json!({"turn_id": TURN_ID, "session_id": "sums", "status": "queued"});
     let accepted =
@@ -187,7 +188,7 @@ pub(in crate::api) fn delete_conversation(schemas: &mut Schemas) -> Described {
 }
 
 pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {
-    let id = json!({"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]{1,15}$"});
+    let id = json!({"type": "string", "pattern": "^(turn_[0-9a-f]{32}:[0-9]{1,15})?$"});
     let any = Include::words().collect::<Vec<_>>().join("|");
     let words = json!({"type": "string", "pattern": format!("^(({any})(,({any}))*)?$")});
     let content = json!({"text/event-stream": {"schema": server_sent_event(schemas)}});

@@ -17,8 +17,9 @@ use crate::domain::event as turn_event;
 use crate::domain::file::ChangedFile;
 use crate::domain::limits::SetLimits;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
+use crate::domain::options::ClientTool;
 use crate::domain::webhook;
-use crate::domain::{AccountId, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
+use crate::domain::{AccountId, Action, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -69,7 +70,7 @@ pub(super) struct StorageStats {
 
 /// A query. Unknown fields are ignored.
 #[derive(JsonSchema)]
-#[schemars(extend("anyOf" = [says_something("query"), says_something("prompt"), {"required": ["content"]}]))]
+#[schemars(extend("anyOf" = says_words_or_shows()))]
 #[expect(dead_code, reason = "a schema")]
 pub(super) struct QueryRequest {
     /// What the user says, at most 1 MiB of UTF-8.
@@ -98,6 +99,11 @@ pub(super) struct QueryRequest {
     /// Notes of the caller's about the turn, which come back with it.
     #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
+    /// Tools that the caller runs: each call of one is an action.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, beside the operator's.
+    permissions: Option<Permissions>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
@@ -119,6 +125,18 @@ enum IncludeWord {
     ToolResult,
     Subagents,
     Usage,
+}
+
+/// Rules such as `Write` or `Bash(git push:*)`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a schema")]
+pub(super) struct Permissions {
+    /// Calls that a person has to allow.
+    #[schemars(length(max = 64))]
+    ask: Option<Vec<String>>,
+    /// Calls that are refused.
+    #[schemars(length(max = 64))]
+    deny: Option<Vec<String>>,
 }
 
 fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -170,6 +188,12 @@ enum ContentBlock {
     },
 }
 
+/// RFC 4648, section 4: with padding, and without bits that say nothing.
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+
+/// An HTTPS URL in ASCII without a user name.
+const ATTACHED_URL: &str = r#"^https://[!-"$-.0->A-\[\]-~]+([/?#][!-~]*)?$"#;
+
 /// Where the bytes of an image are. Its type must be that of its bytes.
 #[derive(JsonSchema)]
 #[schemars(tag = "type", rename_all = "snake_case")]
@@ -181,7 +205,7 @@ enum ImageSource {
         #[schemars(extend("enum" = ["image/png", "image/jpeg", "image/gif", "image/webp"]))]
         media_type: String,
         /// The bytes.
-        #[schemars(extend("contentEncoding" = "base64"))]
+        #[schemars(regex(pattern = BASE64), extend("contentEncoding" = "base64"))]
         data: String,
     },
     /// In a file of the conversation, saved or uploaded.
@@ -192,7 +216,7 @@ enum ImageSource {
     /// Where the model's API fetches them, if the deployment has access to the internet.
     Url {
         /// The address, without a user name or a password.
-        #[schemars(length(max = 8192), regex(pattern = "^https://"))]
+        #[schemars(length(max = 8192), regex(pattern = ATTACHED_URL))]
         url: String,
     },
 }
@@ -208,7 +232,7 @@ enum DocumentSource {
         #[schemars(extend("const" = "application/pdf"))]
         media_type: String,
         /// The bytes.
-        #[schemars(extend("contentEncoding" = "base64"))]
+        #[schemars(regex(pattern = BASE64), extend("contentEncoding" = "base64"))]
         data: String,
     },
     /// A text in the request.
@@ -217,6 +241,7 @@ enum DocumentSource {
         #[schemars(extend("const" = "text/plain"))]
         media_type: String,
         /// The text, at most 1 MiB of all documents together.
+        #[schemars(regex(pattern = "[^\\s\\u0085]"))]
         data: String,
     },
     /// A PDF or a text in UTF-8 in a file of the conversation, saved or uploaded.
@@ -227,7 +252,7 @@ enum DocumentSource {
     /// A PDF that the model's API fetches, if the deployment has access to the internet.
     Url {
         /// The address, without a user name or a password.
-        #[schemars(length(max = 8192), regex(pattern = "^https://"))]
+        #[schemars(length(max = 8192), regex(pattern = ATTACHED_URL))]
         url: String,
     },
 }
@@ -244,6 +269,21 @@ fn metadata_patch(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// What at least one field of a query must be.
 fn says_something(field: &str) -> Value {
     json!({"required": [field], "properties": {field: {"type": "string", "pattern": "[^\\s\\u0085]"}}})
+}
+
+/// What a query must be: words in `query` or `prompt`, or `content` without words beside it.
+fn says_words_or_shows() -> Value {
+    let nothing = json!({"type": ["string", "null"], "pattern": "^[\\s\\u0085]*$"});
+    let words = ["query", "prompt"].map(|field| {
+        let mut words = says_something(field);
+        words["properties"]["content"] = json!({"type": "null"});
+        words
+    });
+    let [query, prompt] = words;
+    let content = json!({"not": {"type": "null"}});
+    let content =
+        json!({"required": ["content"], "properties": {"content": content, "query": nothing, "prompt": nothing}});
+    json!([query, prompt, content])
 }
 
 /// A change of a conversation. Unknown fields are ignored.
@@ -300,6 +340,9 @@ pub(super) struct AccountSelection {
     account_id: Option<AccountId>,
 }
 
+/// Five fields with white space in between.
+const CRON: &str = r"^[ \t\n\f\r]*[0-9A-Za-z*,/-]+([ \t\n\f\r]+[0-9A-Za-z*,/-]+){4}[ \t\n\f\r]*$";
+
 /// A schedule as it is to be, with the options of a query. Unknown fields are ignored.
 #[derive(JsonSchema)]
 #[schemars(extend("anyOf" = [says_something("query"), says_something("prompt")]))]
@@ -309,7 +352,7 @@ pub(super) struct ScheduleRequest {
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
     /// When it is due: minute, hour, day of the month, month, day of the week.
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), regex(pattern = CRON))]
     cron: String,
     /// The IANA name of the zone of these times. Default: UTC.
     #[schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"))]
@@ -354,7 +397,7 @@ pub(super) struct WebhookRequest {
     #[serde(rename = "accountId")]
     account_id: Option<AccountId>,
     /// Where the events are sent: `https://` and a public name.
-    #[schemars(length(max = 2048))]
+    #[schemars(length(max = 2048), regex(pattern = "^https://"))]
     url: String,
     /// The events that are sent. Default: all.
     types: Option<Vec<EventType>>,
@@ -385,6 +428,7 @@ pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
         event("turn", schemas.sent::<TurnState>()),
         event("conversation", schemas.sent::<ConversationChanged>()),
         event("file", schemas.sent::<FileChanged>()),
+        event("action", schemas.sent::<Action>()),
         event("notice", schemas.sent::<turn_event::Notice>()),
     ];
     json!({
@@ -424,6 +468,8 @@ enum ItemType {
     AttachmentRemoved,
     Notice,
     File,
+    Action,
+    ActionResolved,
 }
 
 /// The schema of one server-sent event, whose `data` is a string with the JSON of the event's own schema.
@@ -441,12 +487,15 @@ pub(super) fn server_sent_event(schemas: &mut Schemas) -> Value {
         event("attachment_removed", schemas.sent::<turn_event::AttachmentRemoved>()),
         event("notice", schemas.sent::<turn_event::Notice>()),
         event("file", schemas.sent::<ChangedFile>()),
+        event("action", schemas.sent::<Action>()),
+        event("action_resolved", schemas.sent::<turn_event::ActionResolved>()),
+        event("paused", schemas.sent::<turn_event::Paused>()),
         event("done", schemas.sent::<DoneJson<'static>>()),
         event("error", schemas.sent::<Problem<'static>>()),
     ];
     json!({
         "type": "object",
-        "description": "One server-sent event. Exactly one `done` or `error` is the last; a stream that ends without it was cut.",
+        "description": "One server-sent event. Exactly one `done`, `error` or `paused` is the last; a stream that ends without it was cut.",
         "properties": {
             "id": {"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]+$", "description": "`<turn_id>:<n>`; `n` rises."},
             "event": {"type": "string", "enum": names(&events)},

@@ -74,6 +74,7 @@ fn every_path_says_its_methods_and_answers_these_and_no_others() {
             .replace("{erasure_id}", "erasure_0123456789abcdef0123456789abcdef")
             .replace("{name}", "a")
             .replace("{event_id}", "evt_0123456789abcdef0123456789abcdef")
+            .replace("{action_id}", "act_0123456789abcdef0123456789abcdef")
             .replace("{turn_id}", "turn_0123456789abcdef0123456789abcdef");
         let path = path.as_str();
         let allow = Route::allow(path).unwrap();

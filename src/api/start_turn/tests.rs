@@ -107,6 +107,40 @@ fn the_other_options_are_read_by_their_rules() {
 }
 
 #[test]
+fn tools_of_the_caller_are_named_described_and_have_a_schema() {
+    let tool =
+        |name: &str| format!("{{\"name\":\"{name}\",\"description\":\"d\",\"input_schema\":{{\"type\":\"object\"}}}}");
+    let options = asked(&[], &format!("\"tools\":[{}]", tool("look_up-1"))).unwrap();
+    assert_eq!(
+        (options.tools[0].name.as_str(), options.tools[0].input_schema.get()),
+        ("look_up-1", r#"{"type":"object"}"#)
+    );
+    let refused = |tools: &str, rule: &str| {
+        let detail = refusal(&[], &format!("\"tools\":{tools}"));
+        assert!(detail.starts_with(rule), "{detail}");
+    };
+    refused(&format!("[{}]", tool("a b")), "tools[0].name: 1 to 64");
+    refused(&format!("[{},{}]", tool("a"), tool("a")), "tools[1].name: given once");
+    refused(&format!("[{}]", vec![tool("a"); 65].join(",")), "tools: at most 64");
+    refused(r#"[{"name":"a"}]"#, "tools: a list of objects");
+    refused(r#"[{"name":"a","description":"","input_schema":[]}]"#, "tools[0].input_schema: a JSON Schema");
+    refused(&format!("[{}]", tool("a").replace("object", &"x".repeat(33_000))), "tools[0].input_schema: a JSON Schema");
+}
+
+#[test]
+fn rules_about_tools_narrow_what_the_operator_allows() {
+    let vars = [("ASK_TOOLS", "Write")];
+    let options = asked(&vars, r#""permissions":{"ask":["Bash(git push:*)"],"deny":["Edit"]}"#).unwrap();
+    assert_eq!((options.ask_tools, options.deny_tools), (vec!["Bash(git push:*)".to_owned()], vec!["Edit".to_owned()]));
+    for permissions in ["[]", r#"{"ask":"Bash"}"#, r#"{"deny":["two words"]}"#, r#"{"ask":[7]}"#] {
+        assert!(
+            refusal(&vars, &format!("\"permissions\":{permissions}")).starts_with("permissions: "),
+            "{permissions}"
+        );
+    }
+}
+
+#[test]
 fn a_schema_is_a_bounded_object() {
     let refused = |schema: &str| {
         let error = asked(&[], &format!("\"output_schema\":{schema}")).unwrap_err();

@@ -194,7 +194,6 @@ fn a_wrong_var_is_named_and_its_value_is_not_told() {
         ("MAX_TURNS", "1001"),
         ("ALLOWED_TOOLS", "Bash(secret"),
         ("DISALLOWED_TOOLS", "Bash(secret"),
-        ("PERMISSION_MODE", "default"),
         ("PERMISSION_MODE", "auto"),
         ("MAX_BUDGET_USD", "-0.75"),
         ("MAX_BUDGET_USD", "0.0"),

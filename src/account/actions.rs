@@ -1,0 +1,107 @@
+//! Actions: what turns wait for, listed, read and decided. A decision is stored once; the turn goes on when all that it waits for is decided.
+
+use std::rc::Rc;
+
+use super::command::{AccountError, DecideAction, Reply};
+use super::runtime::{Directory, Runtime};
+use super::{Account, Response};
+use crate::agent::Container;
+use crate::domain::action::{Remember, decisions_for};
+use crate::domain::{Action, ActionStatus, Decision, EventType, Millis, RawJson};
+use crate::store::sql::Sql;
+
+/// Actions that one alarm finds expired.
+const MAX_EXPIRED: u32 = 64;
+/// Rules that are remembered for one conversation; the oldest go.
+const MAX_GRANTS: usize = 256;
+
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
+    /// Decides an action, or finds that the same was decided before.
+    pub(super) fn decide_action(
+        self: &Rc<Self>,
+        asked: DecideAction,
+        now: Millis,
+    ) -> Result<Response<S::Json>, AccountError> {
+        let DecideAction { action_id, decision, answer, include } = asked;
+        self.expire_actions(now)?;
+        let action = self.store.action(&action_id)?.ok_or(AccountError::NotFound)?;
+        if !decision.answers(action.kind) {
+            return Err(AccountError::Refused { parameter: "decision", rule: decisions_for(action.kind) });
+        }
+        match action.status {
+            ActionStatus::Pending => {
+                self.resolve(&action, &decision, now)?;
+                self.pump()?;
+                self.set_alarm()?;
+            }
+            ActionStatus::Resolved if action.decision.as_ref() == Some(&decision) => {}
+            _ => return Err(AccountError::ActionResolved(Box::new(action))),
+        }
+        self.answer_from(action.turn_id, (answer, include), (action.n, false), false)
+    }
+
+    fn resolve(&self, action: &Action, decision: &Decision, now: Millis) -> Result<(), AccountError> {
+        self.store.transaction(|| {
+            self.store.close_action(&action.action_id, ActionStatus::Resolved, Some(decision), now)?;
+            match (decision, &action.suggestions) {
+                (Decision::Allow { remember: Some(Remember::Conversation), .. }, Some(suggestions)) => {
+                    self.remember(action, suggestions)
+                }
+                _ => Ok(()),
+            }
+        })?;
+        let resolved = Action {
+            status: ActionStatus::Resolved,
+            decision: Some(decision.clone()),
+            resolved_at: Some(now),
+            ..action.clone()
+        };
+        self.feed.action(&resolved);
+        Ok(())
+    }
+
+    /// Calls that the suggested rules cover run unasked from now on.
+    fn remember(&self, action: &Action, suggestions: &RawJson) -> Result<(), AccountError> {
+        let mut grants = self.store.grants_of(&action.session_id)?;
+        let suggested: Vec<RawJson> = serde_json::from_str(suggestions.get()).unwrap_or_default();
+        for grant in suggested {
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        }
+        let too_many = grants.len().saturating_sub(MAX_GRANTS);
+        grants.drain(..too_many);
+        Ok(self.store.set_grants(&action.session_id, &grants)?)
+    }
+
+    /// Closes the actions that nobody decided in time; their turns go on without an answer.
+    pub(super) fn expire_actions(self: &Rc<Self>, now: Millis) -> Result<(), AccountError> {
+        if self.store.next_expiry()?.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        for action in self.store.expired_actions(now, MAX_EXPIRED)? {
+            self.store.transaction(|| {
+                self.store.close_action(&action.action_id, ActionStatus::Expired, None, now)?;
+                self.store.tell_action(&action, EventType::ActionExpired, now)
+            })?;
+            self.feed.action(&Action { status: ActionStatus::Expired, resolved_at: Some(now), ..action });
+        }
+        self.pump()
+    }
+
+    pub(super) fn read_action(&self, action_id: &crate::domain::ActionId) -> Result<Reply<S::Json>, AccountError> {
+        let action = self.store.action(action_id)?.ok_or(AccountError::NotFound)?;
+        Ok(Reply::Action(Box::new(action)))
+    }
+
+    pub(super) fn list_actions(
+        &self,
+        of: &crate::domain::action::ActionsOf,
+        limit: u32,
+    ) -> Result<Reply<S::Json>, AccountError> {
+        let mut actions = self.store.list_actions(of, limit.saturating_add(1))?;
+        let more = actions.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+        actions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(Reply::Actions { actions, of: of.clone(), limit, more })
+    }
+}

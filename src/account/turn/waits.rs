@@ -1,0 +1,229 @@
+//! Turns that wait for somebody and keep their process: how one begins to wait, and how it goes on. What it waits for is stored before anybody
+//! hears of it, and a decision before the container does. While it waits, its place in the account's queue is free.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::events::EventKind;
+use super::progress::{NotTaken, Progress};
+use crate::account::Account;
+use crate::account::command::AccountError;
+use crate::account::runtime::{Directory, Runtime};
+use crate::account::turn::active::Wait;
+use crate::agent::Container;
+use crate::agent::continuation::Decided;
+use crate::agent::protocol::BadTranscript;
+use crate::agent::protocol::action::{ActionAsked, ActionLetGo};
+use crate::domain::event::ActionResolved;
+use crate::domain::{Action, ActionId, ActionStatus, Decision, Millis, Turn, TurnId, TurnStatus};
+use crate::store::StoreError;
+use crate::store::sql::Sql;
+use crate::store::turns::ActiveTurn;
+use crate::store::waiting::Asking;
+
+/// How long a request that waits for the turn's end is not told that it requires action: what the model asks for at once comes within it.
+const SETTLE: Duration = Duration::from_millis(30);
+/// Tries to tell the container a decision, and the pause after the first; it doubles each time (3.1 s in all).
+const DELIVER_TRIES: u32 = 5;
+const FIRST_DELIVER_PAUSE: Duration = Duration::from_millis(100);
+/// What the agent is told of a call about which nobody is asked, since too many wait already.
+const TOO_MANY: &str = "Too many actions of this account wait for a decision. Ask again later.";
+
+impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
+    /// Takes an `action` frame: the question is stored with all that the turn said before, then everyone hears of it.
+    pub(super) fn take_action(
+        self: &Rc<Self>,
+        turn: &ActiveTurn,
+        frame: u64,
+        asked: ActionAsked,
+        progress: &mut Progress,
+    ) -> Result<(), NotTaken> {
+        if progress.has_open_entry() {
+            return Err(BadTranscript("an entry that comes in parts was interrupted").into());
+        }
+        let now = self.runtime.now();
+        let n = progress.number_of(frame);
+        let is_full = self.store.pending_actions()? >= u64::from(self.config.max_pending_actions);
+        let action = self.action_of(turn, n, asked, is_full, now);
+        let event = Rc::new(action);
+        progress.items.take(n, &EventKind::Action(Rc::clone(&event)));
+        let kept = self.store.ask(&Asking {
+            action: &event,
+            frame,
+            transcript: progress.waiting_transcript(),
+            items: progress.items.unstored(),
+            sdk_session: progress.sdk_session.as_ref(),
+        })?;
+        progress.behind.waits_from = progress.behind.waits_from.max(n);
+        if kept.is_new {
+            progress.set_stored(frame);
+        }
+        let action = Rc::new(kept.action);
+        self.turns.publish(&turn.turn_id, n, EventKind::Action(Rc::clone(&action)));
+        if action.status != ActionStatus::Pending {
+            // It was decided before this object saw the question, or is not asked at all.
+            if self.turns.wait_of(&turn.turn_id) == Some(Wait::No) {
+                self.deliver_later(&turn.turn_id, &turn.session_id);
+            }
+            return Ok(());
+        }
+        self.feed.action(&action);
+        self.turns.begin_wait(&turn.turn_id);
+        self.feed.turn(&turn.turn_id, &turn.session_id, TurnStatus::RequiresAction, 0);
+        self.tell_waiters_later(&turn.turn_id);
+        if let Err(error) = self.pump().and_then(|()| self.deliver()).and_then(|()| self.set_alarm()) {
+            self.log_turn_problem(turn, "queue_stands", &error);
+        }
+        Ok(())
+    }
+
+    fn action_of(&self, turn: &ActiveTurn, n: u64, asked: ActionAsked, is_full: bool, now: Millis) -> Action {
+        let refusal = Decision::Deny { message: Some(TOO_MANY.to_owned()) };
+        Action {
+            action_id: ActionId::new(self.runtime.uuid()),
+            turn_id: turn.turn_id.clone(),
+            session_id: turn.session_id.clone(),
+            reference: asked.reference,
+            n,
+            kind: asked.kind,
+            tool_call_id: asked.tool_call_id,
+            tool: asked.tool,
+            input: asked.input,
+            message: asked.message,
+            suggestions: asked.suggestions,
+            schema: asked.schema,
+            status: if is_full { ActionStatus::Cancelled } else { ActionStatus::Pending },
+            decision: is_full.then_some(refusal),
+            created_at: now,
+            expires_at: now.plus(self.config.action_ttl),
+            resolved_at: is_full.then_some(now),
+        }
+    }
+
+    /// Takes an `action_resolved` frame. One that nobody has decided was withdrawn.
+    pub(super) fn take_resolved(
+        self: &Rc<Self>,
+        turn: &ActiveTurn,
+        frame: u64,
+        let_go: &ActionLetGo,
+        progress: &mut Progress,
+    ) -> Result<(), NotTaken> {
+        let all = self.store.actions_of(&turn.turn_id)?;
+        let Some(mut action) = all.into_iter().find(|action| action.reference == let_go.reference) else {
+            return Ok(());
+        };
+        let now = self.runtime.now();
+        if action.status == ActionStatus::Pending {
+            self.store.close_action(&action.action_id, ActionStatus::Cancelled, None, now)?;
+            action.status = ActionStatus::Cancelled;
+            action.resolved_at = Some(now);
+            self.feed.action(&action);
+            if !self.store.is_pending(&turn.turn_id)? && self.turns.wait_of(&turn.turn_id) == Some(Wait::Holding) {
+                // It goes on by itself, whether or not there is a place for it.
+                self.go_on_held(&turn.turn_id, &turn.session_id)?;
+            }
+        }
+        let n = progress.number_of(frame);
+        let event = EventKind::ActionResolved(ActionResolved::of(&action));
+        progress.items.take(n, &event);
+        self.turns.publish(&turn.turn_id, n, event);
+        Ok(())
+    }
+
+    /// A turn that is held goes on, if all that it waits for is decided and there is a place for it.
+    pub(in crate::account) fn go_on_if_decided(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
+        let is_held = self.turns.wait_of(&turn.turn_id) == Some(Wait::Holding);
+        if is_held && self.has_place()? && !self.store.is_pending(&turn.turn_id)? {
+            self.go_on_held(&turn.turn_id, &turn.session_id)?;
+        }
+        Ok(())
+    }
+
+    /// Stored as running before the container hears a decision: from then on nobody knows whether what was allowed has happened.
+    fn go_on_held(self: &Rc<Self>, turn_id: &TurnId, session_id: &crate::domain::SessionId) -> Result<(), StoreError> {
+        self.store.go_on((turn_id, session_id), self.runtime.now(), None)?;
+        self.turns.end_wait(turn_id);
+        self.feed.turn(turn_id, session_id, TurnStatus::Running, 0);
+        self.deliver_later(turn_id, session_id);
+        Ok(())
+    }
+
+    /// Tells the container what was decided of all that the turn waited for last. Told again, it changes nothing there.
+    pub(in crate::account) fn deliver_later(self: &Rc<Self>, turn_id: &TurnId, session_id: &crate::domain::SessionId) {
+        let (account, turn_id, session_id) = (Rc::clone(self), turn_id.clone(), session_id.clone());
+        self.runtime.spawn(async move {
+            if let Err(error) = account.deliver_decisions(&turn_id).await {
+                account.log_wait(&turn_id, &session_id, "decision_not_delivered", &error);
+            }
+        });
+    }
+
+    async fn deliver_decisions(&self, turn_id: &TurnId) -> Result<(), AccountError> {
+        let waits_from = self.store.behind(turn_id)?.waits_from;
+        let all = self.store.actions_of(turn_id)?;
+        for action in all.into_iter().filter(|action| action.n >= waits_from && action.status != ActionStatus::Pending)
+        {
+            let decided = Decided::of(action.decision);
+            let (mut tries, mut pause) = (1, FIRST_DELIVER_PAUSE);
+            while let Err(error) = self.agent.decide(turn_id, &action.reference, &decided).await {
+                if tries == DELIVER_TRIES || !self.turns.is_running(turn_id) {
+                    return Err(AccountError::NotDelivered(error.to_string()));
+                }
+                self.runtime.sleep(pause).await;
+                tries += 1;
+                pause *= 2;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the requests that wait for a turn that it requires action, if it still does a moment later.
+    fn tell_waiters_later(self: &Rc<Self>, turn_id: &TurnId) {
+        let (account, turn_id, settled) = (Rc::clone(self), turn_id.clone(), self.runtime.sleep(SETTLE));
+        self.runtime.spawn(async move {
+            settled.await;
+            let waits = account.turns.wait_of(&turn_id).is_some_and(|wait| wait != Wait::No);
+            if waits && account.store.is_made() {
+                drop(account.tell_waiters(&turn_id));
+            }
+        });
+    }
+
+    /// Tells the requests that wait for a turn that it requires action, if it does.
+    pub(in crate::account) fn tell_waiters(&self, turn_id: &TurnId) -> Result<(), AccountError> {
+        if let Some(turn) = self.waiting_turn(turn_id)? {
+            self.turns.tell_waiters(turn);
+        }
+        Ok(())
+    }
+
+    /// A turn that requires action, with what it said so far; none if nobody has to decide anything.
+    pub(in crate::account) fn waiting_turn(&self, turn_id: &TurnId) -> Result<Option<Turn>, AccountError> {
+        let Some(turn) = self.store.turn(turn_id)?.filter(|turn| turn.status == TurnStatus::RequiresAction) else {
+            return Ok(None);
+        };
+        if !self.store.is_pending(turn_id)? {
+            return Ok(None);
+        }
+        let said = super::items::text(&self.store.items(&turn.session_id, turn_id)?, u64::MAX);
+        Ok(Some(Turn { response: Some(said), ..turn }))
+    }
+
+    pub(in crate::account) fn log_wait(
+        &self,
+        turn_id: &TurnId,
+        session_id: &crate::domain::SessionId,
+        event: &str,
+        error: &dyn std::fmt::Display,
+    ) {
+        let why = error.to_string();
+        let line = crate::log::Line {
+            event,
+            turn_id: Some(turn_id),
+            session_id: Some(session_id),
+            error: Some(&why),
+            ..crate::log::Line::default()
+        };
+        self.log(crate::log::Level::Warn, line);
+    }
+}
