@@ -26,11 +26,12 @@ use super::{console, cursor};
 use crate::account::chat::command::ChatCommand;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
-use crate::account::manage::command::{ExportPlace, ManageCommand};
+use crate::account::manage::command::ManageCommand;
 use crate::account::schedules::command::SchedulesCommand;
 use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
 use crate::domain::audit::AuditAction;
+use crate::domain::transfer::ExportPlace;
 use crate::domain::{AccountId, Page, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;

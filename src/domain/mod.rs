@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod search;
 pub mod stored_file;
 pub mod time;
+pub mod transfer;
 pub mod turn;
 pub mod usage;
 pub mod webhook;

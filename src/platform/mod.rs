@@ -9,6 +9,7 @@ mod files;
 mod gateway_entrypoint;
 mod http;
 mod interned;
+mod metrics;
 mod object_runtime;
 mod operators;
 mod outgoing;

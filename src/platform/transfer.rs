@@ -19,9 +19,9 @@ use crate::account::manage::command::{ImportBatch, ManageCommand};
 use crate::api::answer::{Answer, Body};
 use crate::api::managed::ImportedJson;
 use crate::api::problem::{ApiError, Code};
+use crate::domain::transfer::ExportPlace;
 use crate::domain::{AccountId, RequestId};
 use crate::log::{Level, Line};
-use crate::store::transfer::ExportPlace;
 
 /// Bytes of lines that are sent to the object at once.
 const BATCH_BYTES: usize = 512 * 1024;
@@ -78,15 +78,13 @@ pub async fn export(env: Env, account_id: AccountId, place: Option<ExportPlace>,
                 return;
             }
             let Some(next) = next else { break };
-            page = match peer.page(Some(next)).await {
-                Ok(page) => page,
-                Err(_) => {
-                    let line = Line { event: "export_cut", request_id: Some(&peer.request_id), ..Line::default() };
-                    runtime::log(Level::Warn, &line);
-                    drop(writer.abort().await);
-                    return;
-                }
+            let Ok(asked) = peer.page(Some(next)).await else {
+                let line = Line { event: "export_cut", request_id: Some(&peer.request_id), ..Line::default() };
+                runtime::log(Level::Warn, &line);
+                drop(writer.abort().await);
+                return;
             };
+            page = asked;
         }
         drop(writer.close().await);
     });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::SessionId;
 use crate::domain::account::{AccountChange, ErasureStep, Overview};
 use crate::domain::ledger::{Day, Group, UsageSum};
-pub use crate::store::transfer::ExportPlace;
+use crate::domain::transfer::ExportPlace;
 
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,8 +9,9 @@ use crate::account::feed::ConversationChange;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::Millis;
+use crate::domain::transfer::ExportPlace;
 use crate::store::sql::Sql;
-use crate::store::transfer::{BadLine, ExportPlace};
+use crate::store::transfer::BadLine;
 
 /// The last line of an export.
 const DONE: &str = "{\"type\":\"done\"}\n";

@@ -1,9 +1,8 @@
 //! Writes conversations as lines, a page at a time. A page is written in one go; a conversation that takes several is begun again if it
 //! changes in between, so that what stands between its first line and its `end` is one state of it.
 
-use serde::{Deserialize, Serialize};
-
 use super::{CONVERSATION, Kind, ROWS, Table, VERSION};
+use crate::domain::transfer::{ExportPlace, Within};
 use crate::domain::{AccountId, Millis};
 use crate::store::conversations::unreadable;
 use crate::store::sql::{Cell, Row, Sql, Value};
@@ -15,26 +14,6 @@ const PAGE_BYTES: usize = 512 * 1024;
 const IDS_PER_LINE: i64 = 1_000;
 /// How often a conversation is begun again that changes while it is written.
 pub const MAX_RESTARTS: u32 = 16;
-
-/// Where an export goes on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExportPlace {
-    /// The last conversation that is written as a whole; the first is yet to come if it is empty.
-    pub after: String,
-    /// The conversation that is written in part.
-    pub within: Option<Within>,
-}
-
-/// Where an export stands in a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Within {
-    session_id: String,
-    table: usize,
-    place: (String, i64),
-    /// What tells one state of the conversation from another.
-    mark: String,
-    restarts: u32,
-}
 
 impl<S: Sql> Store<S> {
     /// The lines before the conversations: which account it is, and which conversations there are.

@@ -4,7 +4,6 @@
 mod export;
 mod import;
 
-pub use export::ExportPlace;
 pub use import::BadLine;
 
 /// The version of the format.
