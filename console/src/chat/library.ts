@@ -93,7 +93,7 @@ export class Library extends Store<LibraryState> {
         if (event.type === "conversation") this.#heard(event.data);
         else if (event.type === "turn") this.#turned(event.data);
         else if (event.type === "snapshot") this.set({ running: new Set(event.data.turns.map(({ session_id }) => session_id)) });
-        else this.#open.get(event.data.session_id)?.filesChanged();
+        else if (event.type === "file") this.#open.get(event.data.session_id)?.filesChanged();
       }
     } catch {
       // The list is read again after one's own turns: without the feed, only what others do is missing.
