@@ -123,10 +123,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Last<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::body::Head;
-    use super::super::super::request::{Asked, parse};
     use super::*;
     use crate::account::command::StartTurn;
+    use crate::api::body::Head;
+    use crate::api::request::{Asked, parse};
     use crate::config::Config;
     use crate::domain::Millis;
 
