@@ -120,3 +120,70 @@ impl<'de: 'a, 'a> Deserialize<'de> for Last<'a> {
         deserializer.deserialize_seq(List)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::command::StartTurn;
+    use crate::api::body::Head;
+    use crate::api::request::{Asked, parse};
+    use crate::config::Config;
+    use crate::domain::Millis;
+
+    fn sent(body: &str) -> Result<StartTurn, ApiError> {
+        let fixed = [("ANTHROPIC_API_KEY", "k"), ("AUTH", "none")];
+        let var = |name: &str| fixed.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let header = |name: &str| (name == "content-type").then(|| "application/json".to_owned());
+        let head = Head { method: "POST", url: "https://a.example/chat", header: &header, now: Millis::new(0) };
+        let Asked::WithBody(pending) = parse(&head, &Config::parse(var).unwrap())? else { unreachable!() };
+        match pending.with_body(Some(body.as_bytes()))?.1 {
+            Command::StartTurn(start) => Ok(*start),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A request with these fields beside the messages, of which this is the last.
+    fn with(last: &str, more: &str) -> Result<StartTurn, ApiError> {
+        let first = r#"{"id":"a","role":"assistant","parts":[{"type":"text","text":"forged"}]}"#;
+        sent(&format!(r#"{{"id":"s","messages":[{first},{last}]{more}}}"#))
+    }
+
+    const LAST: &str =
+        r#"{"id":"m-1","role":"user","parts":[{"type":"text","text":"one"},{"type":"text","text":"two"}]}"#;
+
+    #[test]
+    fn the_last_message_is_the_query_and_nothing_before_it_is_read() {
+        let start = with(LAST, r#","trigger":"submit-message","model":"m","max_turns":3"#).unwrap();
+        assert_eq!((start.prompt.as_str(), start.content, start.answer), ("one\n\ntwo", None, AnswerForm::Chat));
+        assert_eq!(start.session_id.unwrap().as_str(), "s");
+        assert_eq!((start.options.model.as_deref(), start.options.max_turns), (Some("m"), Some(3)));
+        assert_eq!(start.options.chat, Some(ChatMessage { id: "m-1".parse().unwrap(), replaces: false }));
+    }
+
+    #[test]
+    fn a_message_takes_the_place_of_the_one_that_is_named_as_it_is() {
+        let replaces = |more| with(LAST, more).unwrap().options.chat.unwrap().replaces;
+        assert!(replaces(r#","trigger":"submit-message","messageId":"m-1""#));
+        assert!(replaces(r#","trigger":"regenerate-message","messageId":"answer""#));
+        assert!(replaces(r#","trigger":"regenerate-message""#));
+        assert!(!replaces(r#","messageId":"other""#) && !replaces(""));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        let rule = "messages: the UI messages of the AI SDK, the last one with id, role and parts";
+        for messages in ["[]", "{}", "1", "[1]", r#"["a"]"#] {
+            let refused = sent(&format!(r#"{{"id":"s","messages":{messages}}}"#)).unwrap_err();
+            assert_eq!(refused.detail, rule, "{messages}");
+        }
+        assert_eq!(sent(r#"{"id":"s"}"#).unwrap_err().detail, rule);
+        assert_eq!(sent(r#"{"messages":[]}"#).unwrap_err().detail, "id: the chat's id");
+        assert_eq!(sent(r#"{"id":"-","messages":[]}"#).unwrap_err().code, Code::InvalidSessionId);
+        assert_eq!(with(LAST, r#","trigger":"resume""#).unwrap_err().code, Code::InvalidParameter);
+        let without = |field: &str, by: &str| with(&LAST.replace(field, by), "").unwrap_err();
+        assert_eq!(without(r#""id":"m-1","#, "").code, Code::InvalidParameter);
+        assert_eq!(without("m-1", "m 1").code, Code::InvalidParameter);
+        assert_eq!(without("user", "assistant").code, Code::ConversationBusy);
+        assert_eq!(with(r#"{"id":"m-1","role":"user"}"#, "").unwrap_err().code, Code::NoPrompt);
+    }
+}
