@@ -270,7 +270,7 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3, max_shrink_iters: 50, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_runs_unasked_or_twice_one_turn_at_a_time(ops in prop::collection::vec(op(), 1..30)) {

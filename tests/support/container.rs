@@ -25,6 +25,8 @@ pub(super) struct ServerTurn {
     pub(super) ended: bool,
     pub(super) cancelled: bool,
     pub(super) ends_within: Option<Duration>,
+    /// The run of a turn that was parked.
+    pub(super) run: u64,
     /// What it waits for.
     pub(super) waits: Waits,
     /// The queries that were offered to it.
@@ -217,7 +219,14 @@ impl Scripted {
             ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
             (_, ["turns", id, ..]) if !known(id) => Ok(problem(404, "turn_not_found")),
             ("GET", ["turns", id]) => {
-                let after = query.strip_prefix("after=").and_then(|n| n.parse().ok()).unwrap_or(0);
+                let number = |name: &str| {
+                    let value = query.split('&').find_map(|pair| pair.strip_prefix(name));
+                    value.and_then(|n| n.parse::<usize>().ok()).unwrap_or(0)
+                };
+                let after = number("after=");
+                if self.state.borrow().turns[*id].run != number("run=") as u64 {
+                    return Ok(problem(404, "turn_not_found"));
+                }
                 Ok(self.frames(&instance, id, after))
             }
             ("POST", ["turns", id, "steer"]) => {
@@ -278,7 +287,8 @@ impl Scripted {
         let wanted: Value = serde_json::from_str(body).unwrap();
         self.state.borrow_mut().asked.push(wanted.clone());
         let id = wanted["turn_id"].as_str().unwrap().to_owned();
-        if self.state.borrow().turns.contains_key(&id) {
+        let run = wanted["continuation"]["run"].as_u64().unwrap_or(0);
+        if self.state.borrow().turns.get(&id).is_some_and(|turn| turn.run >= run) {
             return Ok(self.frames(instance, &id, 0));
         }
         if self.state.borrow().draining {
@@ -322,6 +332,7 @@ impl Scripted {
             ended: false,
             cancelled: false,
             ends_within,
+            run,
             waits: Waits::default(),
             offers: Vec::new(),
             cuts: Vec::new(),
