@@ -77,7 +77,8 @@ type Controls = {
 };
 
 type Turn = {
-  uuid: string;
+  /** Of its message; undefined: the process began it by itself, without one. */
+  uuid: string | undefined;
   onMessage: (message: SDKMessage) => void;
   resolve: (result: SDKResultMessage) => void;
   reject: (error: ProcessGone) => void;
@@ -151,12 +152,12 @@ export class AgentProcess {
     how.signal.throwIfAborted();
     const uuid = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<SDKResultMessage>();
-    this.#turn = { uuid, onMessage: how.onMessage, resolve, reject, over: promise.then(noop, noop) };
+    const early = this.#early;
+    this.#early = undefined;
+    this.#turn = { uuid: early === undefined ? uuid : undefined, onMessage: how.onMessage, resolve, reject, over: promise.then(noop, noop) };
     this.#steering = how.steering;
     how.steering.begin(this.#steeringPort, how.maxSteps);
     if (how.asks !== undefined) this.callbacks.beginTurn(how.asks);
-    const early = this.#early;
-    this.#early = undefined;
     if (early === undefined) this.#input.push(how.isCommand ? command(uuid, content) : userMessage(uuid, content));
     else for (const message of early) this.#received(message);
     const interrupt = (): void => this.#interrupt();
@@ -300,7 +301,7 @@ export class AgentProcess {
     if (turn === undefined) return void (this.#early !== undefined && this.#early.length < MAX_EARLY && this.#early.push(message));
     if (message.type !== "result") return turn.onMessage(message);
     // A result that names other messages is of a turn that nobody here asked for.
-    if (message.user_message_uuids?.includes(turn.uuid) === false) return;
+    if (turn.uuid !== undefined && message.user_message_uuids?.includes(turn.uuid) === false) return;
     this.#turn = undefined;
     this.#steering?.end(message);
     turn.resolve(message);

@@ -81,7 +81,7 @@ async function route(app: App, request: IncomingMessage, response: ServerRespons
     case "POST turns":
       return startTurn(app, request, response);
     case "GET turns/:id":
-      return streamFrames(response, turnOf(app, id), frameNumber(searchParams.get("after")));
+      return streamFrames(response, runOf(turnOf(app, id), frameNumber(searchParams.get("run"))), frameNumber(searchParams.get("after")));
     case "POST turns/:id/cancel":
       turnOf(app, id).cancel();
       return send(response, 202, { cancelling: true });
@@ -118,7 +118,8 @@ function health({ turns, sessions, facts }: App): object {
 async function startTurn({ sessions, turns, facts }: App, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const wanted = await readTurnRequest(request);
   const known = turns.get(wanted.turn_id);
-  if (known !== undefined) {
+  // What is known of a parked turn that goes on is its run before.
+  if (known !== undefined && known.run >= (wanted.continuation?.run ?? 0)) {
     discard(wanted.transcript);
     return streamFrames(response, known, 0);
   }
@@ -231,6 +232,11 @@ function streamFrames(response: ServerResponse, turn: Turn, after: number): void
 function turnOf({ turns }: App, id = ""): Turn {
   const turn = TURN_ID.test(id) ? turns.get(id) : undefined;
   if (turn === undefined) throw new HttpError(404, "turn_not_found", "there is no memory of this turn");
+  return turn;
+}
+
+function runOf(turn: Turn, run: number): Turn {
+  if (turn.run !== run) throw new HttpError(404, "turn_not_found", "there is no memory of this run of the turn");
   return turn;
 }
 

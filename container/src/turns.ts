@@ -45,6 +45,8 @@ export type TurnRequest = Wanted & { turn_id: string; prompt: string; content?: 
 export class Turn {
   readonly id: string;
   readonly frames = new FrameLog();
+  /** Of a turn that was parked, the run that goes on with it; 0 is the first. */
+  readonly run: number;
   /** The conversation, from when it is known. */
   session: string | null;
   readonly ended: Promise<void>;
@@ -57,8 +59,9 @@ export class Turn {
   stopped: TurnError | undefined;
   cancelled = false;
 
-  constructor(id: string, session: string | null) {
+  constructor(id: string, session: string | null, run = 0) {
     this.id = id;
+    this.run = run;
     this.session = session;
     this.ended = this.#end.promise;
   }
@@ -145,7 +148,7 @@ export class Turns {
   /** The caller has made sure, in this tick, that the conversation can be had. */
   start(request: TurnRequest): Turn {
     if (request.session !== null) this.#begin(request.session, request.workspace);
-    const turn = new Turn(request.turn_id, request.session);
+    const turn = new Turn(request.turn_id, request.session, request.continuation?.run);
     this.#turns.set(turn.id, turn);
     this.#run(turn, request).catch((error: unknown) => log("turn_broken", { turn: turn.id, reason: reason(error) }));
     return turn;

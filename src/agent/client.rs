@@ -242,13 +242,14 @@ impl<C: Container> Agent<C> {
         self.frames(call).await
     }
 
-    /// The frames of a turn after the `after`-th, then those that come.
+    /// The frames of a run of a turn after the `after`-th, then those that come.
     ///
     /// # Errors
     /// [`AgentError::UnknownTurn`] if the server has no memory of it, or [`AgentError::Unreachable`].
-    pub async fn attach(&self, turn_id: &TurnId, after: u64) -> Result<Frames<C::Body>, AgentError> {
+    pub async fn attach(&self, turn_id: &TurnId, after: u64, run: u64) -> Result<Frames<C::Body>, AgentError> {
         self.container.prepare().await?;
-        self.frames(self.call(Method::Get, format!("/turns/{turn_id}?after={after}"))).await
+        let run = if run > 0 { format!("&run={run}") } else { String::new() };
+        self.frames(self.call(Method::Get, format!("/turns/{turn_id}?after={after}{run}"))).await
     }
 
     async fn frames(&self, call: Call) -> Result<Frames<C::Body>, AgentError> {

@@ -36,6 +36,8 @@ impl Decided {
 /// How a turn goes on that had waited without a process.
 #[derive(Debug, Clone, Serialize)]
 pub struct Continuation {
+    /// Names this run of the turn among its runs: it rises.
+    pub run: u64,
     /// How the container parked it.
     pub by: ContinueBy,
     /// What it waited for.
@@ -79,8 +81,8 @@ mod tests {
         let result = Decision::Result { content: "4".into(), is_error: false };
         let actions = vec![one(Decided::Decision(result)), one(Decided::Expired(Expired::Expired))];
         assert_eq!(
-            serde_json::to_string(&Continuation { by: ContinueBy::Results, actions }).unwrap(),
-            "{\"by\":\"results\",\"actions\":[{\"reference\":\"r1\",\"kind\":\"tool\",\"tool_call_id\":\"toolu_1\",\"decision\":\
+            serde_json::to_string(&Continuation { run: 7, by: ContinueBy::Results, actions }).unwrap(),
+            "{\"run\":7,\"by\":\"results\",\"actions\":[{\"reference\":\"r1\",\"kind\":\"tool\",\"tool_call_id\":\"toolu_1\",\"decision\":\
              {\"decision\":\"result\",\"content\":\"4\"}},{\"reference\":\"r1\",\"kind\":\"tool\",\"tool_call_id\":\"toolu_1\",\
              \"decision\":{\"decision\":\"expired\"}}]}"
         );

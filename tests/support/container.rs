@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::asking::{Waits, World};
 use super::bucket::Carried;
 use super::executor::{Executor, Owner};
 pub use super::script::{Fault, Knows, Script, Step};
@@ -24,6 +25,10 @@ pub(super) struct ServerTurn {
     pub(super) ended: bool,
     pub(super) cancelled: bool,
     pub(super) ends_within: Option<Duration>,
+    /// The run of a turn that was parked.
+    pub(super) run: u64,
+    /// What it waits for.
+    pub(super) waits: Waits,
     /// The queries that were offered to it.
     pub(super) offers: Vec<String>,
     /// After how many lines each cut came.
@@ -76,6 +81,8 @@ pub struct State {
     sessions: BTreeMap<String, Session>,
     pub(super) turns: BTreeMap<String, ServerTurn>,
     waiting: Vec<Waker>,
+    /// What its turns have done outside of it.
+    pub world: World,
 }
 
 impl State {
@@ -199,6 +206,9 @@ impl Scripted {
         if let Some(answer) = self.workspace_call(&mut call, &parts, query) {
             return Ok(answer);
         }
+        if let Some(answer) = self.action_call(call.method.as_str(), &parts, call.body.as_ref()) {
+            return Ok(answer);
+        }
         let known = |id: &str| self.state.borrow().turns.contains_key(id);
         match (call.method.as_str(), parts.as_slice()) {
             ("GET", ["healthz"]) => {
@@ -209,7 +219,14 @@ impl Scripted {
             ("POST", ["turns"]) => self.start_turn(&instance, &call.body.unwrap_or_default(), call.more),
             (_, ["turns", id, ..]) if !known(id) => Ok(problem(404, "turn_not_found")),
             ("GET", ["turns", id]) => {
-                let after = query.strip_prefix("after=").and_then(|n| n.parse().ok()).unwrap_or(0);
+                let number = |name: &str| {
+                    let value = query.split('&').find_map(|pair| pair.strip_prefix(name));
+                    value.and_then(|n| n.parse::<usize>().ok()).unwrap_or(0)
+                };
+                let after = number("after=");
+                if self.state.borrow().turns[*id].run != number("run=") as u64 {
+                    return Ok(problem(404, "turn_not_found"));
+                }
                 Ok(self.frames(&instance, id, after))
             }
             ("POST", ["turns", id, "steer"]) => {
@@ -270,7 +287,8 @@ impl Scripted {
         let wanted: Value = serde_json::from_str(body).unwrap();
         self.state.borrow_mut().asked.push(wanted.clone());
         let id = wanted["turn_id"].as_str().unwrap().to_owned();
-        if self.state.borrow().turns.contains_key(&id) {
+        let run = wanted["continuation"]["run"].as_u64().unwrap_or(0);
+        if self.state.borrow().turns.get(&id).is_some_and(|turn| turn.run >= run) {
             return Ok(self.frames(instance, &id, 0));
         }
         if self.state.borrow().draining {
@@ -303,7 +321,8 @@ impl Scripted {
         state.sessions.insert(session.clone(), Session { live: true, held: true });
         state.workspaces.insert(session.clone());
         state.begun.push((id.clone(), session.clone()));
-        let script = state.scripts.pop_front().unwrap_or_else(|| Script::answer("done"));
+        let script = if wanted.get("continuation").is_some() { None } else { state.scripts.pop_front() };
+        let script = script.unwrap_or_else(|| Script::answer("done"));
         let ends_within = script.ends_within;
         state.turns.retain(|_, turn| turn.session != session || !turn.ended);
         let turn = ServerTurn {
@@ -313,6 +332,8 @@ impl Scripted {
             ended: false,
             cancelled: false,
             ends_within,
+            run,
+            waits: Waits::default(),
             offers: Vec::new(),
             cuts: Vec::new(),
         };
@@ -324,14 +345,18 @@ impl Scripted {
         if !state.start_of_process.is_zero() {
             steps.insert(0, Step::Wait(state.start_of_process));
         }
-        steps.extend(script.steps);
         drop(state);
+        match wanted.get("continuation") {
+            Some(continuation) => steps.extend(self.continued(&id, continuation)),
+            None => steps.extend(script.steps),
+        }
         self.executor.spawn(Owner::World, self.clone().perform(instance.to_owned(), id.clone(), steps));
         Ok(self.frames(instance, &id, 0))
     }
 
     async fn perform(self, instance: String, id: String, steps: Vec<Step>) {
-        for step in steps {
+        let mut steps = VecDeque::from(steps);
+        while let Some(step) = steps.pop_front() {
             let over = {
                 let state = self.state.borrow();
                 state.instance.as_ref() != Some(&instance) || state.turns.get(&id).is_none_or(|turn| turn.ended)
@@ -364,6 +389,11 @@ impl Scripted {
                 Step::Write(path, bytes) => {
                     let session = self.state.borrow().turns[&id].session.clone();
                     self.write(&session, &path, bytes.as_deref());
+                }
+                Step::Ask(calls) => {
+                    if !self.ask(&instance, &id, &calls, steps.iter().cloned().collect()).await {
+                        return;
+                    }
                 }
                 Step::TakeIn => {
                     let offers = self.state.borrow().turns[&id].offers.clone();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a suite that cannot go on stops")]
 
 pub mod account;
+pub mod asking;
 pub mod bucket;
 pub mod container;
 pub mod executor;

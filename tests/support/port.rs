@@ -10,7 +10,11 @@ use claude_agent_service::agent::{Answer, Body, Call, Container, ContainerError,
 impl State {
     /// What the server names in its health.
     pub(super) fn features(&self) -> Vec<&'static str> {
-        let all = [("workspace", self.workspaces_held.saves), ("turns", self.knows_turns.now)];
+        let all = [
+            ("workspace", self.workspaces_held.saves),
+            ("turns", self.knows_turns.now),
+            ("actions", self.knows_turns.now),
+        ];
         all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
     }
 }

@@ -16,6 +16,8 @@ pub enum Step {
     Write(String, Option<Vec<u8>>),
     /// Whoever reads the turn's frames is cut off.
     Cut,
+    /// Calls of which somebody is asked whether they may run, all at once.
+    Ask(Vec<String>),
     /// The queries that were offered to the turn are taken in.
     TakeIn,
     /// The container dies. The platform says so, or goes on saying that it runs.

@@ -31,8 +31,8 @@ export type Asked = {
 /** What became of it. */
 export type Outcome = "allowed" | "denied" | "answered" | "expired" | "withdrawn";
 
-/** A parked turn that goes on: how its calls were left, and what was decided. */
-export type Continuation = { by: ContinueBy; actions: (Asked & { decision: Decision })[] };
+/** A parked turn that goes on: its run among those of the turn, how its calls were left, and what was decided. */
+export type Continuation = { run: number; by: ContinueBy; actions: (Asked & { decision: Decision })[] };
 export type ContinueBy = "results" | "message";
 
 /** What the model is told of a call that nobody decided about. */
@@ -110,10 +110,11 @@ export function parseDecision(value: unknown): Decision {
 
 export function parseContinuation(value: unknown): Continuation {
   if (!isObject(value)) throw new InvalidDecision("continuation must be an object");
-  const { by, actions } = value;
+  const { run, by, actions } = value;
+  if (!Number.isSafeInteger(run) || (run as number) < 1) throw new InvalidDecision("continuation.run must be a whole number from 1");
   if (by !== "results" && by !== "message") throw new InvalidDecision("continuation.by must be results or message");
   if (!Array.isArray(actions) || actions.length === 0 || actions.length > MAX_CONTINUED) throw new InvalidDecision(`continuation.actions must have 1 to ${MAX_CONTINUED} actions`);
-  return { by, actions: actions.map(continued) };
+  return { run: run as number, by, actions: actions.map(continued) };
 }
 
 function continued(value: unknown): Continuation["actions"][number] {

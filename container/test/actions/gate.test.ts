@@ -109,8 +109,8 @@ test("what is no decision is refused", () => {
   assert.deepEqual(parseDecision({ decision: "allow", input: null }), { decision: "allow" });
   assert.notEqual(refusal({ decision: "expired" }), refusal({ decision: "deny" }));
   const action = { reference: "toolu_1", kind: "tool", decision: { decision: "expired" } };
-  assert.deepEqual(parseContinuation({ by: "results", actions: [action] }), { by: "results", actions: [action] });
-  for (const bad of [null, { by: "x", actions: [action] }, { by: "results", actions: [] }, { by: "message", actions: [{ ...action, reference: "a b" }] }, { by: "message", actions: [{ ...action, kind: "wish" }] }]) {
+  assert.deepEqual(parseContinuation({ run: 1, by: "results", actions: [action] }), { run: 1, by: "results", actions: [action] });
+  for (const bad of [null, { run: 1, by: "x", actions: [action] }, { run: 1, by: "results", actions: [] }, { run: 1, by: "message", actions: [{ ...action, reference: "a b" }] }, { run: 1, by: "message", actions: [{ ...action, kind: "wish" }] }]) {
     assert.throws(() => parseContinuation(bad), InvalidDecision, JSON.stringify(bad));
   }
 });

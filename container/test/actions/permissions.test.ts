@@ -80,7 +80,7 @@ describe("permissions", () => {
       assert.equal(existsSync(at(first, "parked")), false);
       if (where === "in another process") await agent.call("POST", `/sessions/${first.session}/stop`);
       const { reference, kind, tool_call_id, tool, input } = action;
-      const continuation: Continuation = { by: "message", actions: [{ reference, kind, tool_call_id, tool, input, decision: { decision: "allow" } } as Continuation["actions"][number]] };
+      const continuation: Continuation = { run: 1, by: "message", actions: [{ reference, kind, tool_call_id, tool, input, decision: { decision: "allow" } } as Continuation["actions"][number]] };
       model.control.script(decisionMessage(continuation) as string, `${touch("parked", "")} [[tool Bash {"command":"touch parked"}]] [[say twice]]`);
       const rest = await agent.begin({ agent_session: first.session, resume: true, prompt: "", options: ASK, actions: true, continuation });
       // The call that was approved runs unasked, once: the same again is asked about.

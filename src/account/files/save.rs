@@ -129,7 +129,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     if cuts > MAX_CUTS {
                         return Err(NotSaved(Unsaved::ContainerLost, error.to_string()));
                     }
-                    let again = self.attach(turn, progress.last_n, ATTACH_TRIES).await;
+                    let again = self.attach(turn, (progress.last_n, progress.behind.first_n), ATTACH_TRIES).await;
                     frames = again.map_err(|_| NotSaved(Unsaved::ContainerLost, error.to_string()))?;
                 }
             }

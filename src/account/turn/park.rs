@@ -159,7 +159,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             input: action.input,
             decision: Decided::of(action.decision),
         });
-        Ok(Some(Continuation { by, actions: actions.collect() }))
+        Ok(Some(Continuation { run: behind.first_n, by, actions: actions.collect() }))
     }
 
     /// Makes sure that this object's memory has what a turn did before it was parked: whoever follows it hears that first.

@@ -188,7 +188,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> (Signal, Option<Box<TurnResult>>) {
         let opened = match entry {
             Entry::Submit => self.submit(turn, work, progress).await,
-            Entry::Reattach => match self.attach(turn, 0, TAKE_UP_TRIES).await {
+            Entry::Reattach => match self.attach(turn, (0, progress.behind.first_n), TAKE_UP_TRIES).await {
                 Err(why) if self.was_never_given(work.as_ref(), progress, &why).await => {
                     self.submit(turn, work, progress).await
                 }
@@ -237,7 +237,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                         return (Signal::Lost, None);
                     }
                     self.runtime.sleep(MAX_CUT_PAUSE.min(FIRST_ATTACH_PAUSE * (1 << (idle_cuts - 1)))).await;
-                    match self.attach(turn, progress.last_n, ATTACH_TRIES).await {
+                    match self.attach(turn, (progress.last_n, progress.behind.first_n), ATTACH_TRIES).await {
                         Ok(again) => {
                             frames = again;
                             if progress.has_waited() && self.turns.wait_of(&turn.turn_id) == Some(Wait::No) {

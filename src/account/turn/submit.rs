@@ -209,7 +209,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(in crate::account) async fn attach(
         &self,
         turn: &ActiveTurn,
-        after: u64,
+        (after, run): (u64, u64),
         tries: u32,
     ) -> Result<Frames<C::Body>, NotAttached> {
         let mut pause = FIRST_ATTACH_PAUSE;
@@ -217,7 +217,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             if !self.agent.is_running() {
                 break;
             }
-            match self.agent.attach(&turn.turn_id, after).await {
+            match self.agent.attach(&turn.turn_id, after, run).await {
                 Ok(frames) => return Ok(frames),
                 Err(error @ AgentError::UnknownTurn) => {
                     self.log_turn_problem(turn, "turn_unknown_to_container", &error);

@@ -1,0 +1,284 @@
+//! Turns that wait for somebody: nothing runs that was not allowed, and an answer counts once, whatever dies when.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
+
+mod support;
+
+use std::time::Duration;
+
+use claude_agent_service::account::Response;
+use claude_agent_service::account::command::{AccountError, AnswerForm, Command, DecideAction, Reply};
+use claude_agent_service::domain::action::ActionsOf;
+use claude_agent_service::domain::{Action, ActionStatus, Decision, Include, TurnId, TurnStatus};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use support::container::{Fault, Script, Step};
+use support::script::{entry, result};
+use support::stage::Stage;
+
+const HOLD: Duration = Duration::from_mins(5);
+
+/// A turn that asks about each of these calls, one after the other, then answers.
+fn asking(calls: &[&str]) -> Script {
+    let ask = |call: &&str| Step::Ask(vec![(*call).to_owned()]);
+    Script::new(
+        [Step::Frame(entry("said"))].into_iter().chain(calls.iter().map(ask)).chain([Step::Frame(result("done"))]),
+    )
+}
+
+fn actions(stage: &Stage, status: Option<ActionStatus>) -> Vec<Action> {
+    let of = ActionsOf { status, ..ActionsOf::default() };
+    match stage.handle(Command::ListActions { of, limit: 200 }).unwrap() {
+        Response::Ready(Reply::Actions { actions, .. }) => actions,
+        _ => unreachable!(),
+    }
+}
+
+fn pending(stage: &Stage) -> Vec<Action> {
+    actions(stage, Some(ActionStatus::Pending))
+}
+
+fn decide(stage: &Stage, action: &Action, decision: Decision) -> Result<(), AccountError> {
+    let asked = DecideAction {
+        action_id: action.action_id.clone(),
+        decision,
+        answer: AnswerForm::Accepted,
+        include: Include::NOTHING,
+    };
+    stage.handle(Command::DecideAction(Box::new(asked))).map(drop)
+}
+
+const fn allow() -> Decision {
+    Decision::Allow { input: None, remember: None }
+}
+
+const fn deny() -> Decision {
+    Decision::Deny { message: None }
+}
+
+fn ran(stage: &Stage, call: &str) -> usize {
+    stage.container.state.borrow().world.ran.get(call).copied().unwrap_or(0)
+}
+
+fn status(stage: &Stage, turn: &TurnId) -> TurnStatus {
+    stage.turn(turn).status
+}
+
+/// A turn that waits for leave to run the call `a`.
+fn waiting(stage: &Stage) -> (TurnId, Action) {
+    let turn = stage.query_that("c", asking(&["a"]));
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(status(stage, &turn), TurnStatus::RequiresAction);
+    (turn, pending(stage).remove(0))
+}
+
+#[test]
+fn a_held_call_runs_once_when_it_is_allowed() {
+    let stage = Stage::new();
+    let (turn, action) = waiting(&stage);
+    assert_eq!(ran(&stage, "a"), 0);
+    decide(&stage, &action, allow()).unwrap();
+    decide(&stage, &action, allow()).unwrap();
+    stage.settle();
+    assert_eq!((status(&stage, &turn), ran(&stage, "a")), (TurnStatus::Completed, 1));
+    assert!(matches!(decide(&stage, &action, deny()), Err(AccountError::ActionResolved(_))));
+    assert!(decide(&stage, &action, allow()).is_ok(), "the same again is no error");
+}
+
+#[test]
+fn a_denied_call_does_not_run() {
+    let stage = Stage::new();
+    let (turn, action) = waiting(&stage);
+    decide(&stage, &action, deny()).unwrap();
+    stage.settle();
+    assert_eq!((status(&stage, &turn), ran(&stage, "a")), (TurnStatus::Completed, 0));
+}
+
+#[test]
+fn a_turn_that_waits_takes_no_place_and_goes_before_the_others_when_it_is_answered() {
+    let stage = Stage::with(&[("ACCOUNT_CONCURRENCY", "1")]);
+    let (turn, action) = waiting(&stage);
+    let other = stage.query_that("d", Script::endless());
+    let third = stage.query("e");
+    stage.pass(Duration::from_secs(1));
+    assert_eq!((status(&stage, &other), status(&stage, &third)), (TurnStatus::Running, TurnStatus::Queued));
+    decide(&stage, &action, allow()).unwrap();
+    stage.pass(Duration::from_secs(1));
+    assert_eq!((status(&stage, &turn), ran(&stage, "a")), (TurnStatus::RequiresAction, 0));
+    stage.cancel("d");
+    stage.pass(Duration::from_secs(1));
+    assert_eq!((status(&stage, &turn), status(&stage, &third)), (TurnStatus::Completed, TurnStatus::Completed));
+    assert!(stage.turn(&turn).finished_at <= stage.turn(&third).started_at);
+}
+
+#[test]
+fn a_turn_is_parked_when_its_hold_is_over_and_goes_on_in_a_run_of_its_own() {
+    let stage = Stage::new();
+    let (turn, action) = waiting(&stage);
+    stage.pass(HOLD + Duration::from_secs(1));
+    assert_eq!(stage.container.at_work(), [""; 0]);
+    assert_eq!(status(&stage, &turn), TurnStatus::RequiresAction);
+    stage.pass(Duration::from_hours(2));
+    assert!(!stage.container.state.borrow().calls.is_empty());
+    decide(&stage, &action, allow()).unwrap();
+    stage.settle();
+    let ended = stage.turn(&turn);
+    assert_eq!((ended.status, ran(&stage, "a")), (TurnStatus::Completed, 1));
+    assert_eq!(ended.usage.map(|usage| usage.input_tokens), Some(6), "both of its runs");
+}
+
+#[test]
+fn an_account_whose_turns_are_all_parked_sleeps_until_the_first_expires() {
+    let stage = Stage::with(&[("CONTAINER_IDLE", "1m")]);
+    let (turn, action) = waiting(&stage);
+    stage.pass(HOLD + Duration::from_mins(3));
+    let alarms = stage.alarms();
+    stage.pass(Duration::from_hours(20));
+    assert!(stage.alarms() - alarms <= 1, "{} alarms", stage.alarms() - alarms);
+    stage.pass(Duration::from_hours(5));
+    assert_eq!((status(&stage, &turn), ran(&stage, "a")), (TurnStatus::Completed, 0));
+    assert_eq!(actions(&stage, None)[0].status, ActionStatus::Expired);
+    assert!(matches!(decide(&stage, &action, allow()), Err(AccountError::ActionResolved(_))));
+}
+
+#[test]
+fn a_container_that_dies_while_a_turn_waits_parks_it() {
+    for (noticed, reset) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut stage = Stage::new();
+        let (turn, action) = waiting(&stage);
+        stage.container.die(noticed);
+        if reset {
+            stage.reset();
+            stage.handle(Command::StorageStats).unwrap();
+        }
+        stage.pass(Duration::from_mins(3));
+        assert_eq!(status(&stage, &turn), TurnStatus::RequiresAction, "{noticed} {reset}");
+        decide(&stage, &action, allow()).unwrap();
+        stage.settle();
+        assert_eq!((status(&stage, &turn), ran(&stage, "a")), (TurnStatus::Completed, 1), "{noticed} {reset}");
+    }
+}
+
+#[test]
+fn a_query_into_a_conversation_that_waits_is_refused_or_takes_its_turns_place() {
+    use claude_agent_service::domain::WhenBusy;
+    for parked in [false, true] {
+        let stage = Stage::new();
+        let (turn, action) = waiting(&stage);
+        if parked {
+            stage.pass(HOLD + Duration::from_secs(1));
+        }
+        let refused = stage.query_when_busy("c", WhenBusy::Queue);
+        assert!(matches!(refused, Err(AccountError::ActionPending(ids)) if ids == [action.action_id.clone()]));
+        let next = stage.query_when_busy("c", WhenBusy::Interrupt).unwrap();
+        stage.settle();
+        assert_eq!((status(&stage, &turn), status(&stage, &next)), (TurnStatus::Cancelled, TurnStatus::Completed));
+        assert_eq!((actions(&stage, None)[0].status, ran(&stage, "a")), (ActionStatus::Cancelled, 0));
+    }
+}
+
+/// What happens while turns ask.
+#[derive(Debug, Clone)]
+enum Op {
+    Query(&'static str, Vec<usize>),
+    /// The first pending action, or the last.
+    Decide(bool, bool),
+    Cancel(&'static str),
+    Pass(u64),
+    Die(bool),
+    Reset,
+    Fault(&'static str, bool),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let conversation = || prop::sample::select(&["x", "y"][..]);
+    prop_oneof![
+        5 => (conversation(), prop::collection::vec(1..3_usize, 1..3)).prop_map(|(name, asks)| Op::Query(name, asks)),
+        8 => (any::<bool>(), prop::bool::weighted(0.7)).prop_map(|(first, allow)| Op::Decide(first, allow)),
+        1 => conversation().prop_map(Op::Cancel),
+        6 => prop_oneof![3 => 0..2_000_u64, 1 => 290_000..310_000_u64, 1 => 80_000_000..90_000_000_u64].prop_map(Op::Pass),
+        2 => any::<bool>().prop_map(Op::Die),
+        2 => Just(Op::Reset),
+        2 => (prop::sample::select(&["POST /turns/", "POST /turns", "GET /turns/"][..]), any::<bool>())
+            .prop_map(|(call, lose)| Op::Fault(call, lose)),
+    ]
+}
+
+fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
+    let mut stage = Stage::with(&[("ACCOUNT_CONCURRENCY", concurrency)]);
+    let (mut calls, mut faults) = (0, 0);
+    for op in ops {
+        match op {
+            Op::Query(name, asks) => {
+                let mut steps = vec![Step::Frame(entry("said"))];
+                for count in asks {
+                    let ask = (0..count).map(|_| {
+                        calls += 1;
+                        format!("call-{calls}")
+                    });
+                    steps.push(Step::Ask(ask.collect()));
+                }
+                steps.push(Step::Frame(result("done")));
+                stage.container.script(Script::new(steps));
+                if stage.query_with(name, None).is_err() {
+                    stage.container.state.borrow_mut().scripts.pop_back();
+                }
+            }
+            Op::Decide(first, allows) => {
+                let mut waiting = pending(&stage);
+                let action = if first { (!waiting.is_empty()).then(|| waiting.remove(0)) } else { waiting.pop() };
+                if let Some(action) = action {
+                    decide(&stage, &action, if allows { allow() } else { deny() }).unwrap();
+                }
+            }
+            Op::Cancel(name) => stage.cancel(name),
+            Op::Pass(ms) => stage.pass(Duration::from_millis(ms)),
+            Op::Die(noticed) => stage.container.die(noticed),
+            Op::Reset => stage.reset(),
+            Op::Fault(call, lose) if faults < 4 => {
+                faults += 1;
+                stage.container.fault(call, if lose { Fault::LoseAnswer } else { Fault::Fail });
+            }
+            Op::Fault(..) => {}
+        }
+    }
+    // Nobody answers any more: everything expires, one wait after the other.
+    for _ in 0..8 {
+        stage.handle(Command::StorageStats).unwrap();
+        stage.pass(Duration::from_hours(25));
+    }
+    stage.settle();
+    prop_assert_eq!(stage.container.at_work(), [""; 0]);
+    let decided = actions(&stage, None);
+    prop_assert!(decided.iter().all(|action| action.status != ActionStatus::Pending), "{decided:?}");
+    for (call, count) in &stage.container.state.borrow().world.ran {
+        prop_assert_eq!(*count, 1, "{} ran {} times", call, count);
+        let action = decided.iter().find(|action| {
+            action.tool.is_some()
+                && action.input.as_ref().is_some_and(|input| input.get().contains(&format!("\"{call}\"")))
+        });
+        let is_allowed = action.is_some_and(|action| action.decision == Some(allow()));
+        prop_assert!(is_allowed, "{} ran and was not allowed: {:?}", call, action);
+    }
+    // An answer of a turn that completed was not lost.
+    for action in decided.iter().filter(|action| action.decision == Some(allow())) {
+        if status(&stage, &action.turn_id) == TurnStatus::Completed {
+            let call: serde_json::Value = serde_json::from_str(action.input.as_ref().unwrap().get()).unwrap();
+            prop_assert_eq!(ran(&stage, call["command"].as_str().unwrap()), 1, "{:?} did not run", action);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_runs_unasked_or_twice_one_turn_at_a_time(ops in prop::collection::vec(op(), 1..30)) {
+        check("1", ops)?;
+    }
+
+    #[test]
+    fn nothing_runs_unasked_or_twice_two_turns_at_a_time(ops in prop::collection::vec(op(), 1..30)) {
+        check("2", ops)?;
+    }
+}
