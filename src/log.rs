@@ -1,5 +1,7 @@
 //! A line of the log: one JSON object with ids, counts and durations. It has no field for content or secrets, and none is ever put in.
 
+pub mod point;
+
 use serde::Serialize;
 
 use crate::domain::{FailureCode, PurgeRun, RequestId, SessionId, TurnId, TurnStatus};
@@ -59,6 +61,9 @@ pub struct Line<'a> {
     /// Tokens written to the model's prompt cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_creation_input_tokens: Option<u64>,
+    /// What the turn's calls of the model cost, as the gateway counted them, in US dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
     /// The model that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<&'a str>,

@@ -8,6 +8,7 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
+use claude_agent_service::account::chat::command::ChatCommand;
 use claude_agent_service::account::command::{
     AnswerForm, CallBegun, CallEnded, Command, DecideAction, Envelope, LookUpAttachments, StartTurn,
 };
@@ -164,6 +165,7 @@ fn automation() -> Vec<Command> {
             missed: Missed::RunOnce,
             enabled: true,
         }))),
+        Command::Chat(ChatCommand::MakeWay(session("diary"), "msg-1".parse().unwrap())),
         Command::Schedules(SchedulesCommand::Runs("daily".parse().unwrap(), 20)),
         Command::DecideAction(Box::new(DecideAction {
             action_id: "act_0123456789abcdef0123456789abcdef".parse().unwrap(),
@@ -207,7 +209,8 @@ fn is_of_version_1(command: &Command) -> bool {
         | Command::ReadAction { .. }
         | Command::Manage(_)
         | Command::Webhooks(_)
-        | Command::Schedules(_) => false,
+        | Command::Schedules(_)
+        | Command::Chat(_) => false,
     }
 }
 

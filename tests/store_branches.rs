@@ -215,7 +215,20 @@ fn every_column_of_a_turn_is_copied_or_left_out_on_purpose() {
     let (store, sql) = store();
     exchange(&store, "a", 1, true);
     let columns = sql.texts("select name from pragma_table_info('turns')");
-    let left_out = ["idempotency_key", "request_hash", "usage", "by_model", "counted", "instance", "parked", "first_n"];
+    let left_out = [
+        "idempotency_key",
+        "request_hash",
+        "usage",
+        "by_model",
+        "counted",
+        "instance",
+        "parked",
+        "first_n",
+        "items_n",
+        "waits_from",
+        "waiting_since",
+        "waited_ms",
+    ];
     let set = |column: &String| match column.as_str() {
         "turn_id" | "session_id" | "seq" | "transcript_seq" => String::new(),
         name if sql.text(&format!("select type from pragma_table_info('turns') where name = '{name}'")) == "TEXT" => {
@@ -245,7 +258,7 @@ fn every_column_of_a_turn_is_copied_or_left_out_on_purpose() {
 fn every_column_of_a_conversation_is_copied_or_left_out_on_purpose() {
     let (store, sql) = store();
     exchange(&store, "a", 1, true);
-    sql.run("update conversations set metadata = '{\"a\":\"b\"}', context = '{\"tokens\":1,\"limit\":2}', attachment_bytes = 7");
+    sql.run("update conversations set metadata = '{\"a\":\"b\"}', context = '{\"tokens\":1,\"limit\":2}', attachment_bytes = 7, grants = '[1]'");
     let all = Branch { transcript_seq: None, files_version: None, ..behind(&store, "a", 1).0 };
     fork_of(&store, "a", &all, "b", 50);
     let of = |id, column: &String| sql.text(&format!("select {column} from conversations where session_id = '{id}'"));

@@ -67,13 +67,13 @@ fn a_plain_turn_writes_as_many_rows_as_before_and_its_answer_once() {
         let said = json!({ "type": "delta", "text": "4" });
         turn(&stage, [entry("said"), said, message("4"), result("4")]);
     }
-    assert_eq!(rows(&stage), [7, 7], "commit ab91a3b wrote as many");
+    assert_eq!(rows(&stage), [8, 8], "commit ab91a3b wrote 7; the ledger adds one");
     assert_eq!((stored_inline(&stage), stage.sql.count("turn_items")), (0, 0));
     let stage = Stage::new();
     for _ in 0..3 {
         turn(&stage, [entry("said"), usage(), message("4"), result("4")]);
     }
-    assert_eq!((rows(&stage), stage.sql.count("turn_items")), (vec![7, 7], 0), "what a call used is in the turn's row");
+    assert_eq!((rows(&stage), stage.sql.count("turn_items")), (vec![8, 8], 0), "what a call used is in the turn's row");
     assert!(stage.sql.texts("select items from turns").iter().all(|items| !items.contains("message")));
 }
 

@@ -24,6 +24,10 @@ export type PageOptions = {
   account?: string;
   /** What the console may say on the browser's own console. */
   mayLog?: RegExp;
+  /** The address of another page than the console. */
+  url?: string;
+  /** Origins that it may ask besides its own. */
+  origins?: string[];
 };
 
 const LAUNCH_TIMEOUT_MS = 60_000;
@@ -67,7 +71,7 @@ export class Chrome {
   }
 
   /** The console in a browser that nobody used before. */
-  async open(t: TestContext, { width = 1280, height = 800, dark = false, route = "/", account, mayLog }: PageOptions = {}): Promise<Page> {
+  async open(t: TestContext, { width = 1280, height = 800, dark = false, route = "/", account, mayLog, url = `${this.#url}/console/#${route}`, origins = [] }: PageOptions = {}): Promise<Page> {
     assert.ok(this.#browser !== undefined, "the browser runs while tests run");
     const context = await this.#browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", acceptDownloads: true, permissions: ["clipboard-read", "clipboard-write"] });
     context.setDefaultTimeout(WAIT_MS);
@@ -79,7 +83,7 @@ export class Chrome {
     });
     page.on("request", (request) => {
       const { protocol, origin } = new URL(request.url());
-      if (protocol !== "blob:" && protocol !== "data:" && origin !== this.#url) faults.push(`a request to ${origin}`);
+      if (protocol !== "blob:" && protocol !== "data:" && ![new URL(url).origin, ...origins].includes(origin)) faults.push(`a request to ${origin}`);
     });
     await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)));
     if (account !== undefined) await page.addInitScript((name) => sessionStorage.setItem("console.account", sessionStorage.getItem("console.account") ?? name), account);
@@ -87,7 +91,7 @@ export class Chrome {
       await context.close();
       assert.deepEqual(faults, [], "the page says no error and breaks no policy");
     });
-    await page.goto(`${this.#url}/console/#${route}`);
+    await page.goto(url);
     return page;
   }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::branches::command::{ForkAsked, NoBranch, RewindTo};
+use super::chat::command::{ChatCommand, ChatReply};
 use super::feed::Feed;
 use super::files::command::{FilesCommand, FilesRefusal, FilesReply};
 use super::manage::command::{ManageCommand, ManageReply};
@@ -204,6 +205,8 @@ pub enum Command {
     Webhooks(WebhooksCommand),
     /// Read, change or run the schedules.
     Schedules(SchedulesCommand),
+    /// Read or follow a conversation as a chat.
+    Chat(ChatCommand),
 }
 
 impl Command {
@@ -239,7 +242,8 @@ impl Command {
             | Self::Visit
             | Self::BeginCall(_)
             | Self::EndCall(_)
-            | Self::NoteRefusal(_) => false,
+            | Self::NoteRefusal(_)
+            | Self::Chat(_) => false,
         }
     }
 
@@ -257,7 +261,9 @@ impl Command {
             | Self::DecideAction(_)
             | Self::Prewarm
             | Self::BeginCall(_) => true,
+            Self::Chat(ask) => ask.changes(),
             Self::Files { ask, .. } => ask.changes(),
+            Self::Manage(ask) => ask.needs_active_account(),
             Self::Webhooks(ask) => ask.changes(),
             Self::Schedules(ask) => ask.changes(),
             Self::ListConversations { .. }
@@ -273,7 +279,6 @@ impl Command {
             | Self::Purge
             | Self::Visit
             | Self::EndCall(_)
-            | Self::Manage(_)
             | Self::NoteRefusal(_) => false,
         }
     }
@@ -285,6 +290,7 @@ impl Command {
             // The end of a call is known by its request's id, too.
             Self::NoteRefusal(_) => false,
             Self::Webhooks(ask) => ask.is_repeatable(),
+            Self::Manage(ask) => ask.is_repeatable(),
             _ => true,
         }
     }
@@ -327,6 +333,8 @@ pub enum AnswerForm {
     Events,
     /// At once, with the turn's id.
     Accepted,
+    /// As the AI SDK's stream of a UI message.
+    Chat,
 }
 
 /// A query.
@@ -507,6 +515,8 @@ pub enum Reply<J> {
     Webhooks(WebhooksReply),
     /// What was asked of the schedules.
     Schedules(SchedulesReply),
+    /// What was asked of a chat.
+    Chat(ChatReply),
 }
 
 /// Why a command was not carried out.
@@ -568,6 +578,12 @@ pub enum AccountError {
     /// A conversation with that id is there.
     #[error("there is a conversation with that id")]
     ConversationExists,
+    /// A line of an import is not what an export writes.
+    #[error("import: {0}")]
+    BadImport(String),
+    /// Conversations with these ids are there, which an import brings.
+    #[error("there are conversations with ids of the import")]
+    ImportConflicts(Vec<SessionId>),
     /// There is no such branch.
     #[error(transparent)]
     NoBranch(#[from] NoBranch),

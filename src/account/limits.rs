@@ -71,14 +71,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Refuses a turn for which a limit leaves no room.
     pub(super) fn check_admission(&self, limits: &Limits, open_turns: usize, now: Millis) -> Result<(), AccountError> {
-        if let Some(most) = limits.storage_bytes {
-            let used = self.store.database_bytes().saturating_add(self.store.files_bytes()?);
-            if used >= most {
-                let (limit, used) = (Amount::Count(most), Amount::Count(used));
-                let exceeded = Exceeded::for_good(LimitName::StorageBytes, limit, used);
-                return Err(AccountError::StorageFull(exceeded));
-            }
-        }
+        self.check_storage(limits)?;
         if !limits.count_usage() {
             return Ok(());
         }
@@ -88,6 +81,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Some(exceeded) => Err(AccountError::BudgetExhausted(exceeded)),
             None => Ok(()),
         }
+    }
+
+    /// Refuses what would be stored if the account stores as much as it may.
+    pub(super) fn check_storage(&self, limits: &Limits) -> Result<(), AccountError> {
+        if let Some(most) = limits.storage_bytes {
+            let used = self.store.database_bytes().saturating_add(self.store.files_bytes()?);
+            if used >= most {
+                let (limit, used) = (Amount::Count(most), Amount::Count(used));
+                let exceeded = Exceeded::for_good(LimitName::StorageBytes, limit, used);
+                return Err(AccountError::StorageFull(exceeded));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a call of the model for which the account's or the turn's budget leaves no room, and ends its turn.

@@ -5,6 +5,7 @@ mod actions;
 mod alarm;
 mod attachments;
 pub mod branches;
+pub mod chat;
 pub mod command;
 mod container_use;
 mod conversations;
@@ -213,6 +214,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::NoteRefusal(_) => Reply::Noted,
             Command::Manage(ask) => return self.manage(ask, now),
             Command::Webhooks(ask) => Reply::Webhooks(self.handle_webhooks(ask, now)?),
+            Command::Chat(ask) => return self.handle_chat(ask, now),
             Command::Schedules(ask) => {
                 Reply::Schedules(self.handle_schedules(ask, &envelope.request_id, envelope.again, now)?)
             }

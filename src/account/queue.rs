@@ -27,6 +27,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<Response<S::Json>, AccountError> {
         // A request that is sent again may have made its turn before the object was reset.
         let made = if again { self.store.turn_by_request(request_id)? } else { None };
+        let made = made.map_or_else(|| self.turn_of_chat(start), |turn_id| Ok(Some(turn_id)))?;
         let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
             (turn_id, false, false)
         } else {
@@ -74,6 +75,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             AnswerForm::Accepted => {
                 Ok(Response::Ready(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
+            AnswerForm::Chat => Ok(Response::Ready(self.follow_chat(&turn_id)?)),
             AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, after, include, replayed)?)),
             AnswerForm::Json => {
                 // One that was admitted now has not ended.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::chat::chunks::Chunks;
 use super::document::{
     AcceptedJson, ContextJson, ConversationJson, PrewarmingJson, PurgedJson, RunStartedJson, SuccessJson, TurnJson,
     outcome, requires_action,
@@ -13,7 +14,7 @@ use crate::account::command::{AccountError, Reply};
 use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
 use crate::account::turn::events::Subscription;
-use crate::domain::{AccountId, ActionId, ActionStatus, RequestId, RunId, Turn};
+use crate::domain::{AccountId, ActionId, ActionStatus, RequestId, RunId, SessionId, Turn};
 
 /// A body on its way out.
 pub enum Body<J> {
@@ -25,6 +26,8 @@ pub enum Body<J> {
     Events(Subscription),
     /// Server-sent events of an account's feed.
     Feed(Feed),
+    /// Chunks of the AI SDK.
+    Chat(Chunks),
     /// None.
     Nothing,
 }
@@ -65,6 +68,12 @@ impl<J> Answer<J> {
     #[must_use]
     pub fn written(json: String) -> Self {
         Self::new(200, JSON, Body::Text(json))
+    }
+
+    /// An answer of lines of JSON.
+    #[must_use]
+    pub fn lines(body: Body<J>) -> Self {
+        Self::new(200, managed::NDJSON, body)
     }
 
     /// The answer that tells of a started purge run.
@@ -195,6 +204,7 @@ impl<J> Answer<J> {
             Reply::Deleted | Reply::Noted => Self::success(),
             Reply::Webhooks(reply) => Self::of_webhooks(&reply, account_id),
             Reply::Schedules(reply) => Self::of_schedules(&reply),
+            Reply::Chat(reply) => Self::of_chat(reply, request_id),
             Reply::Managed(reply) => {
                 let Document { status, content_type, text, link } = managed::document(*reply, account_id);
                 let answer = Self::new(status, content_type, Body::Text(text));
@@ -280,6 +290,12 @@ impl From<&AccountError> for ApiError {
             AccountError::ConversationExists => {
                 Self::new(Code::ConversationExists, "A conversation with this session_id is there already.")
             }
+            AccountError::BadImport(why) => Self::new(Code::InvalidParameter, why.clone()),
+            AccountError::ImportConflicts(ids) => {
+                let ids: Vec<&str> = ids.iter().map(SessionId::as_str).collect();
+                let detail = format!("{} conversations of the import are there already: {}", ids.len(), ids.join(" "));
+                Self::new(Code::ConversationExists, detail)
+            }
             AccountError::NoBranch(why) => Self::from(*why),
             AccountError::Metadata(rule) => Self::parameter("metadata", &rule.to_string()),
             AccountError::EndUnseen => Self::new(
@@ -311,7 +327,7 @@ mod tests {
     fn text(answer: &Answer<String>) -> &str {
         match &answer.body {
             Body::Text(text) => text,
-            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Nothing => panic!("not a text"),
+            Body::Document(_) | Body::Events(_) | Body::Feed(_) | Body::Chat(_) | Body::Nothing => panic!("not a text"),
         }
     }
 

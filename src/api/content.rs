@@ -171,18 +171,18 @@ struct SourceJson<'a> {
 }
 
 /// A place in the body, for what is refused there.
-struct Place(String);
+pub(super) struct Place(pub(super) String);
 
 impl Place {
-    fn of(&self, name: &str) -> Self {
+    pub(super) fn of(&self, name: &str) -> Self {
         Self(format!("{}.{name}", self.0))
     }
 
-    fn refused(&self, rule: &str) -> ApiError {
+    pub(super) fn refused(&self, rule: &str) -> ApiError {
         ApiError::parameter(&self.0, rule)
     }
 
-    fn unsupported(&self, rule: &str) -> ApiError {
+    pub(super) fn unsupported(&self, rule: &str) -> ApiError {
         ApiError::new(Code::UnsupportedAttachment, format!("{}: {rule}", self.0))
     }
 
@@ -259,14 +259,7 @@ fn source(at: &Place, json: &SourceJson<'_>, is_image: bool, internet: bool) -> 
         "text" if !is_image => text(at, json),
         "url" => {
             let at = at.of("url");
-            let url = at.short(json.url, MAX_URL_BYTES)?;
-            if !is_url(&url) {
-                return Err(at.refused("an https URL without a user name or a password, in ASCII"));
-            }
-            if !internet {
-                return Err(at.refused("none; this service has no access to the internet"));
-            }
-            Ok(Source::Url { url: url.into_owned() })
+            from_url(&at, at.short(json.url, MAX_URL_BYTES)?, internet)
         }
         "file" => {
             let at = at.of("path");
@@ -279,18 +272,44 @@ fn source(at: &Place, json: &SourceJson<'_>, is_image: bool, internet: bool) -> 
     }
 }
 
+/// What the model's API fetches itself.
+pub(super) fn from_url(at: &Place, url: Cow<'_, str>, internet: bool) -> Result<Source, ApiError> {
+    if !is_url(&url) {
+        return Err(at.refused("an https URL without a user name or a password, in ASCII"));
+    }
+    if !internet {
+        return Err(at.refused("none; this service has no access to the internet"));
+    }
+    Ok(Source::Url { url: url.into_owned() })
+}
+
 fn base64(at: &Place, json: &SourceJson<'_>, is_image: bool) -> Result<Source, ApiError> {
-    let takes = |kind: MediaType| if is_image { kind.is_image() } else { kind == MediaType::Pdf };
-    let types = if is_image { IMAGES } else { "application/pdf" };
     let place = at.of("media_type");
-    let media_type = MediaType::parse(&place.short(json.media_type, MAX_WORD_BYTES)?).filter(|kind| takes(*kind));
-    let media_type = media_type.ok_or_else(|| place.unsupported(types))?;
+    let named = place.short(json.media_type, MAX_WORD_BYTES)?;
+    let media_type = media_type(&place, &named, is_image)?;
     let at = at.of("data");
-    let data = at.string(json.data)?;
-    let data = Bytes::decode(&data).ok_or_else(|| at.refused("base64 (RFC 4648, section 4) with its padding"))?;
+    in_base64(&at, media_type, &at.string(json.data)?)
+}
+
+/// The type that a caller names, if the block takes it.
+pub(super) fn media_type(at: &Place, named: &str, is_image: bool) -> Result<MediaType, ApiError> {
+    let types = if is_image { IMAGES } else { "application/pdf" };
+    let found = MediaType::parse(named).filter(|kind| takes(is_image, *kind));
+    found.ok_or_else(|| at.unsupported(types))
+}
+
+fn takes(is_image: bool, kind: MediaType) -> bool {
+    if is_image { kind.is_image() } else { kind == MediaType::Pdf }
+}
+
+/// Bytes that are of this type.
+pub(super) fn in_base64(at: &Place, media_type: MediaType, data: &str) -> Result<Source, ApiError> {
+    let data = Bytes::decode(data).ok_or_else(|| at.refused("base64 (RFC 4648, section 4) with its padding"))?;
     match MediaType::of(&data.0, true) {
         Some(found) if found == media_type => Ok(Source::Base64 { media_type, data }),
-        Some(found) if takes(found) => Err(at.unsupported(&format!("its bytes are {}", found.as_str()))),
+        Some(found) if takes(media_type.is_image(), found) => {
+            Err(at.unsupported(&format!("its bytes are {}", found.as_str())))
+        }
         _ => Err(at.unsupported(&format!("its bytes are not {}", media_type.as_str()))),
     }
 }

@@ -141,7 +141,7 @@ pub struct DoneJson<'a> {
 /// What a turn used, and what of it each model did if there was more than one.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnUsage"))]
-struct UsageJson<'a> {
+pub(super) struct UsageJson<'a> {
     /// Tokens sent, those from the cache left out.
     input_tokens: u64,
     /// Tokens received.
@@ -159,7 +159,7 @@ struct UsageJson<'a> {
 }
 
 impl<'a> UsageJson<'a> {
-    fn of(usage: Usage, turn: &'a Turn) -> Self {
+    pub(super) fn of(usage: Usage, turn: &'a Turn) -> Self {
         let Usage { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_usd } =
             usage;
         let by_model = turn.by_model.as_ref();

@@ -101,6 +101,12 @@ pub fn attachment(name: &str) -> String {
     format!("attachment; filename*=UTF-8''{}", encoded(name))
 }
 
+/// The segments of a file's path.
+#[must_use]
+pub fn encoded_path(path: &str) -> String {
+    path.split('/').map(encoded).collect::<Vec<_>>().join("/")
+}
+
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }

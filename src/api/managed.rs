@@ -1,8 +1,21 @@
 //! Replies about an account as a whole, as documents.
 
+use serde::Serialize;
+
 use super::usage;
 use crate::account::manage::command::ManageReply;
 use crate::domain::AccountId;
+
+/// The media type of an export.
+pub const NDJSON: &str = "application/x-ndjson";
+
+/// How many conversations an import has stored.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "Imported"))]
+pub struct ImportedJson {
+    /// How many.
+    pub conversations: u64,
+}
 
 /// A document on its way out.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +26,7 @@ pub(super) struct Document {
     pub(super) content_type: &'static str,
     /// Its text.
     pub(super) text: String,
-    /// Its `Link`.
+    /// Its `Link`; of a page of an export, where the next one begins, for the Worker.
     pub(super) link: Option<String>,
 }
 
@@ -28,6 +41,13 @@ pub(super) fn document(reply: ManageReply, account_id: &AccountId) -> Document {
     match reply {
         ManageReply::Overview(overview) => json(&overview),
         ManageReply::Erased(step) => json(&step),
+        ManageReply::Imported { conversations } => json(&ImportedJson { conversations }),
+        ManageReply::Dropped => json(&ImportedJson { conversations: 0 }),
+        ManageReply::Exported { text, next } => {
+            // Structs with text keys: serialising them does not fail.
+            let link = next.map(|next| serde_json::to_string(&next).unwrap_or_default());
+            Document { status: 200, content_type: NDJSON, text, link }
+        }
         ManageReply::Usage { ask, rows, total, more } => {
             let (content_type, text) = usage::report(&ask, &rows, &total);
             let link = usage::link(account_id, &ask, &rows, more);

@@ -7,6 +7,7 @@ mod answer_form;
 pub mod auth;
 pub mod bodiless;
 pub mod body;
+pub mod chat;
 pub mod console;
 pub mod content;
 pub mod cors;
@@ -16,7 +17,7 @@ pub mod files;
 pub mod health;
 pub mod include;
 pub mod links;
-mod managed;
+pub mod managed;
 mod on_conversation;
 #[cfg(test)]
 mod openapi;

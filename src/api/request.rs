@@ -8,6 +8,7 @@ use super::auth::{Principal, actor, permit};
 use super::bodiless::BodilessHead;
 pub use super::body::Head;
 use super::body::account;
+use super::chat::request as chat;
 use super::files::{self, Conditions, FilesRequest};
 use super::include;
 use super::on_conversation::OnConversation;
@@ -22,6 +23,7 @@ use super::update::UpdateHead;
 use super::usage;
 use super::webhooks::{self, WebhookHead};
 use super::{console, cursor};
+use crate::account::chat::command::ChatCommand;
 use crate::account::command::Command;
 use crate::account::files::command::FilesCommand;
 use crate::account::manage::command::ManageCommand;
@@ -29,6 +31,7 @@ use crate::account::schedules::command::SchedulesCommand;
 use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
 use crate::domain::audit::AuditAction;
+use crate::domain::transfer::ExportPlace;
 use crate::domain::{AccountId, Page, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
 pub(super) const DEFAULT_LIMIT: u32 = 50;
@@ -57,6 +60,10 @@ pub enum Asked {
     Token(TokenHead),
     /// What is asked of the directory.
     Operator(OperatorAsks),
+    /// `GET /export`, and where it begins.
+    Export(AccountId, Option<ExportPlace>),
+    /// `POST /import`.
+    Import(AccountId),
     /// `POST /purge-runs`, by the operator.
     StartPurgeRun,
     /// `GET /purge-runs`, by the operator.
@@ -68,6 +75,8 @@ pub enum Asked {
 pub enum Pending {
     /// `POST /query`.
     Query(QueryHead),
+    /// `POST /chat`.
+    Chat(QueryHead),
     /// `PATCH /conversations/{id}`.
     Update(UpdateHead),
     /// What changes something and needs no body, or may do without.
@@ -90,6 +99,7 @@ impl Pending {
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
         match self {
             Self::Query(head) => head.with_body(body),
+            Self::Chat(head) => chat::with_body(head, body),
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
             Self::Change(head) => head.with_body(body),
@@ -134,6 +144,11 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         Route::Query => {
             QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Query(head)))
         }
+        Route::Chat => {
+            QueryHead::parse(head, config, principal, named).map(|head| Asked::WithBody(Pending::Chat(head)))
+        }
+        Route::FollowChat(session_id) => about(Command::Chat(ChatCommand::Follow(session_id))),
+        Route::ReadChat(session_id) => about(Command::Chat(ChatCommand::Read(session_id))),
         Route::ListConversations => about(list(&target)?),
         Route::ReadConversation(session_id) => {
             let before = parameter(&target, "before")?.map(|id| message_number(&id)).transpose()?;
@@ -262,6 +277,16 @@ fn operators_ask(
             };
             let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), keep));
             audited(AuditAction::EraseAccount, Some(account_id), erase)
+        }
+        Route::Export => {
+            let after = parameter(target, "cursor")?.map(SessionId::try_from).transpose();
+            let after = after.map_err(|_| ApiError::parameter("cursor", "the session_id of an `end` line"))?;
+            let place = after.map(|after| ExportPlace { after: after.into(), within: None });
+            Ok(Asked::Export(principal.account(named)?, place))
+        }
+        Route::Import => {
+            let account_id = principal.account(named)?;
+            audited(AuditAction::ImportAccount, Some(account_id.clone()), Asked::Import(account_id))
         }
         Route::EraseOwnAccount => {
             // A key speaks for any account: what it erases is never the one that goes without saying.

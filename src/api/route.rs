@@ -156,6 +156,28 @@ routes! {
             AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending FilesNotConfigured StorageFull BudgetExhausted
             AccountFull RateLimited], described by query;
     }
+    ["chat"] {
+        /// Answer a message of the AI SDK's `useChat`.
+        ///
+        /// The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only
+        /// the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted.
+        /// `regenerate-message` does so with the same message.
+        POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
+            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy BranchUnavailable FilesNotConfigured StorageFull
+            WorkspaceUnavailable], described by chat;
+    }
+    ["chat", session_id, "stream"] {
+        /// Follow the turn of a chat that runs or waits, as a UI message stream from its beginning.
+        ///
+        /// 204 if there is none.
+        GET FollowChat(session_id: SessionId = session), Account, refuses [InvalidSessionId], described by follow_chat;
+    }
+    ["chat", session_id, "messages"] {
+        /// Read a chat as UI messages, oldest first.
+        ///
+        /// None of a conversation that does not exist. Of one with more than 1,000 messages, or more than 1 MiB of them, these are the newest.
+        GET ReadChat(session_id: SessionId = session), Account, refuses [InvalidSessionId], described by read_chat;
+    }
     ["events"] {
         /// Follow what changes in the account.
         ///
@@ -323,6 +345,20 @@ routes! {
         ///
         /// With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
         DELETE EraseAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter], described by erase_account;
+    }
+    ["export"] {
+        /// Export an account's conversations.
+        ///
+        /// Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not
+        /// ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
+        GET Export, Account, refuses [InvalidParameter], described by export;
+    }
+    ["import"] {
+        /// Import conversations that an export wrote.
+        ///
+        /// Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
+        POST Import, Account, refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull],
+            described by import;
     }
     ["account"] {
         /// Erase everything there is of an account, but for what operators have set of it and what it has used.

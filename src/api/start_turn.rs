@@ -9,13 +9,13 @@ use super::content::{self, Content};
 use super::include;
 use super::problem::{ApiError, Code};
 use super::turn_options::options;
-use crate::account::command::{Command, StartTurn};
+use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
 use crate::config::policy::AgentPolicy;
 use crate::digest;
 use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
-use crate::domain::{AccountId, Block, IdempotencyKey, SessionId, Title, TurnOptions};
+use crate::domain::{AccountId, Block, IdempotencyKey, Include, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
@@ -47,13 +47,13 @@ const REQUEST_HASH_BYTES: usize = 16;
 /// A query without its body.
 #[derive(Debug)]
 pub struct QueryHead {
-    principal: Principal,
-    named: Option<AccountId>,
+    pub(super) principal: Principal,
+    pub(super) named: Option<AccountId>,
     preference: Preference,
-    idempotency_key: Option<IdempotencyKey>,
-    policy: Rc<AgentPolicy>,
+    pub(super) idempotency_key: Option<IdempotencyKey>,
+    pub(super) policy: Rc<AgentPolicy>,
     /// Whether the model's API may fetch what a block names.
-    internet: bool,
+    pub(super) internet: bool,
 }
 
 impl QueryHead {
@@ -88,13 +88,10 @@ impl QueryHead {
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
         let fields = Fields::of(body.ok_or_else(body_too_large)?, FIELDS)?;
         let account_id = self.principal.account(fields.account(self.named)?)?;
-        let session_id = fields
-            .text("session_id", MAX_SESSION_BYTES, Code::InvalidSessionId)?
-            .map(|id| id.try_into().map_err(|e: BadId| ApiError::new(Code::InvalidSessionId, e.to_string())))
-            .transpose()?;
-        let prompt = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
-        let says_something = |prompt: &String| !prompt.trim().is_empty();
-        let said = prompt("query")?.filter(says_something).or(prompt("prompt")?.filter(says_something));
+        let session_id = session_id(&fields, "session_id")?;
+        let text = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
+        let said_in = |name| Ok::<_, ApiError>(text(name)?.filter(|prompt| says_something(prompt)));
+        let said = said_in("query")?.or(said_in("prompt")?);
         let (prompt, content) = match fields.raw("content") {
             None => (said, None),
             Some(_) if said.is_some() => return Err(ApiError::parameter("content", "not together with query")),
@@ -103,25 +100,46 @@ impl QueryHead {
                 Content::Blocks(blocks) => (Some(prompt_of(&blocks)), Some(blocks)),
             },
         };
-        // Blocks of words alone are a prompt like any other.
-        let content = content.filter(|blocks| blocks.iter().any(|block| block.attachment().is_some()));
-        let prompt = prompt.filter(|prompt| content.is_some() || says_something(prompt));
-        let prompt = prompt.ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
-        if prompt.len() > MAX_PROMPT_BYTES {
-            return Err(prompt_too_large());
-        }
         let options = options(&self.policy, &fields)?;
         let answer = self.preference.form(Some(&fields))?;
-        let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
-        let idempotency = self.idempotency_key.map(hash);
-        let title = match &content {
-            Some(blocks) if prompt.is_empty() => title_of(blocks),
-            _ => Title::from_prompt(&prompt),
-        };
         let include = include::of_body(fields.raw("include"))?;
-        let start = StartTurn { session_id, prompt, content, title, options, idempotency, answer, include };
+        let start = turn_that(session_id, (prompt, content), options, self.idempotency_key, (answer, include))?;
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
+}
+
+/// The conversation that a body names.
+pub(super) fn session_id(fields: &Fields<'_>, name: &str) -> Result<Option<SessionId>, ApiError> {
+    let id = fields.text(name, MAX_SESSION_BYTES, Code::InvalidSessionId)?;
+    id.map(|id| id.try_into().map_err(|e: BadId| ApiError::new(Code::InvalidSessionId, e.to_string()))).transpose()
+}
+
+fn says_something(prompt: &str) -> bool {
+    !prompt.trim().is_empty()
+}
+
+/// The turn that answers this prompt with these blocks.
+pub(super) fn turn_that(
+    session_id: Option<SessionId>,
+    (prompt, content): (Option<String>, Option<Vec<Block>>),
+    options: TurnOptions,
+    idempotency_key: Option<IdempotencyKey>,
+    (answer, include): (AnswerForm, Include),
+) -> Result<StartTurn, ApiError> {
+    // Blocks of words alone are a prompt like any other.
+    let content = content.filter(|blocks| blocks.iter().any(|block| block.attachment().is_some()));
+    let prompt = prompt.filter(|prompt| content.is_some() || says_something(prompt));
+    let prompt = prompt.ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
+    if prompt.len() > MAX_PROMPT_BYTES {
+        return Err(prompt_too_large());
+    }
+    let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
+    let idempotency = idempotency_key.map(hash);
+    let title = match &content {
+        Some(blocks) if prompt.is_empty() => title_of(blocks),
+        _ => Title::from_prompt(&prompt),
+    };
+    Ok(StartTurn { session_id, prompt, content, title, options, idempotency, answer, include })
 }
 
 /// The refusal of a prompt.
@@ -130,7 +148,7 @@ fn prompt_too_large() -> ApiError {
 }
 
 /// The refusal of a body that is longer than any allowed one.
-fn body_too_large() -> ApiError {
+pub(super) fn body_too_large() -> ApiError {
     let detail = "A prompt has at most 1 MiB (1048576 bytes of UTF-8), and a body 6.25 MiB. \
          Upload larger attachments with PUT /conversations/{session_id}/files/{path}, and name the files.";
     ApiError::new(Code::PromptTooLarge, detail)

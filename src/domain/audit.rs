@@ -13,6 +13,8 @@ pub enum AuditAction {
     ChangeAccount,
     /// `DELETE /accounts/{id}` and `DELETE /account`
     EraseAccount,
+    /// `POST /import`
+    ImportAccount,
     /// `POST /tokens`
     MakeToken,
     /// `POST /purge-runs`
@@ -20,9 +22,10 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
-    const ALL: [(Self, &str); 4] = [
+    const ALL: [(Self, &str); 5] = [
         (Self::ChangeAccount, "change_account"),
         (Self::EraseAccount, "erase_account"),
+        (Self::ImportAccount, "import_account"),
         (Self::MakeToken, "make_token"),
         (Self::StartPurgeRun, "start_purge_run"),
     ];

@@ -18,6 +18,9 @@ pub const MAX_NAME_BYTES: usize = 64;
 /// Longest idempotency key, in bytes (its alphabet is ASCII).
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 128;
 
+/// Longest id of a chat client's message, in bytes (its alphabet is ASCII).
+pub const MAX_CHAT_MESSAGE_BYTES: usize = 128;
+
 /// A text that is not the id it should be; the sentence says what it must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{0}")]
@@ -131,6 +134,14 @@ text_id!(
     |s| (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()),
     "^[!-~]{1,128}$",
     "an Idempotency-Key has 1 to 128 visible ASCII characters"
+);
+
+text_id!(
+    /// A chat client's name for a message of a user.
+    ChatMessageId,
+    |s| (1..=MAX_CHAT_MESSAGE_BYTES).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()),
+    "^[!-~]{1,128}$",
+    "a message's id has 1 to 128 visible ASCII characters"
 );
 
 text_id!(

@@ -40,6 +40,7 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "LimitsOfAccount"))]
+#[cfg_attr(target_arch = "wasm32", expect(clippy::option_option, reason = "absent, null and set are three things"))]
 pub struct SetLimits {
     /// US dollars for calls of the model in a day of UTC.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "set")]

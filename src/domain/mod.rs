@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod search;
 pub mod stored_file;
 pub mod time;
+pub mod transfer;
 pub mod turn;
 pub mod usage;
 pub mod webhook;
@@ -32,13 +33,13 @@ pub use content::Block;
 pub use conversation::{Conversation, Message, Messages, Page, Position, Role, Title};
 pub use file::{FilePath, TurnFiles};
 pub use id::{
-    AccountId, ActionId, ErasureId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession, SessionId,
-    TurnId, WebhookEventId,
+    AccountId, ActionId, ChatMessageId, ErasureId, EventId, IdempotencyKey, RequestId, ResourceName, RunId, SdkSession,
+    SessionId, TurnId, WebhookEventId,
 };
 pub use include::Include;
 pub use json::RawJson;
 pub use metadata::MetadataPatch;
-pub use options::{Effort, Thinking, TurnKind, TurnOptions, WhenBusy};
+pub use options::{ChatMessage, Effort, Thinking, TurnKind, TurnOptions, WhenBusy};
 pub use purge::{PurgeOutcome, PurgeRun, Trigger};
 pub use schedule::{Missed, TurnTrigger};
 pub use search::SearchTerms;

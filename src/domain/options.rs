@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::RawJson;
 use super::schedule::TurnTrigger;
+use super::{ChatMessageId, RawJson};
 
 /// How much work the model puts into its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,12 +137,23 @@ impl TurnKind {
     }
 }
 
+/// A message of a chat, as its client sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChatMessage {
+    /// The client's name for it.
+    pub id: ChatMessageId,
+    /// Whether it takes the place of the message of this name, and of all that came after that.
+    #[serde(skip)]
+    pub replaces: bool,
+}
+
 impl TurnOptions {
     /// Whether it asks nothing of the agent that another turn of the conversation may not have asked.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        let (metadata, when_busy) = (self.metadata.clone(), self.when_busy);
-        *self == Self { metadata, when_busy, ..Self::default() }
+        let (metadata, when_busy, chat) = (self.metadata.clone(), self.when_busy, self.chat.clone());
+        *self == Self { metadata, when_busy, chat, ..Self::default() }
     }
 }
 
@@ -202,4 +213,7 @@ pub struct TurnOptions {
     /// The schedule whose run the turn is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub trigger: Option<TurnTrigger>,
+    /// The message of a chat that it answers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chat: Option<ChatMessage>,
 }

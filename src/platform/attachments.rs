@@ -1,4 +1,4 @@
-//! A turn with attachments: what its blocks hold becomes files of the conversation, and what they name is looked at, before the account's object
+//! A turn with attachments, or in the place of another: what its blocks hold becomes files of the conversation, and what they name is looked at, before the account's object
 //! admits it. The object gets references alone where there is a bucket, and never the bytes of files.
 
 use base64::Engine;
@@ -9,8 +9,9 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 
 use super::bindings::{self, Js};
-use super::files::{FilesCall, Replied, ask_object, unexpected};
+use super::files::{FilesCall, Replied, answer_of_object, ask_object, unexpected};
 use super::{http, r2, runtime, stub, worker as public};
+use crate::account::chat::command::ChatCommand;
 use crate::account::command::{Command, Envelope, LookUpAttachments, StartTurn};
 use crate::account::files::command::{FilesCommand, FilesRefusal, FilesReply, Precondition};
 use crate::api::content::{BadFile, bad_file, too_large};
@@ -29,14 +30,28 @@ struct Upload {
     bytes: Vec<u8>,
 }
 
-/// Answers a query whose blocks are not words alone.
+/// Answers a query whose blocks are not words alone, or that takes another's place.
 pub async fn start_turn(env: Env, account_id: AccountId, request_id: RequestId, mut start: Box<StartTurn>) -> Js {
-    if let Err(refused) = place(&env, &account_id, &request_id, &mut start).await {
+    let placed = async {
+        make_way(&env, &account_id, &request_id, &start).await?;
+        place(&env, &account_id, &request_id, &mut start).await
+    };
+    if let Err(refused) = placed.await {
         return refused.response(&request_id);
     }
     let envelope = Envelope::new(request_id, Command::StartTurn(start));
     let sent = stub::send(&env, &account_id, &envelope)?;
     JsFuture::from(public::or_unreachable(&sent, &envelope.request_id)).await
+}
+
+/// Takes out the message whose place this one takes: its files go with it, and those of this one come.
+async fn make_way(env: &Env, account_id: &AccountId, request_id: &RequestId, start: &StartTurn) -> Replied<()> {
+    let (Some(session_id), Some(chat)) = (&start.session_id, &start.options.chat) else { return Ok(()) };
+    if !chat.replaces {
+        return Ok(());
+    }
+    let ask = ChatCommand::MakeWay(session_id.clone(), chat.id.clone());
+    answer_of_object(env, account_id, request_id, Command::Chat(ask)).await.map(drop)
 }
 
 async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start: &mut StartTurn) -> Replied<()> {

@@ -127,6 +127,15 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = QUERY_RATE)]
     pub fn query_rate(this: &Environment) -> Option<RateLimit>;
 
+    /// A dataset of Analytics Engine; none if there is no such binding.
+    #[wasm_bindgen(method, getter, js_name = METRICS)]
+    pub fn metrics(this: &Environment) -> Option<Dataset>;
+
+    /// A dataset of Analytics Engine.
+    pub type Dataset;
+    #[wasm_bindgen(method, catch, js_name = writeDataPoint)]
+    pub fn write_data_point(this: &Dataset, point: &Object) -> Result<JsValue, JsValue>;
+
     /// A rate limit.
     pub type RateLimit;
     #[wasm_bindgen(method, catch)]

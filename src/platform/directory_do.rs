@@ -8,7 +8,7 @@ use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{Js, ObjectContext};
 use super::sql::ObjectSql;
-use super::{http, panic_guard, purge_cron, runtime, stub, vars};
+use super::{http, metrics, panic_guard, purge_cron, runtime, stub, vars};
 use crate::api::answer::Answer;
 use crate::directory::Directory;
 use crate::directory::command::Command;
@@ -85,6 +85,7 @@ impl Runtime for ShardHost {
 
     fn log(&self, level: Level, line: &Line<'_>) {
         runtime::log(level, line);
+        metrics::write(&self.env, line);
     }
 
     fn erase(

@@ -207,6 +207,19 @@ pub(super) async fn ask_object(
     request_id: &RequestId,
     command: Command,
 ) -> Replied<(String, FilesReply)> {
+    let response = answer_of_object(env, account_id, request_id, command).await?;
+    let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
+    let reply = serde_json::from_str(&text).map_err(|e| JsValue::from_str(&e.to_string()))?;
+    Ok((text, reply))
+}
+
+/// The response of an account's object to a command that it carried out; as a refusal every other one.
+pub(super) async fn answer_of_object(
+    env: &Env,
+    account_id: &AccountId,
+    request_id: &RequestId,
+    command: Command,
+) -> Replied<web_sys::Response> {
     let envelope = Envelope::new(request_id.clone(), command);
     let sent = stub::send(env, account_id, &envelope)?;
     let answer = JsFuture::from(super::worker::or_unreachable(&sent, request_id)).await?;
@@ -215,9 +228,7 @@ pub(super) async fn ask_object(
     if response.status() != 200 || response.headers().has("idempotent-replayed")? {
         return Err(Refused::ByObject(response));
     }
-    let text = JsFuture::from(response.text()?).await?.as_string().unwrap_or_default();
-    let reply = serde_json::from_str(&text).map_err(|e| JsValue::from_str(&e.to_string()))?;
-    Ok((text, reply))
+    Ok(response)
 }
 
 /// The failure of an object that replied to something else.

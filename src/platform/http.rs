@@ -26,9 +26,10 @@ pub fn response(answer: Answer<JsValue>, request_id: &RequestId) -> Js {
         Body::Document(json) => json,
         Body::Events(subscription) => {
             let (include, request_id) = (subscription.include(), request_id.clone());
-            events(subscription.map(move |event| sse::encode(&event, include, &request_id)))?
+            events(Box::new(subscription.map(move |event| sse::encode(&event, include, &request_id))))?
         }
-        Body::Feed(feed) => events(feed.map(|event| sse::encode_feed(&event)))?,
+        Body::Feed(feed) => events(Box::new(feed.map(|event| sse::encode_feed(&event))))?,
+        Body::Chat(chunks) => events(Box::new(chunks))?,
         Body::Nothing => JsValue::NULL,
     };
     let response =
@@ -64,7 +65,7 @@ fn internal_error(request_id: &RequestId) -> Js<Function> {
 }
 
 /// A stream of server-sent events, with a comment line if nothing happens. It ends if its reader has left.
-fn events(mut texts: impl Stream<Item = String> + Unpin + 'static) -> Js {
+fn events(mut texts: Box<dyn Stream<Item = String> + Unpin>) -> Js {
     let stream = transform(None)?;
     let writer = stream.writable().get_writer()?;
     let cut = panic_guard::on_panic(writer.abort_function().bind0(&writer).unchecked_ref());

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use worker::Env;
 
 use super::bindings::ObjectContext;
-use super::{outgoing, runtime, stub, zones};
+use super::{metrics, outgoing, runtime, stub, zones};
 use crate::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
 use crate::api::document::turn_json;
 use crate::directory::command::Command;
@@ -53,6 +53,7 @@ impl Runtime for ObjectRuntime {
 
     fn log(&self, level: Level, line: &Line<'_>) {
         runtime::log(level, line);
+        metrics::write(&self.env, line);
     }
 
     fn post(

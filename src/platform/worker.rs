@@ -11,7 +11,7 @@ use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 use super::attachments;
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
-use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, vars};
+use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, transfer, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
@@ -84,7 +84,9 @@ fn answer(
                 return http::refusal(&ApiError::request_timeout(), &request_id);
             }
             match pending.with_body(body.ok().as_deref()) {
-                Ok((account_id, Command::StartTurn(start))) if start.content.is_some() => {
+                Ok((account_id, Command::StartTurn(start)))
+                    if start.content.is_some() || start.options.chat.as_ref().is_some_and(|chat| chat.replaces) =>
+                {
                     attachments::start_turn(env, account_id, request_id, start).await
                 }
                 Ok((account_id, command)) => {
@@ -101,6 +103,12 @@ fn answer(
             let is_head = request.method() == "HEAD";
             let call = FilesCall::new(env, account_id, session_id, request_id.clone());
             http::later(&request_id, call.respond(asked, request, is_head))
+        }
+        Ok(Asked::Export(account_id, place)) => {
+            http::later(&request_id.clone(), transfer::export(env, account_id, place, request_id))
+        }
+        Ok(Asked::Import(account_id)) => {
+            http::later(&request_id.clone(), transfer::import(env, account_id, request, request_id))
         }
         Ok(Asked::Audited(audited, asked)) => http::later(&request_id.clone(), async move {
             if let Some(refusal) = operators::audit(&env, &config, audited, now, &request_id).await {

@@ -246,7 +246,7 @@ describe("a service with a wrong var", { timeout: TIMEOUT_MS }, () => {
   for (const [method, path] of [["GET", "/health"], ["POST", "/query"], ["GET", "/conversations"], ["GET", "/nowhere"]] as const) {
     test(`answers ${method} ${path} with 500, the var's name and its rule`, async () => {
       const { detail } = await problem(fetch(running.url + path, { method }), 500, "internal");
-      assert.equal(detail, "the var PERMISSION_MODE is wrong: acceptEdits, bypassPermissions, dontAsk or plan");
+      assert.equal(detail, "the var PERMISSION_MODE is wrong: default, acceptEdits, bypassPermissions, dontAsk or plan");
     });
   }
 

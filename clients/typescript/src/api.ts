@@ -144,6 +144,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a message of the AI SDK's `useChat`
+         * @description The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted. `regenerate-message` does so with the same message.
+         */
+        post: operations["chat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/chat/{session_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a chat as UI messages, oldest first
+         * @description None of a conversation that does not exist. Of one with more than 1,000 messages, or more than 1 MiB of them, these are the newest.
+         */
+        get: operations["readChat"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/chat/{session_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the turn of a chat that runs or waits, as a UI message stream from its beginning
+         * @description 204 if there is none.
+         */
+        get: operations["followChat"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conversations": {
         parameters: {
             query?: never;
@@ -408,6 +468,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export an account's conversations
+         * @description Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
+         */
+        get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -419,6 +499,26 @@ export interface paths {
         get: operations["health"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import conversations that an export wrote
+         * @description Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
+         */
+        post: operations["import"];
         delete?: never;
         options?: never;
         head?: never;
@@ -927,7 +1027,7 @@ export interface components {
             reason: string;
         };
         /** @description A change. */
-        AuditAction: "change_account" | "erase_account" | "make_token" | "start_purge_run";
+        AuditAction: "change_account" | "erase_account" | "import_account" | "make_token" | "start_purge_run";
         /** @description Who asked for what. */
         AuditEntry: {
             /** @description What. */
@@ -959,6 +1059,45 @@ export interface components {
             /** @description Its size in bytes; absent for one that is gone. */
             size?: number;
         };
+        /** @description a message's id has 1 to 128 visible ASCII characters */
+        ChatMessageId: string;
+        /** @description What the AI SDK's client sends, with what it was told to send beside it. Unknown fields are ignored. */
+        ChatRequest: {
+            /** @description Selects the account, as the URL's parameter does; they must not differ. */
+            accountId?: components["schemas"]["AccountId"] | null;
+            /** @description How much work the model puts into this turn. Default: the model's own. */
+            effort?: components["schemas"]["Effort"] | null;
+            /** @description The chat: the conversation of this id. One that does not exist is created. */
+            id: components["schemas"]["SessionId"];
+            /** @description How many times the agent may call the model in this turn; the operator can lower the maximum. */
+            max_turns?: number | null;
+            /** @description The message that was changed, if one was. */
+            messageId?: string | null;
+            /** @description The UI messages, of which the last one is read: a user's, with an id of its own. */
+            messages: components["schemas"]["UiMessageSent"][];
+            /**
+             * @description Notes of the caller's about the turn, which come back with it.
+             * @default null
+             */
+            metadata?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description The model of this turn, if the operator allows it. */
+            model?: string | null;
+            /** @description The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8. */
+            system_prompt?: string | null;
+            /** @description Whether the model thinks before it answers. Default: the model's own. */
+            thinking?: components["schemas"]["Thinking"] | null;
+            /** @description Why the client asks. Default: `submit-message`. */
+            trigger?: components["schemas"]["ChatTrigger"] | null;
+            /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
+            when_busy?: components["schemas"]["WhenBusy"] | null;
+        };
+        /**
+         * @description Why a chat's client asks.
+         * @enum {string}
+         */
+        ChatTrigger: "submit-message" | "regenerate-message";
         /** @description Whether the model cites a document. */
         Citations: {
             /** @description Whether it does. */
@@ -1277,6 +1416,11 @@ export interface components {
             type: "url";
             /** @description The address, without a user name or a password. */
             url: string;
+        };
+        /** @description How many conversations an import has stored. */
+        Imported: {
+            /** @description How many. */
+            conversations: number;
         };
         /**
          * @description What a stream tells beside the default events.
@@ -1905,6 +2049,53 @@ export interface components {
             /** @description Tokens received. */
             output_tokens: number;
         };
+        /** @description A UI message. */
+        UiMessage: {
+            /** @description Of the agent's messages, the turn's id; of the user's, what the client gave it. */
+            id: string;
+            /** @description Of the agent's messages, what their turn used and how it ended. */
+            metadata?: components["schemas"]["UiMessageMetadata"];
+            /** @description Its parts, as the AI SDK has them. */
+            parts: {
+                [key: string]: unknown;
+            }[];
+            /** @description Who wrote it. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description The metadata of a message: as much of it as is known. */
+        UiMessageMetadata: {
+            /** @description How long the agent worked, in milliseconds. */
+            duration_ms?: number;
+            /** @description Why the turn did not complete. */
+            error?: components["schemas"]["Problem"];
+            /** @description What became of the conversation's files. */
+            files?: components["schemas"]["TurnFiles"];
+            /** @description The caller's own notes about the turn. */
+            metadata?: {
+                [key: string]: string;
+            };
+            /** @description The model that answered. */
+            model?: string;
+            /** @description Its conversation. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Where it stands. */
+            status: components["schemas"]["TurnStatus"];
+            /** @description The turn, for `GET /turns/{turn_id}`. */
+            turn_id: components["schemas"]["TurnId"];
+            /** @description What the turn used. */
+            usage?: components["schemas"]["TurnUsage"];
+        };
+        /** @description A UI message of a user. Unknown fields are ignored. */
+        UiMessageSent: {
+            /** @description The client's name for it. */
+            id: components["schemas"]["ChatMessageId"];
+            /** @description Words, and files as data URLs, as https URLs, or as files of the conversation. */
+            parts: {
+                [key: string]: unknown;
+            }[];
+            /** @description Always `user` in the last one. */
+            role: string;
+        };
         /** @description Why the files of a turn were not saved. Its names are stored and sent. */
         Unsaved: "storage_unavailable" | "storage_full" | "too_large" | "too_many_files" | "container_lost" | "save_timeout" | "scan_failed" | "invalid_save";
         /** @description A file that was uploaded. */
@@ -2480,6 +2671,101 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["AuditEntry"][];
                 };
+            };
+        };
+    };
+    chat: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: {
+                /** @description The same request sent twice with the same key runs once. */
+                "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer as it is written. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        data: string;
+                    };
+                };
+            };
+        };
+    };
+    readChat: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The messages. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UiMessage"][];
+                };
+            };
+        };
+    };
+    followChat: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path: {
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer from its beginning. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        data: string;
+                    };
+                };
+            };
+            /** @description No turn runs or waits. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -3243,6 +3529,32 @@ export interface operations {
             };
         };
     };
+    export: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+                /** @description Where the export starts: behind this conversation. */
+                cursor?: components["schemas"]["SessionId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -3260,6 +3572,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    import: {
+        parameters: {
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "*/*": unknown;
+            };
+        };
+        responses: {
+            /** @description How many conversations were imported. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
                 };
             };
         };

@@ -11,6 +11,8 @@ export type Schemas = components["schemas"];
 type QueryOf<Name extends keyof operations> = operations[Name]["parameters"] extends { query?: infer Query } ? Omit<NonNullable<Query>, "accountId"> : unknown;
 type Parameters<Name extends keyof operations> = QueryOf<Name> & CallOptions;
 
+type Signal = Pick<CallOptions, "signal">;
+
 /** A part of a list. `next` has the parameters of the call that returns what follows; it is undefined at the end. */
 export interface Page<Item, Next> {
   items: Item[];
@@ -78,6 +80,21 @@ export class AgentClient {
   followAccount({ signal, accountId }: CallOptions = {}): AsyncIterable<FeedEvent> {
     const open = (): Promise<Response> => this.#connection.sendOnce({ path: "/events", headers: { accept: "text/event-stream" }, signal, accountId });
     return readFeed(open, this.#connection.maxRetries, signal);
+  }
+
+  /** What the AI SDK's transport sends, and its UI message stream as it comes. */
+  chat(request: Omit<Schemas["ChatRequest"], "accountId">, { idempotencyKey, ...options }: QueryOptions = {}): Promise<Response> {
+    return this.#connection.sendOnce({ method: "POST", path: "/chat", headers: { "idempotency-key": idempotencyKey }, json: request, ...options });
+  }
+
+  /** The stream of the turn of a chat that runs or waits, from its beginning; 204 if there is none. */
+  followChat(sessionId: string, options: CallOptions = {}): Promise<Response> {
+    return this.#connection.sendOnce({ path: `${chat(sessionId)}/stream`, ...options });
+  }
+
+  /** A conversation as UI messages of the AI SDK. */
+  readChat(sessionId: string, options: CallOptions = {}): Promise<Schemas["UiMessage"][]> {
+    return this.#connection.json({ path: `${chat(sessionId)}/messages`, ...options });
   }
 
   listConversations(parameters: Parameters<"listConversations"> = {}): Promise<Page<Schemas["ConversationSummary"], Parameters<"listConversations">>> {
@@ -219,6 +236,64 @@ export class AgentClient {
     return this.#page(`${schedule(name)}/runs`, parameters);
   }
 
+  /** What turns wait for, oldest first. */
+  listActions(parameters: Parameters<"listActions"> = {}): Promise<Page<Schemas["Action"], Parameters<"listActions">>> {
+    return this.#page("/actions", parameters);
+  }
+
+  readAction(actionId: string, options: CallOptions = {}): Promise<Schemas["Action"]> {
+    return this.#connection.json({ path: action(actionId), ...options });
+  }
+
+  /** Decides an action. The turn goes on by itself: `followConversation` streams it. */
+  decideAction(actionId: string, decision: Omit<Schemas["ActionDecision"], "accountId" | "stream" | "include">, options: CallOptions = {}): Promise<Schemas["AcceptedTurn"]> {
+    return this.#connection.json({ method: "POST", path: action(actionId), headers: { prefer: "respond-async" }, json: decision, ...options });
+  }
+
+  async readUsage(parameters: Parameters<"readUsage"> = {}): Promise<Schemas["UsageReport"] & { next: Parameters<"readUsage"> | undefined }> {
+    const response = await this.#get("/usage", parameters);
+    const report = (await response.json()) as Schemas["UsageReport"];
+    return { ...report, next: linked(response, "next", parameters) };
+  }
+
+  listAccounts(parameters: Parameters<"listAccounts"> = {}): Promise<Page<Schemas["AccountSummary"], Parameters<"listAccounts">>> {
+    return this.#page("/accounts", parameters);
+  }
+
+  listAccountsUsage(parameters: Parameters<"listAccountsUsage"> = {}): Promise<Page<Schemas["AccountUsage"], Parameters<"listAccountsUsage">>> {
+    return this.#page("/accounts/usage", parameters);
+  }
+
+  readAccount(accountId: string, { signal }: Signal = {}): Promise<Schemas["Account"]> {
+    return this.#connection.json({ path: account(accountId), signal });
+  }
+
+  changeAccount(accountId: string, change: Schemas["AccountChangeRequest"], { signal }: Signal = {}): Promise<Schemas["Account"]> {
+    return this.#connection.json({ method: "PATCH", path: account(accountId), json: change, signal });
+  }
+
+  eraseAccount(accountId: string, { signal, ...query }: Parameters<"eraseAccount"> = {}): Promise<Schemas["ErasureBegun"]> {
+    return this.#connection.json({ method: "DELETE", path: account(accountId), query: query as Values, signal });
+  }
+
+  eraseOwnAccount(options: CallOptions = {}): Promise<Schemas["ErasureBegun"]> {
+    return this.#connection.json({ method: "DELETE", path: "/account", ...options });
+  }
+
+  readErasure(erasureId: string, { signal }: Signal = {}): Promise<Schemas["Erasure"]> {
+    return this.#connection.json({ path: `/erasures/${encodeURIComponent(erasureId)}`, signal });
+  }
+
+  listAudit(parameters: Parameters<"listAudit"> = {}): Promise<Page<Schemas["AuditEntry"], Parameters<"listAudit">>> {
+    return this.#page("/audit", parameters);
+  }
+
+  /** A token for an account, made with a key. Sent once: a second request would make a second one. */
+  async makeToken(request: Schemas["TokenRequest"], { signal }: Signal = {}): Promise<Schemas["Token"]> {
+    const response = await this.#connection.sendOnce({ method: "POST", path: "/tokens", json: request, signal });
+    return (await response.json()) as Schemas["Token"];
+  }
+
   prewarm(options: CallOptions = {}): Promise<Schemas["Prewarming"]> {
     return this.#connection.json({ method: "POST", path: "/prewarm", ...options });
   }
@@ -232,12 +307,12 @@ export class AgentClient {
   }
 
   /** Sent once: a second request would start a second run. */
-  async startPurgeRun({ signal }: Pick<CallOptions, "signal"> = {}): Promise<Schemas["PurgeRunStarted"]> {
+  async startPurgeRun({ signal }: Signal = {}): Promise<Schemas["PurgeRunStarted"]> {
     const response = await this.#connection.sendOnce({ method: "POST", path: "/purge-runs", signal });
     return (await response.json()) as Schemas["PurgeRunStarted"];
   }
 
-  listPurgeRuns({ signal }: Pick<CallOptions, "signal"> = {}): Promise<Schemas["PurgeRun"][]> {
+  listPurgeRuns({ signal }: Signal = {}): Promise<Schemas["PurgeRun"][]> {
     return this.#connection.json({ path: "/purge-runs", signal });
   }
 
@@ -270,6 +345,9 @@ function newKey(): string {
 
 const conversation = (sessionId: string): string => `/conversations/${encodeURIComponent(sessionId)}`;
 
+const account = (accountId: string): string => `/accounts/${encodeURIComponent(accountId)}`;
+const action = (actionId: string): string => `/actions/${encodeURIComponent(actionId)}`;
+const chat = (sessionId: string): string => `/chat/${encodeURIComponent(sessionId)}`;
 const webhook = (name: string): string => `/webhooks/${encodeURIComponent(name)}`;
 const schedule = (name: string): string => `/schedules/${encodeURIComponent(name)}`;
 

@@ -21,6 +21,12 @@ export class AgentError extends Error {
     this.retryAfter = retryAfter;
   }
 
+  /** What an error of `useChat` says, whose message is the response's body if the service refused; undefined if the service did not. */
+  static of(error: Error): AgentError | undefined {
+    const problem = problemIn(error.message);
+    return problem && new AgentError(problem);
+  }
+
   get code(): ErrorCode | HttpCode {
     return this.problem.code;
   }

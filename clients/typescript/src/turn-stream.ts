@@ -33,6 +33,7 @@ export class TurnStream implements AsyncIterable<AgentEvent> {
   #sessionId: string | undefined;
   #result: TurnResult | undefined;
   #hasEnded = false;
+  #isPaused = false;
   #isRead = false;
 
   constructor(source: Source) {
@@ -59,6 +60,7 @@ export class TurnStream implements AsyncIterable<AgentEvent> {
   /** Reads to the end and returns the turn's result. Throws an `AgentError` if the turn did not complete. */
   async result(): Promise<TurnResult> {
     for await (const _ of this);
+    if (this.#isPaused) throw new Error("the turn waits for somebody: decide its actions, then follow the conversation");
     if (this.#result === undefined) throw new Error("the turn had ended before the event that was named as the last one");
     return this.#result;
   }
@@ -92,6 +94,7 @@ export class TurnStream implements AsyncIterable<AgentEvent> {
             throw new AgentError(next.data);
           }
           if (next.type === "turn") this.#sessionId ??= next.data.session_id;
+          if (next.type === "paused") this.#hasEnded = this.#isPaused = true;
           if (next.type === "done") {
             this.#hasEnded = true;
             this.#result = next.data;
@@ -129,7 +132,7 @@ export class TurnStream implements AsyncIterable<AgentEvent> {
       this.#lastTurnEvent = data;
       return isNews;
     }
-    const isEnd = event === "done" || event === "error";
+    const isEnd = event === "done" || event === "error" || event === "paused";
     if (!isEnd && this.#lastId !== undefined && numberOf(id) <= numberOf(this.#lastId)) return false;
     this.#lastId = id;
     return true;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::SessionId;
 use crate::domain::account::{AccountChange, ErasureStep, Overview};
 use crate::domain::ledger::{Day, Group, UsageSum};
+use crate::domain::transfer::ExportPlace;
 
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,6 +17,12 @@ pub enum ManageCommand {
     Overview,
     /// Change what is set of it.
     Change(Box<AccountChange>),
+    /// A page of its conversations as lines; the first if there is no place.
+    Export(Option<ExportPlace>),
+    /// Store conversations out of lines.
+    Import(Box<ImportBatch>),
+    /// Drop what is not whole of an import that goes on no more.
+    DropImport,
     /// Erase what there is of it, for the directory.
     Erase {
         /// Whether the account itself stays: what is set of it and what it has used.
@@ -29,10 +36,31 @@ impl ManageCommand {
     /// Whether it holds a user's content.
     pub(in crate::account) const fn has_content(&self) -> bool {
         match self {
-            Self::Change(_) => true,
-            Self::Usage(_) | Self::Overview | Self::Erase { .. } => false,
+            Self::Change(_) | Self::Import(_) => true,
+            Self::Usage(_) | Self::Overview | Self::Erase { .. } | Self::Export(_) | Self::DropImport => false,
         }
     }
+
+    /// Whether a suspended account may not do it.
+    pub(in crate::account) const fn needs_active_account(&self) -> bool {
+        matches!(self, Self::Import(_))
+    }
+
+    /// Whether it may be sent again if no response came. A line that was stored is not stored twice.
+    pub(in crate::account) const fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Import(_))
+    }
+}
+
+/// Some lines of an export.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ImportBatch {
+    /// They, each with its line feed.
+    pub lines: String,
+    /// The number of the first, counted from 1.
+    pub first_line: u64,
+    /// Whether none follows.
+    pub is_last: bool,
 }
 
 /// Which usage is asked for.
@@ -67,6 +95,20 @@ pub enum ManageReply {
     },
     /// The account as a whole.
     Overview(Box<Overview>),
+    /// A page of lines, and where the next one begins.
+    Exported {
+        /// They.
+        text: String,
+        /// Where it goes on; none at the end.
+        next: Option<ExportPlace>,
+    },
+    /// The batch is stored.
+    Imported {
+        /// How many conversations are whole with it.
+        conversations: u64,
+    },
+    /// There is nothing unfinished.
+    Dropped,
     /// How far the erasure has come.
     Erased(ErasureStep),
 }

@@ -2,6 +2,7 @@
 
 pub mod command;
 mod erase;
+mod transfer;
 
 use std::rc::Rc;
 
@@ -30,6 +31,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 self.change(*change, now)?;
                 ManageReply::Overview(Box::new(self.overview(now)?))
             }
+            ManageCommand::Export(place) => self.export(place, now)?,
+            ManageCommand::Import(batch) => self.import(&batch, now)?,
+            ManageCommand::DropImport => {
+                self.drop_unfinished_import()?;
+                ManageReply::Dropped
+            }
             ManageCommand::Erase { keep_account, counted } => {
                 let account = Rc::clone(self);
                 return Ok(Response::Deferred(Box::pin(async move {
@@ -50,7 +57,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 Some(ManageReply::Usage { ask: ask.clone(), rows, total, more: false })
             }
             ManageCommand::Overview => Some(ManageReply::Overview(Box::new(self.overview(self.runtime.now())?))),
-            ManageCommand::Change(_) | ManageCommand::Erase { .. } => None,
+            ManageCommand::DropImport => Some(ManageReply::Dropped),
+            ManageCommand::Export(_)
+            | ManageCommand::Import(_)
+            | ManageCommand::Change(_)
+            | ManageCommand::Erase { .. } => None,
         })
     }
 

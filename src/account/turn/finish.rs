@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::items;
+use super::model_calls::ModelCalls;
 use super::progress::Progress;
 use super::spent::{spent_by_now, whole_ms};
 use super::state::{Effect, Signal, State, Stop, step};
@@ -114,7 +115,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let stuck = matches!(saved, Some(Saved::Unsaved(Unsaved::SaveTimeout)));
         self.clean_up_after(turn, progress, outcome, (stored.is_none(), stuck));
         let ended = stored.unwrap_or_else(|| deleted_turn(turn, now, self.runtime.uuid()));
-        self.log_end(&ended, progress, Some(calls.begun));
+        self.log_end(&ended, progress, Some(&calls));
         self.feed.ended(&ended);
         for (n, file) in items::files(&ended, last_events) {
             self.turns.publish(&turn.turn_id, n, file);
@@ -207,7 +208,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.log(Level::Warn, line);
     }
 
-    fn log_end(&self, turn: &Turn, progress: &Progress, model_calls: Option<u32>) {
+    fn log_end(&self, turn: &Turn, progress: &Progress, calls: Option<&ModelCalls>) {
         let timing = turn.timing();
         let usage = turn.usage.unwrap_or_default();
         let level = if turn.error.is_some() { Level::Warn } else { Level::Info };
@@ -225,7 +226,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 total_ms: timing.map(|timing| timing.total_ms),
                 input_tokens: Some(usage.input_tokens),
                 output_tokens: Some(usage.output_tokens),
-                model_calls,
+                cache_read_input_tokens: Some(usage.cache_read_input_tokens),
+                cache_creation_input_tokens: Some(usage.cache_creation_input_tokens),
+                cost_usd: calls.map(|calls| calls.counted.spent.cost.usd()),
+                model: turn.model.as_deref(),
+                model_calls: calls.map(|calls| calls.begun),
                 warm: Some(progress.warm),
                 cold_container: Some(progress.cold_container),
                 rows_written: Some(self.store.rows_written()),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::accounts::{self, ErasureBegunJson};
+use super::super::managed::ImportedJson;
 use super::super::tokens::TokenJson;
 use super::super::usage::{self, UsageJson};
 use super::operations::{list_of, only, parameter, responds};
@@ -162,4 +163,22 @@ pub(in crate::api) fn read_erasure(schemas: &mut Schemas) -> Described {
         "erased_at": 1_795_346_577_101_i64, "counts": {"conversations": 2, "messages": 6, "turns": 3, "database_bytes": 61_440,
         "files_bytes": 1_204}});
     only(responds(200, "The receipt.", &schemas.sent::<Erasure>(), example))
+}
+
+pub(in crate::api) fn export(schemas: &mut Schemas) -> Described {
+    let cursor = schemas.taken::<SessionId>().to_value();
+    let mut lines = responds(200, "The lines.", &schemas.sent::<ImportedJson>(), json!({"conversations": 1}));
+    lines.content = json!({"application/x-ndjson": {}});
+    Described {
+        parameters: vec![parameter("query", "cursor", &cursor, "Where the export starts: behind this conversation.")],
+        ..only(lines)
+    }
+}
+
+pub(in crate::api) fn import(schemas: &mut Schemas) -> Described {
+    let schema = schemas.sent::<ImportedJson>();
+    Described {
+        body: Some(Body::Bytes),
+        ..only(responds(200, "How many conversations were imported.", &schema, json!({"conversations": 12})))
+    }
 }

@@ -5,6 +5,7 @@ mod accounts;
 mod actions;
 mod automation;
 mod branches;
+mod chat;
 mod operations;
 pub(super) mod schemas;
 
@@ -14,6 +15,7 @@ pub(super) mod described {
     pub(in crate::api) use super::actions::*;
     pub(in crate::api) use super::automation::*;
     pub(in crate::api) use super::branches::*;
+    pub(in crate::api) use super::chat::*;
     pub(in crate::api) use super::operations::*;
 }
 
@@ -221,6 +223,7 @@ fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
+        Some("chat") => "chat",
         Some("purge-runs" | "accounts" | "erasures" | "tokens" | "audit") => "operators",
         Some("webhooks") => "webhooks",
         Some("schedules") => "schedules",
@@ -308,6 +311,7 @@ fn document() -> Value {
         "tags": [
             {"name": "turns", "description": "Queries, and the turns that they become."},
             {"name": "conversations", "description": "What an account has said and heard."},
+            {"name": "chat", "description": "The same conversations, for the AI SDK's `useChat`."},
             {"name": "accounts", "description": "An account as a whole."},
             {"name": "webhooks", "description": "Where an account's events are sent."},
             {"name": "schedules", "description": "Queries by the clock."},

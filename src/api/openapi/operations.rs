@@ -36,7 +36,7 @@ pub(super) fn responds(status: u16, description: &'static str, schema: &Schema, 
     Response { status, description, content, headers: &[], links: Value::Null }
 }
 
-fn nothing(description: &'static str) -> Response {
+pub(super) fn nothing(description: &'static str) -> Response {
     Response { status: 204, description, content: Value::Null, headers: &[], links: Value::Null }
 }
 

@@ -40,3 +40,6 @@ create table container_use (
   ms integer not null,
   stored_bytes integer
 ) strict, without rowid;
+
+-- The conversation that is being imported and is not whole yet.
+alter table account add column importing text;

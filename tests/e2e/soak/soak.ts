@@ -15,6 +15,7 @@ import type { Service } from "../support.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Random } from "./random.ts";
 import { User } from "./user.ts";
+import type { Asked } from "./user.ts";
 
 export type SoakOptions = {
   accounts: number;
@@ -143,15 +144,20 @@ async function reckon(user: User, counts: Counts, failures: string[], spans: Spa
   }
   for (const asked of user.asked) {
     const turn = turns.get(asked.prompt);
-    const { prompt, answer, outcome } = asked;
+    const { prompt, outcome } = asked;
     if (outcome.kind === "answered") assert.equal(turn?.status, "completed", `an answer that a user holds is not stored: ${prompt}`);
     if (turn === undefined) continue;
     const host = turn.steered_into ?? turn.turn_id;
-    // What the model answers is what the last of those says that the turn took in.
     const steering = user.asked.filter((other) => turns.get(other.prompt)?.steered_into === host);
-    const possible = new Set([answer, ...steering.map((other) => other.answer), ...user.asked.filter((other) => turns.get(other.prompt)?.turn_id === host).map((other) => other.answer)]);
+    // What the model answers is what the last of those says that the turn took in, also of one that was cancelled after that.
+    const heard = (other: Asked): boolean => other.sessionId === asked.sessionId && other.fields.when_busy === "steer" && turns.get(other.prompt)?.status === "cancelled";
+    const possible = user.asked.filter((other) => other === asked || steering.includes(other) || turns.get(other.prompt)?.turn_id === host || heard(other));
     const stored = answers.get(host) ?? [];
-    for (const each of stored) assert.ok(possible.has(each), `${each} is stored for ${prompt}`);
+    for (const each of stored) {
+      const of = user.asked.find((other) => other.answer === each);
+      const ended = JSON.stringify(of && { ...turns.get(of.prompt), asked: of.fields });
+      assert.ok(of !== undefined && possible.includes(of), `${each} is stored for ${prompt}; it is of ${ended}`);
+    }
     if (outcome.kind === "answered") {
       counts.answered += 1;
       if (asked.isCompaction) counts.compacted += 1;

@@ -126,6 +126,29 @@ export function operators(service: Service): void {
     assert.equal((await client.query("[[say new]]")).response, "new");
   });
 
+  test("an account moves: its export is imported into another, which reads the same and goes on", async () => {
+    const [from, to] = [service.newClient(), service.newClient()];
+    await from.query("[[say one]]", { session_id: "moved" });
+    await from.query(bash("seq 100000"), { session_id: "moved" });
+    await from.query("[[say other]]", { session_id: "other" });
+    const response = await from.request("GET", "/export");
+    assert.deepEqual([response.status, response.headers.get("content-type")], [200, "application/x-ndjson"]);
+    const lines = await response.text();
+    assert.ok(lines.endsWith('{"type":"done"}\n'));
+    const send = (body: string): Promise<Response> => fetch(`${to.url}/import?accountId=${to.accountId}`, { method: "POST", body });
+    await problem(send(lines.replace('"type":"turn"', '"type":"message"')), 400, "invalid_parameter");
+    assert.deepEqual(await json(await to.request("GET", "/conversations"), 200), []);
+    assert.deepEqual(await json(await send(lines), 200), { conversations: 2 });
+    const { detail } = await problem(send(lines), 409, "conversation_exists");
+    assert.ok(detail.endsWith(": moved other"), detail);
+    for (const path of ["/conversations/moved?include=items", "/conversations/moved/turns", "/conversations/other", "/conversations/moved/context"]) {
+      const [before, after] = await Promise.all([from, to].map(async (client) => (await client.request("GET", path)).text()));
+      assert.equal(after?.replaceAll(to.accountId, from.accountId), before, path);
+    }
+    const { response: history } = await to.query("repeat everything I said", { session_id: "moved" });
+    assert.ok(["[[say one]]", "seq 100000"].every((words) => history.includes(words)), `the model has the history: ${history}`);
+  });
+
   test("an account erases itself, and keeps what it has used", async () => {
     const client = service.newClient();
     await client.query("[[say mine]]");

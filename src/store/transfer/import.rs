@@ -1,0 +1,251 @@
+//! Reads conversations back from lines. They come from anywhere: a conversation counts only once its `end` was read and all of it reads back,
+//! and what is counted is counted anew. Until then its id stands in `account.importing`.
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::{CONVERSATION, Kind, ROWS, Table, VERSION};
+use crate::domain::{MetadataPatch, SessionId, Title, TurnId};
+use crate::store::conversations::session_id;
+use crate::store::sql::{Sql, Value};
+use crate::store::{MAX_ROW_TEXT_BYTES, Store, StoreError};
+
+/// Most items of a turn, in bytes: a few times what a turn stores.
+const MAX_ITEMS_BYTES: u64 = 16 * 1024 * 1024;
+/// Turns that are read back at once.
+const TURNS_AT_ONCE: u32 = 100;
+
+/// Why a line is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BadLine {
+    /// It is not what an export writes.
+    #[error("{0}")]
+    Bad(String),
+    /// Conversations with these ids are there already.
+    #[error("there are conversations with these ids already")]
+    Conflicts(Vec<SessionId>),
+    /// Storage failed. The detail is for the log.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<crate::store::sql::SqlError> for BadLine {
+    fn from(error: crate::store::sql::SqlError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
+
+fn bad(why: impl Into<String>) -> BadLine {
+    BadLine::Bad(why.into())
+}
+
+impl<S: Sql> Store<S> {
+    /// Stores what a line says. Returns a conversation that is whole with it. Belongs into a transaction.
+    ///
+    /// # Errors
+    /// [`BadLine`].
+    pub fn import_line(&self, line: &str) -> Result<Option<SessionId>, BadLine> {
+        let fields: Fields<'_> = serde_json::from_str(line).map_err(|_| bad("not a JSON object"))?;
+        let kind = text(&fields, "type")?;
+        match kind.as_str() {
+            "export" => match fields.get("version").map(|version| version.get().parse()) {
+                Some(Ok(VERSION)) => {
+                    self.drop_unfinished_import()?;
+                    Ok(None)
+                }
+                _ => Err(bad(format!("version: {VERSION} is the one that this service reads"))),
+            },
+            "conversations" => {
+                let ids = fields.get("session_ids").map(|ids| serde_json::from_str(ids.get()));
+                let Some(Ok(ids)) = ids else { return Err(bad("session_ids: an array of ids of conversations")) };
+                self.refuse_conflicts(ids)?;
+                Ok(None)
+            }
+            "conversation" => {
+                let id = session(&fields)?;
+                if self.importing()?.as_ref() == Some(&id) {
+                    // It changed while it was exported, and begins again.
+                    self.drop_unfinished_import()?;
+                }
+                if self.importing()?.is_some() {
+                    return Err(bad("the conversation before has no end"));
+                }
+                self.refuse_conflicts(vec![id.clone()])?;
+                check_bounds(&fields)?;
+                self.insert_line(&CONVERSATION, &fields)?;
+                self.set_importing(Some(&id))?;
+                Ok(None)
+            }
+            "end" => {
+                let id = session(&fields)?;
+                self.need_importing(&id)?;
+                self.end_import(&id)?;
+                Ok(Some(id))
+            }
+            other => {
+                // What a later version adds is passed over.
+                if let Some(table) = ROWS.iter().find(|table| table.line == other) {
+                    self.need_importing(&session(&fields)?)?;
+                    self.insert_line(table, &fields)?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Deletes the conversation whose import was not finished, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects a statement.
+    pub fn drop_unfinished_import(&self) -> Result<(), StoreError> {
+        const TURNS: &str = "delete from turns where session_id = +?1";
+        let Some(id) = self.importing()? else { return Ok(()) };
+        self.transaction(|| {
+            self.sql.execute(TURNS, &[Value::Text(id.as_str())])?;
+            self.delete_conversation(&id)?;
+            self.cache.totals.set(None);
+            self.set_importing(None)
+        })
+    }
+
+    /// The conversation whose import is not finished.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn importing(&self) -> Result<Option<SessionId>, StoreError> {
+        const READ: &str = "select importing from account where id = 1";
+        let row = self.sql.first(READ, &[])?;
+        row.map_or(Ok(None), |mut row| row.opt_text(0))?.map(session_id).transpose()
+    }
+
+    fn set_importing(&self, id: Option<&SessionId>) -> Result<(), StoreError> {
+        const SET: &str = "update account set importing = ?1 where id = 1";
+        Ok(self.sql.execute(SET, &[id.map(SessionId::as_str).into()])?)
+    }
+
+    fn need_importing(&self, id: &SessionId) -> Result<(), BadLine> {
+        let is_it = self.importing()?.as_ref() == Some(id);
+        if is_it { Ok(()) } else { Err(bad("not of the conversation that was begun last")) }
+    }
+
+    fn refuse_conflicts(&self, ids: Vec<SessionId>) -> Result<(), BadLine> {
+        let unfinished = self.importing()?;
+        let mut there = Vec::new();
+        for id in ids {
+            if unfinished.as_ref() != Some(&id) && self.conversation(&id)?.is_some() {
+                there.push(id);
+            }
+        }
+        if there.is_empty() { Ok(()) } else { Err(BadLine::Conflicts(there)) }
+    }
+
+    fn insert_line(&self, table: &Table, fields: &Fields<'_>) -> Result<(), BadLine> {
+        enum Read {
+            Nothing,
+            Integer(i64),
+            Real(f64),
+            Text(String),
+        }
+        let read = |(name, kind): &(&str, Kind)| -> Result<Read, BadLine> {
+            let Some(raw) = fields.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null") else {
+                return Ok(Read::Nothing);
+            };
+            let wrong = |what: &str| bad(format!("{name}: {what}"));
+            Ok(match kind {
+                Kind::Integer => Read::Integer(raw.parse().map_err(|_| wrong("an integer"))?),
+                Kind::Real => Read::Real(serde_json::from_str(raw).map_err(|_| wrong("a number"))?),
+                Kind::Json => Read::Text(raw.to_owned()),
+                Kind::Text => Read::Text(serde_json::from_str(raw).map_err(|_| wrong("a string"))?),
+            })
+        };
+        let values: Vec<Read> = table.columns.iter().map(read).collect::<Result<_, _>>()?;
+        if values.iter().any(|value| matches!(value, Read::Text(text) if text.len() > MAX_ROW_TEXT_BYTES)) {
+            return Err(bad("a string is longer than a row may be"));
+        }
+        let bound: Vec<Value<'_>> = values
+            .iter()
+            .map(|value| match value {
+                Read::Nothing => Value::Null,
+                Read::Integer(integer) => Value::Integer(*integer),
+                Read::Real(number) => Value::Real(*number),
+                Read::Text(text) => Value::Text(text),
+            })
+            .collect();
+        // What SQLite refuses is what the line says: a missing field, or a row that is there.
+        self.sql.execute(table.insert, &bound).map_err(|_| bad("a field is missing or wrong, or the line came before"))
+    }
+
+    /// Items are JSON values with commas in between, and no more of them than a turn stores.
+    fn check_items(&self, id: &SessionId, turn_id: &TurnId) -> Result<(), BadLine> {
+        if self.items_bytes(id, turn_id)? > MAX_ITEMS_BYTES {
+            return Err(bad("items: longer than a turn stores"));
+        }
+        let all = format!("[{}]", self.items(id, turn_id)?);
+        serde_json::from_str::<IgnoredAny>(&all)
+            .map(drop)
+            .map_err(|_| bad("items: not JSON values with commas in between"))
+    }
+
+    /// Counts a conversation anew, and sees to it that all of it reads back.
+    fn end_import(&self, id: &SessionId) -> Result<(), BadLine> {
+        const COUNT: &str = "update conversations set \
+             message_count = (select count(*) from messages where session_id = +?1 and part = 0), \
+             message_bytes = (select coalesce(sum(length(cast(content as blob))), 0) from messages where session_id = +?1), \
+             next_seq = max(next_seq, (select coalesce(max(seq), 0) + 1 from messages where session_id = +?1)) where session_id = +?1";
+        const STRANGERS: &str = "select 1 from turns where session_id = +?1 and (finished_at is null \
+             or status not in ('completed', 'failed', 'cancelled', 'interrupted') \
+             or turn_id not in (select turn_id from messages where session_id = +?1)) limit 1";
+        let value = [Value::Text(id.as_str())];
+        self.sql.execute(COUNT, &value)?;
+        if self.sql.first(STRANGERS, &value)?.is_some() {
+            return Err(bad("a turn that has not ended, or has no message"));
+        }
+        let unread = |error: StoreError| match error {
+            StoreError::Unreadable { what, .. } => bad(format!("{what}: not what an export writes")),
+            StoreError::Sql(_) => BadLine::Store(error),
+        };
+        self.conversation(id).map_err(unread)?;
+        self.context(id).map_err(unread)?;
+        let mut before = i64::MAX;
+        loop {
+            self.messages_before(id, before).map_err(unread)?;
+            let page = self.turns_before(id, before, TURNS_AT_ONCE).map_err(unread)?;
+            for turn in &page.turns {
+                self.content_of(id, &turn.turn_id).map_err(unread)?;
+                self.counted_of(&turn.turn_id).map_err(unread)?;
+                self.check_items(id, &turn.turn_id)?;
+            }
+            let last = page.turns.last().map(|turn| self.seq_of(id, &turn.turn_id)).transpose()?.flatten();
+            match last.filter(|_| page.older) {
+                Some(seq) => before = seq,
+                None => break,
+            }
+        }
+        self.cache.totals.set(None);
+        Ok(self.set_importing(None)?)
+    }
+}
+
+/// A title and metadata as a user may set them.
+fn check_bounds(fields: &Fields<'_>) -> Result<(), BadLine> {
+    Title::try_from(text(fields, "title")?).map_err(|_| bad("title: not one that a conversation may have"))?;
+    let metadata = fields.get("metadata").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let patch = metadata.map(|metadata: serde_json::Value| MetadataPatch::try_from(metadata));
+    match patch {
+        Some(Ok(patch)) if patch.clone().apply(serde_json::Map::new()).is_ok() => Ok(()),
+        _ => Err(bad("metadata: not such as a conversation may have")),
+    }
+}
+
+fn text(fields: &Fields<'_>, name: &str) -> Result<String, BadLine> {
+    let read = fields.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok());
+    read.ok_or_else(|| bad(format!("{name}: a string")))
+}
+
+fn session(fields: &Fields<'_>) -> Result<SessionId, BadLine> {
+    text(fields, "session_id")?.try_into().map_err(|_| bad("session_id: the id of a conversation"))
+}

@@ -1,0 +1,188 @@
+//! A conversation as a chat of the AI SDK: messages are found by their client's names, take the place of others, and are told as messages.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
+
+mod support;
+
+use std::time::Duration;
+
+use claude_agent_service::account::Response;
+use claude_agent_service::account::chat::command::{ChatCommand, ChatReply, ChatTurn};
+use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Reply, StartTurn};
+use claude_agent_service::api::chat::chunks::Chunks;
+use claude_agent_service::domain::{ChatMessage, Include, RequestId, Title, TurnId, TurnOptions};
+use futures_util::{FutureExt, StreamExt};
+use support::script::{Script, Step, entry, result};
+use support::session;
+use support::stage::Stage;
+use uuid::Uuid;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn message(id: &str, text: &str) -> Command {
+    let chat = Some(ChatMessage { id: id.parse().unwrap(), replaces: false });
+    Command::StartTurn(Box::new(StartTurn {
+        session_id: Some(session("a")),
+        prompt: text.to_owned(),
+        content: None,
+        title: Title::from_prompt(text),
+        options: TurnOptions { chat, ..TurnOptions::default() },
+        idempotency: None,
+        answer: AnswerForm::Chat,
+        include: Include::THINKING,
+    }))
+}
+
+fn chat(reply: Reply<String>) -> ChatReply {
+    match reply {
+        Reply::Chat(reply) => reply,
+        _ => panic!("no reply of a chat"),
+    }
+}
+
+fn ask(stage: &Stage, command: Command) -> Result<ChatReply, AccountError> {
+    match stage.handle(command)? {
+        Response::Ready(reply) => Ok(chat(reply)),
+        Response::Deferred(_) => panic!("it waits"),
+    }
+}
+
+/// Sends a message, and returns its turn's stream.
+fn send(stage: &Stage, id: &str, text: &str) -> Stream {
+    match ask(stage, message(id, text)).unwrap() {
+        ChatReply::Stream(events) => Stream::new(events),
+        _ => panic!("no stream"),
+    }
+}
+
+struct Stream(Chunks, String);
+
+impl Stream {
+    fn new(events: claude_agent_service::account::turn::events::Subscription) -> Self {
+        Self(Chunks::new(events, RequestId::new(Uuid::nil())), String::new())
+    }
+
+    /// All that has come.
+    fn heard(&mut self) -> &str {
+        while let Some(Some(text)) = self.0.next().now_or_never() {
+            self.1 += &text;
+        }
+        &self.1
+    }
+
+    fn turn(&mut self) -> TurnId {
+        let at = self.heard().find("turn_").unwrap();
+        self.1[at..at + 37].parse().unwrap()
+    }
+}
+
+fn make_way(stage: &Stage, id: &str) -> Result<(), AccountError> {
+    ask(stage, Command::Chat(ChatCommand::MakeWay(session("a"), id.parse().unwrap()))).map(drop)
+}
+
+fn read(stage: &Stage) -> Vec<ChatTurn> {
+    match ask(stage, Command::Chat(ChatCommand::Read(session("a")))).unwrap() {
+        ChatReply::Messages(turns) => turns,
+        _ => panic!("no messages"),
+    }
+}
+
+fn said(stage: &Stage) -> Vec<String> {
+    read(stage).into_iter().map(|turn| turn.said).collect()
+}
+
+fn follow(stage: &Stage) -> Option<Stream> {
+    match ask(stage, Command::Chat(ChatCommand::Follow(session("a")))).unwrap() {
+        ChatReply::Stream(events) => Some(Stream::new(events)),
+        ChatReply::NothingRuns => None,
+        _ => panic!("neither a stream nor its absence"),
+    }
+}
+
+#[test]
+fn the_same_message_sent_again_is_the_same_turn_before_and_after_its_end() {
+    let stage = Stage::new();
+    let mut first = send(&stage, "m-1", "hello");
+    let mut again = send(&stage, "m-1", "hello");
+    assert_eq!(first.turn(), again.turn());
+    stage.settle();
+    assert_eq!(first.heard(), again.heard());
+    assert!(send(&stage, "m-1", "hello").heard().ends_with("data: [DONE]\n\n"));
+    assert_ne!(send(&stage, "m-2", "hello").turn(), first.turn());
+    assert_eq!(said(&stage).len(), 2);
+}
+
+#[test]
+fn a_message_makes_way_with_all_that_came_after_it() {
+    let stage = Stage::new();
+    for (id, text) in [("m-1", "one"), ("m-2", "two"), ("m-3", "three")] {
+        send(&stage, id, text);
+        stage.settle();
+    }
+    make_way(&stage, "unknown").unwrap();
+    assert_eq!(said(&stage), ["one", "two", "three"]);
+    make_way(&stage, "m-2").unwrap();
+    assert_eq!(said(&stage), ["one"]);
+    send(&stage, "m-2", "second");
+    stage.settle();
+    assert_eq!(said(&stage), ["one", "second"]);
+    make_way(&stage, "m-1").unwrap();
+    make_way(&stage, "m-1").unwrap();
+    assert_eq!(said(&stage), [""; 0]);
+}
+
+#[test]
+fn a_message_that_is_being_answered_makes_way_when_its_turn_has_ended() {
+    let stage = Stage::new();
+    stage.container.script(Script::endless());
+    let mut running = send(&stage, "m-1", "one");
+    let mut waiting = send(&stage, "m-2", "two");
+    stage.pass(SECOND);
+    let asked = stage.handle(Command::Chat(ChatCommand::MakeWay(session("a"), "m-1".parse().unwrap())));
+    let Ok(Response::Deferred(mut made)) = asked else { panic!("it does not wait") };
+    assert!((&mut made).now_or_never().is_none());
+    stage.pass(SECOND);
+    assert!(matches!(chat(made.now_or_never().unwrap().unwrap()), ChatReply::WayMade));
+    for stream in [&mut running, &mut waiting] {
+        assert!(stream.heard().contains(r#""finishReason":"interrupted""#), "{}", stream.heard());
+    }
+    assert_eq!(said(&stage), [""; 0]);
+    assert!(follow(&stage).is_none());
+}
+
+#[test]
+fn a_chat_is_followed_from_the_beginning_while_a_turn_is_open() {
+    let stage = Stage::new();
+    assert!(follow(&stage).is_none(), "of an account that nothing is stored of");
+    stage.container.script(Script::new([
+        Step::Frame(entry("said")),
+        Step::Wait(10 * SECOND),
+        Step::Frame(result("4")),
+    ]));
+    let mut sent = send(&stage, "m-1", "hello");
+    stage.pass(SECOND);
+    let mut late = follow(&stage).unwrap();
+    assert!(late.heard().starts_with("data: {\"type\":\"start\",\"messageId\":\"turn_"));
+    stage.settle();
+    assert!(late.heard().ends_with("data: [DONE]\n\n"));
+    assert_eq!(late.turn(), sent.turn());
+    assert!(follow(&stage).is_none());
+}
+
+#[test]
+fn questions_have_the_names_that_their_client_gave_them_or_none() {
+    let stage = Stage::new();
+    assert!(read(&stage).is_empty(), "of an account that nothing is stored of");
+    send(&stage, "m-1", "one");
+    stage.settle();
+    let plain = stage.query("a");
+    stage.settle();
+    let names =
+        |stage: &Stage| -> Vec<_> { read(stage).into_iter().map(|turn| turn.message.map(String::from)).collect() };
+    assert_eq!(names(&stage), [Some("m-1".to_owned()), None]);
+    assert!(read(&stage)[0].told.len() == 1 && read(&stage)[0].turn.response.as_deref() == Some("done"));
+    make_way(&stage, &format!("{plain}:user")).unwrap();
+    assert_eq!(names(&stage), [Some("m-1".to_owned())]);
+    let other = TurnId::new(Uuid::from_u128(9));
+    make_way(&stage, &format!("{other}:user")).unwrap();
+    assert_eq!(names(&stage).len(), 1);
+}
