@@ -13,6 +13,9 @@ const MAX_WAITING_TRANSCRIPT_BYTES: usize = 1_000_000;
 /// Bytes of transcript that one turn may store.
 pub const MAX_TURN_STORED_BYTES: usize = 64 * 1024 * 1024;
 
+/// Events that a turn which waits may have told since it began to wait.
+const MAX_UNSEEN_EVENTS: u64 = 10_000;
+
 /// Why a frame was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
@@ -93,9 +96,11 @@ impl Progress {
         self.behind.first_n.saturating_add(frame)
     }
 
-    /// The number of the last event.
+    /// The number of the last event. Of a turn whose frames this object never saw, since its container was gone with the object's memory, it is above
+    /// all that anybody can have heard.
     pub const fn last_event(&self) -> u64 {
-        self.number_of(self.last_n)
+        let (seen, stored) = (self.number_of(self.last_n), self.behind.items_n);
+        if seen < stored { stored.saturating_add(MAX_UNSEEN_EVENTS) } else { seen }
     }
 
     /// All that it said up to this frame is stored.
