@@ -13,17 +13,21 @@ type Suite = {
   command: (pattern: string | undefined) => [program: string, ...args: string[]];
   count: (output: string) => Counts | undefined;
   cwd?: string;
+  /** Its files start the product at the same time, and must not build it so. */
+  needsBuild?: true;
 };
 
 /** For one file of tests: far more than it takes, so that what hangs is named and ended. */
 const FILE_TIME_LIMIT_MS = 15 * 60_000;
 
-const nodeTests = (...globs: string[]) => (pattern: string | undefined): [string, ...string[]] => [
+/** Files that run at the same time. Much of the end-to-end tests is waiting; other suites keep two cores busy one file at a time. */
+const END_TO_END_FILES_AT_ONCE = 2;
+
+const nodeTests = (globs: string[], atOnce = 1) => (pattern: string | undefined): [string, ...string[]] => [
   process.execPath,
   "--test",
   "--test-reporter=spec",
-  // Two cores run one stack with its containers, not several.
-  "--test-concurrency=1",
+  `--test-concurrency=${atOnce}`,
   `--test-timeout=${FILE_TIME_LIMIT_MS}`,
   ...(pattern === undefined ? [] : [`--test-name-pattern=${pattern}`]),
   ...globs,
@@ -39,19 +43,19 @@ const SUITES: Suite[] = [
   {
     name: "dev",
     what: "the container engine, the stand-in of the model",
-    command: nodeTests("dev/test/**/*.test.ts", "dev/model/test/**/*.test.ts"),
+    command: nodeTests(["dev/test/**/*.test.ts", "dev/model/test/**/*.test.ts"]),
     count: countNode,
   },
   {
     name: "container",
     what: "the agent server with the real SDK",
-    command: nodeTests("test/**/*.test.ts"),
+    command: nodeTests(["test/**/*.test.ts"]),
     count: countNode,
     cwd: join(ROOT, "container"),
   },
-  { name: "client", what: "the TypeScript client, against the product", command: nodeTests("clients/typescript/test/**/*.test.ts"), count: countNode },
-  { name: "console", what: "the console, in Chromium, against the product", command: nodeTests("console/test/**/*.test.ts"), count: countNode },
-  { name: "e2e", what: "the whole product, over HTTP", command: nodeTests("tests/e2e/**/*.test.ts"), count: countNode },
+  { name: "client", what: "the TypeScript client, against the product", command: nodeTests(["clients/typescript/test/**/*.test.ts"]), count: countNode },
+  { name: "console", what: "the console, in Chromium, against the product", command: nodeTests(["console/test/**/*.test.ts"]), count: countNode },
+  { name: "e2e", what: "the whole product, over HTTP", command: nodeTests(["tests/e2e/**/*.test.ts"], END_TO_END_FILES_AT_ONCE), count: countNode, needsBuild: true },
 ];
 
 /** One line per test binary. */
@@ -79,8 +83,9 @@ const words = process.argv.slice(2);
 const named = SUITES.filter(({ name }) => words.includes(name));
 const pattern = words.find((word) => SUITES.every(({ name }) => name !== word));
 const rows: { name: string; counts: Counts; seconds: number; ok: boolean }[] = [];
-for (const { name, what, command, count, cwd } of named.length > 0 ? named : SUITES) {
+for (const { name, what, command, count, cwd, needsBuild } of named.length > 0 ? named : SUITES) {
   console.log(`\n━━ ${name}: ${what}\n`);
+  if (needsBuild) await run(process.execPath, [join(ROOT, "dev/build.mjs")]);
   const [program, ...args] = command(pattern);
   const { ok, output, seconds } = await run(program, args, { ...(cwd !== undefined && { cwd }) });
   // Without a summary the suite did not run to its end, whatever it printed.
