@@ -93,10 +93,11 @@ impl Scripted {
             !here(state) || waits.is_none_or(|waits| waits.parking || waits.pending.is_empty())
         })
         .await;
-        let state = self.state.borrow();
-        let Some(turn) = state.turns.get(id).filter(|turn| here(&state) && !turn.ended) else { return false };
-        let (parking, decided) = (turn.waits.parking && !turn.waits.pending.is_empty(), turn.waits.decided.clone());
-        drop(state);
+        let (parking, decided) = {
+            let state = self.state.borrow();
+            let Some(turn) = state.turns.get(id).filter(|turn| here(&state) && !turn.ended) else { return false };
+            (turn.waits.parking && !turn.waits.pending.is_empty(), turn.waits.decided.clone())
+        };
         for call in calls {
             let Some(decision) = decided.get(call) else { continue };
             let allowed = decision["decision"] == "allow";
