@@ -67,6 +67,9 @@ export function processKey(options: TurnOptions): string {
   return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** Two turns with the same rules can share a process that was started with them. */
+export const rulesKey = ({ ask_tools = [], deny_tools = [] }: TurnOptions): string => JSON.stringify([ask_tools, deny_tools]);
+
 /** Whether calls that only the mode wants asked about are asked about, too: else they are denied. */
 export function asksByMode({ permission_mode }: TurnOptions): boolean {
   return permission_mode === "default" || permission_mode === "plan";

@@ -117,7 +117,8 @@ export class AgentProcess {
     this.#session = setup.session;
     this.#user = setup.user;
     const { model, ask_tools, deny_tools, client_tools } = setup.options;
-    this.#live = { ...(model !== undefined && { model }), ...(ask_tools && { ask_tools }), ...(deny_tools && { deny_tools }), ...(client_tools && { client_tools }) };
+    const rules = setup.goesOn === true ? { ...(ask_tools && { ask_tools }), ...(deny_tools && { deny_tools }) } : {};
+    this.#live = { ...(model !== undefined && { model }), ...rules, ...(client_tools && { client_tools }) };
     this.#mode = modeOf(setup.options);
     if (setup.goesOn === true) {
       this.#early = [];

@@ -50,7 +50,8 @@ export function sdkOptions(setup: Setup): Options {
     ...toolAccess(options),
     systemPrompt: systemPrompt(options.system_prompt),
     settingSources: [],
-    settings: { attribution: { commit: "", pr: "" }, permissions: rulesOf(options) },
+    // A process keeps the rules that it is started with. One that waits for its first message is told of them before that, and can be told otherwise.
+    settings: { attribution: { commit: "", pr: "" }, ...(setup.goesOn === true && { permissions: rulesOf(options) }) },
     strictMcpConfig: true,
     // Each message says so itself: see `userMessage`.
     verbatimPrompts: false,

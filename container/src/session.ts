@@ -12,7 +12,7 @@ import { makeFolders, pathsOf, removeFolders, removeTraces } from "./folders.ts"
 import type { Entry } from "./frames.ts";
 import type { Gate } from "./gate.ts";
 import type { TurnOptions } from "./options.ts";
-import { processKey } from "./options.ts";
+import { processKey, rulesKey } from "./options.ts";
 import { AgentProcess } from "./process.ts";
 import { References } from "./references.ts";
 import type { Removed } from "./references.ts";
@@ -32,6 +32,8 @@ export class Session {
   readonly #context: SessionContext;
   #process: AgentProcess | undefined;
   #key = "";
+  /** The rules that its process was started with, which it keeps. */
+  #rules: string | undefined;
   #sink: EntrySink | undefined;
   #waiting: { subpath: string | null; entries: Entry[] }[] = [];
   #references = new References();
@@ -57,7 +59,7 @@ export class Session {
 
   /** A live process that is set up for these options. */
   fits(options: TurnOptions): boolean {
-    return this.live && this.#key === processKey(options);
+    return this.live && this.#key === processKey(options) && (this.#rules ?? rulesKey(options)) === rulesKey(options);
   }
 
   /**
@@ -90,6 +92,7 @@ export class Session {
       });
       this.#process = process;
       this.#key = processKey(options);
+      this.#rules = results === undefined ? undefined : rulesKey(options);
       await process.ready;
       return process;
     }, signal);

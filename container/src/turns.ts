@@ -333,6 +333,7 @@ function asksOf(turn: Turn, { grants = [], options }: TurnRequest, process: Agen
   return {
     grants,
     rulesOnly: !asksByMode(options),
+    askRules: options.ask_tools ?? [],
     port: {
       async asked(asked) {
         await entered.call(asked.tool_call_id);

@@ -3,12 +3,17 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { decisionMessage } from "../../container/src/actions/continuation.ts";
+import type { Continuation } from "../../container/src/actions/terms.ts";
 import { bash, json, problem } from "./client.ts";
 import type { Action, Answer, Client, Waiting } from "./client.ts";
 import type { EventStream } from "./event-stream.ts";
+import { gone, serverAndCli } from "./processes.ts";
 import { service } from "./support.ts";
 
 const TIMEOUT_MS = 240_000;
+
+type Continued = Continuation["actions"][number];
 
 /** The action that a stream tells of next. */
 async function asked(stream: EventStream): Promise<Action> {
@@ -56,5 +61,63 @@ describe("actions", { timeout: TIMEOUT_MS }, () => {
     assert.equal((await client.query("What is 2+2?")).response, "4");
     const answer = await json<Answer>(await client.decide((waiting.actions[0] as Action).action_id, { decision: "allow" }), 200);
     assert.equal(answer.response, "done");
+  });
+});
+
+describe("actions of a turn that is parked", { timeout: TIMEOUT_MS }, () => {
+  const running = service({ vars: { ASK_TOOLS: "Bash(touch:*)", ACTION_HOLD: "1s" } });
+  const EXIT_MS = 10_000;
+
+  const command = (name: string): string => bash(`touch ${name}; echo ${name} >> runs`);
+
+  /** A turn that waits without a process, as its stream tells. */
+  async function parked(client: Client, name: string): Promise<Action> {
+    const stream = await client.stream(`${command(name)} [[say done]]`, { session_id: name });
+    const action = await asked(stream);
+    const paused = await stream.until(({ event }) => event === "paused");
+    assert.deepEqual((paused?.data["actions"] as Action[]).map(({ action_id }) => action_id), [action.action_id]);
+    await stream.until(() => false);
+    assert.equal(stream.events.at(-1), paused, "the stream ends with it");
+    return action;
+  }
+
+  const runs = async (client: Client, name: string): Promise<string> => (await client.query(bash("cat runs"), { session_id: name })).response.trim();
+
+  for (const [what, meanwhile] of [
+    ["in the same container", async (): Promise<void> => {}],
+    ["in a fresh container", async (client: Client, name: string): Promise<void> => {
+      const { server } = await serverAndCli(client, running, `${name}-other`);
+      process.kill(server, "SIGKILL");
+      await gone(server, EXIT_MS);
+    }],
+    ["after workerd was restarted", (): Promise<void> => running.stack.restartWorker()],
+  ] as const) {
+    test(`what was allowed runs once ${what}`, async () => {
+      const client = running.newClient();
+      const name = what.replaceAll(" ", "-");
+      const action = await parked(client, name);
+      await meanwhile(client, name);
+      // The model is told to make the call again, and does.
+      const { reference, kind, tool, input } = { reference: action.action_id, ...action };
+      const told = decisionMessage({ run: 1, by: "message", actions: [{ reference, kind, tool, input, decision: { decision: "allow" } } as Continued] }) as string;
+      running.model.control.script(told, `${command(name)} [[say done]]`);
+      const answer = await json<Answer>(await client.decide(action.action_id, { decision: "allow" }), 200);
+      assert.equal(answer.response, "done");
+      assert.equal(await runs(client, name), name);
+    });
+  }
+
+  test("a tool of the caller's gets its result, held and parked", async () => {
+    const client = running.newClient();
+    const tools = [{ name: "find_order", description: "Finds an order.", input_schema: { type: "object", properties: { id: { type: "number" } } } }];
+    const prompt = '[[tool mcp__client__find_order {"id":7}]]';
+    for (const wait of [false, true]) {
+      const stream = await client.stream(prompt, { session_id: `tools-${wait}`, tools });
+      const action = await asked(stream);
+      assert.deepEqual([action.kind, action.tool, action.input], ["tool", "find_order", { id: 7 }]);
+      if (wait) assert.ok(await stream.until(({ event }) => event === "paused"));
+      const answer = await json<Answer>(await client.decide(action.action_id, { decision: "result", content: "shipped" }), 200);
+      assert.match(answer.response, /shipped/);
+    }
   });
 });

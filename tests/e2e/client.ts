@@ -129,6 +129,8 @@ export type QueryFields = {
   system_prompt?: string;
   max_turns?: number;
   output_schema?: object;
+  tools?: object[];
+  permissions?: { ask?: string[]; deny?: string[] };
   when_busy?: "queue" | "steer" | "interrupt" | "reject";
   metadata?: Record<string, string>;
 };

@@ -24,14 +24,16 @@ export type Asks = {
   port: GatePort;
   /** Rules that were remembered for the conversation. */
   grants: readonly unknown[];
-  /** Calls are asked about that a rule says to ask about; any other that is not allowed is denied. */
+  /** Calls are asked about that one of `askRules` says to ask about; any other that is not allowed is denied. */
   rulesOnly: boolean;
+  askRules: readonly string[];
 };
 
 export class Callbacks {
   readonly gate = new Gate();
   readonly grants = new Grants();
   #rulesOnly = true;
+  #askRules: readonly string[] = [];
   /** Decisions of calls that the hook has let through, until the call itself asks for them. */
   #settled = new Map<string, Decision>();
   #parkedBy: ContinueBy = "results";
@@ -41,8 +43,9 @@ export class Callbacks {
     return this.#parkedBy;
   }
 
-  beginTurn({ port, grants, rulesOnly }: Asks): void {
+  beginTurn({ port, grants, rulesOnly, askRules }: Asks): void {
     this.#rulesOnly = rulesOnly;
+    this.#askRules = askRules;
     this.grants.remember(grants);
     this.#settled.clear();
     this.#parkedBy = "results";
@@ -102,7 +105,7 @@ export class Callbacks {
     }
     // What needs somebody and did not pass the hook does not run.
     if (kindOf(tool) !== "permission") return { behavior: "deny", message: NOT_ANSWERED };
-    if (this.#rulesOnly && !isByRule(options)) return { behavior: "deny", message: NOT_ALLOWED };
+    if (this.#rulesOnly && !isByRule(options, this.#askRules, tool, input)) return { behavior: "deny", message: NOT_ALLOWED };
     const suggestions = suggestionsFor(tool, suggested);
     if (this.grants.takeOnce(tool, input) || this.grants.covers(tool, suggestions)) return { behavior: "allow", updatedInput: input };
     const message = title ?? decisionReason ?? description;
@@ -150,9 +153,19 @@ export class Callbacks {
 }
 
 /** Its types don't name all of it. */
-function isByRule(options: object): boolean {
+function isByRule(options: object, askRules: readonly string[], tool: string, input: Record<string, unknown>): boolean {
   const { decisionReasonType, matchedAskRule } = options as { decisionReasonType?: unknown; matchedAskRule?: unknown };
-  return decisionReasonType === "rule" || matchedAskRule !== undefined;
+  if (decisionReasonType === "rule" || matchedAskRule !== undefined) return true;
+  // Of a command with several parts the SDK does not say which rule one of them met.
+  return decisionReasonType === "subcommandResults" && askRules.some((rule) => isAbout(rule, tool, input["command"]));
+}
+
+/** Whether a rule is about a tool, and a command has the rule's words somewhere. */
+function isAbout(rule: string, tool: string, command: unknown): boolean {
+  if (rule === tool) return true;
+  if (!rule.startsWith(`${tool}(`) || !rule.endsWith(")")) return false;
+  const words = rule.slice(tool.length + 1, -1).replace(/:?\*$/, "").trim();
+  return typeof command === "string" && command.includes(words);
 }
 
 function kindOf(tool: string): ActionKind {

@@ -71,6 +71,28 @@ describe("permissions", () => {
     return open.rest();
   }
 
+  test("a command is asked about if one of its parts is, whatever the mode", async () => {
+    for (const options of [{ ...ASK, permission_mode: "bypassPermissions" }, { ...ASK, permission_mode: "acceptEdits" }, { ...ASK, allowed_tools: ["Bash"] }]) {
+      const open = await agent.begin(asked('[[tool Bash {"command":"touch part; echo b >> parts"}]]', options));
+      const action = await open.until("action");
+      await decide(agent, open.id, action.reference, { decision: "deny" });
+      const turn = await open.rest();
+      assert.deepEqual([turn.result.status, existsSync(at(turn, "part")), existsSync(at(turn, "parts"))], ["completed", false, false], JSON.stringify(options));
+    }
+    const other = await agent.begin(asked('[[tool Bash {"command":"mkfifo part; echo b >> parts"}]]', { ...ASK, permission_mode: "dontAsk" }));
+    const turn = await other.rest();
+    assert.deepEqual([other.seen.some(({ type }) => type === "action"), existsSync(at(turn, "parts"))], [false, false], "no rule is about it");
+  });
+
+  test("rules count for their turn, in the next one of the conversation and in another conversation not", async () => {
+    const deny = { deny_tools: ["Bash(touch:*)"] };
+    const first = await (await agent.begin(asked(touch("ruled", ""), deny))).rest();
+    assert.equal(existsSync(at(first, "ruled")), false);
+    const next = await (await agent.begin({ ...asked(touch("ruled"), {}), agent_session: first.session, resume: true })).rest();
+    const other = await (await agent.begin(asked(touch("ruled"), {}))).rest();
+    assert.deepEqual([existsSync(at(next, "ruled")), existsSync(at(other, "ruled"))], [true, true]);
+  });
+
   for (const where of ["in its process", "in another process"] as const) {
     test(`a parked call runs once when it is made again ${where}`, async () => {
       const open = await agent.begin(asked(touch("parked")));
