@@ -37,7 +37,7 @@ const SUITES: Suite[] = [
   {
     name: "rust",
     what: "domain, store and use cases, on the host",
-    command: (pattern) => ["cargo", "test", "--locked", ...(pattern === undefined ? [] : [pattern])],
+    command: (pattern) => ["cargo", "test", "--locked", "--no-fail-fast", ...(pattern === undefined ? [] : [pattern])],
     count: countCargo,
   },
   {

@@ -106,7 +106,7 @@ export class Callbacks {
     // What needs somebody and did not pass the hook does not run.
     if (kindOf(tool) !== "permission") return { behavior: "deny", message: NOT_ANSWERED };
     if (this.#rulesOnly && !isByRule(options, this.#askRules, tool, input)) return { behavior: "deny", message: NOT_ALLOWED };
-    const suggestions = suggestionsFor(tool, suggested);
+    const suggestions = suggestionsFor(tool, suggested, input);
     if (this.grants.takeOnce(tool, input) || this.grants.covers(tool, suggestions)) return { behavior: "allow", updatedInput: input };
     const message = title ?? decisionReason ?? description;
     const stays = agentID === undefined;

@@ -4,11 +4,20 @@
  */
 import type { PermissionUpdate } from "@anthropic-ai/claude-agent-sdk";
 
-/** What the SDK suggests so that a call is not asked about again; where it suggests nothing, the whole tool. */
-export function suggestionsFor(tool: string, suggested: readonly PermissionUpdate[] | undefined): PermissionUpdate[] {
+/** Longest command that a rule is suggested for, in characters. */
+const MAX_RULE_CHARS = 4_096;
+
+/**
+ * What the SDK suggests so that a call is not asked about again. If it suggests nothing: the whole tool, but of a command that very command, since
+ * the whole tool would be every command.
+ */
+export function suggestionsFor(tool: string, suggested: readonly PermissionUpdate[] | undefined, input: unknown = {}): PermissionUpdate[] {
   const useful = (suggested ?? []).filter((update) => (update.type === "addRules" && update.behavior === "allow") || update.type === "setMode");
   if (useful.length > 0) return useful.map((update) => ({ ...update, destination: "session" }));
-  return [{ type: "addRules", rules: [{ toolName: tool }], behavior: "allow", destination: "session" }];
+  const { command } = input as { command?: unknown };
+  if (typeof command === "string" && command.length > MAX_RULE_CHARS) return [];
+  const rule = typeof command === "string" ? { toolName: tool, ruleContent: command } : { toolName: tool };
+  return [{ type: "addRules", rules: [rule], behavior: "allow", destination: "session" }];
 }
 
 export class Grants {

@@ -74,6 +74,16 @@ test("an id that is no name is not used as one", async () => {
   gate.detach();
 });
 
+test("of a command that the SDK suggests nothing for, that very command is suggested, and none if it is too long", () => {
+  const grants = new Grants();
+  const of = (command: string) => suggestionsFor("Bash", undefined, { command });
+  grants.remember(of("touch a; echo b >> c"));
+  assert.equal(grants.covers("Bash", of("touch a; echo b >> c")), true);
+  assert.equal(grants.covers("Bash", of("touch a")), false);
+  grants.remember(of("x".repeat(5_000)));
+  assert.equal(grants.covers("Bash", of("x".repeat(5_000))), false);
+});
+
 test("a call is covered by the rules that were suggested for it, or by its whole tool", () => {
   const grants = new Grants();
   const rule = (tool: string, content?: string) =>

@@ -316,7 +316,7 @@ pub(super) struct AccountChangeRequest {
     #[schemars(range(min = 1, max = 36500))]
     retention_days: Option<u32>,
     /// Notes to set, and with `null` to remove; null removes all.
-    #[schemars(schema_with = "metadata_patch")]
+    #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
