@@ -294,6 +294,16 @@ export class AgentClient {
     return (await response.json()) as Schemas["Token"];
   }
 
+  /** The account's conversations as lines of JSON; `cursor` goes on behind a conversation. */
+  export({ cursor, ...options }: CallOptions & { cursor?: string | undefined } = {}): Promise<Response> {
+    return this.#connection.send({ path: "/export", query: { cursor }, ...options });
+  }
+
+  /** Stores conversations that an export wrote. */
+  import(lines: Content, options: CallOptions = {}): Promise<Schemas["Imported"]> {
+    return this.#connection.json({ method: "POST", path: "/import", headers: { "content-type": "application/x-ndjson" }, body: lines, ...options });
+  }
+
   prewarm(options: CallOptions = {}): Promise<Schemas["Prewarming"]> {
     return this.#connection.json({ method: "POST", path: "/prewarm", ...options });
   }

@@ -102,6 +102,13 @@ test("a query whose response is lost is sent again and runs once", TIME_LIMIT, a
   assert.deepEqual(messages?.map(({ content }) => content), ["What is 3*4?", "12"]);
 });
 
+test("what an account exports another one imports, with the same messages", TIME_LIMIT, async () => {
+  const [client, other] = [newClient(), newClient()];
+  await client.query({ query: "What is 5+5?", session_id: "moved" }).result();
+  assert.deepEqual(await other.import(await (await client.export()).text()), { conversations: 1 });
+  assert.deepEqual((await other.readConversation("moved")).messages, (await client.readConversation("moved")).messages);
+});
+
 test("a foreign 503 is tried again; with no retries it is an error with its status", TIME_LIMIT, async (t) => {
   const { proxy, client } = await proxied(t);
   const unavailable = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html\r\ncontent-length: 6\r\nretry-after: 0\r\nconnection: close\r\n\r\n<html>";
