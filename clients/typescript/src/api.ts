@@ -879,8 +879,11 @@ export interface components {
         AccountChangeRequest: {
             /** @description Limits to set. One that is null is none; `limits` that are null are those of all accounts again. */
             limits?: components["schemas"]["LimitsOfAccount"] | null;
-            /** @description Notes to set, and with `null` to remove; null removes all. */
-            metadata: {
+            /**
+             * @description Notes to set, and with `null` to remove; null removes all.
+             * @default null
+             */
+            metadata?: {
                 [key: string]: string | null;
             } | null;
             /** @description Why it may not, for its user; only with the status `suspended`. */
