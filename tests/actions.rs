@@ -8,12 +8,13 @@ use std::time::Duration;
 use claude_agent_service::account::Response;
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, DecideAction, Reply};
 use claude_agent_service::domain::action::ActionsOf;
-use claude_agent_service::domain::{Action, ActionStatus, Decision, Include, TurnId, TurnStatus};
+use claude_agent_service::domain::content::{Attachment, Block, FoundFile, MediaType, Source};
+use claude_agent_service::domain::{Action, ActionStatus, Decision, Include, TurnId, TurnStatus, WhenBusy};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use support::container::{Fault, Script, Step};
 use support::script::{entry, result};
-use support::stage::Stage;
+use support::stage::{Stage, start};
 
 const HOLD: Duration = Duration::from_mins(5);
 
@@ -160,7 +161,6 @@ fn a_container_that_dies_while_a_turn_waits_parks_it() {
 
 #[test]
 fn a_query_into_a_conversation_that_waits_is_refused_or_takes_its_turns_place() {
-    use claude_agent_service::domain::WhenBusy;
     for parked in [false, true] {
         let stage = Stage::new();
         let (turn, action) = waiting(&stage);
@@ -174,6 +174,24 @@ fn a_query_into_a_conversation_that_waits_is_refused_or_takes_its_turns_place() 
         assert_eq!((status(&stage, &turn), status(&stage, &next)), (TurnStatus::Cancelled, TurnStatus::Completed));
         assert_eq!((actions(&stage, None)[0].status, ran(&stage, "a")), (ActionStatus::Cancelled, 0));
     }
+}
+
+#[test]
+fn a_query_that_is_refused_leaves_the_turn_whose_place_it_would_have_taken() {
+    let stage = Stage::new();
+    let (turn, action) = waiting(&stage);
+    stage.pass(HOLD + Duration::from_secs(1));
+    stage.sql.run("update conversations set attachment_bytes = 1000000000");
+    let Command::StartTurn(mut asked) = start("c", None, AnswerForm::Accepted) else { unreachable!() };
+    let found = FoundFile { media_type: MediaType::Png, size: 3, etag: "e".to_owned() };
+    let source = Source::File { path: "a.png".parse().unwrap(), found: Some(found) };
+    asked.content = Some(vec![Block::Image(Attachment { source, title: None, context: None, citations: None })]);
+    asked.options.when_busy = WhenBusy::Interrupt;
+    assert!(stage.handle(Command::StartTurn(asked)).is_err());
+    assert_eq!((status(&stage, &turn), pending(&stage)), (TurnStatus::RequiresAction, vec![action.clone()]));
+    decide(&stage, &action, allow()).unwrap();
+    stage.settle();
+    assert_eq!((status(&stage, &turn), ran(&stage, "a")), (TurnStatus::Completed, 1));
 }
 
 /// What happens while turns ask.

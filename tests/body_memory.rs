@@ -65,7 +65,7 @@ fn a_body_that_is_refused_takes_no_memory_besides_its_own() {
         ("accountId", Code::InvalidAccount),
         ("session_id", Code::InvalidSessionId),
         ("query", Code::InvalidParameter),
-        ("stream", Code::InvalidParameter),
+        ("stream", Code::NoPrompt),
     ] {
         refused("POST", "/query", &format!("{{\"{field}\":[{objects}0]}}"), code);
     }

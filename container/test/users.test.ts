@@ -173,7 +173,10 @@ test("a link that the agent puts in the server's way is not followed", async () 
   const { session } = (await shell("echo first")).turn;
   const secret = join(agent.root, "secret.json");
   writeFileSync(secret, '{"kept":"KEPT-SECRET"}', { mode: 0o600 });
-  const link = `for name in .claude.json .credentials.json settings.json .config.json; do ln -sf ${secret} $folder/$name; done`;
+  // The CLI writes this one by itself, through a link too if it may.
+  const own = join(agent.root, "own.json");
+  writeFileSync(own, '{"kept":"KEPT-SECRET"}', { mode: 0o600 });
+  const link = `for name in .credentials.json settings.json .config.json; do ln -sf ${secret} $folder/$name; done; ln -sf ${own} $folder/.claude.json`;
   const plant = `{ for folder in $CLAUDE_CONFIG_DIR ${stateOf(session)}/config; do ${link}; done; ln -sfn ${agent.root} $CLAUDE_CONFIG_DIR/root; } 2>/dev/null`;
   const look = "cat $CLAUDE_CONFIG_DIR/*.json $CLAUDE_CONFIG_DIR/.*.json 2>/dev/null";
   const prompt = `[[tool Bash ${JSON.stringify({ command: `${look}; ${plant}; ln -sfn ${agent.root} ~/root; echo planted` })}]]`;
@@ -185,9 +188,9 @@ test("a link that the agent puts in the server's way is not followed", async () 
     if (separate) assert.doesNotMatch(turn.result.text, /KEPT-SECRET/);
   }
   await agent.call("DELETE", `/sessions/${session}`);
-  assert.ok(existsSync(secret));
-  // Where all are one user, the CLI may write through the link itself.
-  if (separate) assert.match(readFileSync(secret, "utf8"), /KEPT-SECRET/);
+  assert.match(readFileSync(secret, "utf8"), /KEPT-SECRET/);
+  assert.ok(existsSync(own));
+  if (separate) assert.match(readFileSync(own, "utf8"), /KEPT-SECRET/);
 });
 
 test("whatever a conversation leaves running and lying about goes with it, also what hides from the server", async () => {

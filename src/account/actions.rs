@@ -6,8 +6,8 @@ use super::command::{AccountError, DecideAction, Reply};
 use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;
-use crate::domain::action::{Remember, decisions_for};
-use crate::domain::{Action, ActionStatus, Decision, EventType, Millis, RawJson};
+use crate::domain::action::{ActionsOf, Remember, decisions_for};
+use crate::domain::{Action, ActionId, ActionStatus, Decision, EventType, Millis, RawJson};
 use crate::store::sql::Sql;
 
 /// Actions that one alarm finds expired.
@@ -35,7 +35,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 self.set_alarm()?;
             }
             ActionStatus::Resolved if action.decision.as_ref() == Some(&decision) => {}
-            _ => return Err(AccountError::ActionResolved(Box::new(action))),
+            ActionStatus::Resolved | ActionStatus::Expired | ActionStatus::Cancelled => {
+                return Err(AccountError::ActionResolved(Box::new(action)));
+            }
         }
         self.answer_from(action.turn_id, (answer, include), (action.n, false), false)
     }
@@ -43,12 +45,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     fn resolve(&self, action: &Action, decision: &Decision, now: Millis) -> Result<(), AccountError> {
         self.store.transaction(|| {
             self.store.close_action(&action.action_id, ActionStatus::Resolved, Some(decision), now)?;
-            match (decision, &action.suggestions) {
-                (Decision::Allow { remember: Some(Remember::Conversation), .. }, Some(suggestions)) => {
-                    self.remember(action, suggestions)
-                }
-                _ => Ok(()),
-            }
+            let Decision::Allow { remember: Some(Remember::Conversation), .. } = decision else { return Ok(()) };
+            action.suggestions.as_ref().map_or(Ok(()), |suggestions| self.remember(action, suggestions))
         })?;
         let resolved = Action {
             status: ActionStatus::Resolved,
@@ -89,16 +87,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.pump()
     }
 
-    pub(super) fn read_action(&self, action_id: &crate::domain::ActionId) -> Result<Reply<S::Json>, AccountError> {
+    pub(super) fn read_action(&self, action_id: &ActionId) -> Result<Reply<S::Json>, AccountError> {
         let action = self.store.action(action_id)?.ok_or(AccountError::NotFound)?;
         Ok(Reply::Action(Box::new(action)))
     }
 
-    pub(super) fn list_actions(
-        &self,
-        of: &crate::domain::action::ActionsOf,
-        limit: u32,
-    ) -> Result<Reply<S::Json>, AccountError> {
+    pub(super) fn list_actions(&self, of: &ActionsOf, limit: u32) -> Result<Reply<S::Json>, AccountError> {
         let mut actions = self.store.list_actions(of, limit.saturating_add(1))?;
         let more = actions.len() > usize::try_from(limit).unwrap_or(usize::MAX);
         actions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

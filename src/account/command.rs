@@ -291,7 +291,32 @@ impl Command {
             Self::NoteRefusal(_) => false,
             Self::Webhooks(ask) => ask.is_repeatable(),
             Self::Manage(ask) => ask.is_repeatable(),
-            _ => true,
+            Self::StartTurn(_)
+            | Self::LookUpAttachments(_)
+            | Self::Fork(_)
+            | Self::Rewind { .. }
+            | Self::UpdateConversation { .. }
+            | Self::CancelConversation { .. }
+            | Self::DeleteConversation { .. }
+            | Self::DecideAction(_)
+            | Self::Prewarm
+            | Self::BeginCall(_)
+            | Self::EndCall(_)
+            | Self::Chat(_)
+            | Self::Files { .. }
+            | Self::Schedules(_)
+            | Self::ListConversations { .. }
+            | Self::ReadConversation { .. }
+            | Self::FollowAccount
+            | Self::ReadContext { .. }
+            | Self::FollowConversation { .. }
+            | Self::ListActions { .. }
+            | Self::ReadAction { .. }
+            | Self::ListTurns { .. }
+            | Self::ReadTurn { .. }
+            | Self::StorageStats
+            | Self::Purge
+            | Self::Visit => true,
         }
     }
 }

@@ -132,14 +132,21 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let limits = self.limits()?;
         self.check_admission(&limits, active.len(), now)?;
         let queued = self.refuse_if_full()?;
-        let replaces = if when_busy == WhenBusy::Interrupt { self.end_parked_of(&session_id, None)? } else { 0 };
-        let active = if replaces > 0 { self.store.active_turns()? } else { active };
+        // What is parked there gives its place up, but only to a query that nothing refuses.
+        let active: Vec<ActiveTurn> = if when_busy == WhenBusy::Interrupt {
+            active.into_iter().filter(|turn| !self.is_parked_in(&session_id, turn)).collect()
+        } else {
+            active
+        };
         let starts_now = queued == 0 && self.has_room_for(&session_id, &active)?;
         if !starts_now && queued >= limits.queued_turns as usize {
             return Err(AccountError::QueueFull { depth: queued });
         }
         if let Some(content) = &start.content {
             check(content, self.store.attachment_bytes(&session_id)?)?;
+        }
+        if when_busy == WhenBusy::Interrupt {
+            self.end_parked_of(&session_id, None)?;
         }
         let turn_id = TurnId::new(self.runtime.uuid());
         let queue_position =
@@ -237,11 +244,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Err(AccountError::ActionPending(actions.into_iter().map(|action| action.action_id).collect()))
     }
 
+    /// Whether it is a turn of this conversation that waits without a process.
+    fn is_parked_in(&self, session_id: &SessionId, turn: &ActiveTurn) -> bool {
+        turn.session_id == *session_id && turn.is_parked() && !self.turns.is_running(&turn.turn_id)
+    }
+
     /// Ends the turns of a conversation that wait without a process; returns how many.
     fn end_parked_of(self: &Rc<Self>, session_id: &SessionId, reason: Option<&str>) -> Result<usize, AccountError> {
         let mut ended = 0;
         for turn in self.store.active_turns()? {
-            if turn.session_id == *session_id && turn.is_parked() && !self.turns.is_running(&turn.turn_id) {
+            if self.is_parked_in(session_id, &turn) {
                 self.end_queued(&turn, reason)?;
                 ended += 1;
             }

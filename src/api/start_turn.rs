@@ -100,10 +100,11 @@ impl QueryHead {
                 Content::Blocks(blocks) => (Some(prompt_of(&blocks)), Some(blocks)),
             },
         };
+        let (prompt, content) = asked(prompt, content)?;
         let options = options(&self.policy, &fields)?;
         let answer = self.preference.form(Some(&fields))?;
         let include = include::of_body(fields.raw("include"))?;
-        let start = turn_that(session_id, (prompt, content), options, self.idempotency_key, (answer, include))?;
+        let start = turn_that(session_id, (prompt, content), options, self.idempotency_key, (answer, include));
         Ok((account_id, Command::StartTurn(Box::new(start))))
     }
 }
@@ -118,14 +119,11 @@ fn says_something(prompt: &str) -> bool {
     !prompt.trim().is_empty()
 }
 
-/// The turn that answers this prompt with these blocks.
-pub(super) fn turn_that(
-    session_id: Option<SessionId>,
-    (prompt, content): (Option<String>, Option<Vec<Block>>),
-    options: TurnOptions,
-    idempotency_key: Option<IdempotencyKey>,
-    (answer, include): (AnswerForm, Include),
-) -> Result<StartTurn, ApiError> {
+/// A prompt, and blocks.
+pub(super) type Said = (String, Option<Vec<Block>>);
+
+/// What is asked: a prompt, and blocks if they are more than words.
+pub(super) fn asked(prompt: Option<String>, content: Option<Vec<Block>>) -> Result<Said, ApiError> {
     // Blocks of words alone are a prompt like any other.
     let content = content.filter(|blocks| blocks.iter().any(|block| block.attachment().is_some()));
     let prompt = prompt.filter(|prompt| content.is_some() || says_something(prompt));
@@ -133,13 +131,24 @@ pub(super) fn turn_that(
     if prompt.len() > MAX_PROMPT_BYTES {
         return Err(prompt_too_large());
     }
+    Ok((prompt, content))
+}
+
+/// The turn that answers this prompt with these blocks.
+pub(super) fn turn_that(
+    session_id: Option<SessionId>,
+    (prompt, content): Said,
+    options: TurnOptions,
+    idempotency_key: Option<IdempotencyKey>,
+    (answer, include): (AnswerForm, Include),
+) -> StartTurn {
     let hash = |key| (key, request_hash(session_id.as_ref(), &prompt, content.as_deref(), &options));
     let idempotency = idempotency_key.map(hash);
     let title = match &content {
         Some(blocks) if prompt.is_empty() => title_of(blocks),
         _ => Title::from_prompt(&prompt),
     };
-    Ok(StartTurn { session_id, prompt, content, title, options, idempotency, answer, include })
+    StartTurn { session_id, prompt, content, title, options, idempotency, answer, include }
 }
 
 /// The refusal of a prompt.

@@ -33,6 +33,10 @@ def before_call(context, case, kwargs):
         body["stream"] = False
     if case.operation.path != "/query":
         return
+    tools = body.get("tools")
+    if isinstance(tools, list) and all(isinstance(tool, dict) and isinstance(tool.get("name"), str) for tool in tools):
+        # That a name is given once, no schema can say.
+        body["tools"] = list({tool["name"]: tool for tool in tools}.values())
     # A name that was deleted stays unused, which a link could not know.
     if not is_stateful and isinstance(body.get("session_id"), str) and SESSION_ID.fullmatch(body["session_id"]):
         digest = hashlib.sha256(body["session_id"].encode()).digest()

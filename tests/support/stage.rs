@@ -443,7 +443,7 @@ fn when_busy_is(when_busy: WhenBusy, mut command: Command) -> Command {
     command
 }
 
-fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {
+pub fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command {
     Command::StartTurn(Box::new(StartTurn {
         session_id: Some(session(session_id)),
         prompt: "hello".to_owned(),

@@ -51,10 +51,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// The turn that was made of this very message before, if it was.
     pub(super) fn turn_of_chat(&self, start: &StartTurn) -> Result<Option<TurnId>, AccountError> {
-        match (&start.session_id, &start.options.chat) {
-            (Some(session_id), Some(chat)) => self.turn_of_message(session_id, &chat.id),
-            _ => Ok(None),
-        }
+        let (Some(session_id), Some(chat)) = (&start.session_id, &start.options.chat) else { return Ok(None) };
+        self.turn_of_message(session_id, &chat.id)
     }
 
     fn turn_of_message(&self, session_id: &SessionId, id: &ChatMessageId) -> Result<Option<TurnId>, AccountError> {
@@ -115,11 +113,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         for message in read.messages.into_iter().rev().filter(|message| message.role == Role::User) {
             let Some(turn) = self.store.turn(&message.turn_id)? else { continue };
             bytes += self.store.items_bytes(session_id, &turn.turn_id)?;
-            let told = match &turn.response {
-                _ if !turn.status.is_end() => Vec::new(),
-                Some(response) if bytes > MAX_ITEMS_BYTES => vec![EventKind::said(response.clone())],
-                None if bytes > MAX_ITEMS_BYTES => Vec::new(),
-                _ => self.told(&turn)?.1.into_iter().map(|(_, event)| event).collect(),
+            let told = if !turn.status.is_end() {
+                Vec::new()
+            } else if bytes > MAX_ITEMS_BYTES {
+                turn.response.iter().map(|response| EventKind::said(response.clone())).collect()
+            } else {
+                self.told(&turn)?.1.into_iter().map(|(_, event)| event).collect()
             };
             let name = names.iter().find(|(turn_id, _)| *turn_id == turn.turn_id).map(|(_, name)| name.clone());
             let attachments = read.attachments.get(&message.seq).cloned();

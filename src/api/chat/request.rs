@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::super::body::Fields;
 use super::super::problem::{ApiError, Code};
-use super::super::start_turn::{QueryHead, body_too_large, session_id, turn_that};
+use super::super::start_turn::{QueryHead, asked, body_too_large, session_id, turn_that};
 use super::super::turn_options::{one_of, options};
 use super::json::elements;
 use super::parts::blocks;
@@ -77,11 +77,11 @@ pub(in crate::api) fn with_body(head: QueryHead, body: Option<&[u8]>) -> Result<
     let replaces = trigger == Trigger::Regenerate || changed.is_some_and(|changed| changed == id.as_str());
     let parts: Vec<&RawValue> = elements(message.raw("parts").unwrap_or_default());
     let blocks = blocks(&parts, &session_id, head.internet, replaces)?;
+    let said = asked(Some(prompt_of(&blocks)), Some(blocks))?;
     let mut options = options(&head.policy, &fields)?;
     options.chat = Some(ChatMessage { id, replaces });
-    let said = (Some(prompt_of(&blocks)), Some(blocks));
     let form = (AnswerForm::Chat, Include::THINKING);
-    let start = turn_that(Some(session_id), said, options, head.idempotency_key, form)?;
+    let start = turn_that(Some(session_id), said, options, head.idempotency_key, form);
     Ok((account_id, Command::StartTurn(Box::new(start))))
 }
 
