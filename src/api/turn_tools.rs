@@ -1,6 +1,6 @@
 //! The fields of a query about tools: those that its caller runs, and rules about those of the agent.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::body::{Fields, is_deeper};
 use super::problem::ApiError;
@@ -25,11 +25,16 @@ const MAX_RULES_BYTES: usize = 32 * 1024;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Permissions {
     /// Calls that a person has to allow.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules")]
     pub(super) ask: Vec<String>,
     /// Calls that are refused.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "rules")]
     pub(super) deny: Vec<String>,
+}
+
+/// As with all fields, null is as if it were not there.
+fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The tools that the caller runs.
