@@ -127,15 +127,18 @@ enum IncludeWord {
     Usage,
 }
 
+/// A tool, or what a call of it is about in parentheses.
+const TOOL_RULE: &str = r"^[A-Za-z][A-Za-z0-9_*-]*(\([\s\S]+\))?$";
+
 /// Rules such as `Write` or `Bash(git push:*)`.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema")]
 pub(super) struct Permissions {
     /// Calls that a person has to allow.
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), inner(regex(pattern = TOOL_RULE)))]
     ask: Option<Vec<String>>,
     /// Calls that are refused.
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), inner(regex(pattern = TOOL_RULE)))]
     deny: Option<Vec<String>>,
 }
 
