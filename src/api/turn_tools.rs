@@ -78,7 +78,7 @@ pub(super) fn tools(fields: &Fields<'_>) -> Result<Vec<ClientTool>, ApiError> {
 pub(super) fn permissions(fields: &Fields<'_>) -> Result<Permissions, ApiError> {
     let refused = |rule: &str| ApiError::parameter("permissions", rule);
     let Some(raw) = fields.raw("permissions") else { return Ok(Permissions::default()) };
-    if raw.len() > MAX_RULES_BYTES || is_deeper(raw, 2) || !raw.starts_with('{') {
+    if raw.len() > MAX_RULES_BYTES || !raw.starts_with('{') {
         return Err(refused("an object with `ask` and `deny`, at most 32768 bytes"));
     }
     let permissions: Permissions =

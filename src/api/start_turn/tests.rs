@@ -132,7 +132,7 @@ fn rules_about_tools_narrow_what_the_operator_allows() {
     let vars = [("ASK_TOOLS", "Write")];
     let options = asked(&vars, r#""permissions":{"ask":["Bash(git push:*)"],"deny":["Edit"]}"#).unwrap();
     assert_eq!((options.ask_tools, options.deny_tools), (vec!["Bash(git push:*)".to_owned()], vec!["Edit".to_owned()]));
-    let options = asked(&vars, r#""permissions":{"ask":null,"deny":["Edit"]}"#).unwrap();
+    let options = asked(&vars, r#""permissions":{"ask":null,"deny":["Edit"],"unknown":[[[{}]]]}"#).unwrap();
     assert_eq!((options.ask_tools, options.deny_tools), (Vec::<String>::new(), vec!["Edit".to_owned()]));
     for permissions in ["[]", r#"{"ask":"Bash"}"#, r#"{"deny":["two words"]}"#, r#"{"ask":[7]}"#] {
         assert!(
