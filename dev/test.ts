@@ -55,7 +55,8 @@ const SUITES: Suite[] = [
   },
   { name: "client", what: "the TypeScript client, against the product", command: nodeTests(["clients/typescript/test/**/*.test.ts"]), count: countNode },
   { name: "console", what: "the console, in Chromium, against the product", command: nodeTests(["console/test/**/*.test.ts"]), count: countNode },
-  { name: "e2e", what: "the whole product, over HTTP", command: nodeTests(["tests/e2e/**/*.test.ts"], END_TO_END_FILES_AT_ONCE), count: countNode, needsBuild: true },
+  { name: "e2e", what: "the whole product, over HTTP", command: nodeTests(["tests/e2e/*.test.ts"], END_TO_END_FILES_AT_ONCE), count: countNode, needsBuild: true },
+  { name: "alone", what: "the product, where memory is measured: one file at a time", command: nodeTests(["tests/e2e/alone/*.test.ts"]), count: countNode },
 ];
 
 /** One line per test binary. */

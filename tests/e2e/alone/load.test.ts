@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { before, describe, test } from "node:test";
-import { memoryMib } from "../../dev/bench/processes.ts";
-import { Objects } from "../../dev/objects.ts";
-import type { Client } from "./client.ts";
-import { descendantsOf, programOf } from "./processes.ts";
-import { service } from "./support.ts";
+import { memoryMib } from "../../../dev/bench/processes.ts";
+import { Objects } from "../../../dev/objects.ts";
+import type { Client } from "../client.ts";
+import { descendantsOf, programOf } from "../processes.ts";
+import { service } from "../support.ts";
 
 const ANSWER_CHARS = 2_000_000;
 /** A transcript of 50 MB, in rows as the object writes them. */
