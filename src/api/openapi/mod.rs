@@ -6,6 +6,8 @@ mod actions;
 mod automation;
 mod branches;
 mod chat;
+mod content;
+pub(super) mod events;
 mod operations;
 pub(super) mod schemas;
 
