@@ -110,6 +110,9 @@ impl<J> Answer<J> {
         if let Some(allow) = error.allow {
             answer = answer.with("allow", allow);
         }
+        if let Some(size) = error.file_size {
+            answer = answer.with("content-range", format!("bytes */{size}"));
+        }
         if error.code == Code::Unauthorized {
             answer = answer.with("www-authenticate", "Bearer");
         }
