@@ -152,8 +152,8 @@ routes! {
         /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space, or `content` must say or show something.
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
-            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema UnsupportedAttachment
-            AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending FilesNotConfigured StorageFull BudgetExhausted
+            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema InvalidToolSchema
+            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending FilesNotConfigured StorageFull BudgetExhausted
             AccountFull RateLimited], described by query;
     }
     ["chat"] {
@@ -418,7 +418,7 @@ routes! {
         /// Make a schedule, or change it.
         ///
         /// Its query is a turn of the account at each due time. A schedule that was paused runs again.
-        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema],
+        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema InvalidToolSchema],
             described by set_schedule;
         /// Delete a schedule. Its turns stay with their conversations.
         DELETE DeleteSchedule(name: ResourceName = resource), Account, refuses [InvalidParameter],

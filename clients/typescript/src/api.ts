@@ -1627,6 +1627,11 @@ export interface components {
         };
         /** @description What the user says and shows. */
         QueryContent: string | components["schemas"]["ContentBlock"][];
+        /**
+         * @description What a query may narrow the operator's mode to.
+         * @enum {string}
+         */
+        QueryMode: "plan";
         /** @description A query. Unknown fields are ignored. */
         QueryRequest: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
@@ -1653,12 +1658,16 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description `plan`: the agent changes nothing until somebody has approved its plan, which is an action. */
+            permission_mode?: components["schemas"]["QueryMode"] | null;
             /** @description Rules about the agent's tools, beside the operator's. */
             permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 1 MiB of UTF-8. */
             query?: string | null;
+            /** @description Whether the agent may ask the user questions, which are actions. Default: as the operator says, else not. */
+            questions?: boolean | null;
             /** @description The conversation to go on with; one that does not exist is created. Default: a new one, whose id the service makes. */
             session_id?: components["schemas"]["SessionId"] | null;
             /** @description Whether to respond with events. Default: what `Accept` prefers. */
@@ -4339,6 +4348,7 @@ export type ErrorCode =
     | "invalid_output_schema"
     | "invalid_parameter"
     | "invalid_session_id"
+    | "invalid_tool_schema"
     | "length_required"
     | "model_auth_failed"
     | "model_failed"
