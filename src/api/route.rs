@@ -161,10 +161,11 @@ routes! {
         ///
         /// The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only
         /// the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted.
-        /// `regenerate-message` does so with the same message.
+        /// `regenerate-message` does so with the same message. If the last one is the agent's, its answers to approvals, and its outputs of calls
+        /// that the client makes itself, are decisions of the turn's actions, and the response is the rest of that message.
         POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
-            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy BranchUnavailable FilesNotConfigured StorageFull
-            WorkspaceUnavailable], described by chat;
+            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending ActionResolved BranchUnavailable
+            FilesNotConfigured StorageFull WorkspaceUnavailable], described by chat;
     }
     ["chat", session_id, "stream"] {
         /// Follow the turn of a chat that runs or waits, as a UI message stream from its beginning.

@@ -10,9 +10,11 @@ use super::super::body::Fields;
 use super::super::problem::{ApiError, Code};
 use super::super::start_turn::{QueryHead, asked, body_too_large, session_id, turn_that};
 use super::super::turn_options::{one_of, options};
+use super::answers::answers;
 use super::json::elements;
 use super::parts::blocks;
-use crate::account::command::{AnswerForm, Command};
+use crate::account::chat::command::ChatCommand;
+use crate::account::command::{AccountError, AnswerForm, Command};
 use crate::domain::content::prompt_of;
 use crate::domain::id::{BadId, MAX_CHAT_MESSAGE_BYTES};
 use crate::domain::{AccountId, ChatMessage, ChatMessageId, Include};
@@ -31,6 +33,8 @@ const FIELDS: &[&str] = &[
     "max_turns",
     "metadata",
     "when_busy",
+    "tools",
+    "permissions",
 ];
 
 /// Why the client asks.
@@ -66,11 +70,12 @@ pub(in crate::api) fn with_body(head: QueryHead, body: Option<&[u8]>) -> Result<
     let session_id = session_id(&fields, "id")?.ok_or_else(|| ApiError::parameter("id", "the chat's id"))?;
     let trigger = trigger(&fields)?;
     let message = last_message(fields.raw("messages"))?;
-    if message.raw("role") != Some(USER) {
-        let detail = "This message waits for no answer. Load the messages again with GET /chat/{session_id}/messages.";
-        return Err(ApiError::new(Code::ConversationBusy, detail));
-    }
     let id = message.text("id", MAX_CHAT_MESSAGE_BYTES, Code::InvalidParameter)?.unwrap_or_default();
+    if message.raw("role") != Some(USER) {
+        let answers = answers(&message, &id, &session_id)?;
+        let answers = answers.ok_or_else(|| ApiError::from(&AccountError::NothingAsked))?;
+        return Ok((account_id, Command::Chat(ChatCommand::Answer(Box::new(answers)))));
+    }
     let id = ChatMessageId::try_from(id);
     let id = id.map_err(|rule: BadId| ApiError::parameter("messages", &rule.to_string()))?;
     let changed = fields.text("messageId", MAX_CHAT_MESSAGE_BYTES, Code::InvalidParameter)?;
