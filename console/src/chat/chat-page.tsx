@@ -11,8 +11,10 @@ import type { Library } from "./library.ts";
 import { nameOf, Rename } from "./sidebar.tsx";
 import { TurnRow } from "./turn-row.tsx";
 import type { TurnActions } from "./turn-row.tsx";
-import { isOpen } from "./turns.ts";
+import { isOpen, isWaiting } from "./turns.ts";
 import type { TurnView } from "./turns.ts";
+import { storedWay, storeWay } from "./way.ts";
+import type { Way } from "./way.ts";
 import { Welcome } from "./welcome.tsx";
 
 type Props = { library: Library; sessionId: string; isNew: boolean };
@@ -29,6 +31,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
   const [isRenaming, setRenaming] = useState(false);
   const [isDeleting, setDeleting] = useState(false);
   const [draft, setDraft] = useState("");
+  const [way, setWay] = useState(storedWay);
   const [stopError, setStopError] = useState<unknown>();
   const open = state.turns.filter(isOpen);
   const title = state.turns.length === 0 ? "New conversation" : nameOf({ title: state.title, session_id: sessionId });
@@ -58,9 +61,16 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
       onEdit: (key, question) => conversation.edit(key, question),
       onFork: (turnId) => void conversation.fork(turnId).then((id) => go(href.conversation(id)), setStopError),
       onRewind: setRewound,
+      onDecide: (actionId, decision) => conversation.decide(actionId, decision),
+      // It stays as it is shown, and the service refuses an answer that is late.
+      onLate: (actionId) => void conversation.readAction(actionId).catch(() => undefined),
     }),
     [conversation, files.open],
   );
+  const chooseWay = (chosen: Way): void => {
+    storeWay(chosen);
+    setWay(chosen);
+  };
   const stop = (): void => {
     setStopError(undefined);
     conversation.stop().catch(setStopError);
@@ -103,7 +113,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
         {state.phase === "ready" && <Log turns={state.turns} isAtRest={open.length === 0} actions={actions} />}
         <div className="dock">
           {stopError !== undefined && <Failure error={stopError} />}
-          <Composer draft={draft} onDraft={setDraft} isBusy={open.length > 0} onAsk={ask} onStop={stop} onFiles={(chosen) => { setFilesOpen(true); files.upload(chosen); }} />
+          <Composer draft={draft} onDraft={setDraft} isBusy={open.length > 0} isWaiting={open.some(isWaiting)} way={way} onWay={chooseWay} onAsk={ask} onStop={stop} onFiles={(chosen) => { setFilesOpen(true); files.upload(chosen); }} />
         </div>
       </section>
       {areFilesOpen && <FilesPanel files={files} onClose={() => setFilesOpen(false)} />}
@@ -180,6 +190,8 @@ function saidOf(turn: TurnView): string {
       return "Waiting for its turn";
     case "running":
       return "The agent is working";
+    case "requires_action":
+      return "The agent waits for your answer";
     case "completed":
       return "The answer is complete";
     case "cancelled":

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "react";
 import { CodeBlock } from "../chat/code-block.tsx";
 import { Markdown } from "../chat/markdown.tsx";
-import { languageOf } from "../chat/tool-card.tsx";
+import { languageOf } from "../chat/tool-input.tsx";
 import { Button, Dialog, Failure, Spinner } from "../ui/controls.tsx";
 import { bytes } from "../ui/format.ts";
 import type { Files } from "./use-files.ts";
