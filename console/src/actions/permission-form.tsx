@@ -11,11 +11,13 @@ export const MAX_MESSAGE_CHARS = 2048;
 
 export function PermissionForm({ action: { tool = "", input, message, suggestions }, isBusy, decide }: FormProps) {
   const rules = suggestedRules(suggestions);
-  const why = stringOf(fieldsOf(input)["description"]);
+  // The SDK may say the command itself.
+  const words = new Set([message ?? "", stringOf(fieldsOf(input)["description"])].filter((each) => each !== "" && each !== fieldsOf(input)["command"]));
   return (
     <>
-      {message !== undefined && <p>{message}</p>}
-      {why !== "" && why !== message && <p>{why}</p>}
+      {[...words].map((each) => (
+        <p key={each}>{each}</p>
+      ))}
       <ToolInput name={tool} input={input} />
       <div className="choices">
         <Button kind="primary" icon="check" disabled={isBusy} onClick={() => decide({ decision: "allow" })}>

@@ -71,6 +71,10 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
     storeWay(chosen);
     setWay(chosen);
   };
+  const pick = (question: string, wanted: Way | undefined): void => {
+    setDraft(question);
+    if (wanted !== undefined) chooseWay(wanted);
+  };
   const stop = (): void => {
     setStopError(undefined);
     conversation.stop().catch(setStopError);
@@ -109,7 +113,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
         </header>
         {state.phase === "loading" && <div className="centre"><Spinner label="Loading the conversation" /></div>}
         {state.phase === "failed" && <div className="centre"><Failure error={state.error} onRetry={() => void conversation.load()} /></div>}
-        {state.phase === "new" && <Welcome onPick={setDraft} />}
+        {state.phase === "new" && <Welcome onPick={pick} />}
         {state.phase === "ready" && <Log turns={state.turns} isAtRest={open.length === 0} actions={actions} />}
         <div className="dock">
           {stopError !== undefined && <Failure error={stopError} />}

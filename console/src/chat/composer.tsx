@@ -123,7 +123,7 @@ export function Composer({ draft, onDraft, isBusy, isWaiting, way, onWay, onAsk,
           </select>
         </label>
         <span className="hint" role={isTooLong ? "alert" : undefined}>
-          {isTooLong ? "This is longer than 1 MB: attach it as a file" : isWaiting ? "Answer above, or stop" : <span className="keys">Enter sends, Shift + Enter begins a line</span>}
+          {isTooLong ? "This is longer than 1 MB: attach it as a file" : <span className="keys">{isWaiting ? "Answer above, or stop" : "Enter sends, Shift + Enter begins a line"}</span>}
         </span>
         {isBusy && <IconButton className="round stop" icon="stop" label="Stop" onClick={onStop} />}
         {(!isBusy || canSend) && <IconButton className="round" icon="send" label="Send" type="submit" disabled={!canSend} />}
