@@ -1,6 +1,7 @@
 /** A conversation: what was said, what is being said, the message box, and its files. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { FilesPanel } from "../files/files-panel.tsx";
+import { Preview } from "../files/preview.tsx";
 import { useFiles } from "../files/use-files.ts";
 import { go, href } from "../route.ts";
 import { useStore } from "../store.ts";
@@ -121,6 +122,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
         </div>
       </section>
       {areFilesOpen && <FilesPanel files={files} onClose={() => setFilesOpen(false)} />}
+      {files.shown !== undefined && <Preview key={files.shown} path={files.shown} files={files} />}
       {rewound !== undefined && (
         <Confirm title="Go back to here?" action="Go back" onConfirm={() => conversation.rewind({ to: rewound })} onClose={() => setRewound(undefined)}>
           <p>The questions and answers after this one are deleted, and the files are again what they were then. To keep them, branch off instead.</p>
