@@ -2,7 +2,7 @@
 
 use super::actions::ActionKept;
 use super::sql::{Sql, Value};
-use super::turns::parsed;
+use super::turn_row::parsed;
 use super::usage::LedgerEntry;
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError, integer, json, split_for_rows};

@@ -2280,7 +2280,7 @@ export interface components {
         "Accept-Ranges": string;
         /** @description `attachment`, with the file's name. */
         "Content-Disposition": string;
-        /** @description Which bytes of the file follow, if a range was asked for. */
+        /** @description Which bytes of the file follow, if a range was asked for; of a refused one, `bytes *\/` and the size of the file. */
         "Content-Range": string;
         /** @description `sandbox`: a browser that opens the file runs nothing of it. */
         "Content-Security-Policy": string;
