@@ -348,17 +348,20 @@ routes! {
         DELETE EraseAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter], described by erase_account;
     }
     ["export"] {
-        /// Export an account's conversations.
+        /// Export an account.
         ///
-        /// Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not
-        /// ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
+        /// Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items, transcripts, actions and files, then
+        /// what the account has used and what is set of it. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream
+        /// without it was cut, and `cursor` goes on behind its last `end`.
         GET Export, Account, refuses [InvalidParameter], described by export;
     }
     ["import"] {
-        /// Import conversations that an export wrote.
+        /// Import what an export wrote.
         ///
-        /// Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
-        POST Import, Account, refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull],
+        /// Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored. What
+        /// the account has used and what is set of it is taken from operators only.
+        POST Import, Account,
+            refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull StorageFull FilesNotConfigured WorkspaceUnavailable],
             described by import;
     }
     ["account"] {

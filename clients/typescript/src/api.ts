@@ -476,8 +476,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Export an account's conversations
-         * @description Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
+         * Export an account
+         * @description Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items, transcripts, actions and files, then what the account has used and what is set of it. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
          */
         get: operations["export"];
         put?: never;
@@ -515,8 +515,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Import conversations that an export wrote
-         * @description Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
+         * Import what an export wrote
+         * @description Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored. What the account has used and what is set of it is taken from operators only.
          */
         post: operations["import"];
         delete?: never;
@@ -3548,6 +3548,8 @@ export interface operations {
                 accountId?: components["schemas"]["AccountId"];
                 /** @description Where the export starts: behind this conversation. */
                 cursor?: components["schemas"]["SessionId"];
+                /** @description Whether files come with their bytes. */
+                files?: "list" | "inline";
             };
             header?: never;
             path?: never;
