@@ -147,7 +147,7 @@ export function planFor(request: MessagesRequest): Plan {
   }
 
   const command = commandIn(request);
-  if (command !== undefined && calls.length === 0) calls.push({ name: BASH, input: { command } });
+  if (command !== undefined && calls.length === 0) calls.push([{ name: BASH, input: { command } }]);
   const step = request.toolResults.length;
   // The first thought comes before the first step, the second before the second.
   if (request.thinking !== null && request.thinking !== "disabled") plan.thinking = thoughts[step];
