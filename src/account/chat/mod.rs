@@ -137,7 +137,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             bytes += self.store.items_bytes(session_id, &turn.turn_id)?;
             let waits = turn.status == TurnStatus::RequiresAction;
             let told = if waits {
-                items::events(&self.store.items(session_id, &turn.turn_id)?).into_iter().map(|(_, event)| event).collect()
+                items::events(&self.store.items(session_id, &turn.turn_id)?)
+                    .into_iter()
+                    .map(|(_, event)| event)
+                    .collect()
             } else if !turn.status.is_end() {
                 Vec::new()
             } else if bytes > MAX_ITEMS_BYTES {

@@ -302,12 +302,8 @@ impl Stream for Subscription {
 /// That a turn waits for somebody, told where nothing follows. It has no number among the events.
 fn waits(turn: &Turn) -> TurnEvent {
     let Turn { turn_id, session_id, status, .. } = turn;
-    let paused = Paused {
-        turn_id: turn_id.clone(),
-        session_id: session_id.clone(),
-        status: *status,
-        actions: Vec::new(),
-    };
+    let paused =
+        Paused { turn_id: turn_id.clone(), session_id: session_id.clone(), status: *status, actions: Vec::new() };
     TurnEvent { id: EventId { turn_id: turn_id.clone(), n: 0 }, kind: EventKind::Paused(Rc::new(paused)) }
 }
 

@@ -65,8 +65,8 @@ pub(super) struct Calls {
     /// The turn's actions as they stand, which its events may tell later.
     known: Vec<Action>,
     calls: Vec<Call>,
-    /// Pending actions that no call stands for.
-    apart: Vec<ActionId>,
+    /// Actions that no call stands for, and whether somebody still has to decide them.
+    apart: Vec<(ActionId, bool)>,
 }
 
 impl Calls {
@@ -101,7 +101,9 @@ impl Calls {
                 return call.close_if_given_up();
             }
             _ if tool.status == "finished" => Told::Output(result.unwrap_or("\"\"").to_owned()),
-            Some(Asked { action: Action { kind, decision: Some(Decision::Deny { .. }), .. }, .. }) if is_leave(*kind) => {
+            Some(Asked { action: Action { kind, decision: Some(Decision::Deny { .. }), .. }, .. })
+                if is_leave(*kind) =>
+            {
                 Told::Denied
             }
             _ => Told::Error(words_of(result)),
@@ -123,9 +125,7 @@ impl Calls {
         let is_pending = action.status == ActionStatus::Pending;
         let id = action.tool_call_id.as_ref().filter(|_| action.kind != ActionKind::Elicitation);
         let Some(call) = id.and_then(|id| self.calls.iter_mut().find(|call| call.id == *id)) else {
-            if is_pending {
-                self.apart.push(action.action_id.clone());
-            }
+            self.apart.push((action.action_id.clone(), is_pending));
             return None;
         };
         let mut told = Vec::new();
@@ -140,13 +140,15 @@ impl Calls {
         Some((call.id.clone(), told))
     }
 
-    /// The agent has heard how an action was decided. What the client is told of the call that it is about.
+    /// The agent has heard how an action was decided. What the client is told of the call that it is about; none if no call stands for it.
     pub fn resolve(&mut self, resolved: &ActionResolved) -> Option<(String, Vec<Told>)> {
-        self.apart.retain(|id| *id != resolved.action_id);
-        let is_it = |call: &&mut Call| {
-            call.asked.as_ref().is_some_and(|asked| asked.action.action_id == resolved.action_id)
-        };
-        let call = self.calls.iter_mut().find(is_it)?;
+        if let Some((_, is_pending)) = self.apart.iter_mut().find(|(id, _)| *id == resolved.action_id) {
+            *is_pending = false;
+            return None;
+        }
+        let is_it =
+            |call: &&mut Call| call.asked.as_ref().is_some_and(|asked| asked.action.action_id == resolved.action_id);
+        let Some(call) = self.calls.iter_mut().find(is_it) else { return Some((String::new(), Vec::new())) };
         let decision = match resolved.decision.as_deref() {
             Some("allow") => Some(Decision::Allow { input: None, remember: None }),
             Some("deny") => Some(Decision::Deny { message: None }),
@@ -189,7 +191,8 @@ impl Calls {
     /// Calls that would keep a client from answering while the turn waits, since they have neither an end nor a question.
     /// None of them, if what is asked cannot be seen: then the client is not to answer.
     pub fn hidden(&self) -> Vec<&str> {
-        let is_hidden = |call: &&Call| call.is_open && call.asked.is_none() && self.apart.is_empty();
+        let is_apart = self.apart.iter().any(|(_, is_pending)| *is_pending);
+        let is_hidden = |call: &&Call| call.is_open && call.asked.is_none() && !is_apart;
         self.calls.iter().filter(is_hidden).map(|call| call.id.as_str()).collect()
     }
 
@@ -207,7 +210,8 @@ const fn is_leave(kind: ActionKind) -> bool {
 impl Call {
     /// What the client is told of a decision, the first time.
     fn decide(&mut self, status: ActionStatus, decision: Option<&Decision>) -> Vec<Told> {
-        let Some(asked) = self.asked.as_mut().filter(|asked| !asked.is_decided && status != ActionStatus::Pending) else {
+        let Some(asked) = self.asked.as_mut().filter(|asked| !asked.is_decided && status != ActionStatus::Pending)
+        else {
             return Vec::new();
         };
         asked.is_decided = true;

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::chat::metadata::Metadata;
 use super::operations::{TURN_ID, list_of, nothing, only, parameter, responds, usage};
+use super::schemas::Permissions;
 use super::{Body, Described, Response, Schemas};
+use crate::domain::options::ClientTool;
 use crate::domain::{AccountId, ChatMessageId, Effort, IdempotencyKey, SessionId, Thinking, WhenBusy};
 
 /// What the AI SDK's client sends, with what it was told to send beside it. Unknown fields are ignored.
