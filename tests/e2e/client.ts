@@ -68,6 +68,7 @@ export type Action = {
   turn_id: string;
   session_id: string;
   kind: string;
+  tool_call_id?: string;
   tool?: string;
   input?: object;
   status: string;
