@@ -45,7 +45,8 @@ function Limit({ name, account }: { name: Name; account: Account }) {
   const { label, format, used } = LIMITS[name];
   const most = account.limits[name];
   const is = used?.(account);
-  const text = is === undefined ? (most === null ? "no limit" : format(most)) : `${format(is)} of ${most === null ? "no limit" : format(most)}`;
+  const bound = most === null ? "no limit" : format(most);
+  const text = is === undefined ? bound : most === null ? `${format(is)}, ${bound}` : `${format(is)} of ${bound}`;
   return (
     <div>
       <dt>
