@@ -26,6 +26,8 @@ export type MessagesRequest = {
   userTexts: string[];
   /** Results of the tool calls made since the last thing the user said. */
   toolResults: ToolResult[];
+  /** The file that a plan is written into; undefined where none is to be made. */
+  planFile: string | undefined;
   /** Whether the model spoke before. */
   hasHistory: boolean;
   /** Whether the caller marks parts of the request for the prompt cache. */
@@ -46,6 +48,8 @@ export function tokensIn(chars: number): number {
   return Math.ceil(chars / CHARS_PER_TOKEN);
 }
 
+/** How the CLI names the file of a plan that does not exist yet, or exists. */
+const PLAN_FILE = /plan (?:at|file already exists at) (\/\S+?\.md)/;
 const SYSTEM_REMINDER = /<system-reminder>([\s\S]*?)<\/system-reminder>/g;
 /** How a reminder tells of a message that the user sent while the agent worked. */
 const STEERED = /^\s*The user sent a new message while you were working:\n([\s\S]*?)(?:\n\nThis is how Claude Code surfaces messages[\s\S]*)?$/;
@@ -128,6 +132,7 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
     messageCount: messages.length,
     userTexts,
     toolResults,
+    planFile: PLAN_FILE.exec(wholeText)?.[1],
     hasHistory,
     usesCache: wholeText.includes('"cache_control"'),
     blocks: blocks.flat(),

@@ -267,6 +267,10 @@ impl From<&AccountError> for ApiError {
                 Code::ConversationBusy,
                 "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
             ),
+            AccountError::NothingAsked => Self::new(
+                Code::ConversationBusy,
+                "This message waits for no answer. Load the messages again with GET /chat/{session_id}/messages.",
+            ),
             AccountError::ActionPending(ids) => {
                 let ids: Vec<&str> = ids.iter().map(ActionId::as_str).collect();
                 let detail = format!(

@@ -101,6 +101,7 @@ codes! {
     FilesNotConfigured 501 "files_not_configured" "Files are not configured";
     WorkspaceUnavailable 503 "workspace_unavailable" "The files cannot be read";
     InvalidOutputSchema 400 "invalid_output_schema" "Not a usable JSON Schema";
+    InvalidToolSchema 400 "invalid_tool_schema" "Not a usable JSON Schema";
     ConversationExists 409 "conversation_exists" "There is a conversation with this id";
     BranchUnavailable 409 "branch_unavailable" "The conversation has no branch there";
     ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
@@ -225,6 +226,7 @@ impl From<&Failure> for ApiError {
             FailureCode::WorkspaceUnavailable => Code::WorkspaceUnavailable,
             FailureCode::OutputInvalid => Code::OutputInvalid,
             FailureCode::InvalidOutputSchema => Code::InvalidOutputSchema,
+            FailureCode::InvalidToolSchema => Code::InvalidToolSchema,
         };
         let error = Self::new(code, failure.detail.clone());
         Self { retry_after_s: failure.retry_after_s.or(error.retry_after_s), ..error }

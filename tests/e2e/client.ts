@@ -131,6 +131,8 @@ export type QueryFields = {
   output_schema?: object;
   tools?: object[];
   permissions?: { ask?: string[]; deny?: string[] };
+  permission_mode?: "plan";
+  questions?: boolean;
   when_busy?: "queue" | "steer" | "interrupt" | "reject";
   metadata?: Record<string, string>;
 };

@@ -85,7 +85,7 @@ impl Scripted {
             if let Some(turn) = self.state.borrow_mut().turns.get_mut(id) {
                 turn.waits.pending.insert(call.clone());
             }
-            self.say(id, &json!({ "type": "action", "reference": call, "kind": "permission", "tool": "Bash", "input": { "command": call } }));
+            self.say(id, &json!({ "type": "action", "reference": call, "kind": "permission", "tool_call_id": call, "tool": "Bash", "input": { "command": call } }));
         }
         let here = |state: &super::container::State| state.instance.as_deref() == Some(instance);
         self.until(|state| {

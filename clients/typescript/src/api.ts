@@ -476,8 +476,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Export an account's conversations
-         * @description Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
+         * Export an account
+         * @description Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items, transcripts, actions and files, then what the account has used and what is set of it. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
          */
         get: operations["export"];
         put?: never;
@@ -515,8 +515,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Import conversations that an export wrote
-         * @description Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
+         * Import what an export wrote
+         * @description Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored. What the account has used and what is set of it is taken from operators only.
          */
         post: operations["import"];
         delete?: never;
@@ -1627,6 +1627,11 @@ export interface components {
         };
         /** @description What the user says and shows. */
         QueryContent: string | components["schemas"]["ContentBlock"][];
+        /**
+         * @description What a query may narrow the operator's mode to.
+         * @enum {string}
+         */
+        QueryMode: "plan";
         /** @description A query. Unknown fields are ignored. */
         QueryRequest: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
@@ -1653,12 +1658,16 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description `plan`: the agent changes nothing until somebody has approved its plan, which is an action. */
+            permission_mode?: components["schemas"]["QueryMode"] | null;
             /** @description Rules about the agent's tools, beside the operator's. */
             permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 1 MiB of UTF-8. */
             query?: string | null;
+            /** @description Whether the agent may ask the user questions, which are actions. Default: as the operator says, else not. */
+            questions?: boolean | null;
             /** @description The conversation to go on with; one that does not exist is created. Default: a new one, whose id the service makes. */
             session_id?: components["schemas"]["SessionId"] | null;
             /** @description Whether to respond with events. Default: what `Accept` prefers. */
@@ -3539,6 +3548,8 @@ export interface operations {
                 accountId?: components["schemas"]["AccountId"];
                 /** @description Where the export starts: behind this conversation. */
                 cursor?: components["schemas"]["SessionId"];
+                /** @description Whether files come with their bytes. */
+                files?: "list" | "inline";
             };
             header?: never;
             path?: never;
@@ -4339,6 +4350,7 @@ export type ErrorCode =
     | "invalid_output_schema"
     | "invalid_parameter"
     | "invalid_session_id"
+    | "invalid_tool_schema"
     | "length_required"
     | "model_auth_failed"
     | "model_failed"

@@ -170,7 +170,15 @@ pub(in crate::api) fn export(schemas: &mut Schemas) -> Described {
     let mut lines = responds(200, "The lines.", &schemas.sent::<ImportedJson>(), json!({"conversations": 1}));
     lines.content = json!({"application/x-ndjson": {}});
     Described {
-        parameters: vec![parameter("query", "cursor", &cursor, "Where the export starts: behind this conversation.")],
+        parameters: vec![
+            parameter("query", "cursor", &cursor, "Where the export starts: behind this conversation."),
+            parameter(
+                "query",
+                "files",
+                &json!({"enum": ["list", "inline"], "default": "list"}),
+                "Whether files come with their bytes.",
+            ),
+        ],
         ..only(lines)
     }
 }

@@ -111,6 +111,7 @@ const ENDS_OF_TURNS: &[Code] = &[
     Code::WorkspaceUnavailable,
     Code::OutputInvalid,
     Code::InvalidOutputSchema,
+    Code::InvalidToolSchema,
     Code::UnsupportedAttachment,
     Code::AttachmentTooLarge,
     Code::AttachmentNotFound,

@@ -97,6 +97,10 @@ pub(super) struct QueryRequest {
     tools: Option<Vec<ClientTool>>,
     /// Rules about the agent's tools, beside the operator's.
     permissions: Option<Permissions>,
+    /// `plan`: the agent changes nothing until somebody has approved its plan, which is an action.
+    permission_mode: Option<QueryMode>,
+    /// Whether the agent may ask the user questions, which are actions. Default: as the operator says, else not.
+    questions: Option<bool>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
@@ -106,6 +110,14 @@ pub(super) struct QueryRequest {
     max_turns: Option<u32>,
     /// What a stream tells beside the default events.
     include: Option<Vec<IncludeWord>>,
+}
+
+/// What a query may narrow the operator's mode to.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+pub(super) enum QueryMode {
+    Plan,
 }
 
 /// What a stream tells beside the default events.
