@@ -362,6 +362,9 @@ test("an approval goes on with a turn whose container is gone", TIME_LIMIT, asyn
   const { server } = await serverAndCli(client, running, "other");
   process.kill(server, "SIGKILL");
   await gone(server, 10_000);
+  // Until the death is noticed, an approval goes to the process that is gone.
+  const events = await client.events("chat");
+  assert.ok(await events.until(({ event }) => event === "paused"));
   running.model.control.script(GO_ON, TOUCH.made);
   await press(page, "Approve");
   await done(page);
