@@ -11,6 +11,7 @@ export const MAX_MESSAGE_CHARS = 2048;
 
 export function PermissionForm({ action: { tool = "", input, message, suggestions }, isBusy, decide }: FormProps) {
   const rules = suggestedRules(suggestions);
+  const path = stringOf(fieldsOf(input)["file_path"]) || stringOf(fieldsOf(input)["notebook_path"]);
   // The SDK may say the command itself.
   const words = new Set([message ?? "", stringOf(fieldsOf(input)["description"])].filter((each) => each !== "" && each !== fieldsOf(input)["command"]));
   return (
@@ -18,6 +19,7 @@ export function PermissionForm({ action: { tool = "", input, message, suggestion
       {[...words].map((each) => (
         <p key={each}>{each}</p>
       ))}
+      {path !== "" && <code className="path">{path}</code>}
       <ToolInput name={tool} input={input} />
       <div className="choices">
         <Button kind="primary" icon="check" disabled={isBusy} onClick={() => decide({ decision: "allow" })}>
