@@ -26,6 +26,8 @@ export type MessagesRequest = {
   userTexts: string[];
   /** Results of the tool calls made since the last thing the user said. */
   toolResults: ToolResult[];
+  /** What the last tool call gave before the last thing was said. */
+  resultBefore: ToolResult | undefined;
   /** The file that a plan is written into; undefined where none is to be made. */
   planFile: string | undefined;
   /** Whether the model spoke before. */
@@ -90,6 +92,7 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
 
   const userTexts: string[] = [];
   let toolResults: ToolResult[] = [];
+  let resultBefore: ToolResult | undefined;
   let hasHistory = false;
   let refusal: string | undefined;
   const blocks: ReadBlock[][] = [];
@@ -113,7 +116,9 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
     }
     const said = saidInMessage(role, parts);
     userTexts.push(...said);
-    if (said.length > 0) toolResults = [];
+    if (said.length === 0) continue;
+    resultBefore = toolResults.at(-1) ?? resultBefore;
+    toolResults = [];
   }
 
   const wholeText = textThatCounts({ system, tools, messages });
@@ -132,6 +137,7 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
     messageCount: messages.length,
     userTexts,
     toolResults,
+    resultBefore,
     planFile: PLAN_FILE.exec(wholeText)?.[1],
     hasHistory,
     usesCache: wholeText.includes('"cache_control"'),

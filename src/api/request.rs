@@ -256,6 +256,7 @@ fn operators_ask(
         Ok(Asked::Audited(Audited { actor, action, target }, Box::new(asked)))
     };
     match route {
+        Route::ReadFleet => Ok(Asked::Operator(OperatorAsks::Fleet)),
         Route::ListAudit => accounts::audit(target).map(Asked::Operator),
         Route::MakeToken => {
             let head = TokenHead::parse(head, config)?;

@@ -368,6 +368,12 @@ routes! {
         /// Erase everything there is of an account, but for what operators have set of it and what it has used.
         DELETE EraseOwnAccount, Account, refuses [], described by erase_own_account;
     }
+    ["fleet"] {
+        /// Read what all accounts are at: turns, containers, versions, and how turns of the last hour ended.
+        ///
+        /// It is the sum of what accounts report while they work, at most once a minute each.
+        GET ReadFleet, Operator, refuses [], described by read_fleet;
+    }
     ["audit"] {
         /// List who asked for which change of accounts, shard by shard, newest first.
         ///

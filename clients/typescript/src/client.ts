@@ -284,6 +284,10 @@ export class AgentClient {
     return this.#connection.json({ path: `/erasures/${encodeURIComponent(erasureId)}`, signal });
   }
 
+  readFleet({ signal }: Signal = {}): Promise<Schemas["Fleet"]> {
+    return this.#connection.json({ path: "/fleet", signal });
+  }
+
   listAudit(parameters: Parameters<"listAudit"> = {}): Promise<Page<Schemas["AuditEntry"], Parameters<"listAudit">>> {
     return this.#page("/audit", parameters);
   }
