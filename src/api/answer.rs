@@ -107,6 +107,12 @@ impl<J> Answer<J> {
         if let Some(seconds) = error.retry_after_s {
             answer = answer.with("retry-after", seconds.to_string());
         }
+        if let Some((policy, left)) = error.exceeded.as_ref().and_then(|exceeded| exceeded.rate_limit()) {
+            answer = answer.with("ratelimit-policy", policy).with("ratelimit", left);
+        } else if error.code == Code::RateLimited {
+            // The binding tells neither its limit nor what is left of it.
+            answer = answer.with("ratelimit", "\"queries\";r=0");
+        }
         if let Some(allow) = error.allow {
             answer = answer.with("allow", allow);
         }
@@ -311,6 +317,7 @@ impl From<&AccountError> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::limits::{Amount, Exceeded, LimitName};
     use crate::domain::metadata::MetadataPatch;
     use crate::domain::{Conversation, Message, Messages, Millis, Role, Usage};
     use serde_json::Value;
@@ -393,6 +400,19 @@ mod tests {
         assert_eq!(header(&unauthorized, "www-authenticate"), Some("Bearer"));
         let full = refused(&ApiError::from(&AccountError::QueueFull { depth: 32 }));
         assert_eq!((full.status, header(&full, "retry-after")), (429, Some("5")));
+        assert_eq!(header(&refused(&ApiError::rate_limited()), "ratelimit"), Some("\"queries\";r=0"));
+        let turns = Exceeded {
+            name: LimitName::TurnsPerDay,
+            limit: Amount::Count(40),
+            used: Amount::Count(41),
+            resets_at: Some(Millis::new(9)),
+            retry_after_s: Some(60),
+        };
+        let turns = refused(&ApiError::from(&AccountError::BudgetExhausted(turns)));
+        assert_eq!(header(&turns, "ratelimit-policy"), Some("\"turns_per_day\";q=40;w=86400"));
+        assert_eq!(header(&turns, "ratelimit"), Some("\"turns_per_day\";r=0;t=60"));
+        let usd = Exceeded::for_good(LimitName::UsdPerTurn, Amount::Count(1), Amount::Count(1));
+        assert_eq!(usd.rate_limit(), None);
         let allow = ApiError { allow: Some("GET"), ..ApiError::new(Code::MethodNotAllowed, "x") };
         assert_eq!(header(&refused(&allow), "allow"), Some("GET"));
     }

@@ -488,6 +488,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what all accounts are at: turns, containers, versions, and how turns of the last hour ended
+         * @description It is the sum of what accounts report while they work, at most once a minute each.
+         */
+        get: operations["readFleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -906,6 +926,11 @@ export interface components {
         AccountSummary: {
             /** @description Its id. */
             account_id: components["schemas"]["AccountId"];
+            /**
+             * @description Whether its container runs, as it told last.
+             * @default unknown
+             */
+            container: components["schemas"]["KnownContainer"];
             /** @description When the directory first heard of it; null for one from before that was kept. */
             created_at: components["schemas"]["Millis"] | null;
             /** @description The last day on which it ran a turn: the moment of that day's first query; null for one from before that was kept. */
@@ -1375,6 +1400,49 @@ export interface components {
         };
         /** @description a path is relative and has at most 1024 bytes; none of its segments is empty, `.` or `..`, has a control character or more than 255 bytes */
         FilePath: string;
+        /** @description `GET /fleet`. */
+        Fleet: {
+            accounts: components["schemas"]["FleetAccounts"];
+            containers: components["schemas"]["FleetContainers"];
+            last_hour: components["schemas"]["FleetLastHour"];
+            turns: components["schemas"]["FleetTurns"];
+            /** @description Accounts by the version of the code that they run. */
+            versions: {
+                [key: string]: number;
+            };
+        };
+        FleetAccounts: {
+            /** @description Those of them with a turn that runs. */
+            at_work: number;
+            /** @description Accounts that have reported in the last two hours. */
+            reporting: number;
+        };
+        FleetContainers: {
+            /** @description Starts that failed in the last hour. */
+            failed: number;
+            running: number;
+            starting: number;
+        };
+        FleetLastHour: {
+            cancelled: number;
+            /** @description Those that failed, were interrupted or cancelled, by their code. */
+            codes: {
+                [key: string]: number;
+            };
+            completed: number;
+            /** @description The share of turns that failed or were interrupted, from 0 to 1. */
+            error_rate: number;
+            failed: number;
+            interrupted: number;
+            /** @description Turns that ended. */
+            turns: number;
+        };
+        FleetTurns: {
+            /** @description Turns that wait in the queues of their accounts. */
+            queued: number;
+            /** @description Turns that run. */
+            running: number;
+        };
         /** @description A new conversation, and the state of another that it begins with. Unknown fields are ignored. */
         Fork: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
@@ -1442,6 +1510,8 @@ export interface components {
          * @enum {string}
          */
         ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved";
+        /** @description Whether a container runs, as far as that is known. */
+        KnownContainer: "running" | "stopped" | "unknown";
         /** @description A limit by its name. */
         LimitName: "usd_per_day" | "usd_per_month" | "turns_per_day" | "tokens_per_day" | "storage_bytes" | "usd_per_turn";
         /** @description What an account may use. None: as much as there is. */
@@ -3556,6 +3626,27 @@ export interface operations {
                 };
                 content: {
                     "application/x-ndjson": unknown;
+                };
+            };
+        };
+    };
+    readFleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All accounts. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fleet"];
                 };
             };
         };
