@@ -11,12 +11,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use claude_agent_service::directory::command::{Command, Reply};
+use claude_agent_service::directory::fleet::{REPORT_HOLDS, WORK_HOLDS};
 use claude_agent_service::directory::port::{Runtime, Unreachable};
 use claude_agent_service::directory::{Directory, PAGE, RUN_SLICE, RUN_WATCH, VISIT_TRIES, VISITS_AT_ONCE};
+use claude_agent_service::domain::TurnStatus;
+use claude_agent_service::domain::account::KnownContainer;
 use claude_agent_service::domain::account::{
     AccountFilter, AccountStatus, Erasure, ErasureCounts, ErasureStatus, ErasureStep,
 };
 use claude_agent_service::domain::audit::{AuditAction, AuditEntry};
+use claude_agent_service::domain::fleet::{ContainerStage, EndedTurns, FleetReport, FleetSum};
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{AccountId, ErasureId, Millis, PurgeOutcome, PurgeRun, RequestId, RunId, Trigger};
 use claude_agent_service::log::{Level, Line};
@@ -567,4 +571,61 @@ fn the_audit_is_listed_newest_first_and_forgotten_after_its_days() {
     fixture.world.runtime.now.set(NOW.plus(400 * DAY + Duration::from_secs(1)));
     audit(&fixture, 9, fixture.world.now());
     assert_eq!(audited(&fixture, i64::MAX, 9), [4]);
+}
+
+fn reported(fixture: &Fixture, account: &str, running: u64, container: ContainerStage, ended: &[(TurnStatus, u64)]) {
+    let ended = ended.iter().map(|(status, turns)| EndedTurns { status: *status, code: None, turns: *turns }).collect();
+    let report = FleetReport { running, queued: running, container, starts_failed: 1, version: "v".to_owned(), ended };
+    let command = Command::Report { account_id: account.parse().unwrap(), report };
+    assert_eq!(fixture.directory.handle(command).unwrap(), Reply::Registered);
+}
+
+fn fleet(fixture: &Fixture) -> FleetSum {
+    match fixture.directory.handle(Command::ReadFleet).unwrap() {
+        Reply::Fleet(sum) => sum,
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn what_accounts_report_is_summed_for_as_long_as_it_holds() {
+    let fixture = Fixture::new(0);
+    noted(&fixture, "a", true, None);
+    reported(&fixture, "a", 2, ContainerStage::Running, &[(TurnStatus::Completed, 3), (TurnStatus::Failed, 1)]);
+    reported(&fixture, "b", 0, ContainerStage::Starting, &[(TurnStatus::Completed, 1)]);
+    reported(&fixture, "a", 1, ContainerStage::Running, &[(TurnStatus::Completed, 1)]);
+    let sum = fleet(&fixture);
+    assert_eq!((sum.reporting, sum.at_work, sum.running, sum.queued), (2, 1, 1, 1));
+    assert_eq!((sum.containers_running, sum.containers_starting, sum.starts_failed), (1, 1, 3));
+    assert_eq!(sum.ended.iter().map(|ended| ended.turns).collect::<Vec<_>>(), [5, 1]);
+    assert_eq!(sum.versions["v"], 2);
+    fixture.world.runtime.now.set(NOW.plus(WORK_HOLDS));
+    let later = fleet(&fixture);
+    assert_eq!((later.at_work, later.containers_running, later.reporting, later.ended.len()), (0, 1, 2, 2));
+    fixture.world.runtime.now.set(NOW.plus(REPORT_HOLDS));
+    assert_eq!(fleet(&fixture), FleetSum::default());
+}
+
+#[test]
+fn a_report_writes_a_row_only_if_the_container_has_changed_and_of_no_account_that_is_not_known() {
+    let fixture = Fixture::new(0);
+    noted(&fixture, "a", true, None);
+    let container = |fixture: &Fixture| match fixture.directory.handle(Command::ListAccounts(filter("", 10))).unwrap() {
+        Reply::Accounts { accounts, .. } => accounts.first().map(|account| account.container),
+        _ => unreachable!(),
+    };
+    assert_eq!(container(&fixture), Some(KnownContainer::Unknown));
+    let changes = |fixture: &Fixture| fixture.sql.text("select total_changes()").parse::<u64>().unwrap();
+    let before = changes(&fixture);
+    for running in [1, 0, 1, 0] {
+        reported(&fixture, "a", running, ContainerStage::Running, &[(TurnStatus::Completed, 1)]);
+        reported(&fixture, "b", running, ContainerStage::Running, &[]);
+    }
+    assert_eq!((changes(&fixture) - before, container(&fixture)), (1, Some(KnownContainer::Running)));
+    let again = open(&fixture.world, &fixture.sql);
+    let fixture = Fixture { directory: again, ..fixture };
+    reported(&fixture, "a", 0, ContainerStage::Running, &[]);
+    assert_eq!(changes(&fixture) - before, 1, "a shard that has lost its memory writes nothing that is stored");
+    reported(&fixture, "a", 0, ContainerStage::Stopped, &[]);
+    assert_eq!(container(&fixture), Some(KnownContainer::Stopped));
 }

@@ -53,7 +53,7 @@ fn exported(stage: &Stage) -> String {
 }
 
 fn import(stage: &Stage, lines: &str, first_line: u64, is_last: bool) -> Result<u64, AccountError> {
-    let batch = ImportBatch { lines: lines.to_owned(), first_line, is_last };
+    let batch = ImportBatch { lines: lines.to_owned(), first_line, is_last, by_operator: true };
     match manage(stage, ManageCommand::Import(Box::new(batch)))? {
         ManageReply::Imported { conversations } => Ok(conversations),
         _ => panic!("another reply"),
@@ -171,7 +171,7 @@ fn a_page_is_bounded_and_an_export_goes_on_behind_any_whole_conversation() {
     let all = pages(&stage, |_| {});
     assert!(all.len() > 2 && all.iter().all(|page| page.len() < 4 * PAGE_BYTES), "{}", all.len());
     let whole = all.concat();
-    let after = ExportPlace { after: "failed".to_owned(), within: None };
+    let after = ExportPlace { after: "failed".to_owned(), ..ExportPlace::default() };
     let (rest, _) = page(&stage, Some(after));
     assert!(
         !rest.contains("\"session_id\":\"failed\"")

@@ -32,6 +32,8 @@ export const MAX_DELAY_MS = 600_000;
 export const MAX_USAGE = 10_000_000;
 /** The tool that the SDK offers where its caller wants an answer of a given schema. */
 const STRUCTURED_OUTPUT = "StructuredOutput";
+const BASH = "Bash";
+const ASKS_TO_RUN = /^\s*(?:please )?run `([^`]+)`/i;
 
 type Directive = { name: string; argument: string };
 
@@ -144,6 +146,8 @@ export function planFor(request: MessagesRequest): Plan {
     }
   }
 
+  const command = commandIn(request);
+  if (command !== undefined && calls.length === 0) calls.push([{ name: BASH, input: { command } }]);
   const step = request.toolResults.length;
   // The first thought comes before the first step, the second before the second.
   if (request.thinking !== null && request.thinking !== "disabled") plan.thinking = thoughts[step];
@@ -152,6 +156,12 @@ export function planFor(request: MessagesRequest): Plan {
   const outputs = request.toolResults.map((result) => result.text).join("\n\n");
   const say = text ?? (calls.length > 0 ? outputs : defaultAnswer(request));
   return { ...plan, failure: answerFailure, hang, ending, answer: structuredAnswer(request, structured, step - calls.flat().length) ?? { kind: "text", text: say } };
+}
+
+/** What a prompt without directives wants to be run, so that somebody who knows none sees a tool call. */
+function commandIn({ userTexts, toolNames }: MessagesRequest): string | undefined {
+  const prompt = userTexts.at(-1) ?? "";
+  return toolNames.includes(BASH) && !prompt.includes("[[") ? ASKS_TO_RUN.exec(prompt)?.[1] : undefined;
 }
 
 /** The next of the structured answers, and the last one again as long as it is not taken. */

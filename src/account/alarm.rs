@@ -8,6 +8,7 @@ use super::runtime::{Directory, Runtime};
 use super::{Account, Deferred, wake};
 use crate::agent::Container;
 use crate::domain::TurnStatus;
+use crate::domain::fleet::ContainerStage;
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
 use crate::store::turns::ActiveTurn;
@@ -37,6 +38,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         } else if !self.agent.is_running() {
             // It stopped by itself: there is nothing to stop any more.
             self.container_stopped(now)?;
+            self.report(now);
             if self.idle_since.take().is_some() {
                 self.store.set_container_idle_since(None)?;
             }
@@ -46,6 +48,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             if now >= since.plus(self.wake_limits().container_idle) {
                 self.container_stops(now)?;
                 self.agent.stop();
+                self.report_with(ContainerStage::Stopped, now);
                 self.idle_since.set(None);
                 let total_ms = u64::try_from(now.since(since).as_millis()).ok();
                 self.log(Level::Info, Line { event: "container_stopped", total_ms, ..Line::default() });

@@ -137,6 +137,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let (cost, known) = self.config.accounts.cost(&model, &call.usage);
         let counted = Counted { calls: 1, spent: Spent::new(&call.usage, cost) };
         self.take_ended_call(call, &counted, request_id);
+        self.report_long_work();
         if counted.spent.tokens() == 0 {
             return Ok(Response::Ready(Reply::Noted));
         }

@@ -11,6 +11,7 @@ mod container_use;
 mod conversations;
 pub mod feed;
 pub mod files;
+mod fleet;
 pub mod ledger;
 pub mod limits;
 pub mod manage;
@@ -40,6 +41,7 @@ use turn::items;
 use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
+use crate::domain::fleet::ContainerStage;
 use crate::domain::ledger::Day;
 use crate::domain::{AccountId, EventId, Include, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
@@ -92,6 +94,7 @@ pub struct Account<S, C, R> {
     feed: feed::Followers,
     ledger: ledger::Ledger,
     settings: limits::Settings,
+    fleet: fleet::Fleet,
     /// The day of which the directory knows that the account is active.
     active_day: Cell<Option<Day>>,
     /// Whether the account is being erased.
@@ -130,6 +133,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             feed: feed::Followers::default(),
             ledger: ledger::Ledger::default(),
             settings: limits::Settings::default(),
+            fleet: fleet::Fleet::default(),
             active_day: Cell::new(None),
             erasing: Cell::new(false),
             erased: Cell::new(false),
@@ -348,6 +352,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.container_stopped(now).map_err(|error| ContainerError(error.to_string()))?;
         let stored = self.store.remember_account(&self.id).and_then(|()| self.store.set_agent_token(&token));
         stored.map_err(|error| ContainerError(error.to_string()))?;
+        self.report_with(ContainerStage::Starting, now);
         Ok(token)
     }
 

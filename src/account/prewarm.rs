@@ -61,11 +61,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             Err(error) => {
                 let why = error.to_string();
+                self.fleet.count_failed_start();
                 let line = Line { event: "prewarm_failed", total_ms, error: Some(&why), ..Line::default() };
                 self.log(Level::Warn, line);
             }
         }
         self.rest_from(now);
+        self.report(now);
     }
 
     /// Notes that the container is idle from now on, unless a turn has it, and sets the alarm that stops it.

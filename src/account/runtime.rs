@@ -6,6 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::account::AccountStatus;
+use crate::domain::fleet::FleetReport;
 use crate::domain::{AccountId, Millis, Turn};
 use crate::log::{Level, Line};
 
@@ -89,5 +90,12 @@ pub trait Directory: 'static {
         account_id: &AccountId,
         active: bool,
         status: Option<AccountStatus>,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static;
+
+    /// Reports what the account is at.
+    fn report(
+        &self,
+        account_id: &AccountId,
+        report: FleetReport,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static;
 }

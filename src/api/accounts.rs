@@ -33,6 +33,8 @@ const FIELDS: &[&str] = &["status", "reason", "limits", "retention_days", "metad
 pub enum OperatorAsks {
     /// `GET /accounts`: which, and in which shard the page begins.
     List(u32, AccountFilter),
+    /// `GET /fleet`.
+    Fleet,
     /// `GET /accounts/usage`: of which accounts, in which shard the page begins, and the day.
     Usage(u32, AccountFilter, Day),
     /// `DELETE /accounts/{id}`, `DELETE /account`: whose data, and whether the account itself stays.

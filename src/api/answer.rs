@@ -110,6 +110,9 @@ impl<J> Answer<J> {
         if let Some(allow) = error.allow {
             answer = answer.with("allow", allow);
         }
+        if let Some(size) = error.file_size {
+            answer = answer.with("content-range", format!("bytes */{size}"));
+        }
         if error.code == Code::Unauthorized {
             answer = answer.with("www-authenticate", "Bearer");
         }
@@ -263,6 +266,10 @@ impl From<&AccountError> for ApiError {
             AccountError::ConversationBusy => Self::new(
                 Code::ConversationBusy,
                 "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
+            ),
+            AccountError::NothingAsked => Self::new(
+                Code::ConversationBusy,
+                "This message waits for no answer. Load the messages again with GET /chat/{session_id}/messages.",
             ),
             AccountError::ActionPending(ids) => {
                 let ids: Vec<&str> = ids.iter().map(ActionId::as_str).collect();

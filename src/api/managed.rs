@@ -42,6 +42,7 @@ pub(super) fn document(reply: ManageReply, account_id: &AccountId) -> Document {
         ManageReply::Overview(overview) => json(&overview),
         ManageReply::Erased(step) => json(&step),
         ManageReply::Imported { conversations } => json(&ImportedJson { conversations }),
+        ManageReply::Object(object) => json(&object),
         ManageReply::Dropped => json(&ImportedJson { conversations: 0 }),
         ManageReply::Exported { text, next } => {
             // Structs with text keys: serialising them does not fail.

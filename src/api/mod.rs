@@ -14,6 +14,7 @@ pub mod cors;
 pub mod cursor;
 pub mod document;
 pub mod files;
+pub mod fleet;
 pub mod health;
 pub mod include;
 pub mod links;

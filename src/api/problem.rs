@@ -20,6 +20,8 @@ pub struct ApiError {
     pub retry_after_s: Option<u64>,
     /// `Allow`, for [`Code::MethodNotAllowed`].
     pub allow: Option<&'static str>,
+    /// The bytes of the file, for [`Code::RangeNotSatisfiable`].
+    pub file_size: Option<u64>,
     /// The limit that is reached, of a refusal for that.
     pub exceeded: Option<Box<Exceeded>>,
 }
@@ -133,7 +135,7 @@ impl ApiError {
             }
             _ => None,
         };
-        Self { code, detail: shortened(detail.into()), retry_after_s, allow: None, exceeded: None }
+        Self { code, detail: shortened(detail.into()), retry_after_s, allow: None, file_size: None, exceeded: None }
     }
 
     /// Something of ours broke; the log says what.

@@ -62,8 +62,8 @@ pub enum Asked {
     Operator(OperatorAsks),
     /// `GET /export`, and where it begins.
     Export(AccountId, Option<ExportPlace>),
-    /// `POST /import`.
-    Import(AccountId),
+    /// `POST /import`, and whether an operator asks.
+    Import(AccountId, bool),
     /// `POST /purge-runs`, by the operator.
     StartPurgeRun,
     /// `GET /purge-runs`, by the operator.
@@ -256,6 +256,7 @@ fn operators_ask(
         Ok(Asked::Audited(Audited { actor, action, target }, Box::new(asked)))
     };
     match route {
+        Route::ReadFleet => Ok(Asked::Operator(OperatorAsks::Fleet)),
         Route::ListAudit => accounts::audit(target).map(Asked::Operator),
         Route::MakeToken => {
             let head = TokenHead::parse(head, config)?;
@@ -281,12 +282,22 @@ fn operators_ask(
         Route::Export => {
             let after = parameter(target, "cursor")?.map(SessionId::try_from).transpose();
             let after = after.map_err(|_| ApiError::parameter("cursor", "the session_id of an `end` line"))?;
-            let place = after.map(|after| ExportPlace { after: after.into(), within: None });
+            let files = match parameter(target, "files")?.as_deref() {
+                None | Some("list") => false,
+                Some("inline") => true,
+                Some(_) => return Err(ApiError::parameter("files", "list or inline")),
+            };
+            let after = after.map(String::from).unwrap_or_default();
+            let place = Some(ExportPlace { after, files, ..ExportPlace::default() });
             Ok(Asked::Export(principal.account(named)?, place))
         }
         Route::Import => {
             let account_id = principal.account(named)?;
-            audited(AuditAction::ImportAccount, Some(account_id.clone()), Asked::Import(account_id))
+            audited(
+                AuditAction::ImportAccount,
+                Some(account_id.clone()),
+                Asked::Import(account_id, *principal == Principal::Operator),
+            )
         }
         Route::EraseOwnAccount => {
             // A key speaks for any account: what it erases is never the one that goes without saying.

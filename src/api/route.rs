@@ -161,10 +161,11 @@ routes! {
         ///
         /// The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only
         /// the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted.
-        /// `regenerate-message` does so with the same message.
-        POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
-            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy BranchUnavailable FilesNotConfigured StorageFull
-            WorkspaceUnavailable], described by chat;
+        /// `regenerate-message` does so with the same message. If the last one is the agent's, its answers to approvals, and its outputs of calls
+        /// that the client makes itself, are decisions of the turn's actions, and the response is the rest of that message.
+        POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter InvalidToolSchema PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
+            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending ActionResolved BranchUnavailable
+            FilesNotConfigured StorageFull WorkspaceUnavailable], described by chat;
     }
     ["chat", session_id, "stream"] {
         /// Follow the turn of a chat that runs or waits, as a UI message stream from its beginning.
@@ -347,22 +348,31 @@ routes! {
         DELETE EraseAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter], described by erase_account;
     }
     ["export"] {
-        /// Export an account's conversations.
+        /// Export an account.
         ///
-        /// Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items and transcripts. Turns that have not
-        /// ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
+        /// Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items, transcripts, actions and files, then
+        /// what the account has used and what is set of it. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream
+        /// without it was cut, and `cursor` goes on behind its last `end`.
         GET Export, Account, refuses [InvalidParameter], described by export;
     }
     ["import"] {
-        /// Import conversations that an export wrote.
+        /// Import what an export wrote.
         ///
-        /// Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored.
-        POST Import, Account, refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull],
+        /// Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored. What
+        /// the account has used and what is set of it is taken from operators only.
+        POST Import, Account,
+            refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull StorageFull FilesNotConfigured WorkspaceUnavailable],
             described by import;
     }
     ["account"] {
         /// Erase everything there is of an account, but for what operators have set of it and what it has used.
         DELETE EraseOwnAccount, Account, refuses [], described by erase_own_account;
+    }
+    ["fleet"] {
+        /// Read what all accounts are at: turns, containers, versions, and how turns of the last hour ended.
+        ///
+        /// It is the sum of what accounts report while they work, at most once a minute each.
+        GET ReadFleet, Operator, refuses [], described by read_fleet;
     }
     ["audit"] {
         /// List who asked for which change of accounts, shard by shard, newest first.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::account::{AccountFilter, AccountStatus, Erasure, ListedAccount};
 use crate::domain::audit::AuditEntry;
+use crate::domain::fleet::{FleetReport, FleetSum};
 use crate::domain::{AccountId, ErasureId, Millis, PurgeRun, RunId, Trigger};
 use crate::store::StoreError;
 
@@ -36,6 +37,15 @@ pub enum Command {
         /// Its status, if that has changed.
         status: Option<AccountStatus>,
     },
+    /// Take what an account reports.
+    Report {
+        /// The account.
+        account_id: AccountId,
+        /// What it is at.
+        report: FleetReport,
+    },
+    /// The sum of what accounts report.
+    ReadFleet,
     /// One page of the accounts.
     ListAccounts(AccountFilter),
     /// Begin an erasure, or join the one of the account that goes on.
@@ -77,6 +87,8 @@ pub enum Reply {
         /// The id behind which the next page begins, if there may be one.
         next: Option<String>,
     },
+    /// The sum of what accounts report.
+    Fleet(FleetSum),
     /// That erasure goes on.
     Erasing(ErasureId),
     /// The receipt; none if it is another shard's.

@@ -3,6 +3,7 @@
 
 pub mod command;
 mod erasures;
+pub mod fleet;
 pub mod port;
 pub mod shards;
 
@@ -42,12 +43,13 @@ pub struct Directory<S, R> {
     store: DirectoryStore<S>,
     runtime: R,
     retention: Duration,
+    fleet: fleet::Fleet,
 }
 
 impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
     /// The shard whose database `store` is.
     pub fn new(store: DirectoryStore<S>, runtime: R, retention: Duration) -> Self {
-        Self { store, runtime, retention }
+        Self { store, runtime, retention, fleet: fleet::Fleet::default() }
     }
 
     /// Carries out a command.
@@ -70,7 +72,15 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
                 let (accounts, next) = self.store.accounts(&filter)?;
                 Ok(Reply::Accounts { accounts, next })
             }
+            Command::Report { account_id, report } => {
+                if let Some(container) = self.fleet.take(account_id.clone(), report, self.runtime.now()) {
+                    self.store.set_container(&account_id, container)?;
+                }
+                Ok(Reply::Registered)
+            }
+            Command::ReadFleet => Ok(Reply::Fleet(self.fleet.sum(self.runtime.now()))),
             Command::Erase { erasure_id, account_id, keep_account } => {
+                self.fleet.forget(&account_id);
                 self.begin_erasure(erasure_id, &account_id, keep_account).map(Reply::Erasing)
             }
             Command::Audit(entry) => {

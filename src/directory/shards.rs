@@ -12,6 +12,7 @@ use super::port::{Shards, Unreachable};
 use crate::digest;
 use crate::domain::account::{AccountFilter, Erasure, ListedAccount};
 use crate::domain::audit::AuditEntry;
+use crate::domain::fleet::FleetSum;
 use crate::domain::{AccountId, ErasureId, PurgeRun, RunId, Trigger};
 
 /// Tries to reach a shard, and the pause between two.
@@ -85,6 +86,20 @@ pub async fn list_accounts(
         }
     }
     Ok((accounts, None))
+}
+
+/// The sum of what the accounts of all shards report.
+///
+/// # Errors
+/// The last shard that could not be reached.
+pub async fn fleet(port: &impl Shards, shards: u32) -> Result<FleetSum, DirectoryError> {
+    let mut sum = FleetSum::default();
+    for reply in ask_all(port, shards, &Command::ReadFleet).await? {
+        if let Reply::Fleet(part) = reply {
+            sum.add(part);
+        }
+    }
+    Ok(sum)
 }
 
 /// Begins the erasure of an account, or joins the one that goes on.

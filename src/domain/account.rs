@@ -113,6 +113,23 @@ pub struct ListedAccount {
     pub created_at: Option<Millis>,
     /// The last day on which it ran a turn: the moment of that day's first query; null for one from before that was kept.
     pub last_active_at: Option<Millis>,
+    /// Whether its container runs, as it told last.
+    #[serde(default)]
+    pub container: KnownContainer,
+}
+
+/// Whether a container runs, as far as that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum KnownContainer {
+    /// It does.
+    Running,
+    /// It does not.
+    Stopped,
+    /// The account has not told yet.
+    #[default]
+    Unknown,
 }
 
 /// An account as a whole.

@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod cron;
 pub mod event;
 pub mod file;
+pub mod fleet;
 pub mod id;
 pub mod include;
 pub mod json;

@@ -22,6 +22,7 @@ mod runtime;
 mod sql;
 mod stub;
 mod transfer;
+mod transfer_in;
 mod vars;
 mod worker;
 mod zones;

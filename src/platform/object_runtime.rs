@@ -13,6 +13,7 @@ use crate::api::document::turn_json;
 use crate::directory::command::Command;
 use crate::directory::shards::shard_of;
 use crate::domain::account::AccountStatus;
+use crate::domain::fleet::FleetReport;
 use crate::domain::{AccountId, Millis, Turn};
 use crate::log::{Level, Line};
 
@@ -98,6 +99,20 @@ impl Directory for ObjectRuntime {
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
         let shard = shard_of(account_id, self.shards);
         let command = Command::Note { account_id: account_id.clone(), active, status };
+        let env = self.env.clone();
+        async move {
+            let answer = stub::ask_shard(&env, shard, &command).await;
+            answer.map(drop).map_err(|error| NotRegistered(error.0))
+        }
+    }
+
+    fn report(
+        &self,
+        account_id: &AccountId,
+        report: FleetReport,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        let shard = shard_of(account_id, self.shards);
+        let command = Command::Report { account_id: account_id.clone(), report };
         let env = self.env.clone();
         async move {
             let answer = stub::ask_shard(&env, shard, &command).await;

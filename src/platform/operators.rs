@@ -9,6 +9,7 @@ use super::purge_cron::{self, AllShards};
 use super::{http, runtime, stub};
 use crate::api::accounts::{Audited, ErasureBegunJson, OperatorAsks, next, next_audit, next_usage};
 use crate::api::answer::Answer;
+use crate::api::fleet::FleetJson;
 use crate::api::problem::ApiError;
 use crate::api::usage;
 use crate::config::Config;
@@ -49,6 +50,7 @@ async fn ask(
                 None => answer,
             }
         }
+        OperatorAsks::Fleet => Answer::json(200, &FleetJson::of(shards::fleet(port, shards).await?)),
         OperatorAsks::Usage(shard, filter, day) => {
             let limit = filter.limit;
             let (accounts, place) = shards::list_accounts(port, shards, (shard, filter)).await?;

@@ -11,7 +11,7 @@ use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 use super::attachments;
 use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
-use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, transfer, vars};
+use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, transfer, transfer_in, vars};
 use crate::account::command::{Command, Envelope};
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
@@ -107,8 +107,8 @@ fn answer(
         Ok(Asked::Export(account_id, place)) => {
             http::later(&request_id.clone(), transfer::export(env, account_id, place, request_id))
         }
-        Ok(Asked::Import(account_id)) => {
-            http::later(&request_id.clone(), transfer::import(env, account_id, request, request_id))
+        Ok(Asked::Import(account_id, by_operator)) => {
+            http::later(&request_id.clone(), transfer_in::import(env, account_id, by_operator, request, request_id))
         }
         Ok(Asked::Audited(audited, asked)) => http::later(&request_id.clone(), async move {
             if let Some(refusal) = operators::audit(&env, &config, audited, now, &request_id).await {

@@ -4,7 +4,10 @@ use super::StoreError;
 use super::conversations::unreadable;
 use super::directory::DirectoryStore;
 use super::sql::{Row, Sql, Value};
-use crate::domain::account::{AccountFilter, AccountStatus, Erasure, ErasureCounts, ErasureStatus, ListedAccount};
+use crate::domain::account::{
+    AccountFilter, AccountStatus, Erasure, ErasureCounts, ErasureStatus, KnownContainer, ListedAccount,
+};
+use crate::domain::fleet::ContainerStage;
 use crate::domain::{AccountId, ErasureId, Millis};
 
 /// Rows that one page of a filtered list reads at most.
@@ -49,12 +52,22 @@ impl<S: Sql> DirectoryStore<S> {
         Ok(self.sql().execute(NOTE, &values)?)
     }
 
+    /// Records whether the container of an account that is known runs; nothing is written if that is what is stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn set_container(&self, account_id: &AccountId, container: ContainerStage) -> Result<(), StoreError> {
+        const SET: &str = "update accounts set container = ?2 where account_id = +?1 and container is not ?2";
+        let word = if container == ContainerStage::Stopped { "stopped" } else { "running" };
+        Ok(self.sql().execute(SET, &[Value::Text(account_id.as_str()), Value::Text(word)])?)
+    }
+
     /// One page of the accounts, and the id behind which the next one begins, if there may be one.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn accounts(&self, filter: &AccountFilter) -> Result<(Vec<ListedAccount>, Option<String>), StoreError> {
-        const PAGE: &str = "select account_id, status, created_at, last_active_at from accounts where account_id > ?1 \
+        const PAGE: &str = "select account_id, status, created_at, last_active_at, container from accounts where account_id > ?1 \
              order by account_id limit +?2";
         let filters = filter.status.is_some() || filter.active_since.is_some();
         let scan = if filters { MAX_SCAN.max(filter.limit) } else { filter.limit };
@@ -180,6 +193,11 @@ fn listed(mut row: Row) -> Result<ListedAccount, StoreError> {
         status: AccountStatus::parse(&status).ok_or_else(|| unreadable("status", &status))?,
         created_at: row.opt_integer(2)?.map(Millis::new),
         last_active_at: row.opt_integer(3)?.map(Millis::new),
+        container: match row.opt_text(4)?.as_deref() {
+            Some("running") => KnownContainer::Running,
+            Some("stopped") => KnownContainer::Stopped,
+            _ => KnownContainer::Unknown,
+        },
     })
 }
 

@@ -29,6 +29,7 @@ pub const ACCOUNT: &[Migration] = &[
 pub const DIRECTORY: &[Migration] = &[
     Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") },
     Migration { version: 2, sql: include_str!("migrations/0002_directory.sql") },
+    Migration { version: 3, sql: include_str!("migrations/0003_directory.sql") },
 ];
 
 const CREATE: &str =

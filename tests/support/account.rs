@@ -17,6 +17,7 @@ use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, Containe
 use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::account::AccountStatus;
+use claude_agent_service::domain::fleet::FleetReport;
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{
     AccountId, Include, Millis, Page, PurgeOutcome, RequestId, Title, Turn, TurnOptions,
@@ -112,6 +113,15 @@ impl Directory for World {
         status: Option<AccountStatus>,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
         self.noted.borrow_mut().push((active, status));
+        std::future::ready(Ok(()))
+    }
+
+    fn report(
+        &self,
+        _account_id: &AccountId,
+        report: FleetReport,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        drop(report);
         std::future::ready(Ok(()))
     }
 }

@@ -86,7 +86,7 @@ impl Scripted {
                 turn.waits.pending.insert(call.clone());
             }
             let kind = if call.starts_with("plan") { "plan" } else { "permission" };
-            self.say(id, &json!({ "type": "action", "reference": call, "kind": kind, "tool": "Bash", "input": { "command": call } }));
+            self.say(id, &json!({ "type": "action", "reference": call, "kind": kind, "tool_call_id": call, "tool": "Bash", "input": { "command": call } }));
         }
         let here = |state: &super::container::State| state.instance.as_deref() == Some(instance);
         self.until(|state| {

@@ -9,6 +9,7 @@ pub mod container;
 pub mod executor;
 pub mod listening;
 pub mod model_calls;
+pub mod moving;
 pub mod port;
 pub mod receiver;
 pub mod runtime;

@@ -19,6 +19,7 @@ use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::content::prompt_of;
+use claude_agent_service::domain::fleet::FleetReport;
 use claude_agent_service::domain::{
     AccountId, Block, Include, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
 };
@@ -39,6 +40,8 @@ pub struct StageRuntime {
     log: Rc<RefCell<Vec<String>>>,
     /// What the directory was told.
     pub noted: Rc<RefCell<Vec<Note>>>,
+    /// What it reported.
+    pub reported: Rc<RefCell<Vec<FleetReport>>>,
     receiver: Receiver,
 }
 
@@ -111,6 +114,15 @@ impl Directory for StageRuntime {
         self.noted.borrow_mut().push((active, status));
         std::future::ready(Ok(()))
     }
+
+    fn report(
+        &self,
+        _account_id: &AccountId,
+        report: FleetReport,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        self.reported.borrow_mut().push(report);
+        std::future::ready(Ok(()))
+    }
 }
 
 type StageAccount = Account<Rusqlite, Scripted, StageRuntime>;
@@ -165,6 +177,7 @@ impl Stage {
             alarm: Rc::default(),
             log: Rc::default(),
             noted: Rc::default(),
+            reported: Rc::default(),
             receiver: receiver.clone(),
         };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());

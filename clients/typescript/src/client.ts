@@ -284,6 +284,10 @@ export class AgentClient {
     return this.#connection.json({ path: `/erasures/${encodeURIComponent(erasureId)}`, signal });
   }
 
+  readFleet({ signal }: Signal = {}): Promise<Schemas["Fleet"]> {
+    return this.#connection.json({ path: "/fleet", signal });
+  }
+
   listAudit(parameters: Parameters<"listAudit"> = {}): Promise<Page<Schemas["AuditEntry"], Parameters<"listAudit">>> {
     return this.#page("/audit", parameters);
   }
@@ -294,12 +298,12 @@ export class AgentClient {
     return (await response.json()) as Schemas["Token"];
   }
 
-  /** The account's conversations as lines of JSON; `cursor` goes on behind a conversation. */
-  export({ cursor, ...options }: CallOptions & { cursor?: string | undefined } = {}): Promise<Response> {
-    return this.#connection.send({ path: "/export", query: { cursor }, ...options });
+  /** The account as lines of JSON; `cursor` goes on behind a conversation, and with `files: "inline"` files come with their bytes. */
+  export({ cursor, files, ...options }: CallOptions & { cursor?: string | undefined; files?: "list" | "inline" | undefined } = {}): Promise<Response> {
+    return this.#connection.send({ path: "/export", query: { cursor, files }, ...options });
   }
 
-  /** Stores conversations that an export wrote. */
+  /** Stores what an export wrote. */
   import(lines: Content, options: CallOptions = {}): Promise<Schemas["Imported"]> {
     return this.#connection.json({ method: "POST", path: "/import", headers: { "content-type": "application/x-ndjson" }, body: lines, ...options });
   }

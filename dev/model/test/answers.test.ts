@@ -128,3 +128,13 @@ test("tool calls of an earlier prompt do not count for this one", () =>
     const message = (await (await post(model, body)).json()) as { stop_reason: string };
     assert.equal(message.stop_reason, "tool_use");
   }));
+
+test("a prompt that begins with a command to run calls Bash with it, where that is offered", () =>
+  withModel(async (model) => {
+    const prompt = "Run `ls -la`, and tell me what you see.";
+    const body = { ...afterTools(prompt), tools: [{ name: "Bash", input_schema: { type: "object" } }] };
+    const message = (await (await post(model, body)).json()) as { content: { name: string; input: object }[] };
+    assert.deepEqual([message.content[0]?.name, message.content[0]?.input], ["Bash", { command: "ls -la" }]);
+    assert.equal(await answerTo(model, { ...body, ...afterTools(prompt, "made.txt") }), "made.txt");
+    assert.match(await answerTo(model, userSays(prompt)), /^The stand-in model heard/);
+  }));

@@ -34,7 +34,7 @@ pub(super) const BUCKET_LIMIT: Duration = Duration::from_secs(30);
 /// What an account knows of its bucket.
 #[derive(Default)]
 pub(super) struct Files {
-    bucket: Option<Rc<dyn Bucket>>,
+    pub(super) bucket: Option<Rc<dyn Bucket>>,
     /// Keys whose objects are being put, or were put and are not yet named.
     in_flight: Rc<RefCell<Vec<String>>>,
     /// Whether doomed keys are being deleted.

@@ -12,7 +12,7 @@ use crate::store::sql::Sql;
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Whether the account has room for so many bytes more. If it has too little, older versions are deleted, those that take the most first,
     /// unless that would not be enough.
-    pub(super) fn make_room(&self, bytes: u64, now: Millis) -> Result<bool, StoreError> {
+    pub(in crate::account) fn make_room(&self, bytes: u64, now: Millis) -> Result<bool, StoreError> {
         let wanted = self.store.files_bytes()?.saturating_add(bytes);
         let mut over = wanted.saturating_sub(self.config.files.account_bytes);
         if over == 0 {

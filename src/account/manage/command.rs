@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::SessionId;
 use crate::domain::account::{AccountChange, ErasureStep, Overview};
 use crate::domain::ledger::{Day, Group, UsageSum};
-use crate::domain::transfer::ExportPlace;
+use crate::domain::transfer::{ExportPlace, ObjectOf};
 
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub enum ManageCommand {
     Export(Option<ExportPlace>),
     /// Store conversations out of lines.
     Import(Box<ImportBatch>),
+    /// Make a key for an object that a line stands for, or store that line when the object is there.
+    ImportObject(Box<ImportObject>),
     /// Drop what is not whole of an import that goes on no more.
     DropImport,
     /// Erase what there is of it, for the directory.
@@ -36,19 +38,19 @@ impl ManageCommand {
     /// Whether it holds a user's content.
     pub(in crate::account) const fn has_content(&self) -> bool {
         match self {
-            Self::Change(_) | Self::Import(_) => true,
+            Self::Change(_) | Self::Import(_) | Self::ImportObject(_) => true,
             Self::Usage(_) | Self::Overview | Self::Erase { .. } | Self::Export(_) | Self::DropImport => false,
         }
     }
 
     /// Whether a suspended account may not do it.
     pub(in crate::account) const fn needs_active_account(&self) -> bool {
-        matches!(self, Self::Import(_))
+        matches!(self, Self::Import(_) | Self::ImportObject(_))
     }
 
     /// Whether it may be sent again if no response came. A line that was stored is not stored twice.
     pub(in crate::account) const fn is_repeatable(&self) -> bool {
-        !matches!(self, Self::Import(_))
+        !matches!(self, Self::Import(_) | Self::ImportObject(_))
     }
 }
 
@@ -61,6 +63,20 @@ pub struct ImportBatch {
     pub first_line: u64,
     /// Whether none follows.
     pub is_last: bool,
+    /// Whether an operator sends them.
+    #[serde(default)]
+    pub by_operator: bool,
+}
+
+/// A line of an export that stands for an object of the bucket.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ImportObject {
+    /// The line.
+    pub line: String,
+    /// Its number, counted from 1.
+    pub line_no: u64,
+    /// The object, when its bytes are there.
+    pub stored: Option<ObjectOf>,
 }
 
 /// Which usage is asked for.
@@ -107,6 +123,8 @@ pub enum ManageReply {
         /// How many conversations are whole with it.
         conversations: u64,
     },
+    /// Where the bytes of an object are to be put.
+    Object(ObjectOf),
     /// There is nothing unfinished.
     Dropped,
     /// How far the erasure has come.

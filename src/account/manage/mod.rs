@@ -33,6 +33,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             ManageCommand::Export(place) => self.export(place, now)?,
             ManageCommand::Import(batch) => self.import(&batch, now)?,
+            ManageCommand::ImportObject(object) => self.import_object(&object, now)?,
             ManageCommand::DropImport => {
                 self.drop_unfinished_import()?;
                 ManageReply::Dropped
@@ -60,6 +61,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             ManageCommand::DropImport => Some(ManageReply::Dropped),
             ManageCommand::Export(_)
             | ManageCommand::Import(_)
+            | ManageCommand::ImportObject(_)
             | ManageCommand::Change(_)
             | ManageCommand::Erase { .. } => None,
         })
@@ -181,7 +183,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Tells the directory; nobody waits for that. If it fails, the next day or the next change tells it.
-    fn tell_directory(self: &Rc<Self>, active: bool, status: Option<AccountStatus>) {
+    pub(super) fn tell_directory(self: &Rc<Self>, active: bool, status: Option<AccountStatus>) {
         let account = Rc::clone(self);
         self.runtime.spawn(async move {
             if let Err(error) = account.runtime.note(&account.id, active, status).await {

@@ -1,15 +1,17 @@
-//! Export and import of an account's conversations, a page or a batch of lines at a time.
+//! Export and import of an account, a page or a batch of lines at a time.
 
 use std::rc::Rc;
 
-use super::command::{ImportBatch, ManageReply};
+use super::command::{ImportBatch, ImportObject, ManageReply};
 use crate::account::Account;
 use crate::account::command::AccountError;
 use crate::account::feed::ConversationChange;
+use crate::account::files::command::FilesRefusal;
+use crate::account::files::drain::DOOMED_GRACE;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::Millis;
-use crate::domain::transfer::ExportPlace;
+use crate::domain::transfer::{ExportPlace, ObjectOf};
 use crate::store::sql::Sql;
 use crate::store::transfer::BadLine;
 
@@ -19,8 +21,14 @@ const DONE: &str = "{\"type\":\"done\"}\n";
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// A page of the export; `place` is none at its beginning. What the account has used comes last.
     pub(super) fn export(&self, place: Option<ExportPlace>, now: Millis) -> Result<ManageReply, AccountError> {
-        let mut text = if place.is_none() { self.store.export_head(&self.id, now)? } else { String::new() };
-        let (page, next) = self.store.export_page(place.unwrap_or_default())?;
+        let place = place.unwrap_or_default();
+        let mut text = String::new();
+        if place.begins() {
+            // What has not been stored yet was used all the same.
+            self.store_calls()?;
+            text = self.store.export_head(&self.id, now)?;
+        }
+        let (page, next) = self.store.export_page(place)?;
         text.push_str(&page);
         if next.is_none() {
             text.push_str(DONE);
@@ -37,17 +45,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             let mut whole = Vec::new();
             for line in batch.lines.lines() {
                 if !line.trim_ascii().is_empty() {
-                    whole.extend(self.store.import_line(line)?);
+                    whole.extend(self.store.import_line(line, batch.by_operator)?);
                 }
                 line_no += 1;
             }
             Ok(whole)
         });
-        let whole = stored.map_err(|error| match error {
-            BadLine::Bad(why) => AccountError::BadImport(format!("line {line_no}: {why}")),
-            BadLine::Conflicts(ids) => AccountError::ImportConflicts(ids),
-            BadLine::Store(error) => AccountError::Store(error),
-        })?;
+        let whole = stored.map_err(|error| refused(error, line_no))?;
         for session_id in &whole {
             if let Some(conversation) = self.store.conversation(session_id)? {
                 self.feed.conversation(session_id, ConversationChange::Created, Some(&conversation.title));
@@ -56,6 +60,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if batch.is_last {
             self.drop_unfinished_import()?;
         }
+        if batch.by_operator {
+            let before = self.settings()?.status;
+            self.settings.forget();
+            let status = self.settings()?.status;
+            if status != before {
+                self.tell_directory(false, Some(status));
+            }
+        }
         self.erased.set(false);
         self.register_soon()?;
         self.tell_active(now)?;
@@ -63,8 +75,42 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(ManageReply::Imported { conversations: u64::try_from(whole.len()).unwrap_or(u64::MAX) })
     }
 
+    /// Makes a key for the object that a line stands for, or stores the line when its object is in the bucket.
+    pub(super) fn import_object(&self, asked: &ImportObject, now: Millis) -> Result<ManageReply, AccountError> {
+        let Some(bucket) = self.files.bucket.clone() else { return Err(FilesRefusal::NotConfigured.into()) };
+        let refused = |error| refused(error, asked.line_no);
+        let Some(object) = &asked.stored else {
+            let size = self.store.object_size(&asked.line, self.config.files.max_upload_bytes).map_err(refused)?;
+            if !self.make_room(size, now)? {
+                return Err(FilesRefusal::StorageFull.into());
+            }
+            let key = format!("{}{}", bucket.prefix(), self.runtime.uuid());
+            self.store.doom(std::slice::from_ref(&key), now)?;
+            self.set_alarm()?;
+            return Ok(ManageReply::Object(ObjectOf { key, size }));
+        };
+        if !object.key.starts_with(bucket.prefix()) {
+            return Err(FilesRefusal::BadUpload.into());
+        }
+        let expired_at = now.minus(DOOMED_GRACE);
+        let stored = self.store.transaction(|| self.store.import_object(&asked.line, object, expired_at));
+        if stored.map_err(refused)? {
+            Ok(ManageReply::Imported { conversations: 0 })
+        } else {
+            Err(FilesRefusal::UploadExpired.into())
+        }
+    }
+
     /// An import goes on no more: what is not whole of it goes.
     pub(super) fn drop_unfinished_import(&self) -> Result<(), AccountError> {
         Ok(self.store.drop_unfinished_import()?)
+    }
+}
+
+fn refused(error: BadLine, line_no: u64) -> AccountError {
+    match error {
+        BadLine::Bad(why) => AccountError::BadImport(format!("line {line_no}: {why}")),
+        BadLine::Conflicts(ids) => AccountError::ImportConflicts(ids),
+        BadLine::Store(error) => AccountError::Store(error),
     }
 }

@@ -129,6 +129,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         self.pump()?;
         self.deliver()?;
+        self.report(now);
         self.set_alarm()
     }
 
@@ -209,6 +210,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     fn log_end(&self, turn: &Turn, progress: &Progress, calls: Option<&ModelCalls>) {
+        self.fleet.count(turn);
         let timing = turn.timing();
         let usage = turn.usage.unwrap_or_default();
         let level = if turn.error.is_some() { Level::Warn } else { Level::Info };

@@ -73,6 +73,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     return Err(Signal::Unavailable);
                 }
                 SubmitError::Start(error) => {
+                    self.fleet.count_failed_start();
                     self.log_turn_problem(turn, "container_start_failed", &error);
                     let full = matches!(error, AgentError::NoInstance(_));
                     return Err(if full { Signal::AtCapacity } else { Signal::Unavailable });

@@ -82,6 +82,8 @@ fn a_refusal_carries_its_headers() {
     assert_eq!(header(&unauthorized, "www-authenticate"), Some("Bearer"));
     let full = refused(&ApiError::from(&AccountError::QueueFull { depth: 32 }));
     assert_eq!((full.status, header(&full, "retry-after")), (429, Some("5")));
+    let range = ApiError { file_size: Some(7), ..ApiError::new(Code::RangeNotSatisfiable, "x") };
+    assert_eq!(header(&refused(&range), "content-range"), Some("bytes */7"));
     let allow = ApiError { allow: Some("GET"), ..ApiError::new(Code::MethodNotAllowed, "x") };
     assert_eq!(header(&refused(&allow), "allow"), Some("GET"));
 }

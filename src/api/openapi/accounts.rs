@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::accounts::{self, ErasureBegunJson};
+use super::super::fleet::FleetJson;
 use super::super::managed::ImportedJson;
 use super::super::tokens::TokenJson;
 use super::super::usage::{self, UsageJson};
@@ -64,7 +65,7 @@ const ERASURE_ID: &str = "erasure_01a202feb07b753ebcc7ee3525df0aa1";
 
 pub(in crate::api) fn list_accounts(schemas: &mut Schemas) -> Described {
     let example = json!([{"account_id": "acme", "status": "active", "created_at": 1_795_346_575_482_i64,
-        "last_active_at": 1_795_346_575_482_i64}]);
+        "last_active_at": 1_795_346_575_482_i64, "container": "stopped"}]);
     let limit = json!({"type": "integer", "minimum": 1, "maximum": accounts::MAX_ACCOUNTS, "default": accounts::DEFAULT_ACCOUNTS});
     let (status, at) = (schemas.taken::<AccountStatus>().to_value(), schemas.taken::<Millis>().to_value());
     let list = list_of::<ListedAccount>(schemas);
@@ -133,6 +134,14 @@ pub(in crate::api) fn erase_own_account(schemas: &mut Schemas) -> Described {
     only(responds(202, "The erasure goes on.", &schema, json!({"erasure_id": ERASURE_ID})))
 }
 
+pub(in crate::api) fn read_fleet(schemas: &mut Schemas) -> Described {
+    let example = json!({"accounts": {"reporting": 3, "at_work": 1}, "turns": {"running": 1, "queued": 0},
+        "containers": {"running": 2, "starting": 0, "failed": 0}, "versions": {"0.1.0": 3},
+        "last_hour": {"turns": 40, "completed": 38, "cancelled": 1, "failed": 1, "interrupted": 0, "error_rate": 0.025,
+            "codes": {"turn_cancelled": 1, "turn_timeout": 1}}});
+    only(responds(200, "All accounts.", &schemas.sent::<FleetJson>(), example))
+}
+
 pub(in crate::api) fn list_audit(schemas: &mut Schemas) -> Described {
     let example = json!([{"at": 1_795_346_575_482_i64, "actor": "key:billing", "action": "change_account", "target": "acme",
         "request_id": "req_01a202feb07b753ebcc7ee3525df0aa1"}]);
@@ -170,7 +179,15 @@ pub(in crate::api) fn export(schemas: &mut Schemas) -> Described {
     let mut lines = responds(200, "The lines.", &schemas.sent::<ImportedJson>(), json!({"conversations": 1}));
     lines.content = json!({"application/x-ndjson": {}});
     Described {
-        parameters: vec![parameter("query", "cursor", &cursor, "Where the export starts: behind this conversation.")],
+        parameters: vec![
+            parameter("query", "cursor", &cursor, "Where the export starts: behind this conversation."),
+            parameter(
+                "query",
+                "files",
+                &json!({"enum": ["list", "inline"], "default": "list"}),
+                "Whether files come with their bytes.",
+            ),
+        ],
         ..only(lines)
     }
 }

@@ -6,6 +6,8 @@ mod actions;
 mod automation;
 mod branches;
 mod chat;
+mod content;
+pub(super) mod events;
 mod operations;
 pub(super) mod schemas;
 
@@ -150,7 +152,10 @@ const HEADERS: &[(&str, &str)] = &[
     ),
     ("ETag", "The file's entity tag."),
     ("Accept-Ranges", "`bytes`."),
-    ("Content-Range", "Which bytes of the file follow, if a range was asked for."),
+    (
+        "Content-Range",
+        "Which bytes of the file follow, if a range was asked for; of a refused one, `bytes */` and the size of the file.",
+    ),
     ("Content-Disposition", "`attachment`, with the file's name."),
     ("Content-Security-Policy", "`sandbox`: a browser that opens the file runs nothing of it."),
     ("Retry-After", "Seconds after which it makes sense to send the request again."),
@@ -181,6 +186,7 @@ fn refusals(row: &Row, has_body: bool, schemas: &mut Schemas) -> Map<String, Val
         let mut names: Vec<&str> = match status {
             401 => vec!["WWW-Authenticate"],
             402 | 429 | 503 => vec!["Retry-After"],
+            416 => vec!["Content-Range"],
             _ => Vec::new(),
         };
         if codes.iter().any(|code| ENDS_OF_TURNS.contains(code)) {

@@ -1,8 +1,9 @@
 //! Writes conversations as lines, a page at a time. A page is written in one go; a conversation that takes several is begun again if it
 //! changes in between, so that what stands between its first line and its `end` is one state of it.
 
-use super::{CONVERSATION, Kind, ROWS, Table, VERSION};
-use crate::domain::transfer::{ExportPlace, Within};
+use super::tables::{CONVERSATION, PACK, ROWS, TAIL, UPLOAD};
+use super::{Kind, Table, VERSION};
+use crate::domain::transfer::{ExportPlace, ObjectOf, Within};
 use crate::domain::{AccountId, Millis};
 use crate::store::conversations::unreadable;
 use crate::store::sql::{Cell, Row, Sql, Value};
@@ -46,15 +47,14 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn export_page(&self, mut place: ExportPlace) -> Result<(String, Option<ExportPlace>), StoreError> {
         let mut text = String::new();
-        if let Some(within) = place.within.take() {
+        place.object = None;
+        if let Some(within) = place.within.take_if(|within| !within.session_id.is_empty()) {
             let mark = self.mark(&within.session_id)?;
             place.within = match mark {
                 Some(mark) if mark == within.mark => Some(within),
                 // It is begun again, if it is still there.
                 _ if within.restarts < MAX_RESTARTS => {
-                    let began = self.begin(&place.after, within.restarts + 1, &mut text)?;
-                    let Some(began) = began else { return Ok((text, None)) };
-                    Some(began)
+                    Some(self.begin(&place.after, within.restarts + 1, &mut text)?)
                 }
                 _ => return Err(unreadable("conversation", &"it changes faster than it is exported")),
             };
@@ -62,18 +62,26 @@ impl<S: Sql> Store<S> {
         loop {
             let mut within = match place.within.take() {
                 Some(within) => within,
-                None => match self.begin(&place.after, 0, &mut text)? {
-                    Some(within) => within,
-                    None => return Ok((text, None)),
-                },
+                None => self.begin(&place.after, 0, &mut text)?,
             };
-            if let Some(table) = ROWS.get(within.table) {
-                if let Some(row) = self.next_row(table, &within.session_id, &within.place)? {
+            let tables = tables_of(&within.session_id);
+            if let Some(table) = tables.get(within.table) {
+                let is_written = place.files || table.line != PACK.line;
+                let row = if is_written { self.next_row(table, &within.session_id, &within.place)? } else { None };
+                if let Some(mut row) = row {
+                    if place.files && has_object(table) {
+                        place.object = Some(object_of(table, &mut row)?);
+                    }
                     within.place = write(table, row, &mut text)?;
                 } else {
-                    (within.table, within.place) = (within.table + 1, first_place(within.table + 1));
+                    (within.table, within.place) = (within.table + 1, first_place(tables, within.table + 1));
                 }
                 place.within = Some(within);
+                if place.object.is_some() {
+                    return Ok((text, Some(place)));
+                }
+            } else if within.session_id.is_empty() {
+                return Ok((text, None));
             } else {
                 for part in ["{\"type\":\"end\",\"session_id\":", &json(&within.session_id)?, "}\n"] {
                     text.push_str(part);
@@ -86,12 +94,18 @@ impl<S: Sql> Store<S> {
         }
     }
 
-    /// Writes the conversation behind `after`, if there is one.
-    fn begin(&self, after: &str, restarts: u32, text: &mut String) -> Result<Option<Within>, StoreError> {
-        let Some(row) = self.next_row(&CONVERSATION, "", &(after.to_owned(), 0))? else { return Ok(None) };
-        let (session_id, _) = write(&CONVERSATION, row, text)?;
-        let mark = self.mark(&session_id)?.unwrap_or_default();
-        Ok(Some(Within { session_id, table: 0, place: first_place(0), mark, restarts }))
+    /// Writes the conversation behind `after`; if there is none, what belongs to no conversation is next.
+    fn begin(&self, after: &str, restarts: u32, text: &mut String) -> Result<Within, StoreError> {
+        let (session_id, mark) = match self.next_row(&CONVERSATION, "", &(after.to_owned(), 0))? {
+            Some(row) => {
+                let (session_id, _) = write(&CONVERSATION, row, text)?;
+                let mark = self.mark(&session_id)?.unwrap_or_default();
+                (session_id, mark)
+            }
+            None => (String::new(), String::new()),
+        };
+        let place = first_place(tables_of(&session_id), 0);
+        Ok(Within { session_id, table: 0, place, mark, restarts })
     }
 
     fn next_row(&self, table: &Table, session_id: &str, place: &(String, i64)) -> Result<Option<Row>, StoreError> {
@@ -102,16 +116,32 @@ impl<S: Sql> Store<S> {
 
     /// What changes with each change of a conversation; none if it is gone.
     fn mark(&self, session_id: &str) -> Result<Option<String>, StoreError> {
-        const MARK: &str = "select printf('%d %d %d %d', next_seq, message_count, message_bytes, last_accessed_at) \
-             from conversations where session_id = +?1";
+        const MARK: &str = "select printf('%d %d %d %d %d %d %d', next_seq, message_count, message_bytes, last_accessed_at, version, \
+             inbox_seq, oldest) from conversations left join workspaces using (session_id) where session_id = +?1";
         let row = self.sql.first(MARK, &[Value::Text(session_id)])?;
         Ok(row.map(|mut row| row.text(0)).transpose()?)
     }
 }
 
+/// What is written of a conversation, or behind all of them.
+fn tables_of(session_id: &str) -> &'static [Table] {
+    if session_id.is_empty() { TAIL } else { ROWS }
+}
+
+/// Whether a table's rows stand for objects of the bucket.
+fn has_object(table: &Table) -> bool {
+    [PACK.line, UPLOAD.line].contains(&table.line)
+}
+
+/// The object that a row stands for.
+fn object_of(table: &Table, row: &mut Row) -> Result<ObjectOf, StoreError> {
+    let size = table.columns.iter().position(|(name, _)| *name == "size").unwrap_or_default();
+    Ok(ObjectOf { size: row.count(size)?, key: row.text(table.columns.len() + 2)? })
+}
+
 /// Before the first row of a table.
-fn first_place(table: usize) -> (String, i64) {
-    let is_text = ROWS.get(table).is_some_and(|table| table.has_text_place);
+fn first_place(tables: &[Table], table: usize) -> (String, i64) {
+    let is_text = tables.get(table).is_some_and(|table| table.has_text_place);
     (if is_text { String::new() } else { "-1".to_owned() }, if is_text || table == 0 { -1 } else { 0 })
 }
 

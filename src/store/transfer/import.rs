@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{CONVERSATION, Kind, ROWS, Table, VERSION};
+use super::tables::{CONVERSATION, PACK, ROWS, TAIL, UPLOAD};
+use super::{Kind, Table, VERSION};
+use crate::domain::account::{AccountSettings, MAX_REASON_CHARS, RETENTION_DAYS};
 use crate::domain::{MetadataPatch, SessionId, Title, TurnId};
 use crate::store::conversations::session_id;
 use crate::store::sql::{Sql, Value};
@@ -14,6 +16,10 @@ use crate::store::{MAX_ROW_TEXT_BYTES, Store, StoreError};
 
 /// Most items of a turn, in bytes: a few times what a turn stores.
 const MAX_ITEMS_BYTES: u64 = 16 * 1024 * 1024;
+/// Largest number of a line of the account's: what JSON's readers have exactly.
+const MAX_NUMBER: i64 = 1 << 53;
+/// Longest name of a model.
+const MAX_MODEL_BYTES: usize = 256;
 /// Turns that are read back at once.
 const TURNS_AT_ONCE: u32 = 100;
 
@@ -37,19 +43,20 @@ impl From<crate::store::sql::SqlError> for BadLine {
     }
 }
 
-type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
+pub(super) type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
 
-fn bad(why: impl Into<String>) -> BadLine {
+pub(super) fn bad(why: impl Into<String>) -> BadLine {
     BadLine::Bad(why.into())
 }
 
 impl<S: Sql> Store<S> {
-    /// Stores what a line says. Returns a conversation that is whole with it. Belongs into a transaction.
+    /// Stores what a line says. Returns a conversation that is whole with it. What the account has used and what is set of it is stored only
+    /// if an operator sends it. Belongs into a transaction.
     ///
     /// # Errors
     /// [`BadLine`].
-    pub fn import_line(&self, line: &str) -> Result<Option<SessionId>, BadLine> {
-        let fields: Fields<'_> = serde_json::from_str(line).map_err(|_| bad("not a JSON object"))?;
+    pub fn import_line(&self, line: &str, by_operator: bool) -> Result<Option<SessionId>, BadLine> {
+        let fields = read_fields(line)?;
         let kind = text(&fields, "type")?;
         match kind.as_str() {
             "export" => match fields.get("version").map(|version| version.get().parse()) {
@@ -76,7 +83,7 @@ impl<S: Sql> Store<S> {
                 }
                 self.refuse_conflicts(vec![id.clone()])?;
                 check_bounds(&fields)?;
-                self.insert_line(&CONVERSATION, &fields)?;
+                self.insert_line(&CONVERSATION, &fields, None)?;
                 self.set_importing(Some(&id))?;
                 Ok(None)
             }
@@ -88,9 +95,15 @@ impl<S: Sql> Store<S> {
             }
             other => {
                 // What a later version adds is passed over.
+                if [PACK.line, UPLOAD.line, "bytes"].contains(&other) {
+                    return Err(bad("not in the form in which an export writes it"));
+                }
                 if let Some(table) = ROWS.iter().find(|table| table.line == other) {
                     self.need_importing(&session(&fields)?)?;
-                    self.insert_line(table, &fields)?;
+                    self.insert_line(table, &fields, None)?;
+                } else if let Some(table) = TAIL.iter().find(|table| table.line == other && by_operator) {
+                    check_tail(table, &fields)?;
+                    self.insert_line(table, &fields, None)?;
                 }
                 Ok(None)
             }
@@ -127,7 +140,7 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.execute(SET, &[id.map(SessionId::as_str).into()])?)
     }
 
-    fn need_importing(&self, id: &SessionId) -> Result<(), BadLine> {
+    pub(super) fn need_importing(&self, id: &SessionId) -> Result<(), BadLine> {
         let is_it = self.importing()?.as_ref() == Some(id);
         if is_it { Ok(()) } else { Err(bad("not of the conversation that was begun last")) }
     }
@@ -143,7 +156,7 @@ impl<S: Sql> Store<S> {
         if there.is_empty() { Ok(()) } else { Err(BadLine::Conflicts(there)) }
     }
 
-    fn insert_line(&self, table: &Table, fields: &Fields<'_>) -> Result<(), BadLine> {
+    pub(super) fn insert_line(&self, table: &Table, fields: &Fields<'_>, key: Option<&str>) -> Result<(), BadLine> {
         enum Read {
             Nothing,
             Integer(i64),
@@ -166,7 +179,7 @@ impl<S: Sql> Store<S> {
         if values.iter().any(|value| matches!(value, Read::Text(text) if text.len() > MAX_ROW_TEXT_BYTES)) {
             return Err(bad("a string is longer than a row may be"));
         }
-        let bound: Vec<Value<'_>> = values
+        let mut bound: Vec<Value<'_>> = values
             .iter()
             .map(|value| match value {
                 Read::Nothing => Value::Null,
@@ -175,6 +188,7 @@ impl<S: Sql> Store<S> {
                 Read::Text(text) => Value::Text(text),
             })
             .collect();
+        bound.extend(key.map(Value::Text));
         // What SQLite refuses is what the line says: a missing field, or a row that is there.
         self.sql.execute(table.insert, &bound).map_err(|_| bad("a field is missing or wrong, or the line came before"))
     }
@@ -198,11 +212,14 @@ impl<S: Sql> Store<S> {
              next_seq = max(next_seq, (select coalesce(max(seq), 0) + 1 from messages where session_id = +?1)) where session_id = +?1";
         const STRANGERS: &str = "select 1 from turns where session_id = +?1 and (finished_at is null \
              or status not in ('completed', 'failed', 'cancelled', 'interrupted') \
-             or turn_id not in (select turn_id from messages where session_id = +?1)) limit 1";
+             or min(parked, first_n, items_n, waits_from, waited_ms) < 0 \
+             or turn_id not in (select turn_id from messages where session_id = +?1)) union all \
+             select 1 from actions where session_id = +?1 and (status = 'pending' \
+             or turn_id not in (select turn_id from turns where session_id = +?1)) limit 1";
         let value = [Value::Text(id.as_str())];
         self.sql.execute(COUNT, &value)?;
         if self.sql.first(STRANGERS, &value)?.is_some() {
-            return Err(bad("a turn that has not ended, or has no message"));
+            return Err(bad("a turn that has not ended or has no message, or an action without such a turn"));
         }
         let unread = |error: StoreError| match error {
             StoreError::Unreadable { what, .. } => bad(format!("{what}: not what an export writes")),
@@ -210,6 +227,7 @@ impl<S: Sql> Store<S> {
         };
         self.conversation(id).map_err(unread)?;
         self.context(id).map_err(unread)?;
+        self.grants_of(id).map_err(unread)?;
         let mut before = i64::MAX;
         loop {
             self.messages_before(id, before).map_err(unread)?;
@@ -217,6 +235,7 @@ impl<S: Sql> Store<S> {
             for turn in &page.turns {
                 self.content_of(id, &turn.turn_id).map_err(unread)?;
                 self.counted_of(&turn.turn_id).map_err(unread)?;
+                self.actions_of(&turn.turn_id).map_err(unread)?;
                 self.check_items(id, &turn.turn_id)?;
             }
             let last = page.turns.last().map(|turn| self.seq_of(id, &turn.turn_id)).transpose()?.flatten();
@@ -225,9 +244,39 @@ impl<S: Sql> Store<S> {
                 None => break,
             }
         }
+        self.end_files_of_import(id)?;
         self.cache.totals.set(None);
         Ok(self.set_importing(None)?)
     }
+}
+
+/// What operators set and what is counted, within the bounds that both have anyway.
+fn check_tail(table: &Table, fields: &Fields<'_>) -> Result<(), BadLine> {
+    for (name, kind) in table.columns {
+        let Some(raw) = fields.get(name).map(|raw| raw.get()) else { continue };
+        match kind {
+            Kind::Json => check_settings(raw)?,
+            Kind::Integer if !raw.parse().is_ok_and(|number: i64| (0..=MAX_NUMBER).contains(&number)) => {
+                return Err(bad(format!("{name}: a number from 0 to 2^53")));
+            }
+            Kind::Text if raw.len() > MAX_MODEL_BYTES => {
+                return Err(bad(format!("{name}: a string of at most 256 bytes")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_settings(raw: &str) -> Result<(), BadLine> {
+    let wrong = || bad("settings: not such as an account may have");
+    let settings: AccountSettings = serde_json::from_str(raw).map_err(|_| wrong())?;
+    let metadata = MetadataPatch::try_from(serde_json::Value::Object(settings.metadata));
+    let fits = settings.limits.check().is_ok()
+        && settings.reason.is_none_or(|reason| reason.chars().count() <= MAX_REASON_CHARS)
+        && settings.retention_days.is_none_or(|days| RETENTION_DAYS.contains(&days))
+        && metadata.is_ok_and(|metadata| metadata.apply(serde_json::Map::new()).is_ok());
+    if fits { Ok(()) } else { Err(wrong()) }
 }
 
 /// A title and metadata as a user may set them.
@@ -241,11 +290,16 @@ fn check_bounds(fields: &Fields<'_>) -> Result<(), BadLine> {
     }
 }
 
-fn text(fields: &Fields<'_>, name: &str) -> Result<String, BadLine> {
+/// The fields of a line.
+pub(super) fn read_fields(line: &str) -> Result<Fields<'_>, BadLine> {
+    serde_json::from_str(line).map_err(|_| bad("not a JSON object"))
+}
+
+pub(super) fn text(fields: &Fields<'_>, name: &str) -> Result<String, BadLine> {
     let read = fields.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok());
     read.ok_or_else(|| bad(format!("{name}: a string")))
 }
 
-fn session(fields: &Fields<'_>) -> Result<SessionId, BadLine> {
+pub(super) fn session(fields: &Fields<'_>) -> Result<SessionId, BadLine> {
     text(fields, "session_id")?.try_into().map_err(|_| bad("session_id: the id of a conversation"))
 }

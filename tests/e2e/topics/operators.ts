@@ -130,8 +130,11 @@ export function operators(service: Service): void {
     const [from, to] = [service.newClient(), service.newClient()];
     await from.query("[[say one]]", { session_id: "moved" });
     await from.query(bash("seq 100000"), { session_id: "moved" });
+    await from.query(bash("seq 1000 > out.txt"), { session_id: "moved" });
+    const data = new Uint8Array(300_000).map((_, n) => (n * 7) % 251);
+    await from.uploaded("moved", "in/data é.bin", data);
     await from.query("[[say other]]", { session_id: "other" });
-    const response = await from.request("GET", "/export");
+    const response = await from.request("GET", "/export?files=inline");
     assert.deepEqual([response.status, response.headers.get("content-type")], [200, "application/x-ndjson"]);
     const lines = await response.text();
     assert.ok(lines.endsWith('{"type":"done"}\n'));
@@ -141,10 +144,15 @@ export function operators(service: Service): void {
     assert.deepEqual(await json(await send(lines), 200), { conversations: 2 });
     const { detail } = await problem(send(lines), 409, "conversation_exists");
     assert.ok(detail.endsWith(": moved other"), detail);
-    for (const path of ["/conversations/moved?include=items", "/conversations/moved/turns", "/conversations/other", "/conversations/moved/context"]) {
+    const reads = ["/conversations/moved?include=items", "/conversations/moved/turns", "/conversations/other", "/conversations/moved/context", "/usage?group=model"];
+    for (const path of [...reads, "/conversations/moved/files", "/conversations/moved/files/out.txt", "/conversations/moved/files/in/data%20%C3%A9.bin"]) {
       const [before, after] = await Promise.all([from, to].map(async (client) => (await client.request("GET", path)).text()));
-      assert.equal(after?.replaceAll(to.accountId, from.accountId), before, path);
+      // The container of the original runs on.
+      const told = [before, after].map((text) => text?.replaceAll(to.accountId, from.accountId).replace(/"container_seconds":\d+/, ""));
+      assert.equal(told[1], told[0], path);
     }
+    const { response: files } = await to.query(bash("wc -c out.txt in/*"), { session_id: "moved" });
+    assert.match(files, /3893 out\.txt\n *300000 in\/data é\.bin/);
     const { response: history } = await to.query("repeat everything I said", { session_id: "moved" });
     assert.ok(["[[say one]]", "seq 100000"].every((words) => history.includes(words)), `the model has the history: ${history}`);
   });
