@@ -11,9 +11,9 @@ const TIME_LIMIT = { timeout: 240_000 };
 const WAITS = "The agent waits for your answer";
 const DONE = "The answer is complete";
 
-/** Asks something with the choice that the agent asks first. */
-async function askFirst(page: Page, question: string): Promise<void> {
-  await page.getByRole("combobox", { name: "How freely the agent works" }).selectOption("Asks first");
+/** Asks something with the choice that the agent asks or plans first, which it does. */
+async function askFirst(page: Page, question: string, way = "Asks first"): Promise<void> {
+  await page.getByRole("combobox", { name: "How freely the agent works" }).selectOption(way);
   await page.getByRole("textbox", { name: "Message" }).fill(question);
   await page.keyboard.press("Enter");
   await said(page, WAITS);
@@ -122,6 +122,47 @@ test("a tool of the caller's waits for its application, and gets a result by han
   await form.getByRole("button", { name: "Give this result" }).click();
   await said(page, DONE);
   await page.locator(".answer .markdown").getByText("shipped").waitFor();
+});
+
+test("questions are answered by keyboard, with choices and one's own words, and the answers stay", TIME_LIMIT, async (t) => {
+  const questions = [
+    { question: "Which colour?", header: "Colour", multiSelect: false, options: [{ label: "Blue", description: "like the sea" }, { label: "Red", description: "" }] },
+    { question: "Which extras?", header: "Extras", multiSelect: true, options: [{ label: "Tests", description: "" }, { label: "A README", description: "" }] },
+  ];
+  const page = await chrome.openFor(t, running.newClient());
+  await askFirst(page, `[[tool AskUserQuestion ${JSON.stringify({ questions })}]]`);
+  const form = page.getByRole("region", { name: "The agent asks you" });
+  const answer = form.getByRole("button", { name: "Answer", exact: true });
+  assert.equal(await answer.isDisabled(), true);
+  await form.getByRole("radio", { name: "Blue like the sea" }).focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Space");
+  await form.getByRole("group", { name: "Which extras?" }).getByRole("checkbox", { name: "Something else" }).press("Space");
+  await page.keyboard.type("A licence");
+  assert.deepEqual(await findings(page), []);
+  await picture(page, "7-questions-light");
+  await page.keyboard.press("Enter");
+  await said(page, DONE);
+  for (const isAgain of [false, true]) {
+    if (isAgain) await page.reload();
+    await page.locator(".outcome").getByText("Tests, A licence").waitFor();
+    assert.match(await page.locator(".outcome").innerText(), /Answered\s+Which colour\?\s+Red\s+Which extras\?\s+Tests, A licence/);
+  }
+});
+
+test("a plan is shown as such, and carried out when it is approved", TIME_LIMIT, async (t) => {
+  const client = running.newClient();
+  const page = await chrome.openFor(t, client, { dark: true });
+  await askFirst(page, `[[plan # Run it]] ${bash(command)} [[say Done.]]`, "Plans first");
+  const form = page.getByRole("region", { name: "May the agent carry out this plan?" });
+  await form.getByRole("heading", { name: "Run it" }).waitFor();
+  assert.deepEqual(await findings(page), []);
+  await picture(page, "7-plan-dark");
+  await form.getByRole("button", { name: "Approve" }).click();
+  await said(page, DONE);
+  await page.getByText("Plan approved", { exact: true }).waitFor();
+  assert.equal(await runs(client, sessionOf(page)), "ran\nend");
 });
 
 test("how freely the agent works is kept, and without a word it works by itself", TIME_LIMIT, async (t) => {

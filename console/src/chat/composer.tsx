@@ -112,7 +112,7 @@ export function Composer({ draft, onDraft, isBusy, isWaiting, way, onWay, onAsk,
         />
         <IconButton icon="clip" label="Attach pictures, PDFs and text" onClick={() => chooser.current?.click()} />
         <label className="way" title={WAYS[way].what}>
-          <Icon name={way === "alone" ? "play" : "shield"} size={16} />
+          <Icon name={way === "alone" ? "play" : way === "asks" ? "shield" : "check"} size={16} />
           <span className="hidden">How freely the agent works</span>
           <select value={way} onChange={(event) => onWay(event.target.value as Way)}>
             {Object.entries(WAYS).map(([name, { label }]) => (

@@ -40,13 +40,15 @@ export const ToolCard = memo(function ToolCard({ part }: { part: ToolPart }) {
   const [icon, doing, did, field] = TOOLS[name] ?? ["tool", "Calling", "Called", ""];
   const fields = fieldsOf(input);
   const subject = typeof fields[field] === "string" ? (fields[field] as string).split("\n")[0] : TOOLS[name] === undefined ? plain(name) : "";
+  // Of a path, the end tells most.
+  const shown = field.endsWith("_path") ? subject?.slice(subject.lastIndexOf("/") + 1) : subject;
   const end = ENDS[status];
   return (
     <details className={`tool ${status}`}>
       <summary>
         <Icon name={icon} size={16} />
         <span className="tool-name">
-          {end === undefined ? doing : did} <code>{subject}</code>
+          {end === undefined ? doing : did} <code title={subject}>{shown}</code>
         </span>
         <span className="tool-end">
           {end === undefined ? <Spinner label="running" /> : <Icon name={end[0]} size={16} />}

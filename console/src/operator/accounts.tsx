@@ -32,7 +32,7 @@ export function Accounts({ session: { client } }: { session: Session }) {
       <div className="section-head">
         <div>
           <h2 id="accounts">Accounts</h2>
-          <p>An account exists once somebody has asked something as it.</p>
+          <p>What each has used today. The id leads to all there is of it.</p>
         </div>
         <form className="find" onSubmit={submit}>
           <input aria-label="Account to open" placeholder="Open by its id" required maxLength={128} autoComplete="off" spellCheck={false} value={wanted} onChange={(event) => setWanted(event.target.value)} />

@@ -8,6 +8,7 @@ import { AccountPage } from "./account-page.tsx";
 import { Accounts } from "./accounts.tsx";
 import { ConversationPage } from "./conversation-page.tsx";
 import { ErasurePage } from "./erasure-page.tsx";
+import { FleetSection } from "./fleet-section.tsx";
 import { PurgeRuns } from "./purge-runs.tsx";
 import "../style/detail.css";
 import "../style/operator.css";
@@ -39,6 +40,7 @@ export default function OperatorPage({ session, shown, onSession }: Props) {
         )}
       </header>
       <div className="page-body">
+        {shown === undefined && <FleetSection session={session} />}
         {shown === undefined && <Accounts session={session} />}
         {shown === undefined && <PurgeRuns session={session} />}
         {shown?.kind === "account" && shown.sessionId === undefined && <AccountPage key={shown.accountId} session={session} accountId={shown.accountId} onSession={onSession} />}
