@@ -163,7 +163,7 @@ routes! {
         /// the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted.
         /// `regenerate-message` does so with the same message. If the last one is the agent's, its answers to approvals, and its outputs of calls
         /// that the client makes itself, are decisions of the turn's actions, and the response is the rest of that message.
-        POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
+        POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter InvalidToolSchema PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
             UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending ActionResolved BranchUnavailable
             FilesNotConfigured StorageFull WorkspaceUnavailable], described by chat;
     }

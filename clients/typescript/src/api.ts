@@ -155,7 +155,7 @@ export interface paths {
         put?: never;
         /**
          * Answer a message of the AI SDK's `useChat`
-         * @description The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted. `regenerate-message` does so with the same message.
+         * @description The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted. `regenerate-message` does so with the same message. If the last one is the agent's, its answers to approvals, and its outputs of calls that the client makes itself, are decisions of the turn's actions, and the response is the rest of that message.
          */
         post: operations["chat"];
         delete?: never;
@@ -480,6 +480,26 @@ export interface paths {
          * @description Lines of JSON, each a row with its `type`: the conversations with their messages, turns, items, transcripts, actions and files, then what the account has used and what is set of it. Turns that have not ended are left out. The last line is `{"type":"done"}`; a stream without it was cut, and `cursor` goes on behind its last `end`.
          */
         get: operations["export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what all accounts are at: turns, containers, versions, and how turns of the last hour ended
+         * @description It is the sum of what accounts report while they work, at most once a minute each.
+         */
+        get: operations["readFleet"];
         put?: never;
         post?: never;
         delete?: never;
@@ -906,6 +926,11 @@ export interface components {
         AccountSummary: {
             /** @description Its id. */
             account_id: components["schemas"]["AccountId"];
+            /**
+             * @description Whether its container runs, as it told last.
+             * @default unknown
+             */
+            container: components["schemas"]["KnownContainer"];
             /** @description When the directory first heard of it; null for one from before that was kept. */
             created_at: components["schemas"]["Millis"] | null;
             /** @description The last day on which it ran a turn: the moment of that day's first query; null for one from before that was kept. */
@@ -1076,7 +1101,7 @@ export interface components {
             max_turns?: number | null;
             /** @description The message that was changed, if one was. */
             messageId?: string | null;
-            /** @description The UI messages, of which the last one is read: a user's, with an id of its own. */
+            /** @description The UI messages, of which the last one is read: a user's, with an id of its own, or the agent's with the user's answers. */
             messages: components["schemas"]["UiMessageSent"][];
             /**
              * @description Notes of the caller's about the turn, which come back with it.
@@ -1087,10 +1112,18 @@ export interface components {
             } | null;
             /** @description The model of this turn, if the operator allows it. */
             model?: string | null;
+            /** @description `plan`: the agent plans, and carries the plan out when it is approved. */
+            permission_mode?: components["schemas"]["QueryMode"] | null;
+            /** @description Rules about the agent's tools, beside the operator's. */
+            permissions?: components["schemas"]["Permissions"] | null;
+            /** @description Whether the agent may ask the user questions, which are parts that wait for the client's output. Default: as the operator says, else not. */
+            questions?: boolean | null;
             /** @description The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8. */
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. Default: the model's own. */
             thinking?: components["schemas"]["Thinking"] | null;
+            /** @description Tools that the client runs: a call of one is a part that waits for the client's output. */
+            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description Why the client asks. Default: `submit-message`. */
             trigger?: components["schemas"]["ChatTrigger"] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
@@ -1375,6 +1408,49 @@ export interface components {
         };
         /** @description a path is relative and has at most 1024 bytes; none of its segments is empty, `.` or `..`, has a control character or more than 255 bytes */
         FilePath: string;
+        /** @description `GET /fleet`. */
+        Fleet: {
+            accounts: components["schemas"]["FleetAccounts"];
+            containers: components["schemas"]["FleetContainers"];
+            last_hour: components["schemas"]["FleetLastHour"];
+            turns: components["schemas"]["FleetTurns"];
+            /** @description Accounts by the version of the code that they run. */
+            versions: {
+                [key: string]: number;
+            };
+        };
+        FleetAccounts: {
+            /** @description Those of them with a turn that runs. */
+            at_work: number;
+            /** @description Accounts that have reported in the last two hours. */
+            reporting: number;
+        };
+        FleetContainers: {
+            /** @description Starts that failed in the last hour. */
+            failed: number;
+            running: number;
+            starting: number;
+        };
+        FleetLastHour: {
+            cancelled: number;
+            /** @description Those that failed, were interrupted or cancelled, by their code. */
+            codes: {
+                [key: string]: number;
+            };
+            completed: number;
+            /** @description The share of turns that failed or were interrupted, from 0 to 1. */
+            error_rate: number;
+            failed: number;
+            interrupted: number;
+            /** @description Turns that ended. */
+            turns: number;
+        };
+        FleetTurns: {
+            /** @description Turns that wait in the queues of their accounts. */
+            queued: number;
+            /** @description Turns that run. */
+            running: number;
+        };
         /** @description A new conversation, and the state of another that it begins with. Unknown fields are ignored. */
         Fork: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
@@ -1442,6 +1518,8 @@ export interface components {
          * @enum {string}
          */
         ItemType: "thinking" | "message" | "tool" | "usage" | "retry" | "compacted" | "attachment_removed" | "notice" | "file" | "action" | "action_resolved";
+        /** @description Whether a container runs, as far as that is known. */
+        KnownContainer: "running" | "stopped" | "unknown";
         /** @description A limit by its name. */
         LimitName: "usd_per_day" | "usd_per_month" | "turns_per_day" | "tokens_per_day" | "storage_bytes" | "usd_per_turn";
         /** @description What an account may use. None: as much as there is. */
@@ -2097,15 +2175,15 @@ export interface components {
             /** @description What the turn used. */
             usage?: components["schemas"]["TurnUsage"];
         };
-        /** @description A UI message of a user. Unknown fields are ignored. */
+        /** @description A UI message of a user, or one of the agent with answers. Unknown fields are ignored. */
         UiMessageSent: {
             /** @description The client's name for it. */
             id: components["schemas"]["ChatMessageId"];
-            /** @description Words, and files as data URLs, as https URLs, or as files of the conversation. */
+            /** @description Of a user: words, and files as data URLs, as https URLs, or as files of the conversation. Of the agent: calls with answers. */
             parts: {
                 [key: string]: unknown;
             }[];
-            /** @description Always `user` in the last one. */
+            /** @description In the last one `user`, or `assistant` with answers. */
             role: string;
         };
         /** @description Why the files of a turn were not saved. Its names are stored and sent. */
@@ -3565,6 +3643,27 @@ export interface operations {
                 };
                 content: {
                     "application/x-ndjson": unknown;
+                };
+            };
+        };
+    };
+    readFleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All accounts. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fleet"];
                 };
             };
         };

@@ -35,6 +35,8 @@ const FIELDS: &[&str] = &[
     "when_busy",
     "tools",
     "permissions",
+    "questions",
+    "permission_mode",
 ];
 
 /// Why the client asks.

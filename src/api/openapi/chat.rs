@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::chat::metadata::Metadata;
 use super::operations::{TURN_ID, list_of, nothing, only, parameter, responds, usage};
-use super::schemas::Permissions;
+use super::schemas::{Permissions, QueryMode};
 use super::{Body, Described, Response, Schemas};
 use crate::domain::options::ClientTool;
 use crate::domain::{AccountId, ChatMessageId, Effort, IdempotencyKey, SessionId, Thinking, WhenBusy};
@@ -51,6 +51,10 @@ struct ChatRequest {
     tools: Option<Vec<ClientTool>>,
     /// Rules about the agent's tools, beside the operator's.
     permissions: Option<Permissions>,
+    /// Whether the agent may ask the user questions, which are parts that wait for the client's output. Default: as the operator says, else not.
+    questions: Option<bool>,
+    /// `plan`: the agent plans, and carries the plan out when it is approved.
+    permission_mode: Option<QueryMode>,
 }
 
 /// Why a chat's client asks.

@@ -1,10 +1,10 @@
 //! Turns that wait for somebody: what a client is asked, what it hears when it has answered, and what it finds when it comes back.
 
-use super::super::super::messages;
 use super::*;
 use crate::account::chat::command::ChatTurn;
-use crate::domain::Decision;
+use crate::api::chat::messages;
 use crate::domain::event::{ActionResolved, Paused};
+use crate::domain::{ActionKind, ActionStatus, Decision};
 
 /// The action about a call, whose name has one letter.
 fn asked(call: &str, kind: &str) -> Action {
@@ -18,7 +18,7 @@ fn asked(call: &str, kind: &str) -> Action {
 
 fn decided(call: &str, decision: Value) -> Action {
     let decision: Decision = serde_json::from_value(decision).unwrap();
-    Action { status: crate::domain::ActionStatus::Resolved, decision: Some(decision), ..asked(call, "permission") }
+    Action { status: ActionStatus::Resolved, decision: Some(decision), ..asked(call, "permission") }
 }
 
 fn allowed(call: &str) -> Action {
@@ -30,11 +30,11 @@ fn denied(call: &str) -> Action {
 }
 
 fn expired(call: &str) -> Action {
-    Action { status: crate::domain::ActionStatus::Expired, ..asked(call, "permission") }
+    Action { status: ActionStatus::Expired, ..asked(call, "permission") }
 }
 
 fn of_kind(action: Action, kind: &str) -> Action {
-    Action { kind: crate::domain::ActionKind::parse(kind).unwrap(), ..action }
+    Action { kind: ActionKind::parse(kind).unwrap(), ..action }
 }
 
 fn action(call: &str) -> EventKind {
@@ -259,15 +259,14 @@ fn a_turn_that_ends_while_it_waits_leaves_nothing_to_answer() {
     let end = turn(TurnStatus::Cancelled, None, Some(failure()));
     let client = Client::hear(joined(&[&before, &[end.clone()]]));
     assert_eq!(client.told(), ["|", "a:error"]);
-    let cancelled = Action { status: crate::domain::ActionStatus::Cancelled, ..asked("a", "permission") };
+    let cancelled = Action { status: ActionStatus::Cancelled, ..asked("a", "permission") };
     assert_eq!(loaded(end, vec![cancelled], before[1..].to_vec()), client.told());
 }
 
 #[test]
 fn a_question_that_is_not_asked_since_too_many_wait_is_the_end_of_its_call() {
     let refusal = Decision::Deny { message: Some("Too many.".to_owned()) };
-    let full =
-        Action { status: crate::domain::ActionStatus::Cancelled, decision: Some(refusal), ..asked("a", "permission") };
+    let full = Action { status: ActionStatus::Cancelled, decision: Some(refusal), ..asked("a", "permission") };
     let end = tool("a", "denied", json!({"result": "Too many."}));
     let event = EventKind::Action(std::rc::Rc::new(full.clone()));
     let client = Client::hear(vec![started(), begun("a"), event, resolved(&full), end, done("Done.")]);
