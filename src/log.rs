@@ -28,6 +28,9 @@ pub struct Line<'a> {
     /// The request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<&'a RequestId>,
+    /// The trace that the request belongs to (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<&'a str>,
     /// The conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<&'a SessionId>,

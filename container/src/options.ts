@@ -35,6 +35,8 @@ export type TurnOptions = {
   client_tools?: ClientTool[];
   /** The agent may ask the user questions. */
   questions?: boolean;
+  /** The trace that the turn belongs to (W3C Trace Context), for what the agent runs. */
+  traceparent?: string;
 };
 
 export type Thinking = "on" | "off";
@@ -52,20 +54,21 @@ export type McpServer =
 export class InvalidOptions extends Error {}
 
 /** What a live process takes on from turn to turn. */
-export type LiveOptions = Pick<TurnOptions, "model" | "effort" | "thinking" | "ask_tools" | "deny_tools" | "client_tools">;
+export type LiveOptions = Pick<TurnOptions, "model" | "effort" | "thinking" | "ask_tools" | "deny_tools" | "client_tools" | "traceparent">;
 
-export const liveOptions = ({ model, effort, thinking, ask_tools, deny_tools, client_tools }: TurnOptions): LiveOptions => ({
+export const liveOptions = ({ model, effort, thinking, ask_tools, deny_tools, client_tools, traceparent }: TurnOptions): LiveOptions => ({
   ...(model !== undefined && { model }),
   ...(effort !== undefined && { effort }),
   ...(thinking !== undefined && { thinking }),
   ...(ask_tools !== undefined && { ask_tools }),
   ...(deny_tools !== undefined && { deny_tools }),
   ...(client_tools !== undefined && { client_tools }),
+  ...(traceparent !== undefined && { traceparent }),
 });
 
 /** Two turns with the same key can share a process. What is changed live, or said with the message, is not in it. */
 export function processKey(options: TurnOptions): string {
-  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, deny_tools: _deny, client_tools: _tools, permission_mode, ...rest } = options;
+  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, deny_tools: _deny, client_tools: _tools, traceparent: _trace, permission_mode, ...rest } = options;
   // Whether a plan is made or was approved is a mode, which changes live.
   const all = rest.after_plan === undefined ? { ...rest, permission_mode } : rest;
   return JSON.stringify(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -111,6 +114,7 @@ const TYPES: Record<keyof TurnOptions, Is> = {
   deny_tools: isList,
   client_tools: (value) => Array.isArray(value) && value.every(isClientTool) && !isDeeperThan(value, MAX_NESTING),
   questions: (value) => typeof value === "boolean",
+  traceparent: isString,
 };
 
 function isClientTool(value: unknown): boolean {

@@ -219,6 +219,8 @@ export class AgentProcess {
     const { model, effort, thinking, client_tools = [] } = live;
     const changes: (() => Promise<unknown>)[] = [];
     if (model !== this.#live.model) changes.push(() => this.#query.setModel(model));
+    // Commands that the process starts from now on have it. An empty one is absent to whoever reads it.
+    if (live.traceparent !== this.#live.traceparent) changes.push(() => this.#query.applyFlagSettings({ env: { TRACEPARENT: live.traceparent ?? "" } }));
     if (effort !== this.#live.effort) changes.push(() => this.#query.applyFlagSettings({ effortLevel: effort ?? null }));
     // None for a model that can do without; `null` is what the model does by default.
     if (thinking !== this.#live.thinking) changes.push(() => this.#query.setMaxThinkingTokens(thinking === "off" ? 0 : null));

@@ -87,4 +87,7 @@ pub struct RunOptions<'a> {
     /// Whether the prompt is the CLI's own command to compact the conversation.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub compact: bool,
+    /// The trace that the turn belongs to, for what the agent runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<&'a str>,
 }

@@ -107,6 +107,12 @@ impl<J> Answer<J> {
         if let Some(seconds) = error.retry_after_s {
             answer = answer.with("retry-after", seconds.to_string());
         }
+        if let Some((policy, left)) = error.exceeded.as_ref().and_then(|exceeded| exceeded.rate_limit()) {
+            answer = answer.with("ratelimit-policy", policy).with("ratelimit", left);
+        } else if error.code == Code::RateLimited {
+            // The binding tells neither its limit nor what is left of it.
+            answer = answer.with("ratelimit", "\"queries\";r=0");
+        }
         if let Some(allow) = error.allow {
             answer = answer.with("allow", allow);
         }

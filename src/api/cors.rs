@@ -4,9 +4,9 @@ use super::answer::Answer;
 use crate::config::Origins;
 
 /// The headers of an answer that a page may read, besides those that every page may.
-pub const EXPOSED_HEADERS: &str = "x-request-id, link, location, retry-after, server-timing, idempotent-replayed";
+pub const EXPOSED_HEADERS: &str = "x-request-id, link, location, retry-after, server-timing, idempotent-replayed, ratelimit, ratelimit-policy, traceparent";
 /// The headers of a request that a page may set, besides those that every page may.
-const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, prefer";
+const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, prefer, traceparent";
 /// How long a browser may remember an answer to a preflight, in seconds: as long as any browser does.
 const MAX_AGE_S: &str = "7200";
 
@@ -75,7 +75,7 @@ mod tests {
         let to_page = [
             "allow: POST, OPTIONS",
             "access-control-allow-methods: POST, OPTIONS",
-            "access-control-allow-headers: authorization, content-type, idempotency-key, last-event-id, prefer",
+            "access-control-allow-headers: authorization, content-type, idempotency-key, last-event-id, prefer, traceparent",
             "access-control-max-age: 7200",
         ];
         assert_eq!(headers(true), to_page);

@@ -31,6 +31,7 @@ use crate::account::schedules::command::SchedulesCommand;
 use crate::account::webhooks::command::WebhooksCommand;
 use crate::config::Config;
 use crate::domain::audit::AuditAction;
+use crate::domain::trace::TraceParent;
 use crate::domain::transfer::ExportPlace;
 use crate::domain::{AccountId, Page, ResourceName, SearchTerms, SessionId, TurnId, WebhookEventId};
 
@@ -98,8 +99,8 @@ impl Pending {
     /// The refusals of the contract.
     pub fn with_body(self, body: Option<&[u8]>) -> Result<(AccountId, Command), ApiError> {
         match self {
-            Self::Query(head) => head.with_body(body),
-            Self::Chat(head) => chat::with_body(head, body),
+            Self::Query(mut head) => traced(head.traceparent.take(), head.with_body(body)),
+            Self::Chat(mut head) => traced(head.traceparent.take(), chat::with_body(head, body)),
             Self::Update(head) => head.with_body(body),
             Self::Bodiless(head) => head.with_body(body),
             Self::Change(head) => head.with_body(body),
@@ -108,6 +109,18 @@ impl Pending {
             Self::Decision(head) => head.with_body(body),
         }
     }
+}
+
+/// The turn that is asked for, with its trace: it decides nothing of what makes two requests the same.
+fn traced(
+    trace: Option<TraceParent>,
+    asked: Result<(AccountId, Command), ApiError>,
+) -> Result<(AccountId, Command), ApiError> {
+    let (account_id, mut command) = asked?;
+    if let Command::StartTurn(start) = &mut command {
+        start.options.traceparent = trace;
+    }
+    Ok((account_id, command))
 }
 
 /// Parses what can be parsed without the body.

@@ -15,6 +15,7 @@ use crate::config::policy::AgentPolicy;
 use crate::digest;
 use crate::domain::content::{prompt_of, title_of};
 use crate::domain::id::{BadId, MAX_SESSION_BYTES};
+use crate::domain::trace::TraceParent;
 use crate::domain::{AccountId, Block, IdempotencyKey, Include, SessionId, Title, TurnOptions};
 
 /// Longest prompt, in bytes.
@@ -56,6 +57,8 @@ pub struct QueryHead {
     pub(super) policy: Rc<AgentPolicy>,
     /// Whether the model's API may fetch what a block names.
     pub(super) internet: bool,
+    /// The trace that the request belongs to.
+    pub(super) traceparent: Option<TraceParent>,
 }
 
 impl QueryHead {
@@ -80,7 +83,8 @@ impl QueryHead {
         let preference = Preference::of(head);
         let idempotency_key = idempotency_key(head)?;
         let (policy, internet) = (Rc::clone(&config.agent), config.container_internet);
-        Ok(Self { principal, named, preference, idempotency_key, policy, internet })
+        let traceparent = (head.header)("traceparent").and_then(|header| TraceParent::read(&header));
+        Ok(Self { principal, named, preference, idempotency_key, policy, internet, traceparent })
     }
 
     /// Parses the body and makes the command of it.

@@ -6,6 +6,7 @@ mod mcp;
 use super::BadConfig;
 use crate::agent::{Rules, RunOptions, SystemPrompt};
 use crate::domain::ledger::NanoUsd;
+use crate::domain::trace::TraceParent;
 use crate::domain::{TurnKind, TurnOptions};
 use mcp::McpServers;
 
@@ -181,6 +182,7 @@ impl AgentPolicy {
             max_budget_usd: None,
             mcp_servers: self.mcp_servers.as_ref().map(McpServers::json),
             compact: asked.kind == TurnKind::Compact,
+            traceparent: asked.traceparent.as_ref().map(TraceParent::as_str),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Millis;
 use super::ledger::NanoUsd;
+use super::time::DAY;
 
 /// The highest amount of money that may be set, in US dollars: below it, sums of billionths are exact.
 pub const MAX_USD: f64 = 1_000_000.0;
@@ -222,6 +223,14 @@ pub struct Exceeded {
 }
 
 impl Exceeded {
+    /// The values of `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) of a limit that counts whole things in a day.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<(String, String)> {
+        let (Amount::Count(limit), Some(resets_s)) = (self.limit, self.retry_after_s) else { return None };
+        let name = self.name.as_str();
+        Some((format!("\"{name}\";q={limit};w={}", DAY.as_secs()), format!("\"{name}\";r=0;t={resets_s}")))
+    }
+
     /// A limit that time does not reset.
     #[must_use]
     pub const fn for_good(name: LimitName, limit: Amount, used: Amount) -> Self {

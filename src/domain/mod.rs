@@ -23,6 +23,7 @@ pub mod schedule;
 pub mod search;
 pub mod stored_file;
 pub mod time;
+pub mod trace;
 pub mod transfer;
 pub mod turn;
 pub mod usage;

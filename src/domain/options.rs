@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::schedule::TurnTrigger;
+use super::trace::TraceParent;
 use super::{ChatMessageId, RawJson};
 
 /// How much work the model puts into its answers.
@@ -153,7 +154,7 @@ impl TurnOptions {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         let (metadata, when_busy, chat) = (self.metadata.clone(), self.when_busy, self.chat.clone());
-        *self == Self { metadata, when_busy, chat, ..Self::default() }
+        *self == Self { metadata, when_busy, chat, traceparent: self.traceparent.clone(), ..Self::default() }
     }
 }
 
@@ -222,4 +223,7 @@ pub struct TurnOptions {
     /// The message of a chat that it answers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chat: Option<ChatMessage>,
+    /// The trace that its request belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub traceparent: Option<TraceParent>,
 }

@@ -274,7 +274,7 @@ export const passes = (error) => Boolean(error?.retryable || error?.durableObjec
 export const orAnswer = (promise, answer, id) => promise.catch((error) => answer(error, id));
 export const respond = (body, status, type, cache, id) =>
   new Response(body, { status, headers: { 'content-type': type, 'cache-control': cache, 'x-content-type-options': 'nosniff', 'x-request-id': id } });
-export const dress = async (answer, hasBody, origin, exposed) => {
+export const dress = async (answer, hasBody, origin, exposed, trace) => {
   const from = await answer;
   if (!hasBody) from.body?.cancel().catch(() => {});
   const dressed = new Response(hasBody ? from.body : null, from);
@@ -283,6 +283,7 @@ export const dress = async (answer, hasBody, origin, exposed) => {
     dressed.headers.set('access-control-expose-headers', exposed);
     if (origin !== '*') dressed.headers.append('vary', 'origin');
   }
+  if (trace !== undefined) dressed.headers.set('traceparent', trace);
   return dressed;
 };
 export const responder = (...answer) => () => respond(...answer);
@@ -342,9 +343,15 @@ extern "C" {
         id: &str,
     ) -> Js<web_sys::Response>;
     /// An answer, or a promise of one, without its body if it must have none; a page of another site, whose `origin` is told if it
-    /// may ask, may read it and its headers `exposed`.
+    /// may ask, may read it and its headers `exposed`. It tells the trace that its request belongs to.
     #[wasm_bindgen(catch)]
-    pub fn dress(answer: &JsValue, has_body: bool, origin: Option<&str>, exposed: &str) -> Js<Promise>;
+    pub fn dress(
+        answer: &JsValue,
+        has_body: bool,
+        origin: Option<&str>,
+        exposed: &str,
+        trace: Option<&str>,
+    ) -> Js<Promise>;
     /// A statement's rows, each an array of its columns, and after them how many rows it wrote.
     #[wasm_bindgen(catch)]
     pub fn query(sql: &Sql, statement: &JsString, values: &Array) -> Js<Array>;

@@ -19,6 +19,7 @@ use crate::api::request::{Asked, Head, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::api::{console, cors, health};
 use crate::config::{Config, Origins};
+use crate::domain::trace::TraceParent;
 use crate::domain::{AccountId, Millis, RequestId};
 use crate::log::{Level, Line};
 
@@ -55,13 +56,15 @@ pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context)
     let origins = &config.auth.origins;
     let origin = if *origins == Origins::None { None } else { header("origin") };
     let origin = origin.and_then(|origin| cors::allowed(origins, &origin).map(str::to_owned));
+    let trace = header("traceparent").and_then(|header| TraceParent::read(&header));
     let asked = parse(&Head { method, url, header: &header, now }, &config);
     let answer = answer(asked, request, env, config, (request_id, now), origin.is_some());
     // Most answers go out as they are.
-    if method != "HEAD" && origin.is_none() {
+    if method != "HEAD" && origin.is_none() && trace.is_none() {
         return answer;
     }
-    Ok(dress(&answer?, method != "HEAD", origin.as_deref(), cors::EXPOSED_HEADERS)?.into())
+    let trace = trace.as_ref().map(TraceParent::as_str);
+    Ok(dress(&answer?, method != "HEAD", origin.as_deref(), cors::EXPOSED_HEADERS, trace)?.into())
 }
 
 /// Answers what was asked for; `to_page` says that a page of another site asks, which may.
@@ -83,16 +86,19 @@ fn answer(
             if body == Err(http::Unread::Overdue) {
                 return http::refusal(&ApiError::request_timeout(), &request_id);
             }
-            match pending.with_body(body.ok().as_deref()) {
+            let asked = pending.with_body(body.ok().as_deref());
+            if let Ok((account_id, command)) = &asked
+                && !rate::allows(&env, account_id, command).await
+            {
+                return http::refusal(&ApiError::rate_limited(), &request_id);
+            }
+            match asked {
                 Ok((account_id, Command::StartTurn(start)))
                     if start.content.is_some() || start.options.chat.as_ref().is_some_and(|chat| chat.replaces) =>
                 {
                     attachments::start_turn(env, account_id, request_id, start).await
                 }
                 Ok((account_id, command)) => {
-                    if !rate::allows(&env, &account_id, &command).await {
-                        return http::refusal(&ApiError::rate_limited(), &request_id);
-                    }
                     let answer = send(&env, &account_id, request_id, command)?;
                     worker::wasm_bindgen_futures::JsFuture::from(answer).await
                 }

@@ -14,6 +14,7 @@ use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::agent::protocol::{MAX_MESSAGE_CHARS, TurnResult, cut};
 use crate::domain::file::Unsaved;
+use crate::domain::trace::TraceParent;
 use crate::domain::{Failure, FailureCode, Millis, RequestId, Turn, TurnId, TurnKind, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
@@ -219,6 +220,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Line {
                 event: "turn_ended",
                 request_id: Some(&turn.request_id),
+                trace_id: progress.traceparent.as_ref().map(TraceParent::trace_id),
                 turn_id: Some(&turn.turn_id),
                 session_id: Some(&turn.session_id),
                 status: Some(turn.status),

@@ -3,6 +3,7 @@
 
 use super::items::Items;
 use crate::agent::protocol::{BadTranscript, MAX_ENTRY_BYTES, Started, Transcript, TranscriptPart};
+use crate::domain::trace::TraceParent;
 use crate::domain::{SdkSession, SessionId, TurnId, TurnKind};
 use crate::store::sql::Sql;
 use crate::store::waiting::Behind;
@@ -55,6 +56,8 @@ pub struct Progress {
     pub new_session: Option<SdkSession>,
     /// What the turn does.
     pub kind: TurnKind,
+    /// The trace that the turn belongs to.
+    pub traceparent: Option<TraceParent>,
     /// What the container said that it must not say, for the caller.
     pub refused: Option<&'static str>,
     /// What it did so far.

@@ -67,6 +67,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         // One that was given to a container before may be at work there.
         progress.given = entry == Entry::Reattach;
         progress.kind = work.as_ref().map(|work| work.options.kind).unwrap_or_default();
+        progress.traceparent = work.as_ref().and_then(|work| work.options.traceparent.clone());
         progress.instance = work.as_ref().and_then(|work| work.instance.clone());
         let has_output = work.as_ref().is_some_and(|work| work.options.output_schema.is_some());
         // Of most turns nothing is behind them that a look into the database could tell.

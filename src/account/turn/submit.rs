@@ -9,6 +9,7 @@ use crate::account::Account;
 use crate::account::files::restore::NotRestored;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::{AgentError, BodyChunks, Container, ContainerError, Frames, Readiness, TurnRequest};
+use crate::domain::trace::TraceParent;
 use crate::domain::{SessionId, TurnKind};
 use crate::log::{Level, Line};
 use crate::store::StoreError;
@@ -117,6 +118,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 Line {
                     event: "container_started",
                     turn_id: Some(&turn.turn_id),
+                    trace_id: work.options.traceparent.as_ref().map(TraceParent::trace_id),
                     total_ms: u64::try_from(self.runtime.now().since(asked_at).as_millis()).ok(),
                     instance: instance.as_deref(),
                     ..Line::default()

@@ -1,6 +1,7 @@
 //! Responses and refusals, as they are written.
 
 use super::*;
+use crate::domain::limits::{Amount, Exceeded, LimitName};
 use crate::domain::metadata::MetadataPatch;
 use crate::domain::{Conversation, Message, Messages, Millis, Role, Usage};
 use serde_json::Value;
@@ -82,6 +83,19 @@ fn a_refusal_carries_its_headers() {
     assert_eq!(header(&unauthorized, "www-authenticate"), Some("Bearer"));
     let full = refused(&ApiError::from(&AccountError::QueueFull { depth: 32 }));
     assert_eq!((full.status, header(&full, "retry-after")), (429, Some("5")));
+    assert_eq!(header(&refused(&ApiError::rate_limited()), "ratelimit"), Some("\"queries\";r=0"));
+    let turns = Exceeded {
+        name: LimitName::TurnsPerDay,
+        limit: Amount::Count(40),
+        used: Amount::Count(41),
+        resets_at: Some(Millis::new(9)),
+        retry_after_s: Some(60),
+    };
+    let turns = refused(&ApiError::from(&AccountError::BudgetExhausted(turns)));
+    assert_eq!(header(&turns, "ratelimit-policy"), Some("\"turns_per_day\";q=40;w=86400"));
+    assert_eq!(header(&turns, "ratelimit"), Some("\"turns_per_day\";r=0;t=60"));
+    let usd = Exceeded::for_good(LimitName::UsdPerTurn, Amount::Count(1), Amount::Count(1));
+    assert_eq!(usd.rate_limit(), None);
     let range = ApiError { file_size: Some(7), ..ApiError::new(Code::RangeNotSatisfiable, "x") };
     assert_eq!(header(&refused(&range), "content-range"), Some("bytes */7"));
     let allow = ApiError { allow: Some("GET"), ..ApiError::new(Code::MethodNotAllowed, "x") };

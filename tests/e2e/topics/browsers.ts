@@ -9,7 +9,7 @@ import type { Service } from "../support.ts";
 /** The origin of a page that may ask. */
 export const PAGE = "https://app.example";
 const OTHERS = ["https://evil.example", "http://app.example", "https://app.example:8443", "null"];
-const EXPOSED = ["x-request-id", "link", "location", "retry-after", "server-timing", "idempotent-replayed"];
+const EXPOSED = ["x-request-id", "link", "location", "retry-after", "server-timing", "idempotent-replayed", "ratelimit", "ratelimit-policy", "traceparent"];
 
 const corsHeaders = (response: Response): string[] => [...response.headers.keys()].filter((name) => name.startsWith("access-control"));
 const list = (response: Response, name: string): string[] => (response.headers.get(name) ?? "").split(", ");

@@ -157,6 +157,41 @@ export function operators(service: Service): void {
     assert.ok(["[[say one]]", "seq 100000"].every((words) => history.includes(words)), `the model has the history: ${history}`);
   });
 
+  test("a trace is given to what the agent runs, told in the log and returned, turn by turn in one process", async () => {
+    const client = service.newClient();
+    const trace = (digit: string): string => `00-${digit.repeat(32)}-00f067aa0ba902b7-01`;
+    const ask = async (headers: Record<string, string>): Promise<{ said: string; returned: string | null }> => {
+      const body = JSON.stringify({ query: bash("echo trace=$TRACEPARENT."), session_id: "traced", accountId: client.accountId });
+      const response = await fetch(`${client.url}/query`, { method: "POST", headers: { "content-type": "application/json", ...headers }, body });
+      const { response: said } = await json<{ response: string }>(response, 200);
+      return { said, returned: response.headers.get("traceparent") };
+    };
+    for (const traceparent of [trace("a"), trace("b")]) {
+      const { said, returned } = await ask({ traceparent });
+      assert.ok(said.includes(`trace=${traceparent}.`), said);
+      assert.equal(returned, traceparent);
+    }
+    for (const headers of [{}, { traceparent: trace("A") }] as Record<string, string>[]) {
+      const { said, returned } = await ask(headers);
+      assert.ok(said.includes("trace=."), said);
+      assert.equal(returned, null);
+    }
+    const ids = service.stack.logs.flatMap((line) => /"event":"turn_ended".*"trace_id":"([0-9a-f]+)"/.exec(line)?.[1] ?? []);
+    assert.deepEqual(ids, ["a".repeat(32), "b".repeat(32)]);
+  });
+
+  test("operators see what all accounts are at", async () => {
+    const client = service.newClient();
+    await client.query("[[say seen]]");
+    const fleet = async () => json<{ accounts: { reporting: number }; last_hour: { turns: number }; versions: object }>(await client.request("GET", "/fleet"), 200);
+    for (const end = Date.now() + ERASED_MS; Date.now() < end && (await fleet()).accounts.reporting === 0; ) await setTimeout(LOOK_MS);
+    const { accounts, last_hour, versions } = await fleet();
+    assert.ok(accounts.reporting >= 1 && last_hour.turns >= 1, JSON.stringify({ accounts, last_hour }));
+    assert.deepEqual(Object.keys(versions), ["0.1.0"]);
+    const known = (await all(client, "limit=100")).find(({ account_id }) => account_id === client.accountId) as { container?: string } | undefined;
+    assert.equal(known?.container, "running");
+  });
+
   test("an account erases itself, and keeps what it has used", async () => {
     const client = service.newClient();
     await client.query("[[say mine]]");
