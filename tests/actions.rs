@@ -194,6 +194,66 @@ fn a_query_that_is_refused_leaves_the_turn_whose_place_it_would_have_taken() {
     assert_eq!((status(&stage, &turn), ran(&stage, "a")), (TurnStatus::Completed, 1));
 }
 
+#[test]
+fn of_many_calls_of_one_message_each_is_decided_by_itself_and_one_that_nobody_answers_expires() {
+    for hold in ["5m", "1h"] {
+        let stage = Stage::with(&[("ACTION_HOLD", hold), ("ACTION_TTL", "30m")]);
+        let calls: Vec<String> = (0..20).map(|n| format!("call-{n:02}")).collect();
+        let turn = stage.query_that("c", Script::new([Step::Ask(calls), Step::Frame(result("done"))]));
+        stage.pass(Duration::from_secs(1));
+        for (n, action) in pending(&stage).iter().enumerate() {
+            match n % 20 {
+                7 => {}
+                n if n % 2 == 0 => decide(&stage, action, allow()).unwrap(),
+                _ => decide(&stage, action, deny()).unwrap(),
+            }
+        }
+        stage.pass(Duration::from_mins(20));
+        assert_eq!((status(&stage, &turn), pending(&stage).len()), (TurnStatus::RequiresAction, 1), "{hold}");
+        stage.pass(Duration::from_mins(11));
+        assert_eq!(status(&stage, &turn), TurnStatus::Completed, "{hold}");
+        let all = actions(&stage, None);
+        assert_eq!(all.len(), 20);
+        for (n, action) in all.iter().enumerate() {
+            let expected = if n == 7 { ActionStatus::Expired } else { ActionStatus::Resolved };
+            assert_eq!((action.status, ran(&stage, &format!("call-{n:02}"))), (expected, usize::from(n % 2 == 0)));
+        }
+    }
+}
+
+#[test]
+fn a_turn_whose_plan_was_approved_goes_on_in_the_mode_after_it_however_often_it_is_parked() {
+    let stage = Stage::new();
+    let ask = |call: &str| Step::Ask(vec![call.to_owned()]);
+    stage.container.script(Script::new([ask("plan"), ask("a"), Step::Frame(result("done"))]));
+    let Command::StartTurn(mut asked) = start("c", None, AnswerForm::Accepted) else { unreachable!() };
+    asked.options.plan = true;
+    stage.handle(Command::StartTurn(asked)).unwrap();
+    for _ in ["plan", "a"] {
+        stage.pass(HOLD + Duration::from_secs(1));
+        decide(&stage, &pending(&stage)[0], allow()).unwrap();
+        stage.pass(Duration::from_secs(1));
+    }
+    let options = |mode: &str| serde_json::json!({ "permission_mode": mode, "after_plan": "bypassPermissions" });
+    let asked: Vec<_> = stage.container.state.borrow().asked.iter().map(|first| first["options"].clone()).collect();
+    assert_eq!(asked, [options("plan"), options("bypassPermissions"), options("bypassPermissions")]);
+    assert_eq!(ran(&stage, "a"), 1);
+}
+
+#[test]
+fn a_turn_whose_plan_was_denied_goes_on_planning() {
+    let stage = Stage::new();
+    stage.container.script(Script::new([Step::Ask(vec!["plan".to_owned()]), Step::Frame(result("done"))]));
+    let Command::StartTurn(mut asked) = start("c", None, AnswerForm::Accepted) else { unreachable!() };
+    asked.options.plan = true;
+    stage.handle(Command::StartTurn(asked)).unwrap();
+    stage.pass(HOLD + Duration::from_secs(1));
+    decide(&stage, &pending(&stage)[0], deny()).unwrap();
+    stage.settle();
+    assert!(stage.container.state.borrow().asked.iter().all(|first| first["options"]["permission_mode"] == "plan"));
+    assert_eq!(stage.container.state.borrow().asked.len(), 2);
+}
+
 /// What happens while turns ask.
 #[derive(Debug, Clone)]
 enum Op {

@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
-use claude_agent_service::account::chat::command::ChatCommand;
+use claude_agent_service::account::chat::command::{ChatAnswer, ChatAnswers, ChatCommand};
 use claude_agent_service::account::command::{
     AnswerForm, CallBegun, CallEnded, Command, DecideAction, Envelope, LookUpAttachments, StartTurn,
 };
@@ -166,6 +166,19 @@ fn automation() -> Vec<Command> {
             enabled: true,
         }))),
         Command::Chat(ChatCommand::MakeWay(session("diary"), "msg-1".parse().unwrap())),
+        Command::Chat(ChatCommand::Answer(Box::new(ChatAnswers {
+            session_id: session("diary"),
+            turn_id: "turn_0123456789abcdef0123456789abcdef".parse().unwrap(),
+            has_steps: 2,
+            answers: vec![
+                ChatAnswer::Approval {
+                    action_id: "act_0123456789abcdef0123456789abcdef".parse().unwrap(),
+                    approved: false,
+                    reason: Some("no".to_owned()),
+                },
+                ChatAnswer::Output { tool_call_id: "toolu_1".to_owned(), output: "4".into(), is_error: false },
+            ],
+        }))),
         Command::Schedules(SchedulesCommand::Runs("daily".parse().unwrap(), 20)),
         Command::DecideAction(Box::new(DecideAction {
             action_id: "act_0123456789abcdef0123456789abcdef".parse().unwrap(),

@@ -29,6 +29,7 @@ use support::stage::Stage;
 const SECOND: Duration = Duration::from_secs(1);
 /// Columns that stay behind: what is of this deployment, of turns that have not ended, or made anew from what comes.
 const LEFT: &[&str] = &[
+    "account.id",
     "account.account_id",
     "account.registered",
     "account.container_idle_since",

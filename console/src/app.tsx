@@ -105,7 +105,7 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
         <Boundary key={route.page}>
           <Suspense fallback={<div className="centre"><Spinner label="Loading" /></div>}>
             {route.page === "automation" && <AutomationPage session={session} library={library} shown={route.shown} />}
-            {route.page === "operator" && (isOperator ? <OperatorPage session={session} /> : <NotForYou />)}
+            {route.page === "operator" && (isOperator ? <OperatorPage session={session} shown={route.shown} onSession={onSession} /> : <NotForYou />)}
             {route.page === "reference" && <ReferencePage session={session} operation={route.operation} />}
           </Suspense>
         </Boundary>

@@ -6,6 +6,7 @@ import "./style/base.css";
 import "./style/parts.css";
 import "./style/layout.css";
 import "./style/answer.css";
+import "./style/action.css";
 import "./style/composer.css";
 import "./style/chat.css";
 import "./style/pages.css";

@@ -7,6 +7,7 @@ import type { UIMessage } from "ai";
 import { BreakingProxy } from "../../clients/typescript/test/proxy.ts";
 import { bash, Client, newAccountId } from "../../tests/e2e/client.ts";
 import type { Turn } from "../../tests/e2e/client.ts";
+import { gone, serverAndCli } from "../../tests/e2e/processes.ts";
 import { AUDIENCE, ISSUER, JWT_SECRET, tokenFor } from "../../tests/e2e/tokens.ts";
 import { serveSite } from "./ai-sdk/site.ts";
 import { product } from "./browser.ts";
@@ -256,4 +257,133 @@ test("options of a query go beside the messages, and a history of any length wit
   assert.deepEqual(((await held(page))[1]?.metadata as { metadata: object }).metadata, { from: "site" });
   const [turn] = (await (await client.request("GET", "/conversations/chat/turns")).json()) as { metadata: object }[];
   assert.deepEqual(turn?.metadata, { from: "site" });
+});
+
+/** What needs leave in the tests of approvals. */
+const ASKING = { permissions: { ask: ["Bash(touch:*)"] } };
+const TOUCH = { made: `${bash("touch made.txt")} [[say All done.]]`, both: `[[tool Bash {"command":"touch one"}]] [[also Bash {"command":"touch two"}]] [[say All done.]]` };
+/** What the CLI says to the model when it goes on by itself. */
+const GO_ON = "Continue from where you left off.";
+
+const states = async (page: Page): Promise<string[]> => ((await held(page)).at(-1)?.parts ?? []).flatMap((part) => (part.type === "dynamic-tool" ? [part.state] : []));
+
+/** Asks something that needs leave, and waits until the page can give it. */
+async function asksForLeave(page: Page, text: string): Promise<UIMessage> {
+  await write(page, text);
+  await page.getByRole("button", { name: "Approve" }).first().waitFor();
+  await status(page, "ready");
+  return (await held(page)).at(-1) as UIMessage;
+}
+
+/** Waits for the end of an answer that the page has only now. */
+async function done(page: Page): Promise<void> {
+  await page.getByText("All done.", { exact: true }).waitFor();
+  await status(page, "ready");
+}
+
+async function filesOf(client: Client): Promise<string[]> {
+  const { files } = (await (await client.request("GET", "/conversations/chat/files")).json()) as { files: { path: string }[] };
+  return files.map(({ path }) => path).sort();
+}
+
+/** The parts are what a reload brings. */
+async function isTheSameAfterAReload(page: Page): Promise<void> {
+  const parts = (await held(page)).map((message) => message.parts);
+  await page.reload();
+  await page.getByRole("article").nth(parts.length - 1).waitFor();
+  await status(page, "ready");
+  assert.deepEqual((await held(page)).map((message) => message.parts), parts);
+}
+
+test("a call waits for leave, and goes on in the same message when it is approved", TIME_LIMIT, async (t) => {
+  const { page, client } = await open(t, { more: ASKING });
+  const asked = await asksForLeave(page, TOUCH.made);
+  assert.deepEqual([await states(page), (asked.metadata as { status: string }).status], [["approval-requested"], "requires_action"]);
+  assert.deepEqual(await finished(page), { isAbort: false, isDisconnect: false, isError: false, finishReason: "tool-calls" });
+  await isTheSameAfterAReload(page);
+  await press(page, "Approve");
+  await done(page);
+  const [, answer, ...others] = await held(page);
+  assert.deepEqual([answer?.id, await states(page), others], [asked.id, ["output-available"], []]);
+  assert.equal((answer?.metadata as { status: string }).status, "completed");
+  assert.deepEqual(await filesOf(client), ["made.txt"]);
+  await isTheSameAfterAReload(page);
+});
+
+test("a call that is denied does not run, and the agent is told why", TIME_LIMIT, async (t) => {
+  const { page, client } = await open(t, { more: ASKING });
+  await asksForLeave(page, bash("touch made.txt"));
+  await press(page, "Deny");
+  await page.getByText("Not today.", { exact: false }).waitFor();
+  await status(page, "ready");
+  assert.deepEqual([await states(page), await filesOf(client)], [["output-denied"], []]);
+  await isTheSameAfterAReload(page);
+});
+
+test("two calls of one message are approved and denied, each when it is its turn", TIME_LIMIT, async (t) => {
+  const { page, client } = await open(t, { more: ASKING });
+  const asked = await asksForLeave(page, TOUCH.both);
+  await press(page, "Approve");
+  await press(page, "Deny");
+  await done(page);
+  const [, answer, ...others] = await held(page);
+  assert.deepEqual([answer?.id, await states(page), others], [asked.id, ["output-available", "output-denied"], []]);
+  assert.deepEqual(await filesOf(client), ["one"]);
+  await isTheSameAfterAReload(page);
+});
+
+test("an approval counts once: of two pages the second goes on with the first, and what comes too late is told in a sentence", TIME_LIMIT, async (t) => {
+  const mayLog = /status of 409/;
+  const { page, client } = await open(t, { more: ASKING, mayLog });
+  await asksForLeave(page, TOUCH.made);
+  const { page: second } = await open(t, { client, more: ASKING });
+  await second.getByRole("button", { name: "Approve" }).waitFor();
+  const { page: third } = await open(t, { client, more: ASKING, mayLog });
+  await third.getByRole("button", { name: "Deny" }).waitFor();
+  await press(page, "Approve");
+  await done(page);
+  await press(second, "Approve");
+  await done(second);
+  await press(third, "Deny");
+  await third.getByRole("alert").getByText("This action was decided before: allow.").waitFor();
+  assert.deepEqual(await held(second), await held(page));
+  const { page: late } = await open(t, { id: "late", client, more: ASKING, mayLog });
+  await asksForLeave(late, TOUCH.made);
+  await client.request("POST", "/conversations/late/cancel");
+  await press(late, "Approve");
+  await late.getByRole("alert").getByText("This action cannot be decided any more: it is cancelled.").waitFor();
+  await write(page, "What is 2+2?");
+  await page.getByText("4", { exact: true }).waitFor();
+});
+
+test("an approval goes on with a turn whose container is gone", TIME_LIMIT, async (t) => {
+  const { page, client } = await open(t, { more: ASKING });
+  const asked = await asksForLeave(page, TOUCH.made);
+  const { server } = await serverAndCli(client, running, "other");
+  process.kill(server, "SIGKILL");
+  await gone(server, 10_000);
+  // Until the death is noticed, an approval goes to the process that is gone.
+  const events = await client.events("chat");
+  assert.ok(await events.until(({ event }) => event === "paused"));
+  running.model.control.script(GO_ON, TOUCH.made);
+  await press(page, "Approve");
+  await done(page);
+  assert.deepEqual([(await held(page)).at(-1)?.id, await states(page), await filesOf(client)], [asked.id, ["output-available", "output-available"], ["made.txt"]]);
+  await isTheSameAfterAReload(page);
+});
+
+test("a call of the app's own code gets its output, and a question its answers", TIME_LIMIT, async (t) => {
+  const tools = [{ name: "find_order", description: "Finds an order.", input_schema: { type: "object", properties: { id: { type: "number" } } } }];
+  const { page, client } = await open(t, { more: { tools, questions: true } });
+  const question = { question: "Which colour?", header: "Colour", multiSelect: false, options: [{ label: "Blue", description: "b" }, { label: "Red", description: "r" }] };
+  await write(page, `[[tool mcp__client__find_order {"id":7}]] [[tool AskUserQuestion ${JSON.stringify({ questions: [question] })}]]`);
+  for (const name of ["find_order", "AskUserQuestion"]) {
+    await page.getByText(`${name} `, { exact: false }).locator("xpath=..").getByRole("button", { name: "Give" }).click();
+  }
+  await page.getByText("Blue", { exact: false }).last().waitFor();
+  await status(page, "ready");
+  assert.deepEqual(await states(page), ["output-available", "output-available"]);
+  assert.match(textOf((await held(page)).at(-1)), /shipped[^]*Blue/);
+  assert.equal(((await (await client.request("GET", "/conversations/chat/turns")).json()) as Turn[]).length, 1);
+  await isTheSameAfterAReload(page);
 });

@@ -1,4 +1,4 @@
-/** The operator's page, the page of the API, signing in, and how all of it looks and reads. */
+/** The page of the API, signing in, and how all of it looks and reads. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
@@ -70,7 +70,7 @@ test("six views in light and in dark have no fault for axe, and their pictures a
       await page.getByRole("log").evaluate((log) => log.scrollTo(0, 0));
     }, { width: 1440, height: 900 });
     await show("3-phone", "/c/sales", (page) => page.locator(".hljs-keyword").first().waitFor(), { width: 375, height: 740 });
-    await show("4-operator", "/operator", (page) => page.getByRole("table").waitFor());
+    await show("4-operator", "/operator", (page) => page.getByRole("region", { name: "Table of the purge runs" }).waitFor());
     await show("5-api", "/api/query", (page) => page.locator(".hljs-string").first().waitFor());
     await show("6-file", "/c/sales", async (page) => {
       await page.getByRole("button", { name: "Show the files" }).or(page.getByRole("button", { name: "Hide the files" })).waitFor();
@@ -78,22 +78,6 @@ test("six views in light and in dark have no fault for axe, and their pictures a
       await page.getByRole("dialog").getByText("the most").waitFor();
     });
   }
-});
-
-test("the operator sees what is stored and runs a purge", TIME_LIMIT, async (t) => {
-  const client = running.newClient();
-  await client.query("What is 2+2?", { session_id: "one" });
-  const page = await chrome.openFor(t, client, { route: "/operator" });
-  await page.getByRole("heading", { name: `Storage of “${client.accountId}”` }).waitFor();
-  const figures = page.locator(".figures");
-  await figures.getByText("Conversations").waitFor();
-  assert.match(await figures.innerText(), /Conversations\s+1\s+Messages\s+2/);
-  assert.equal(await page.getByRole("button", { name: "Delete what is due" }).isDisabled(), true);
-  const before = await page.getByRole("row").count();
-  await page.getByRole("button", { name: "Run now" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Run now" }).click();
-  await page.getByRole("row").nth(before === 0 ? 1 : before).waitFor();
-  await page.getByRole("cell", { name: "operator" }).first().waitFor();
 });
 
 test("the API's page sends what it shows, and its lines of curl do the same", TIME_LIMIT, async (t) => {

@@ -28,7 +28,8 @@ export type ErrorCode =
   | "attachment_too_large"
   | "unsupported_attachment"
   | "output_invalid"
-  | "invalid_output_schema";
+  | "invalid_output_schema"
+  | "invalid_tool_schema";
 
 export type TurnError = {
   code: ErrorCode;

@@ -17,6 +17,8 @@ export type TurnOptions = {
   allowed_tools?: string[];
   disallowed_tools?: string[];
   permission_mode?: PermissionMode;
+  /** The mode that an approved plan leads to; without one, no plan is asked about. */
+  after_plan?: PermissionMode;
   /** Of this turn alone: such a turn has a process of its own. */
   max_budget_usd?: number;
   mcp_servers?: Record<string, McpServer>;
@@ -66,16 +68,18 @@ export const liveOptions = ({ model, effort, thinking, ask_tools, deny_tools, cl
 
 /** Two turns with the same key can share a process. What is changed live, or said with the message, is not in it. */
 export function processKey(options: TurnOptions): string {
-  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, deny_tools: _deny, client_tools: _tools, traceparent: _trace, ...rest } = options;
-  return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, deny_tools: _deny, client_tools: _tools, traceparent: _trace, permission_mode, ...rest } = options;
+  // Whether a plan is made or was approved is a mode, which changes live.
+  const all = rest.after_plan === undefined ? { ...rest, permission_mode } : rest;
+  return JSON.stringify(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Two turns with the same rules can share a process that was started with them. */
 export const rulesKey = ({ ask_tools = [], deny_tools = [] }: TurnOptions): string => JSON.stringify([ask_tools, deny_tools]);
 
 /** Whether calls that only the mode wants asked about are asked about, too: else they are denied. */
-export function asksByMode({ permission_mode }: TurnOptions): boolean {
-  return permission_mode === "default" || permission_mode === "plan";
+export function asksByMode({ permission_mode, after_plan }: TurnOptions): boolean {
+  return (after_plan ?? permission_mode) === "default";
 }
 
 /** A budget counts for the life of a process, so its process serves one turn. */
@@ -100,6 +104,7 @@ const TYPES: Record<keyof TurnOptions, Is> = {
   allowed_tools: isList,
   disallowed_tools: isList,
   permission_mode: isString,
+  after_plan: isString,
   max_budget_usd: isNumber,
   mcp_servers: (value) => isObject(value) && Object.values(value).every(isObject),
   output_schema: (value) => isObject(value) && !isDeeperThan(value, MAX_NESTING),

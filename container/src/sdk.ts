@@ -17,8 +17,9 @@ import type { User } from "./users.ts";
 
 const DEFAULT_TOOLS = ["Bash", "Read", "Write", "Edit", "Glob", "Grep"];
 const DEFAULT_SYSTEM_PROMPT = "You are a Claude agent, built on Anthropic's Claude Agent SDK.";
-/** With them it can ask the user questions; in plan mode it needs the second one to get out of it. */
-const QUESTION_TOOLS = ["AskUserQuestion", "ExitPlanMode"];
+/** With the first it asks the user questions, with the second for approval of its plan. */
+const QUESTION_TOOL = "AskUserQuestion";
+const PLAN_TOOL = "ExitPlanMode";
 const TRANSCRIPT_LOAD_LIMIT_MS = 10_000;
 const MAX_EXIT_LISTENERS = 32;
 
@@ -51,7 +52,8 @@ export function sdkOptions(setup: Setup): Options {
     systemPrompt: systemPrompt(options.system_prompt),
     settingSources: [],
     // A process keeps the rules that it is started with. One that waits for its first message is told of them before that, and can be told otherwise.
-    settings: { attribution: { commit: "", pr: "" }, ...(setup.goesOn === true && { permissions: rulesOf(options) }) },
+    // What a plan may not do is denied or asked about: no model is asked whether it is safe.
+    settings: { attribution: { commit: "", pr: "" }, useAutoModeDuringPlan: false, ...(setup.goesOn === true && { permissions: rulesOf(options) }) },
     strictMcpConfig: true,
     // Each message says so itself: see `userMessage`.
     verbatimPrompts: false,
@@ -112,9 +114,14 @@ export function rulesOf({ ask_tools = [], deny_tools = [] }: Pick<TurnOptions, "
 }
 
 /** `dontAsk` would deny what a rule says to ask about: such a turn runs in `default`, and what no rule asks about is denied where it is asked. */
-export function modeOf({ permission_mode, allowed_tools, ask_tools }: TurnOptions): PermissionMode {
+export function modeOf({ permission_mode, allowed_tools, ask_tools }: Pick<TurnOptions, "permission_mode" | "allowed_tools" | "ask_tools">): PermissionMode {
   const mode = permission_mode ?? (allowed_tools === undefined ? "bypassPermissions" : "dontAsk");
   return mode === "dontAsk" && ask_tools !== undefined && ask_tools.length > 0 ? "default" : mode;
+}
+
+/** The mode that an approved plan leads to. */
+export function modeAfterPlan({ after_plan, ...options }: TurnOptions): PermissionMode | undefined {
+  return after_plan === undefined ? undefined : modeOf({ ...options, permission_mode: after_plan });
 }
 
 /** A list of allowed tools is the whole list: others are not offered, and a call outside its rules is denied. */
@@ -122,12 +129,14 @@ function toolAccess(options: TurnOptions): Options {
   const allowed = options.allowed_tools;
   const mode = modeOf(options);
   const access: Options = { permissionMode: mode, tools: DEFAULT_TOOLS };
-  if (mode === "bypassPermissions") access.allowDangerouslySkipPermissions = true;
+  const after = modeAfterPlan(options);
+  if (mode === "bypassPermissions" || after === "bypassPermissions") access.allowDangerouslySkipPermissions = true;
   if (allowed !== undefined) {
     access.allowedTools = allowed;
     access.tools = [...new Set(allowed.map(toolName))].filter((name) => !name.startsWith("mcp__"));
   }
-  if (options.questions === true) access.tools = [...new Set([...(access.tools as string[]), ...QUESTION_TOOLS])];
+  const more = [...(options.questions === true ? [QUESTION_TOOL] : []), ...(after === undefined ? [] : [PLAN_TOOL])];
+  if (more.length > 0) access.tools = [...new Set([...(access.tools as string[]), ...more])];
   if (options.disallowed_tools !== undefined) access.disallowedTools = options.disallowed_tools;
   return access;
 }

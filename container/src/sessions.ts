@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import type { ClientTool } from "./actions/client-tools.ts";
 import type { Continuation } from "./actions/terms.ts";
 import type { Config } from "./config.ts";
 import { pathsOf } from "./folders.ts";
@@ -18,7 +19,7 @@ import { Session } from "./session.ts";
 import type { SessionContext } from "./session.ts";
 import { Transcripts } from "./transcript.ts";
 import type { TranscriptLine } from "./transcript.ts";
-import { checkSchema, InvalidSchema } from "./turn/schema.ts";
+import { checkSchema, checkToolSchemas, InvalidSchema } from "./turn/schema.ts";
 import type { User, Users } from "./users.ts";
 import type { WorkspaceWanted } from "./workspace/terms.ts";
 import { Workspaces } from "./workspace/workspaces.ts";
@@ -182,6 +183,7 @@ export class Sessions {
   }
 
   async #leaseNew(options: TurnOptions, signal: AbortSignal): Promise<Lease> {
+    if (options.client_tools !== undefined) await this.#checkTools(options.client_tools, signal);
     const spare = this.#spare;
     if (spare?.key === processKey(options)) {
       this.#spareOptions = options;
@@ -209,8 +211,17 @@ export class Sessions {
     }, signal);
   }
 
+  /** The turn has its place meanwhile, and the spare stays one. */
+  async #checkTools(tools: readonly ClientTool[], signal: AbortSignal): Promise<void> {
+    const place = new Session(randomUUID(), this.#context);
+    await this.#claimed(place, () => checkToolSchemas(tools), signal);
+    place.busy = false;
+    this.#forget(place);
+  }
+
   async #prepare(session: Session, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
-    const { output_schema } = wanted.options;
+    const { output_schema, client_tools } = wanted.options;
+    if (client_tools !== undefined) await checkToolSchemas(client_tools);
     // A live process has compiled it.
     if (output_schema !== undefined && !session.fits(wanted.options)) await checkSchema(output_schema);
     this.#makeRoom();

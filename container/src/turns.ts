@@ -22,7 +22,7 @@ import { ProcessGone } from "./process.ts";
 import type { AgentProcess } from "./process.ts";
 import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
 import type { Lease, Sessions, Wanted } from "./sessions.ts";
-import { modeOf } from "./sdk.ts";
+import { modeAfterPlan, modeOf } from "./sdk.ts";
 import { compactCommand, Compaction } from "./turn/compaction.ts";
 import { Offers } from "./turn/offers.ts";
 import { StructuredOutput } from "./turn/output.ts";
@@ -286,7 +286,7 @@ export class Turns {
       if (request.continuation !== undefined) allowOnce(request.continuation, process.callbacks.grants);
       const ended = await process.run(isCommand ? compactCommand(request.prompt) : message, {
         live: liveOptions(request.options),
-        mode: hasApprovedPlan(request) ? "default" : modeOf(request.options),
+        mode: modeOf(request.options),
         asks: request.actions === true ? asksOf(turn, request, process, mapper, entered) : undefined,
         signal: turn.signal,
         onMessage,
@@ -334,6 +334,7 @@ function asksOf(turn: Turn, { grants = [], options }: TurnRequest, process: Agen
     grants,
     rulesOnly: !asksByMode(options),
     askRules: options.ask_tools ?? [],
+    afterPlan: modeAfterPlan(options),
     port: {
       async asked(asked) {
         await entered.call(asked.tool_call_id);
@@ -344,11 +345,6 @@ function asksOf(turn: Turn, { grants = [], options }: TurnRequest, process: Agen
       letGo: () => (turn.signal.aborted ? Promise.resolve("withdrawn") : Promise.race([process.over.then(() => "parked" as const), sleep(DEATH_LIMIT_MS, "withdrawn" as const, { ref: false })])),
     },
   };
-}
-
-/** The mode for planning is over. */
-function hasApprovedPlan({ continuation }: TurnRequest): boolean {
-  return continuation?.actions.some(({ kind, decision }) => kind === "plan" && decision.decision === "allow") ?? false;
 }
 
 /** Whoever knows how a turn of these options ends; undefined for one that just answers. */
@@ -375,7 +371,7 @@ function endedBadly(turn: Turn, mapper: TurnMapper, error: unknown): ResultFrame
     return mapper.endedWithoutResult("failed", error.code, { code: error.code, message: error.message });
   }
   if (error instanceof InvalidSchema) {
-    return mapper.endedWithoutResult("failed", "invalid_output_schema", { code: "invalid_output_schema", message: error.message });
+    return mapper.endedWithoutResult("failed", error.code, { code: error.code, message: error.message });
   }
   if (error instanceof InvalidRequest || error instanceof NoUserLeft) {
     return mapper.endedWithoutResult("failed", "invalid_request", { code: "agent_failed", message: error.message });

@@ -2,7 +2,7 @@
  * Who gets through to the agent server: where it listens, whom it answers, and what a signal opens.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -12,7 +12,7 @@ import { freePort } from "../../dev/engine/container.ts";
 import { startModel } from "../../dev/model/server.ts";
 import type { Model } from "../../dev/model/server.ts";
 import { AGENT_SERVER } from "../../dev/stack.ts";
-import { startAgent } from "./harness.ts";
+import { framesOf, startAgent, until } from "./harness.ts";
 import type { Agent } from "./harness.ts";
 
 const TOKEN = "t0ken-of-this-start";
@@ -93,6 +93,8 @@ describe("a server with a token", () => {
     ["POST", "/turns"],
     ["GET", "/turns/x"],
     ["POST", "/turns/x/cancel"],
+    ["POST", "/turns/x/park"],
+    ["POST", "/turns/x/actions/y"],
     ["DELETE", "/turns/x"],
     ["DELETE", "/sessions/00000000-0000-0000-0000-000000000000"],
     ["POST", "/sessions/00000000-0000-0000-0000-000000000000/stop"],
@@ -120,6 +122,31 @@ describe("a server with a token", () => {
     assert.match(answer, /HOME=/);
     assert.ok(!answer.includes(TOKEN) && !answer.includes("AGENT_TOKEN"));
     assert.ok(!JSON.stringify(agent.logs).includes(TOKEN));
+  });
+
+  test("lets no agent decide what its turn waits for, even one that knows the call", async () => {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const own = `${agent.url}/turns/own/actions`;
+    // What the turn leaves running asks again and again for leave in its own name, with the call's name as soon as that is there.
+    const attack = `while [ ! -e call ]; do sleep 0.02; done; curl -s -o /dev/null -w '%{http_code}' -d '{"decision":"allow"}' ${own}/$(cat call) > answer.new; mv answer.new answer`;
+    const prompt = `[[tool Bash ${JSON.stringify({ command: `(${attack}) > /dev/null 2>&1 &` })}]] [[tool Bash {"command":"touch allowed"}]] [[say done]]`;
+    const body = JSON.stringify({ turn_id: "own", agent_session: null, prompt, actions: true, options: { ask_tools: ["Bash(touch:*)"] } });
+    const response = await fetch(`${agent.url}/turns`, { method: "POST", headers, body });
+    let session = "";
+    let allowed = true;
+    const at = (name: string): string => join(agent.root, "workspace", session, name);
+    for await (const frame of framesOf(response)) {
+      if (frame.type === "started") session = frame.agent_session;
+      if (frame.type !== "action") continue;
+      writeFileSync(at("call.new"), frame.reference);
+      renameSync(at("call.new"), at("call"));
+      const answer = await until(() => (existsSync(at("answer")) ? readFileSync(at("answer"), "utf8") : undefined), "the agent did not try");
+      assert.equal(answer, "401");
+      allowed = existsSync(at("allowed"));
+      assert.equal((await fetch(`${own}/${frame.reference}`, { method: "POST", headers, body: '{"decision":"deny"}' })).status, 200);
+    }
+    assert.equal(allowed, false);
+    assert.equal(existsSync(at("allowed")), false);
   });
 
   test("refuses web pages and other names whatever they know", async () => {

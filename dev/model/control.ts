@@ -53,9 +53,13 @@ export type Rule = { fail?: Failure; delayMs?: number; hang?: boolean; times?: n
 /** A request was waited for and did not come (or not as described). */
 export class RequestMissing extends Error {}
 
+/** Writes the directives of a question that stands for what somebody else said. */
+export type Author = (request: MessagesRequest) => string | undefined;
+
 export class Control {
   readonly #log: LoggedRequest[] = [];
   readonly #scripts = new Map<string, string>();
+  #author: Author | undefined;
   #rules: { rule: Rule; left: number }[] = [];
   readonly #changes = new EventEmitter().setMaxListeners(0);
   #gate = Promise.withResolvers<void>();
@@ -85,9 +89,14 @@ export class Control {
     this.#scripts.set(question, directives);
   }
 
+  /** Questions without a script are answered as this says, if it says anything. */
+  scriptedBy(author: Author): void {
+    this.#author = author;
+  }
+
   /** For the server: the same request, with the directives of its question. */
   scripted(request: MessagesRequest): MessagesRequest {
-    const directives = this.#scripts.get(request.userTexts.at(-1) ?? "");
+    const directives = this.#scripts.get(request.userTexts.at(-1) ?? "") ?? this.#author?.(request);
     return directives === undefined ? request : { ...request, userTexts: request.userTexts.with(-1, directives) };
   }
 

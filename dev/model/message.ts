@@ -65,19 +65,19 @@ export function pieces(text: string): string[] {
 
 /** The whole answer to a request. */
 export function messageFor(request: MessagesRequest, plan: Plan): Message {
-  const answer: Block =
+  const answer: Block[] =
     plan.answer.kind === "text"
-      ? { type: "text", text: plan.answer.text }
-      : { type: "tool_use", id: newId("toolu"), name: plan.answer.call.name, input: plan.answer.call.input };
+      ? [{ type: "text", text: plan.answer.text }]
+      : plan.answer.calls.map(({ name, input }) => ({ type: "tool_use", id: newId("toolu"), name, input }));
   const thinking: Block[] = plan.thinking === undefined ? [] : [{ type: "thinking", thinking: plan.thinking, signature: SIGNATURE }];
-  const content = [...thinking, answer];
+  const content = [...thinking, ...answer];
   return {
     id: newId("msg"),
     type: "message",
     role: "assistant",
     model: request.model,
     content,
-    stop_reason: answer.type === "tool_use" ? "tool_use" : "end_turn",
+    stop_reason: plan.answer.kind === "tool" ? "tool_use" : "end_turn",
     stop_sequence: null,
     usage: {
       ...inputUsage(request, plan),

@@ -26,6 +26,10 @@ export type MessagesRequest = {
   userTexts: string[];
   /** Results of the tool calls made since the last thing the user said. */
   toolResults: ToolResult[];
+  /** What the last tool call gave before the last thing was said. */
+  resultBefore: ToolResult | undefined;
+  /** The file that a plan is written into; undefined where none is to be made. */
+  planFile: string | undefined;
   /** Whether the model spoke before. */
   hasHistory: boolean;
   /** Whether the caller marks parts of the request for the prompt cache. */
@@ -46,6 +50,8 @@ export function tokensIn(chars: number): number {
   return Math.ceil(chars / CHARS_PER_TOKEN);
 }
 
+/** How the CLI names the file of a plan that does not exist yet, or exists. */
+const PLAN_FILE = /plan (?:at|file already exists at) (\/\S+?\.md)/;
 const SYSTEM_REMINDER = /<system-reminder>([\s\S]*?)<\/system-reminder>/g;
 /** How a reminder tells of a message that the user sent while the agent worked. */
 const STEERED = /^\s*The user sent a new message while you were working:\n([\s\S]*?)(?:\n\nThis is how Claude Code surfaces messages[\s\S]*)?$/;
@@ -86,6 +92,7 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
 
   const userTexts: string[] = [];
   let toolResults: ToolResult[] = [];
+  let resultBefore: ToolResult | undefined;
   let hasHistory = false;
   let refusal: string | undefined;
   const blocks: ReadBlock[][] = [];
@@ -109,7 +116,9 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
     }
     const said = saidInMessage(role, parts);
     userTexts.push(...said);
-    if (said.length > 0) toolResults = [];
+    if (said.length === 0) continue;
+    resultBefore = toolResults.at(-1) ?? resultBefore;
+    toolResults = [];
   }
 
   const wholeText = textThatCounts({ system, tools, messages });
@@ -128,6 +137,8 @@ export function readMessagesRequest(body: unknown): MessagesRequest {
     messageCount: messages.length,
     userTexts,
     toolResults,
+    resultBefore,
+    planFile: PLAN_FILE.exec(wholeText)?.[1],
     hasHistory,
     usesCache: wholeText.includes('"cache_control"'),
     blocks: blocks.flat(),

@@ -21,7 +21,7 @@ export type Plan = {
   ending: Ending;
   /** What it thinks before it says that; undefined: nothing. */
   thinking: string | undefined;
-  answer: { kind: "text"; text: string } | { kind: "tool"; call: ToolCall };
+  answer: { kind: "text"; text: string } | { kind: "tool"; calls: ToolCall[] };
   /** The input tokens that it reports; undefined: those it counted. */
   inputTokens: number | undefined;
 };
@@ -32,6 +32,8 @@ export const MAX_DELAY_MS = 600_000;
 export const MAX_USAGE = 10_000_000;
 /** The tool that the SDK offers where its caller wants an answer of a given schema. */
 const STRUCTURED_OUTPUT = "StructuredOutput";
+const BASH = "Bash";
+const ASKS_TO_RUN = /^\s*(?:please )?run `([^`]+)`/i;
 
 type Directive = { name: string; argument: string };
 
@@ -46,8 +48,8 @@ function directivesIn(prompt: string): Directive[] {
     const name = opening[1] ?? "";
     const from = opening.index + opening[0].length;
     let to = prompt.indexOf("]]", from);
-    if (name === "tool" || name === "structured") {
-      const read = name === "tool" ? toolCall : structuredCall;
+    if (name === "tool" || name === "also" || name === "structured") {
+      const read = name === "structured" ? structuredCall : toolCall;
       while (to !== -1 && read(prompt.slice(from, to)) === undefined) to = prompt.indexOf("]]", to + 1);
     }
     if (to === -1) throw new InvalidRequest(`stand-in: the directive [[${name} … is not closed or not valid`);
@@ -92,7 +94,19 @@ function failure(argument: string): Failure {
   return result;
 }
 
-/** What a request gets. Tool calls come first, one a step; all directives but those of thinking, delay and usage concern the answer after them. */
+/** A plan as the agent makes it: written into the file that the CLI names, then put up for approval. */
+function planCalls(text: string, file: string | undefined): ToolCall[][] {
+  if (file === undefined) throw new InvalidRequest("stand-in: [[plan TEXT]] wants a request in plan mode");
+  return [[{ name: "Write", input: { file_path: file, content: text } }], [{ name: "ExitPlanMode", input: {} }]];
+}
+
+/** The calls of the next message. Results of one message's calls come together. */
+function nextCalls(steps: ToolCall[][], results: number): ToolCall[] | undefined {
+  let before = 0;
+  return steps.find((calls) => (before += calls.length) > results);
+}
+
+/** What a request gets. Tool calls come first, one message a step; all directives but those of thinking, delay and usage concern the answer after them. */
 export function planFor(request: MessagesRequest): Plan {
   const plan: Plan = {
     failure: undefined,
@@ -103,7 +117,7 @@ export function planFor(request: MessagesRequest): Plan {
     answer: { kind: "text", text: "" },
     inputTokens: undefined,
   };
-  const calls: ToolCall[] = [];
+  const calls: ToolCall[][] = [];
   const structured: ToolCall[] = [];
   const thoughts: string[] = [];
   let text: string | undefined;
@@ -119,7 +133,9 @@ export function planFor(request: MessagesRequest): Plan {
       case "delay": plan.delayMs = number(argument, "delay", MAX_DELAY_MS); break;
       case "usage": plan.inputTokens = number(argument, "usage", MAX_USAGE); break;
       case "thinking": thoughts.push(argument); break;
-      case "tool": calls.push(toolCall(argument) as ToolCall); break;
+      case "tool": calls.push([toolCall(argument) as ToolCall]); break;
+      case "also": (calls.at(-1) ?? calls[calls.push([]) - 1])?.push(toolCall(argument) as ToolCall); break;
+      case "plan": calls.push(...planCalls(argument, request.planFile)); break;
       case "structured": structured.push(structuredCall(argument) as ToolCall); break;
       case "fail": answerFailure = failure(argument); break;
       case "hang": hang = true; break;
@@ -130,14 +146,22 @@ export function planFor(request: MessagesRequest): Plan {
     }
   }
 
+  const command = commandIn(request);
+  if (command !== undefined && calls.length === 0) calls.push([{ name: BASH, input: { command } }]);
   const step = request.toolResults.length;
   // The first thought comes before the first step, the second before the second.
   if (request.thinking !== null && request.thinking !== "disabled") plan.thinking = thoughts[step];
-  const next = calls[step];
-  if (next !== undefined) return { ...plan, answer: { kind: "tool", call: next } };
+  const next = nextCalls(calls, step);
+  if (next !== undefined) return { ...plan, answer: { kind: "tool", calls: next } };
   const outputs = request.toolResults.map((result) => result.text).join("\n\n");
   const say = text ?? (calls.length > 0 ? outputs : defaultAnswer(request));
-  return { ...plan, failure: answerFailure, hang, ending, answer: structuredAnswer(request, structured, step - calls.length) ?? { kind: "text", text: say } };
+  return { ...plan, failure: answerFailure, hang, ending, answer: structuredAnswer(request, structured, step - calls.flat().length) ?? { kind: "text", text: say } };
+}
+
+/** What a prompt without directives wants to be run, so that somebody who knows none sees a tool call. */
+function commandIn({ userTexts, toolNames }: MessagesRequest): string | undefined {
+  const prompt = userTexts.at(-1) ?? "";
+  return toolNames.includes(BASH) && !prompt.includes("[[") ? ASKS_TO_RUN.exec(prompt)?.[1] : undefined;
 }
 
 /** The next of the structured answers, and the last one again as long as it is not taken. */
@@ -146,7 +170,7 @@ function structuredAnswer(request: MessagesRequest, answers: ToolCall[], answere
   if (call === undefined) return undefined;
   if (!request.toolNames.includes(STRUCTURED_OUTPUT)) return { kind: "text", text: JSON.stringify(call.input) };
   const taken = answered > 0 && request.toolResults.at(-1)?.isError === false;
-  return taken ? undefined : { kind: "tool", call };
+  return taken ? undefined : { kind: "tool", calls: [call] };
 }
 
 function numberedWords(count: number): string {

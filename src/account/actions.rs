@@ -42,7 +42,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.answer_from(action.turn_id, (answer, include), (action.n, false), false)
     }
 
-    fn resolve(&self, action: &Action, decision: &Decision, now: Millis) -> Result<(), AccountError> {
+    pub(super) fn resolve(&self, action: &Action, decision: &Decision, now: Millis) -> Result<(), AccountError> {
         self.store.transaction(|| {
             self.store.close_action(&action.action_id, ActionStatus::Resolved, Some(decision), now)?;
             let Decision::Allow { remember: Some(Remember::Conversation), .. } = decision else { return Ok(()) };

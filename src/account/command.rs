@@ -226,6 +226,7 @@ impl Command {
             Self::Manage(ask) => ask.has_content(),
             Self::Webhooks(ask) => ask.has_content(),
             Self::Schedules(ask) => ask.has_content(),
+            Self::Chat(ask) => ask.has_content(),
             Self::CancelConversation { reason, .. } => reason.is_some(),
             Self::ReadConversation { .. }
             | Self::FollowConversation { .. }
@@ -242,8 +243,7 @@ impl Command {
             | Self::Visit
             | Self::BeginCall(_)
             | Self::EndCall(_)
-            | Self::NoteRefusal(_)
-            | Self::Chat(_) => false,
+            | Self::NoteRefusal(_) => false,
         }
     }
 
@@ -586,6 +586,9 @@ pub enum AccountError {
     /// The action was decided otherwise, has expired or was cancelled.
     #[error("the action was decided before")]
     ActionResolved(Box<Action>),
+    /// The message that was answered waits for no answer.
+    #[error("nothing is asked there")]
+    NothingAsked,
     /// The container could not be told of a decision. The detail is for the log.
     #[error("a decision was not delivered: {0}")]
     NotDelivered(String),

@@ -53,7 +53,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Manage(ask) => return Ok(self.manage_nothing(ask)?.map(|reply| Reply::Managed(Box::new(reply)))),
             Command::Webhooks(ask) => return self.webhooks_of_nothing(ask),
             Command::Schedules(ask) => return Self::schedules_of_nothing(ask),
-            Command::Chat(ask) => Reply::Chat(ask.reply_of_nothing()),
+            Command::Chat(ask) => Reply::Chat(ask.reply_of_nothing().ok_or(AccountError::NothingAsked)?),
         };
         Ok(Some(reply))
     }

@@ -75,7 +75,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             AnswerForm::Accepted => {
                 Ok(Response::Ready(Reply::Accepted { turn: Box::new(self.turn(&turn_id)?), replayed }))
             }
-            AnswerForm::Chat => Ok(Response::Ready(self.follow_chat(&turn_id)?)),
+            AnswerForm::Chat => Ok(Response::Ready(self.follow_chat(&turn_id, admitted, None)?)),
             AnswerForm::Events => Ok(Response::Ready(self.follow(&turn_id, after, include, replayed)?)),
             AnswerForm::Json => {
                 // One that was admitted now has not ended.

@@ -42,6 +42,9 @@ pub struct Continuation {
     pub by: ContinueBy,
     /// What it waited for.
     pub actions: Vec<Continued>,
+    /// Whether a plan of the turn was approved, now or before: its mode is the one after that.
+    #[serde(skip)]
+    pub has_plan: bool,
 }
 
 /// One action of a [`Continuation`].
@@ -81,7 +84,7 @@ mod tests {
         let result = Decision::Result { content: "4".into(), is_error: false };
         let actions = vec![one(Decided::Decision(result)), one(Decided::Expired(Expired::Expired))];
         assert_eq!(
-            serde_json::to_string(&Continuation { run: 7, by: ContinueBy::Results, actions }).unwrap(),
+            serde_json::to_string(&Continuation { run: 7, by: ContinueBy::Results, actions, has_plan: false }).unwrap(),
             "{\"run\":7,\"by\":\"results\",\"actions\":[{\"reference\":\"r1\",\"kind\":\"tool\",\"tool_call_id\":\"toolu_1\",\"decision\":\
              {\"decision\":\"result\",\"content\":\"4\"}},{\"reference\":\"r1\",\"kind\":\"tool\",\"tool_call_id\":\"toolu_1\",\
              \"decision\":{\"decision\":\"expired\"}}]}"

@@ -63,6 +63,12 @@ pub struct RunOptions<'a> {
     /// The SDK's permission mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission_mode: Option<&'static str>,
+    /// The mode that an approved plan leads to; absent if none is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_plan: Option<&'static str>,
+    /// Whether the agent may ask the user questions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub questions: bool,
     /// Rules about calls that a person has to allow, in every mode.
     #[serde(skip_serializing_if = "Rules::is_empty")]
     pub ask_tools: Rules<'a>,

@@ -241,7 +241,7 @@ pub(super) struct TurnJson<'a> {
     beside: Beside<'a>,
     /// With `include=items`, what the turn did, once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(with = "Vec<super::openapi::schemas::Item>"))]
+    #[cfg_attr(test, schemars(with = "Vec<super::openapi::events::Item>"))]
     items: Option<RawJson>,
 }
 
@@ -361,10 +361,7 @@ pub(super) struct ConversationJson<'a> {
     /// With `include=items`, what the turns of these messages did, by their ids. A turn that only said its answer is not there, and one that
     /// this answer has no room for is null: `GET /turns/{turn_id}?include=items` returns its items.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        test,
-        schemars(with = "std::collections::BTreeMap<String, Option<Vec<super::openapi::schemas::Item>>>")
-    )]
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, Option<Vec<super::openapi::events::Item>>>"))]
     items: Option<BTreeMap<&'a TurnId, Option<RawJson>>>,
 }
 

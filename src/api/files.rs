@@ -151,7 +151,8 @@ impl Conditions {
             Range::Last(bytes) => (size.saturating_sub(bytes), size),
         };
         if start >= end {
-            return Err(ApiError::new(Code::RangeNotSatisfiable, format!("The file has {size} bytes.")));
+            let refused = ApiError::new(Code::RangeNotSatisfiable, format!("The file has {size} bytes."));
+            return Err(ApiError { file_size: Some(size), ..refused });
         }
         Ok(Selection::Part(start, end))
     }

@@ -20,6 +20,8 @@ pub struct ApiError {
     pub retry_after_s: Option<u64>,
     /// `Allow`, for [`Code::MethodNotAllowed`].
     pub allow: Option<&'static str>,
+    /// The bytes of the file, for [`Code::RangeNotSatisfiable`].
+    pub file_size: Option<u64>,
     /// The limit that is reached, of a refusal for that.
     pub exceeded: Option<Box<Exceeded>>,
 }
@@ -99,6 +101,7 @@ codes! {
     FilesNotConfigured 501 "files_not_configured" "Files are not configured";
     WorkspaceUnavailable 503 "workspace_unavailable" "The files cannot be read";
     InvalidOutputSchema 400 "invalid_output_schema" "Not a usable JSON Schema";
+    InvalidToolSchema 400 "invalid_tool_schema" "Not a usable JSON Schema";
     ConversationExists 409 "conversation_exists" "There is a conversation with this id";
     BranchUnavailable 409 "branch_unavailable" "The conversation has no branch there";
     ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
@@ -132,7 +135,7 @@ impl ApiError {
             }
             _ => None,
         };
-        Self { code, detail: shortened(detail.into()), retry_after_s, allow: None, exceeded: None }
+        Self { code, detail: shortened(detail.into()), retry_after_s, allow: None, file_size: None, exceeded: None }
     }
 
     /// Something of ours broke; the log says what.
@@ -223,6 +226,7 @@ impl From<&Failure> for ApiError {
             FailureCode::WorkspaceUnavailable => Code::WorkspaceUnavailable,
             FailureCode::OutputInvalid => Code::OutputInvalid,
             FailureCode::InvalidOutputSchema => Code::InvalidOutputSchema,
+            FailureCode::InvalidToolSchema => Code::InvalidToolSchema,
         };
         let error = Self::new(code, failure.detail.clone());
         Self { retry_after_s: failure.retry_after_s.or(error.retry_after_s), ..error }

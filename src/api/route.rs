@@ -152,8 +152,8 @@ routes! {
         /// `Prefer: respond-async` at once. One of `query` and `prompt` must hold more than white space, or `content` must say or show something.
         POST Query, Account, refuses [NoPrompt InvalidSessionId InvalidParameter TurnCancelled PromptTooLarge IdempotencyKeyReused
             QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed AtCapacity ContainerUnavailable
-            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema UnsupportedAttachment
-            AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending FilesNotConfigured StorageFull BudgetExhausted
+            TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable OutputInvalid InvalidOutputSchema InvalidToolSchema
+            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending FilesNotConfigured StorageFull BudgetExhausted
             AccountFull RateLimited], described by query;
     }
     ["chat"] {
@@ -161,10 +161,11 @@ routes! {
         ///
         /// The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only
         /// the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted.
-        /// `regenerate-message` does so with the same message.
-        POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
-            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy BranchUnavailable FilesNotConfigured StorageFull
-            WorkspaceUnavailable], described by chat;
+        /// `regenerate-message` does so with the same message. If the last one is the agent's, its answers to approvals, and its outputs of calls
+        /// that the client makes itself, are decisions of the turn's actions, and the response is the rest of that message.
+        POST Chat, Account, refuses [NoPrompt InvalidSessionId InvalidParameter InvalidToolSchema PromptTooLarge IdempotencyKeyReused QueueFull TokenNotSet
+            UnsupportedAttachment AttachmentTooLarge AttachmentNotFound ConversationBusy ActionPending ActionResolved BranchUnavailable
+            FilesNotConfigured StorageFull WorkspaceUnavailable], described by chat;
     }
     ["chat", session_id, "stream"] {
         /// Follow the turn of a chat that runs or waits, as a UI message stream from its beginning.
@@ -427,7 +428,7 @@ routes! {
         /// Make a schedule, or change it.
         ///
         /// Its query is a turn of the account at each due time. A schedule that was paused runs again.
-        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema],
+        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema InvalidToolSchema],
             described by set_schedule;
         /// Delete a schedule. Its turns stay with their conversations.
         DELETE DeleteSchedule(name: ResourceName = resource), Account, refuses [InvalidParameter],

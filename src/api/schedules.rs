@@ -44,6 +44,8 @@ const FIELDS: &[&str] = &[
     "when_busy",
     "tools",
     "permissions",
+    "permission_mode",
+    "questions",
 ];
 
 /// A schedule to be set, without its body.

@@ -40,6 +40,8 @@ const FIELDS: &[&str] = &[
     "when_busy",
     "tools",
     "permissions",
+    "permission_mode",
+    "questions",
     "include",
 ];
 /// Bytes of the digest that stands for a request.

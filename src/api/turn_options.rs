@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::body::{Fields, is_deeper, not_json};
 use super::problem::{ApiError, Code};
-use super::turn_tools::{Permissions, permissions, tools};
+use super::turn_tools::{Permissions, permissions, questions, tools};
 use super::update::metadata;
 use crate::config::policy::{AgentPolicy, MAX_MODEL_BYTES, is_model};
 use crate::domain::{Effort, MetadataPatch, RawJson, Thinking, TurnOptions, WhenBusy};
@@ -54,7 +54,10 @@ pub(super) fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnO
     let max_turns = fields.raw("max_turns").map(whole).transpose()?;
     let tools = tools(fields)?;
     let Permissions { ask, deny } = permissions(fields)?;
+    let plan = one_of(fields, "permission_mode", "plan", |word| (word == "plan").then_some(true))?;
     Ok(TurnOptions {
+        questions: questions(fields)?,
+        plan: plan.unwrap_or_default(),
         tools,
         ask_tools: ask,
         deny_tools: deny,

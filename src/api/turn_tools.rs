@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::body::{Fields, is_deeper};
-use super::problem::ApiError;
+use super::problem::{ApiError, Code};
 use crate::config::policy::is_tool_rule;
 use crate::domain::RawJson;
 use crate::domain::options::ClientTool;
@@ -62,7 +62,8 @@ pub(super) fn tools(fields: &Fields<'_>) -> Result<Vec<ClientTool>, ApiError> {
             return refused("description", "at most 4096 bytes");
         }
         if tool.input_schema.get().len() > MAX_SCHEMA_BYTES || !tool.input_schema.get().starts_with('{') {
-            return refused("input_schema", "a JSON Schema of an object, at most 32768 bytes");
+            let rule = format!("tools[{index}].input_schema: a JSON Schema of an object, at most 32768 bytes");
+            return Err(ApiError::new(Code::InvalidToolSchema, rule));
         }
     }
     Ok(tools
@@ -72,6 +73,16 @@ pub(super) fn tools(fields: &Fields<'_>) -> Result<Vec<ClientTool>, ApiError> {
             ..tool
         })
         .collect())
+}
+
+/// Whether the agent may ask the user questions.
+pub(super) fn questions(fields: &Fields<'_>) -> Result<Option<bool>, ApiError> {
+    match fields.raw("questions") {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(ApiError::parameter("questions", "true or false")),
+    }
 }
 
 /// The rules about the agent's tools: they narrow what the operator allows.

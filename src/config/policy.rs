@@ -17,8 +17,10 @@ pub const MAX_MODEL_BYTES: usize = 128;
 /// Most models, and most rules about tools, of a list; the agent server takes no more.
 const MAX_LIST: usize = 256;
 /// The SDK's modes.
-const PERMISSION_MODES: [&str; 5] = ["default", "acceptEdits", BYPASS, "dontAsk", "plan"];
+const PERMISSION_MODES: [&str; 5] = ["default", "acceptEdits", BYPASS, DONT_ASK, PLAN];
 const BYPASS: &str = "bypassPermissions";
+const DONT_ASK: &str = "dontAsk";
+const PLAN: &str = "plan";
 
 /// What the operator lets the agent do.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct AgentPolicy {
     permission_mode: Option<&'static str>,
     /// `ASK_TOOLS`.
     ask_tools: Vec<String>,
+    /// `QUESTIONS`.
+    questions: bool,
     /// `MAX_BUDGET_USD`.
     max_budget_usd: Option<f64>,
     /// `MCP_SERVERS`.
@@ -90,6 +94,7 @@ impl AgentPolicy {
             disallowed_tools: list(get, "DISALLOWED_TOOLS", is_tool_rule, tools)?,
             permission_mode,
             ask_tools: list(get, "ASK_TOOLS", is_tool_rule, tools)?,
+            questions: super::on_off(get, "QUESTIONS", false)?,
             max_budget_usd: checked(get, "MAX_BUDGET_USD", "an amount above 0, such as 0.50", |text| {
                 serde_json::from_str::<f64>(&text).ok().filter(|usd| *usd > 0.0)
             })?,
@@ -135,6 +140,20 @@ impl AgentPolicy {
             || !asked.ask_tools.is_empty()
             || !asked.deny_tools.is_empty()
             || !asked.tools.is_empty()
+            || self.may_ask(asked)
+            || self.after_plan(asked).is_some()
+    }
+
+    /// Whether the agent may ask the user questions.
+    fn may_ask(&self, asked: &TurnOptions) -> bool {
+        asked.questions.unwrap_or(self.questions)
+    }
+
+    /// The mode that an approved plan leads to. Where the operator lets the agent plan only, none does.
+    fn after_plan(&self, asked: &TurnOptions) -> Option<&'static str> {
+        let usual = if self.allowed_tools.is_empty() { BYPASS } else { DONT_ASK };
+        let mode = self.permission_mode.unwrap_or(usual);
+        (asked.plan && mode != PLAN).then_some(mode)
     }
 
     /// What a turn runs with: what its caller asked for and was allowed, and the operator's values for all else.
@@ -144,6 +163,7 @@ impl AgentPolicy {
             let replace = self.system_prompt.as_deref().map(SystemPrompt::Replace);
             replace.or_else(|| self.system_prompt_append.as_deref().map(SystemPrompt::Append))
         };
+        let after_plan = self.after_plan(asked);
         RunOptions {
             model: asked.model.as_deref().or(self.model.as_deref()),
             effort: asked.effort,
@@ -153,7 +173,9 @@ impl AgentPolicy {
             max_turns: asked.max_turns.or(self.max_turns),
             allowed_tools: &self.allowed_tools,
             disallowed_tools: &self.disallowed_tools,
-            permission_mode: self.permission_mode,
+            permission_mode: after_plan.map_or(self.permission_mode, |_| Some(PLAN)),
+            after_plan,
+            questions: self.may_ask(asked),
             ask_tools: Rules(&self.ask_tools, &asked.ask_tools),
             deny_tools: &asked.deny_tools,
             client_tools: &asked.tools,

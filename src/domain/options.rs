@@ -205,6 +205,12 @@ pub struct TurnOptions {
     /// Rules about calls that are refused.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub deny_tools: Vec<String>,
+    /// Whether the agent may ask the user questions; as the operator says if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub questions: Option<bool>,
+    /// Whether the agent makes a plan and waits for its approval before it changes anything.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub plan: bool,
     /// What happens if the conversation has a turn running.
     #[serde(skip_serializing_if = "WhenBusy::is_queue", default)]
     pub when_busy: WhenBusy,

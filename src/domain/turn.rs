@@ -101,6 +101,8 @@ pub enum FailureCode {
     OutputInvalid,
     /// The turn's `output_schema` is not a JSON Schema that the agent takes.
     InvalidOutputSchema,
+    /// The `input_schema` of one of the turn's `tools` is not a JSON Schema that the agent takes.
+    InvalidToolSchema,
     /// The account, or the turn, has spent what it may.
     BudgetExhausted,
 }

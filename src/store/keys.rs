@@ -2,7 +2,7 @@
 
 use super::conversations::unreadable;
 use super::sql::{Sql, Value};
-use super::turns::turn_id;
+use super::turn_row::turn_id;
 use super::{Store, StoreError};
 use crate::domain::{IdempotencyKey, RequestId, TurnId};
 

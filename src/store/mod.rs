@@ -32,6 +32,7 @@ pub mod transactions;
 pub mod transcripts;
 pub mod transfer;
 pub mod turn_list;
+mod turn_row;
 pub mod turns;
 pub mod usage;
 mod versions;

@@ -2,7 +2,7 @@
 
 use super::actions::ActionKept;
 use super::sql::{Sql, Value};
-use super::turns::parsed;
+use super::turn_row::parsed;
 use super::usage::LedgerEntry;
 use super::workspaces::FilesEnd;
 use super::{Store, StoreError, integer, json, split_for_rows};
@@ -36,6 +36,13 @@ pub struct Behind {
     pub waits_from: u64,
     /// What it has used before.
     pub spent: Spent,
+}
+
+impl Behind {
+    /// Keeps what the turn waited for last and was decided.
+    pub fn keep_decided(&self, actions: &mut Vec<Action>) {
+        actions.retain(|action| action.n >= self.waits_from && action.status != ActionStatus::Pending);
+    }
 }
 
 /// A turn's question, with what the turn has said up to it.

@@ -8,6 +8,7 @@ import { service } from "./support.ts";
 import { AUDIENCE, ISSUER, JWT_SECRET, badTokens, claims, signed, tokenFor } from "./tokens.ts";
 import { attacks } from "./topics/attacks.ts";
 import { PAGE, browsers } from "./topics/browsers.ts";
+import { ownActions } from "./topics/own-actions.ts";
 
 const KEYS = ["old-key-3f9a-52c1-88e0-7d4b", "new-key-77b2-19f6-a3c8-0e5d"];
 
@@ -83,6 +84,8 @@ describe("keys", { timeout: 60_000 }, () => {
     assert.deepEqual(Object.keys(health).sort(), ["hasAuth", "hasContainer", "hasToken", "status", "timestamp", "version"]);
   });
 });
+
+describe("an agent", () => ownActions(running, () => ({ authorization: `Bearer ${KEYS[0]}` })));
 
 test("a page of another site that has a key gets in", async () => {
   const headers = { authorization: `Bearer ${KEYS[0]}`, origin: "https://app.example", "sec-fetch-site": "cross-site" };

@@ -52,7 +52,7 @@ export type Problem = {
 export type Turn = {
   turn_id: string;
   session_id: string;
-  status: "queued" | "running" | "completed" | "failed" | "cancelled" | "interrupted";
+  status: "queued" | "running" | "requires_action" | "completed" | "failed" | "cancelled" | "interrupted";
   created_at: number;
   started_at: number | null;
   finished_at: number | null;
@@ -68,6 +68,7 @@ export type Action = {
   turn_id: string;
   session_id: string;
   kind: string;
+  tool_call_id?: string;
   tool?: string;
   input?: object;
   status: string;
@@ -131,6 +132,8 @@ export type QueryFields = {
   output_schema?: object;
   tools?: object[];
   permissions?: { ask?: string[]; deny?: string[] };
+  permission_mode?: "plan";
+  questions?: boolean;
   when_busy?: "queue" | "steer" | "interrupt" | "reject";
   metadata?: Record<string, string>;
 };

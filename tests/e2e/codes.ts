@@ -42,6 +42,7 @@ export const CODES: Readonly<Record<string, readonly [status: number, title: str
   files_not_configured: [501, "Files are not configured"],
   workspace_unavailable: [503, "The files cannot be read"],
   invalid_output_schema: [400, "Not a usable JSON Schema"],
+  invalid_tool_schema: [400, "Not a usable JSON Schema"],
   conversation_exists: [409, "There is a conversation with this id"],
   branch_unavailable: [409, "The conversation has no branch there"],
   conversation_busy: [409, "The conversation has a turn open"],

@@ -77,7 +77,7 @@ impl Scripted {
         state.world.rest.remove(id).unwrap_or_default()
     }
 
-    /// Asks about calls, all at once, and waits. Returns whether the turn goes on here.
+    /// Asks about calls, all at once, and waits; one whose name begins with `plan` is a plan. Returns whether the turn goes on here.
     pub(super) async fn ask(&self, instance: &str, id: &str, calls: &[String], rest: Vec<Step>) -> bool {
         self.state.borrow_mut().world.rest.insert(id.to_owned(), rest);
         for call in calls {
@@ -85,7 +85,8 @@ impl Scripted {
             if let Some(turn) = self.state.borrow_mut().turns.get_mut(id) {
                 turn.waits.pending.insert(call.clone());
             }
-            self.say(id, &json!({ "type": "action", "reference": call, "kind": "permission", "tool": "Bash", "input": { "command": call } }));
+            let kind = if call.starts_with("plan") { "plan" } else { "permission" };
+            self.say(id, &json!({ "type": "action", "reference": call, "kind": kind, "tool_call_id": call, "tool": "Bash", "input": { "command": call } }));
         }
         let here = |state: &super::container::State| state.instance.as_deref() == Some(instance);
         self.until(|state| {

@@ -155,7 +155,7 @@ export interface paths {
         put?: never;
         /**
          * Answer a message of the AI SDK's `useChat`
-         * @description The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted. `regenerate-message` does so with the same message.
+         * @description The chat is the conversation of this id. The response is a UI message stream, whose message has the turn's id. Of the messages only the last one is read; if `messageId` names it, it takes the place of the one that had this id, and what came after that is deleted. `regenerate-message` does so with the same message. If the last one is the agent's, its answers to approvals, and its outputs of calls that the client makes itself, are decisions of the turn's actions, and the response is the rest of that message.
          */
         post: operations["chat"];
         delete?: never;
@@ -1101,7 +1101,7 @@ export interface components {
             max_turns?: number | null;
             /** @description The message that was changed, if one was. */
             messageId?: string | null;
-            /** @description The UI messages, of which the last one is read: a user's, with an id of its own. */
+            /** @description The UI messages, of which the last one is read: a user's, with an id of its own, or the agent's with the user's answers. */
             messages: components["schemas"]["UiMessageSent"][];
             /**
              * @description Notes of the caller's about the turn, which come back with it.
@@ -1112,10 +1112,18 @@ export interface components {
             } | null;
             /** @description The model of this turn, if the operator allows it. */
             model?: string | null;
+            /** @description `plan`: the agent plans, and carries the plan out when it is approved. */
+            permission_mode?: components["schemas"]["QueryMode"] | null;
+            /** @description Rules about the agent's tools, beside the operator's. */
+            permissions?: components["schemas"]["Permissions"] | null;
+            /** @description Whether the agent may ask the user questions, which are parts that wait for the client's output. Default: as the operator says, else not. */
+            questions?: boolean | null;
             /** @description The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8. */
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. Default: the model's own. */
             thinking?: components["schemas"]["Thinking"] | null;
+            /** @description Tools that the client runs: a call of one is a part that waits for the client's output. */
+            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description Why the client asks. Default: `submit-message`. */
             trigger?: components["schemas"]["ChatTrigger"] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
@@ -1697,6 +1705,11 @@ export interface components {
         };
         /** @description What the user says and shows. */
         QueryContent: string | components["schemas"]["ContentBlock"][];
+        /**
+         * @description What a query may narrow the operator's mode to.
+         * @enum {string}
+         */
+        QueryMode: "plan";
         /** @description A query. Unknown fields are ignored. */
         QueryRequest: {
             /** @description Selects the account, as the URL's parameter does; they must not differ. */
@@ -1723,12 +1736,16 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description `plan`: the agent changes nothing until somebody has approved its plan, which is an action. */
+            permission_mode?: components["schemas"]["QueryMode"] | null;
             /** @description Rules about the agent's tools, beside the operator's. */
             permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 1 MiB of UTF-8. */
             query?: string | null;
+            /** @description Whether the agent may ask the user questions, which are actions. Default: as the operator says, else not. */
+            questions?: boolean | null;
             /** @description The conversation to go on with; one that does not exist is created. Default: a new one, whose id the service makes. */
             session_id?: components["schemas"]["SessionId"] | null;
             /** @description Whether to respond with events. Default: what `Accept` prefers. */
@@ -2158,15 +2175,15 @@ export interface components {
             /** @description What the turn used. */
             usage?: components["schemas"]["TurnUsage"];
         };
-        /** @description A UI message of a user. Unknown fields are ignored. */
+        /** @description A UI message of a user, or one of the agent with answers. Unknown fields are ignored. */
         UiMessageSent: {
             /** @description The client's name for it. */
             id: components["schemas"]["ChatMessageId"];
-            /** @description Words, and files as data URLs, as https URLs, or as files of the conversation. */
+            /** @description Of a user: words, and files as data URLs, as https URLs, or as files of the conversation. Of the agent: calls with answers. */
             parts: {
                 [key: string]: unknown;
             }[];
-            /** @description Always `user` in the last one. */
+            /** @description In the last one `user`, or `assistant` with answers. */
             role: string;
         };
         /** @description Why the files of a turn were not saved. Its names are stored and sent. */
@@ -2350,7 +2367,7 @@ export interface components {
         "Accept-Ranges": string;
         /** @description `attachment`, with the file's name. */
         "Content-Disposition": string;
-        /** @description Which bytes of the file follow, if a range was asked for. */
+        /** @description Which bytes of the file follow, if a range was asked for; of a refused one, `bytes *\/` and the size of the file. */
         "Content-Range": string;
         /** @description `sandbox`: a browser that opens the file runs nothing of it. */
         "Content-Security-Policy": string;
@@ -2364,6 +2381,10 @@ export interface components {
         Location: string;
         /** @description `respond-async`. */
         "Preference-Applied": string;
+        /** @description What is left of the limit, and the seconds until it is counted anew, if they are known. */
+        RateLimit: string;
+        /** @description The limit of a day that is used up, if it counts turns or tokens. */
+        "RateLimit-Policy": string;
         /** @description Seconds after which it makes sense to send the request again. */
         "Retry-After": string;
         /** @description How long the turn waited (`queue`), ran (`agent`) and took in total (`total`), in milliseconds. */
@@ -4432,6 +4453,7 @@ export type ErrorCode =
     | "invalid_output_schema"
     | "invalid_parameter"
     | "invalid_session_id"
+    | "invalid_tool_schema"
     | "length_required"
     | "model_auth_failed"
     | "model_failed"

@@ -16,6 +16,7 @@ import { SchedulePage } from "./schedule-page.tsx";
 import { wordsOf } from "./times.ts";
 import { NewSecret, WebhookForm } from "./webhook-form.tsx";
 import { WebhookPage } from "./webhook-page.tsx";
+import "../style/detail.css";
 import "../style/automation.css";
 
 type Props = { session: Session; library: Library; shown: Automation | undefined };
@@ -25,7 +26,7 @@ export default function AutomationPage({ session, library, shown }: Props) {
     document.title = `${shown?.name ?? "Automation"} · Agent console`;
   }, [shown]);
   return (
-    <div className="page automation" tabIndex={0} role="region" aria-label="Automation">
+    <div className="page detail automation" tabIndex={0} role="region" aria-label="Automation">
       <header className="page-head">
         {shown === undefined ? (
           <h1>Automation</h1>

@@ -1,12 +1,6 @@
-/** What the pages of automation share: how something stands, in one word and a colour, and a fact about it. */
-import type { ReactNode } from "react";
+/** How a schedule and a webhook stand. */
 import type { Schemas } from "claude-agent-service-client";
-
-export type Look = "good" | "bad" | "quiet" | "busy";
-
-export function Status({ look, children }: { look: Look; children: string }) {
-  return <span className={`status ${look}`}>{children}</span>;
-}
+import { Status } from "../ui/facts.tsx";
 
 export function ScheduleStatus({ schedule: { enabled, paused, failures } }: { schedule: Schemas["Schedule"] }) {
   if (paused !== undefined) return <Status look="bad">{`Paused after ${failures} failures`}</Status>;
@@ -16,13 +10,4 @@ export function ScheduleStatus({ schedule: { enabled, paused, failures } }: { sc
 
 export function WebhookStatus({ webhook: { enabled } }: { webhook: Schemas["Webhook"] }) {
   return enabled ? <Status look="good">On</Status> : <Status look="bad">Off: its endpoint is gone</Status>;
-}
-
-export function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
-  );
 }

@@ -2,17 +2,19 @@
 import { useCallback, useState } from "react";
 import type { Schemas } from "claude-agent-service-client";
 import type { Library } from "../chat/library.ts";
-import { go, href } from "../route.ts";
+import { href } from "../route.ts";
 import type { Session } from "../session/session.ts";
 import { adviceFor } from "../ui/advice.ts";
 import { Button, Confirm, Failure, Menu, Spinner } from "../ui/controls.tsx";
+import { Fact, Status } from "../ui/facts.tsx";
+import type { Look } from "../ui/facts.tsx";
 import { dateTime, distance, inZone } from "../ui/format.ts";
 import { useLoaded, useReloadAt } from "../ui/loaded.ts";
 import { Table } from "../ui/table.tsx";
 import { requestOf, ScheduleForm } from "./schedule-form.tsx";
-import { Fact, ScheduleStatus, Status } from "./parts.tsx";
-import type { Look } from "./parts.tsx";
+import { ScheduleStatus } from "./parts.tsx";
 import { wordsOf } from "./times.ts";
+import { useActs } from "./use-acts.ts";
 import { useReloadOnTurns } from "./use-turns.ts";
 
 type Schedule = Schemas["Schedule"];
@@ -35,22 +37,9 @@ export function SchedulePage({ session: { client }, library, name }: { session: 
   const [read, reload] = useLoaded(load);
   const [isEditing, setEditing] = useState(false);
   const [isDeleting, setDeleting] = useState(false);
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { isBusy, error, act, remove } = useActs(reload, () => client.deleteSchedule(name));
   useReloadAt(read, ({ schedule, runs }) => (runs.some(isGoingOn) ? 0 : schedule.next_runs[0]), reload);
   useReloadOnTurns(library, reload);
-
-  const act = async (change: () => Promise<unknown>): Promise<void> => {
-    setBusy(true);
-    setError(undefined);
-    await change().catch(setError);
-    setBusy(false);
-    reload();
-  };
-  const remove = async (): Promise<void> => {
-    await client.deleteSchedule(name);
-    go(href.automation());
-  };
 
   if (read.phase === "loading") return <Spinner label="Loading the schedule" />;
   if (read.phase === "failed") return <Failure error={read.error} onRetry={reload} />;

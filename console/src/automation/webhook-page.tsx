@@ -2,13 +2,15 @@
 import { useCallback, useState } from "react";
 import type { Schemas } from "claude-agent-service-client";
 import type { Library } from "../chat/library.ts";
-import { go, href } from "../route.ts";
+import { href } from "../route.ts";
 import type { Session } from "../session/session.ts";
 import { Button, Confirm, Failure, IconButton, Menu, Spinner } from "../ui/controls.tsx";
+import { Fact, Status } from "../ui/facts.tsx";
 import { dateTime, distance } from "../ui/format.ts";
 import { useLoaded, useReloadAt } from "../ui/loaded.ts";
 import { Table } from "../ui/table.tsx";
-import { Fact, Status, WebhookStatus } from "./parts.tsx";
+import { WebhookStatus } from "./parts.tsx";
+import { useActs } from "./use-acts.ts";
 import { useReloadOnTurns } from "./use-turns.ts";
 import { NewSecret, requestOf, WebhookForm } from "./webhook-form.tsx";
 
@@ -34,22 +36,9 @@ export function WebhookPage({ session: { client }, library, name }: { session: S
   const [isDeleting, setDeleting] = useState(false);
   const [isRotating, setRotating] = useState(false);
   const [rotated, setRotated] = useState<Webhook>();
-  const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { isBusy, error, act, remove } = useActs(reload, () => client.deleteWebhook(name));
   useReloadAt(read, ({ deliveries }) => deliveries.flatMap(({ next_attempt_at }) => next_attempt_at ?? []).sort((one, other) => one - other)[0], reload);
   useReloadOnTurns(library, reload);
-
-  const act = async (change: () => Promise<unknown>): Promise<void> => {
-    setBusy(true);
-    setError(undefined);
-    await change().catch(setError);
-    setBusy(false);
-    reload();
-  };
-  const remove = async (): Promise<void> => {
-    await client.deleteWebhook(name);
-    go(href.automation());
-  };
 
   if (read.phase === "loading") return <Spinner label="Loading the webhook" />;
   if (read.phase === "failed") return <Failure error={read.error} onRetry={reload} />;

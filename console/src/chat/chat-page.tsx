@@ -1,6 +1,7 @@
 /** A conversation: what was said, what is being said, the message box, and its files. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { FilesPanel } from "../files/files-panel.tsx";
+import { Preview } from "../files/preview.tsx";
 import { useFiles } from "../files/use-files.ts";
 import { go, href } from "../route.ts";
 import { useStore } from "../store.ts";
@@ -11,8 +12,10 @@ import type { Library } from "./library.ts";
 import { nameOf, Rename } from "./sidebar.tsx";
 import { TurnRow } from "./turn-row.tsx";
 import type { TurnActions } from "./turn-row.tsx";
-import { isOpen } from "./turns.ts";
+import { isOpen, isWaiting } from "./turns.ts";
 import type { TurnView } from "./turns.ts";
+import { storedWay, storeWay } from "./way.ts";
+import type { Way } from "./way.ts";
 import { Welcome } from "./welcome.tsx";
 
 type Props = { library: Library; sessionId: string; isNew: boolean };
@@ -29,6 +32,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
   const [isRenaming, setRenaming] = useState(false);
   const [isDeleting, setDeleting] = useState(false);
   const [draft, setDraft] = useState("");
+  const [way, setWay] = useState(storedWay);
   const [stopError, setStopError] = useState<unknown>();
   const open = state.turns.filter(isOpen);
   const title = state.turns.length === 0 ? "New conversation" : nameOf({ title: state.title, session_id: sessionId });
@@ -58,9 +62,20 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
       onEdit: (key, question) => conversation.edit(key, question),
       onFork: (turnId) => void conversation.fork(turnId).then((id) => go(href.conversation(id)), setStopError),
       onRewind: setRewound,
+      onDecide: (actionId, decision) => conversation.decide(actionId, decision),
+      // It stays as it is shown, and the service refuses an answer that is late.
+      onLate: (actionId) => void conversation.readAction(actionId).catch(() => undefined),
     }),
     [conversation, files.open],
   );
+  const chooseWay = (chosen: Way): void => {
+    storeWay(chosen);
+    setWay(chosen);
+  };
+  const pick = (question: string, wanted: Way | undefined): void => {
+    setDraft(question);
+    if (wanted !== undefined) chooseWay(wanted);
+  };
   const stop = (): void => {
     setStopError(undefined);
     conversation.stop().catch(setStopError);
@@ -99,14 +114,15 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
         </header>
         {state.phase === "loading" && <div className="centre"><Spinner label="Loading the conversation" /></div>}
         {state.phase === "failed" && <div className="centre"><Failure error={state.error} onRetry={() => void conversation.load()} /></div>}
-        {state.phase === "new" && <Welcome onPick={setDraft} />}
+        {state.phase === "new" && <Welcome onPick={pick} />}
         {state.phase === "ready" && <Log turns={state.turns} isAtRest={open.length === 0} actions={actions} />}
         <div className="dock">
           {stopError !== undefined && <Failure error={stopError} />}
-          <Composer draft={draft} onDraft={setDraft} isBusy={open.length > 0} onAsk={ask} onStop={stop} onFiles={(chosen) => { setFilesOpen(true); files.upload(chosen); }} />
+          <Composer draft={draft} onDraft={setDraft} isBusy={open.length > 0} isWaiting={open.some(isWaiting)} way={way} onWay={chooseWay} onAsk={ask} onStop={stop} onFiles={(chosen) => { setFilesOpen(true); files.upload(chosen); }} />
         </div>
       </section>
       {areFilesOpen && <FilesPanel files={files} onClose={() => setFilesOpen(false)} />}
+      {files.shown !== undefined && <Preview key={files.shown} path={files.shown} files={files} />}
       {rewound !== undefined && (
         <Confirm title="Go back to here?" action="Go back" onConfirm={() => conversation.rewind({ to: rewound })} onClose={() => setRewound(undefined)}>
           <p>The questions and answers after this one are deleted, and the files are again what they were then. To keep them, branch off instead.</p>
@@ -180,6 +196,8 @@ function saidOf(turn: TurnView): string {
       return "Waiting for its turn";
     case "running":
       return "The agent is working";
+    case "requires_action":
+      return "The agent waits for your answer";
     case "completed":
       return "The answer is complete";
     case "cancelled":

@@ -4,11 +4,17 @@ import { IconButton } from "../ui/controls.tsx";
 import { bytes } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import { canAttach } from "./attachments.ts";
+import { WAYS } from "./way.ts";
+import type { Way } from "./way.ts";
 
 type Props = {
   draft: string;
   onDraft: (text: string) => void;
   isBusy: boolean;
+  /** A turn waits for an answer: until then, nothing else can be asked. */
+  isWaiting: boolean;
+  way: Way;
+  onWay: (way: Way) => void;
   onAsk: (question: string, files: File[]) => void;
   onStop: () => void;
   /** Files that cannot be attached go to the agent's folder. */
@@ -19,13 +25,13 @@ type Props = {
 const MAX_PROMPT_BYTES = 1024 * 1024;
 const MAX_ATTACHED = 20;
 
-export function Composer({ draft, onDraft, isBusy, onAsk, onStop, onFiles }: Props) {
+export function Composer({ draft, onDraft, isBusy, isWaiting, way, onWay, onAsk, onStop, onFiles }: Props) {
   const box = useRef<HTMLTextAreaElement>(null);
   const chooser = useRef<HTMLInputElement>(null);
   const [attached, setAttached] = useState<File[]>([]);
   const [isOver, setOver] = useState(false);
   const isTooLong = draft.length > MAX_PROMPT_BYTES / 4 && new TextEncoder().encode(draft).length > MAX_PROMPT_BYTES;
-  const canSend = (draft.trim() !== "" || attached.length > 0) && !isTooLong;
+  const canSend = (draft.trim() !== "" || attached.length > 0) && !isTooLong && !isWaiting;
 
   useEffect(() => {
     // On a phone the keyboard would cover what is there to read.
@@ -90,7 +96,7 @@ export function Composer({ draft, onDraft, isBusy, onAsk, onStop, onFiles }: Pro
         </ul>
       )}
       <div className="grow" data-text={draft}>
-        <textarea ref={box} rows={1} aria-label="Message" placeholder={isBusy ? "Ask the next thing" : "Ask the agent"} value={draft} onChange={(event) => onDraft(event.target.value)} onKeyDown={onKeyDown} onPaste={onPaste} />
+        <textarea ref={box} rows={1} aria-label="Message" placeholder={isWaiting ? "Answer the agent above first" : isBusy ? "Ask the next thing" : "Ask the agent"} value={draft} onChange={(event) => onDraft(event.target.value)} onKeyDown={onKeyDown} onPaste={onPaste} />
       </div>
       <div className="composer-row">
         <input
@@ -105,8 +111,19 @@ export function Composer({ draft, onDraft, isBusy, onAsk, onStop, onFiles }: Pro
           }}
         />
         <IconButton icon="clip" label="Attach pictures, PDFs and text" onClick={() => chooser.current?.click()} />
+        <label className="way" title={WAYS[way].what}>
+          <Icon name={way === "alone" ? "play" : way === "asks" ? "shield" : "check"} size={16} />
+          <span className="hidden">How freely the agent works</span>
+          <select value={way} onChange={(event) => onWay(event.target.value as Way)}>
+            {Object.entries(WAYS).map(([name, { label }]) => (
+              <option key={name} value={name}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </label>
         <span className="hint" role={isTooLong ? "alert" : undefined}>
-          {isTooLong ? "This is longer than 1 MB: attach it as a file" : <span className="keys">Enter sends, Shift + Enter begins a line</span>}
+          {isTooLong ? "This is longer than 1 MB: attach it as a file" : <span className="keys">{isWaiting ? "Answer above, or stop" : "Enter sends, Shift + Enter begins a line"}</span>}
         </span>
         {isBusy && <IconButton className="round stop" icon="stop" label="Stop" onClick={onStop} />}
         {(!isBusy || canSend) && <IconButton className="round" icon="send" label="Send" type="submit" disabled={!canSend} />}

@@ -2,11 +2,13 @@
 import { AgentError } from "claude-agent-service-client";
 import type { AgentClient, Schemas, TurnStream } from "claude-agent-service-client";
 import { Store } from "../store.ts";
+import type { Decision } from "../actions/action.ts";
 import { attachmentOf, blocksAgain, blocksOf } from "./attachments.ts";
 import type { Block } from "./attachments.ts";
-import { ended, fold, fromHistory, isOpen, newTurn } from "./turns.ts";
+import { ended, fold, fromHistory, isOpen, isWaiting, newTurn, resolved, withAction } from "./turns.ts";
 import { newId } from "../ids.ts";
 import type { Attachment, Status, Told, TurnView } from "./turns.ts";
+import { storedWay, WAYS } from "./way.ts";
 
 export type ConversationState = {
   /** A conversation that has no turn yet is `new`. */
@@ -28,12 +30,17 @@ const MAX_TITLE = 200;
 const MAX_TITLE_CHARS = 80;
 /** How many of a conversation's turns are loaded with what they used. */
 const MAX_TURNS_LISTED = 100;
+const MAX_ACTIONS_LISTED = 200;
 
 export class Conversation extends Store<ConversationState> {
   readonly sessionId: string;
   readonly #client: AgentClient;
   readonly #onChange: () => void;
   #abort = new AbortController();
+  /** The turns whose events are being read, by key. */
+  readonly #followed = new Set<string>();
+  /** Where to go on with those that are open and were read to a pause, by key. */
+  readonly #lastIds = new Map<string, string>();
 
   constructor(client: AgentClient, sessionId: string, isNew: boolean, onChange: () => void) {
     super({ phase: isNew ? "new" : "loading", title: "", turns: [], error: undefined, context: undefined, filesVersion: 0 });
@@ -60,8 +67,10 @@ export class Conversation extends Store<ConversationState> {
       for (const { key, turnId } of turns.filter(isOpen)) {
         // The id names the turn: without one, the stream would be that of the turn that runs now.
         this.#change(key, (turn) => ({ ...turn, parts: [] }));
-        void this.#follow(key, this.#client.followConversation(this.sessionId, { lastEventId: `${turnId}:0`, include: INCLUDE, signal }));
+        this.#lastIds.set(key, `${turnId}:0`);
       }
+      this.#goOn();
+      if (turns.some((turn) => isWaiting(turn) || turn.parts.some(({ kind }) => kind === "action"))) void this.#readActions();
     } catch (error) {
       if (signal.aborted) return;
       // Files may have been uploaded to it before anybody asked anything.
@@ -93,7 +102,7 @@ export class Conversation extends Store<ConversationState> {
 
   async #send({ key, question }: TurnView, content: (() => Promise<Block[]>) | undefined): Promise<void> {
     const { signal } = this.#abort;
-    const common = { session_id: this.sessionId, include: INCLUDE };
+    const common = { session_id: this.sessionId, include: INCLUDE, ...WAYS[storedWay()].fields };
     try {
       const blocks = await content?.();
       if (blocks !== undefined) this.#change(key, (turn) => ({ ...turn, content: blocks }));
@@ -142,6 +151,36 @@ export class Conversation extends Store<ConversationState> {
 
   async stop(): Promise<void> {
     await this.#client.cancelConversation(this.sessionId);
+    this.#goOn();
+  }
+
+  /** Decides what a turn waits for. If somebody else was first, or it was too late, what became of it is shown. */
+  async decide(actionId: string, decision: Decision): Promise<void> {
+    try {
+      await this.#client.decideAction(actionId, decision);
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== "action_resolved") throw error;
+      await this.readAction(actionId);
+      this.#goOn();
+      return;
+    }
+    this.#changeAll((turn) => resolved(turn, actionId, (action) => ({ ...action, status: "resolved", decision })));
+    this.#goOn();
+  }
+
+  /** Reads an action again, which may have expired. */
+  async readAction(actionId: string): Promise<void> {
+    const action = await this.#client.readAction(actionId, { signal: this.#abort.signal });
+    this.#changeAll((turn) => resolved(turn, actionId, () => action));
+    if (action.status !== "pending") this.#goOn();
+  }
+
+  /** All that its turns wait or have waited for: who reads events late hears less of it. */
+  async #readActions(): Promise<void> {
+    const { signal } = this.#abort;
+    // What was decided is told in more words with it; without it, the events have to do.
+    const { items } = await this.#client.listActions({ session_id: this.sessionId, limit: MAX_ACTIONS_LISTED, signal }).catch(() => ({ items: [] }));
+    for (const action of items) this.#changeAll((turn) => (turn.turnId === action.turn_id ? withAction(turn, action) : turn));
   }
 
   async rename(title: string): Promise<void> {
@@ -155,10 +194,11 @@ export class Conversation extends Store<ConversationState> {
     this.set({ title });
   }
 
-  /** A turn of it has begun or ended. One that was not asked for here is read and followed, unless something goes on here. */
+  /** A turn of it has begun, goes on or has ended. One that was not asked for here is read and followed, unless something goes on here. */
   heard(turnId: string): void {
     const isKnown = this.state.turns.some((turn) => turn.turnId === turnId);
-    if (this.state.phase === "ready" && !isKnown && !this.isBusy) void this.load();
+    if (isKnown) this.#goOn();
+    else if (this.state.phase === "ready" && !this.isBusy) void this.load();
   }
 
   filesChanged(): void {
@@ -171,11 +211,26 @@ export class Conversation extends Store<ConversationState> {
   }
 
   #change(key: string, change: (turn: TurnView) => TurnView): void {
-    this.set({ turns: this.state.turns.map((turn) => (turn.key === key ? change(turn) : turn)) });
+    this.#changeAll((turn) => (turn.key === key ? change(turn) : turn));
+  }
+
+  #changeAll(change: (turn: TurnView) => TurnView): void {
+    this.set({ turns: this.state.turns.map(change) });
+  }
+
+  /** Reads on where the events of an open turn ended with a pause. */
+  #goOn(): void {
+    const { signal } = this.#abort;
+    for (const { key } of this.state.turns.filter(isOpen)) {
+      const lastEventId = this.#lastIds.get(key);
+      if (lastEventId === undefined || this.#followed.has(key)) continue;
+      void this.#follow(key, this.#client.followConversation(this.sessionId, { lastEventId, include: INCLUDE, signal }));
+    }
   }
 
   async #follow(key: string, stream: TurnStream): Promise<void> {
     const { signal } = this.#abort;
+    this.#followed.add(key);
     try {
       for await (const event of stream) {
         this.#change(key, (turn) => fold(turn, event));
@@ -184,6 +239,9 @@ export class Conversation extends Store<ConversationState> {
     } catch (error) {
       if (signal.aborted) return;
       this.#change(key, (turn) => ended(turn, statusOf(error), error));
+    } finally {
+      this.#followed.delete(key);
+      if (stream.lastEventId !== undefined) this.#lastIds.set(key, stream.lastEventId);
     }
     this.#settled();
   }

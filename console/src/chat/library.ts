@@ -12,6 +12,8 @@ export type LibraryState = {
   hasMore: boolean;
   /** Conversations that the agent works on. */
   running: ReadonlySet<string>;
+  /** Conversations in which it waits for an answer. */
+  waiting: ReadonlySet<string>;
   error: unknown;
 };
 
@@ -36,7 +38,7 @@ export class Library extends Store<LibraryState> {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: AgentClient) {
-    super({ phase: "loading", words: "", conversations: [], hasMore: false, running: new Set(), error: undefined });
+    super({ phase: "loading", words: "", conversations: [], hasMore: false, running: new Set(), waiting: new Set(), error: undefined });
     this.client = client;
   }
 
@@ -92,12 +94,17 @@ export class Library extends Store<LibraryState> {
       for await (const event of this.client.followAccount({ signal })) {
         if (event.type === "conversation") this.#heard(event.data);
         else if (event.type === "turn") this.#turned(event.data);
-        else if (event.type === "snapshot") this.set({ running: new Set(event.data.turns.map(({ session_id }) => session_id)) });
+        else if (event.type === "snapshot") this.#began(event.data);
         else if (event.type === "file") this.#open.get(event.data.session_id)?.filesChanged();
       }
     } catch {
       // The list is read again after one's own turns: without the feed, only what others do is missing.
     }
+  }
+
+  #began({ turns, actions }: Schemas["FeedSnapshot"]): void {
+    const waiting = new Set(actions.map(({ session_id }) => session_id));
+    this.set({ running: new Set(turns.flatMap(({ session_id, status }) => (status === "requires_action" ? [] : [session_id]))), waiting });
   }
 
   #heard({ session_id, change, title }: Heard): void {
@@ -113,7 +120,10 @@ export class Library extends Store<LibraryState> {
     const running = new Set(this.state.running);
     if (status === "queued" || status === "running") running.add(session_id);
     else running.delete(session_id);
-    this.set({ running });
+    const waiting = new Set(this.state.waiting);
+    if (status === "requires_action") waiting.add(session_id);
+    else waiting.delete(session_id);
+    this.set({ running, waiting });
     this.#open.get(session_id)?.heard(turn_id);
     if (status !== "running") this.refresh();
   }

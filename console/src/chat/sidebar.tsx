@@ -24,7 +24,7 @@ type Props = {
 };
 
 export function Sidebar({ library, session, current, page, isOperator, hasAuth, onClose, onSession, onSignOut }: Props) {
-  const { phase, words, conversations, hasMore, running, error } = useStore(library);
+  const { phase, words, conversations, hasMore, running, waiting, error } = useStore(library);
   // The field's own: a store tells of a change a frame later, when the next letter may be there already.
   const [typed, setTyped] = useState(words);
   const [renamed, setRenamed] = useState<Summary>();
@@ -84,6 +84,7 @@ export function Sidebar({ library, session, current, page, isOperator, hasAuth, 
                     {nameOf(summary)}
                   </a>
                   {running.has(summary.session_id) && <Spinner label="The agent works on it" />}
+                  {waiting.has(summary.session_id) && <span className="waits" role="img" aria-label="It waits for your answer" title="It waits for your answer" />}
                   <Menu
                     label={`More about ${nameOf(summary)}`}
                     items={[

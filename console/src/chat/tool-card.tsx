@@ -1,9 +1,11 @@
 /** A tool call: one line that says what it does, and, opened, what went in and what came out. */
 import { memo } from "react";
+import { fieldsOf } from "../shapes.ts";
 import { Spinner } from "../ui/controls.tsx";
 import { Icon } from "../ui/icons.tsx";
 import type { IconName } from "../ui/icons.tsx";
 import { CodeBlock } from "./code-block.tsx";
+import { ToolInput } from "./tool-input.tsx";
 import type { ToolPart } from "./turns.ts";
 
 /** By the tool's name: an icon, what it does and did, and the field of its input that tells most. */
@@ -22,6 +24,8 @@ const TOOLS: Record<string, [icon: IconName, doing: string, did: string, field: 
   Task: ["branch", "Delegating", "Delegated", "description"],
   Agent: ["branch", "Delegating", "Delegated", "description"],
   TodoWrite: ["check", "Planning", "Planned", ""],
+  AskUserQuestion: ["chat", "Asking you", "Asked you", ""],
+  ExitPlanMode: ["check", "Planning", "Planned", ""],
 };
 
 const ENDS: Record<string, [icon: IconName, said: string]> = {
@@ -34,15 +38,17 @@ const ENDS: Record<string, [icon: IconName, said: string]> = {
 export const ToolCard = memo(function ToolCard({ part }: { part: ToolPart }) {
   const { name, status, input, inputJson, result, isCut } = part;
   const [icon, doing, did, field] = TOOLS[name] ?? ["tool", "Calling", "Called", ""];
-  const fields = isObject(input) ? input : {};
+  const fields = fieldsOf(input);
   const subject = typeof fields[field] === "string" ? (fields[field] as string).split("\n")[0] : TOOLS[name] === undefined ? plain(name) : "";
+  // Of a path, the end tells most.
+  const shown = field.endsWith("_path") ? subject?.slice(subject.lastIndexOf("/") + 1) : subject;
   const end = ENDS[status];
   return (
     <details className={`tool ${status}`}>
       <summary>
         <Icon name={icon} size={16} />
         <span className="tool-name">
-          {end === undefined ? doing : did} <code>{subject}</code>
+          {end === undefined ? doing : did} <code title={subject}>{shown}</code>
         </span>
         <span className="tool-end">
           {end === undefined ? <Spinner label="running" /> : <Icon name={end[0]} size={16} />}
@@ -52,7 +58,7 @@ export const ToolCard = memo(function ToolCard({ part }: { part: ToolPart }) {
       </summary>
       <div className="tool-body">
         <p className="label">Input</p>
-        <Input name={name} fields={fields} whole={input ?? inputJson} />
+        <ToolInput name={name} input={input ?? inputJson} />
         {result !== undefined && (
           <>
             <p className="label">Result{isCut === true && " (the beginning)"}</p>
@@ -64,26 +70,6 @@ export const ToolCard = memo(function ToolCard({ part }: { part: ToolPart }) {
     </details>
   );
 });
-
-function Input({ name, fields, whole }: { name: string; fields: Record<string, unknown>; whole: unknown }) {
-  const text = (field: string): string => (typeof fields[field] === "string" ? (fields[field] as string) : "");
-  if (name === "Bash" && text("command") !== "") return <CodeBlock language="bash" text={text("command")} />;
-  if (name === "Write" && text("content") !== "") return <CodeBlock language={languageOf(text("file_path"))} text={text("content")} />;
-  if (name === "Edit" && (text("old_string") !== "" || text("new_string") !== "")) return <Change before={text("old_string")} after={text("new_string")} />;
-  if (typeof whole === "string") return <CodeBlock text={whole} />;
-  return <CodeBlock language="json" text={JSON.stringify(whole ?? {}, null, 2)} />;
-}
-
-/** What is replaced, and by what. */
-function Change({ before, after }: { before: string; after: string }) {
-  const lines = (text: string, sign: "-" | "+") => text.split("\n").map((line, index) => <span key={`${sign}${index}`} className={sign === "-" ? "removed" : "added"}>{`${sign} ${line}\n`}</span>);
-  return (
-    <pre className="change" tabIndex={0}>
-      {before !== "" && lines(before, "-")}
-      {after !== "" && lines(after, "+")}
-    </pre>
-  );
-}
 
 function Result({ result }: { result: unknown }) {
   if (typeof result === "string") return result === "" ? <p className="fine">Nothing.</p> : <CodeBlock text={result} />;
@@ -97,10 +83,4 @@ function Result({ result }: { result: unknown }) {
 function plain(name: string): string {
   const [, server, tool] = /^mcp__(.+?)__(.+)$/.exec(name) ?? [];
   return server === undefined ? name : `${tool} (${server})`;
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-
-export function languageOf(path: string): string | undefined {
-  return /\.([A-Za-z0-9]+)$/.exec(path)?.[1]?.toLowerCase();
 }

@@ -1,11 +1,13 @@
 /** A question and everything that came of it. */
 import { memo, useEffect, useState } from "react";
+import { ActionCard } from "../actions/action-card.tsx";
+import type { ActionPart, Decision } from "../actions/action.ts";
 import { Button, CopyButton, Failure, IconButton } from "../ui/controls.tsx";
 import { bytes, dollars, duration, tokens } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Markdown } from "./markdown.tsx";
 import { ToolCard } from "./tool-card.tsx";
-import { isOpen } from "./turns.ts";
+import { isOpen, isWaiting, pendingOf } from "./turns.ts";
 import type { Part, TurnFiles, TurnView } from "./turns.ts";
 
 export type TurnActions = {
@@ -14,11 +16,15 @@ export type TurnActions = {
   onEdit: (key: string, question: string) => Promise<void>;
   onFork: (turnId: string) => void;
   onRewind: (turnId: string) => void;
+  onDecide: (actionId: string, decision: Decision) => Promise<void>;
+  onLate: (actionId: string) => void;
 };
 type Props = { turn: TurnView; isLast: boolean; isAtRest: boolean; actions: TurnActions };
 
-export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: { onRetry, onOpenFile, onEdit, onFork, onRewind } }: Props) {
+export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: { onRetry, onOpenFile, onEdit, onFork, onRewind, onDecide, onLate } }: Props) {
   const { question, attachments, parts, error, files } = turn;
+  // A call that somebody has to decide about is shown with its form.
+  const asked = new Set(pendingOf(turn).map(({ tool_call_id }) => tool_call_id));
   const answer = parts.flatMap((part) => (part.kind === "text" ? [part.text] : [])).join("\n\n");
   return (
     <article className="turn" aria-label={question.slice(0, 80) || "Attachments"}>
@@ -38,10 +44,11 @@ export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: 
         )}
       </div>
       <div className="answer">
-        {parts.map((part, index) => (
-          <PartView key={part.kind === "tool" ? part.id : index} part={part} />
-        ))}
-        {isOpen(turn) && <Progress turn={turn} />}
+        {parts.map((part, index) => {
+          if (part.kind === "action") return <ActionCard key={part.id} action={part.action} onDecide={onDecide} onLate={onLate} />;
+          return part.kind === "tool" && asked.has(part.id) ? null : <PartView key={part.kind === "tool" ? part.id : index} part={part} />;
+        })}
+        {isOpen(turn) && (!isWaiting(turn) || asked.size === 0) && <Progress turn={turn} />}
         {error !== undefined && error !== null && <Failure error={error} onRetry={() => onRetry(turn.key)} retryLabel="Ask again" />}
         {files !== undefined && <Changes files={files} onOpenFile={onOpenFile} />}
         {!isOpen(turn) && (
@@ -111,7 +118,7 @@ function Edit({ text, onEdit, onClose }: { text: string; onEdit: (text: string) 
   );
 }
 
-const PartView = memo(function PartView({ part }: { part: Part }) {
+const PartView = memo(function PartView({ part }: { part: Exclude<Part, ActionPart> }) {
   switch (part.kind) {
     case "text":
       return <Markdown text={part.text} />;
@@ -158,6 +165,7 @@ function Progress({ turn }: { turn: TurnView }) {
 function sentence({ status, position, retrying, parts }: TurnView): string {
   if (retrying !== undefined) return `The model did not answer${retrying.status === null ? "" : ` (${retrying.status})`}; attempt ${retrying.attempt} follows`;
   if (status === "sending") return "Sending";
+  if (status === "requires_action") return "Waiting for an answer";
   if (status === "queued") return position > 0 ? `Waiting: ${position} before it` : "Waiting for its turn";
   const last = parts.at(-1);
   if (last?.kind === "tool" && last.status === "started") return "Working";

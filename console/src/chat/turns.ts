@@ -1,5 +1,7 @@
 /** What a turn looks like on the screen, and how each of its events changes that. Pure. */
 import type { AgentEvent, Schemas } from "claude-agent-service-client";
+import type { Action, ActionPart } from "../actions/action.ts";
+import { stringOf as string } from "../shapes.ts";
 
 export type Usage = Schemas["Usage"];
 export type TurnFiles = Schemas["TurnFiles"];
@@ -9,7 +11,7 @@ export type TextPart = { kind: "text"; text: string; isWhole: boolean };
 export type ThinkingPart = { kind: "thinking"; text: string; isWhole: boolean };
 export type ToolPart = { kind: "tool"; id: string; name: string; status: string; input?: unknown; inputJson?: string; result?: unknown; isCut?: boolean; parent?: string };
 export type NoticePart = { kind: "notice"; text: string };
-export type Part = TextPart | ThinkingPart | ToolPart | NoticePart;
+export type Part = TextPart | ThinkingPart | ToolPart | NoticePart | ActionPart;
 
 export type Status = "sending" | Schemas["TurnStatus"];
 
@@ -42,7 +44,13 @@ export function newTurn(key: string, question: string, attachments: Attachment[]
   };
 }
 
-export const isOpen = ({ status }: TurnView): boolean => status === "sending" || status === "queued" || status === "running";
+const OPEN: readonly string[] = ["sending", "queued", "running", "requires_action"] satisfies Status[];
+export const isOpen = ({ status }: Pick<TurnView, "status">): boolean => OPEN.includes(status);
+/** Whether it goes on only when somebody decides. */
+export const isWaiting = ({ status }: TurnView): boolean => status === "requires_action";
+
+/** What it waits for. */
+export const pendingOf = ({ parts }: TurnView): Action[] => parts.flatMap((part) => (part.kind === "action" && part.action.status === "pending" ? [part.action] : []));
 
 /** An event as it is live, or an item of a turn that has ended. */
 export type Told = { type: string; data: Record<string, unknown> };
@@ -71,6 +79,10 @@ export function fold(turn: TurnView, event: AgentEvent | Told): TurnView {
       return { ...next, parts: [...next.parts, { kind: "notice", text: `The model did not take ${string(data["path"]) || "an attachment"}: ${string(data["reason"])}` }] };
     case "notice":
       return { ...next, parts: [...next.parts, { kind: "notice", text: string(data["message"]) }] };
+    case "action":
+      return withAction({ ...next, parts: closed(next.parts) }, data as unknown as Action);
+    case "action_resolved":
+      return resolved(next, string(data["action_id"]), (action) => ({ ...action, status: data["status"] as Action["status"], decision: action.decision ?? { decision: data["decision"] } }));
     case "done":
       return ended({ ...next, ...resultOf(data as unknown as Schemas["TurnResult"]) }, "completed");
     default:
@@ -81,7 +93,10 @@ export function fold(turn: TurnView, event: AgentEvent | Told): TurnView {
 
 /** The turn with nothing in it that still goes on. */
 export function ended(turn: TurnView, status: Status, error?: unknown): TurnView {
-  const parts = closed(turn.parts).map((part) => (part.kind === "tool" && part.status === "started" ? { ...part, status: "stopped" } : part));
+  const parts = closed(turn.parts).map((part): Part => {
+    if (part.kind === "action" && part.action.status === "pending") return { ...part, action: { ...part.action, status: "cancelled" } };
+    return part.kind === "tool" && part.status === "started" ? { ...part, status: "stopped" } : part;
+  });
   return { ...turn, parts, status, error, retrying: undefined };
 }
 
@@ -107,7 +122,29 @@ function withTurn(view: TurnView, turn: Schemas["Turn"]): TurnView {
   const { started_at, finished_at, usage, files, error, status } = turn;
   const durationMs = started_at !== null && finished_at !== null ? finished_at - started_at : undefined;
   const whole = { ...view, status: status as Status, usage, files, durationMs, startedAt: started_at ?? undefined };
-  return status === "queued" || status === "running" ? whole : ended(whole, status, error);
+  return isOpen(whole) ? whole : ended(whole, status, error);
+}
+
+/** The turn with an action as the service has it. A decision that is known here is newer than an action that was pending when it was read. */
+export function withAction(turn: TurnView, action: Action): TurnView {
+  const { action_id: id } = action;
+  const at = turn.parts.findIndex((part) => part.kind === "action" && part.id === id);
+  const known = turn.parts[at] as ActionPart | undefined;
+  if (known !== undefined && known.action.status !== "pending" && action.status === "pending") return turn;
+  const part: ActionPart = { kind: "action", id, action };
+  return standing({ ...turn, parts: at === -1 ? [...turn.parts, part] : turn.parts.with(at, part) });
+}
+
+/** The turn with an action of it changed, if it has that one. */
+export function resolved(turn: TurnView, id: string, change: (action: Action) => Action): TurnView {
+  return standing({ ...turn, parts: turn.parts.map((part) => (part.kind === "action" && part.id === id ? { ...part, action: change(part.action) } : part)) });
+}
+
+/** An open turn requires action as long as one of its actions is pending. */
+function standing(turn: TurnView): TurnView {
+  if (!isOpen(turn)) return turn;
+  if (pendingOf(turn).length > 0) return { ...turn, status: "requires_action" };
+  return isWaiting(turn) ? { ...turn, status: "running" } : turn;
 }
 
 function resultOf({ model, usage, duration_ms, files, turn_id }: Schemas["TurnResult"]): Partial<TurnView> {
@@ -162,5 +199,3 @@ function compacted(data: Told["data"]): string {
   const sizes = typeof after === "number" ? ` (${before.toLocaleString()} to ${after.toLocaleString()} tokens)` : "";
   return `The conversation was summarised to make room${sizes}`;
 }
-
-const string = (value: unknown): string => (typeof value === "string" ? value : "");

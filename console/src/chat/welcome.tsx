@@ -1,24 +1,25 @@
 /** What a conversation shows before its first question. */
 import { Icon } from "../ui/icons.tsx";
 import type { IconName } from "../ui/icons.tsx";
+import type { Way } from "./way.ts";
 
-const IDEAS: [icon: IconName, title: string, question: string][] = [
+const IDEAS: [icon: IconName, title: string, question: string, way?: Way][] = [
   ["spark", "A quick sum", "What is 12 * 12?"],
   ["file", "A small web page", "Write a small web page about tea to tea.html, with a table of three kinds and how long each steeps."],
   ["folder", "Look through my files", "Look at the files that I uploaded, and tell me in five lines what they are about."],
-  ["terminal", "Know the machine", "Which programming languages are installed on your machine, and in which versions?"],
+  ["shield", "Allow each step", "Run `uname -a; ls -la`, and tell me what machine this is.", "asks"],
 ];
 
-export function Welcome({ onPick }: { onPick: (question: string) => void }) {
+export function Welcome({ onPick }: { onPick: (question: string, way: Way | undefined) => void }) {
   return (
     <div className="welcome">
       <div>
         <h2>What should the agent do?</h2>
         <p>It has a machine of its own: it runs commands, writes files and keeps them with this conversation. Drop files anywhere to give them to it.</p>
         <ul>
-          {IDEAS.map(([icon, title, question]) => (
+          {IDEAS.map(([icon, title, question, way]) => (
             <li key={title}>
-              <button type="button" onClick={() => onPick(question)}>
+              <button type="button" onClick={() => onPick(question, way)}>
                 <Icon name={icon} size={20} />
                 <b>{title}</b>
                 <span>{question}</span>

@@ -4,7 +4,6 @@ import { Button, Confirm, Failure, IconButton, Spinner } from "../ui/controls.ts
 import { adviceFor } from "../ui/advice.ts";
 import { bytes } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
-import { Preview } from "./preview.tsx";
 import type { Files, StoredFile } from "./use-files.ts";
 
 export function FilesPanel({ files, onClose }: { files: Files; onClose: () => void }) {
@@ -56,7 +55,6 @@ export function FilesPanel({ files, onClose }: { files: Files; onClose: () => vo
         {files.hasMore && <p className="fine">These are the first {files.count}. The archive has all.</p>}
         {files.count > 0 && <p className="fine drop-hint">Drop files here to add to them.</p>}
       </div>
-      {files.shown !== undefined && <Preview key={files.shown} path={files.shown} files={files} onDownload={download} />}
       {deleted !== undefined && (
         <Confirm title="Delete this file?" action="Delete" onConfirm={() => files.remove(deleted)} onClose={() => setDeleted(undefined)}>
           <p>“{deleted}” will be gone for you and for the agent.</p>

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "react";
 import { CodeBlock } from "../chat/code-block.tsx";
 import { Markdown } from "../chat/markdown.tsx";
-import { languageOf } from "../chat/tool-card.tsx";
+import { languageOf } from "../chat/tool-input.tsx";
 import { Button, Dialog, Failure, Spinner } from "../ui/controls.tsx";
 import { bytes } from "../ui/format.ts";
 import type { Files } from "./use-files.ts";
@@ -14,7 +14,8 @@ const PICTURES: Record<string, string> = { png: "image/png", jpg: "image/jpeg", 
 
 type Content = { kind: "loading" } | { kind: "failed"; error: unknown } | { kind: "text"; text: string } | { kind: "picture"; url: string } | { kind: "none"; why: string };
 
-export function Preview({ path, files, onDownload }: { path: string; files: Files; onDownload: (path: string) => void }) {
+export function Preview({ path, files }: { path: string; files: Files }) {
+  const [error, setError] = useState<unknown>();
   const content = useContent(path, files);
   const language = languageOf(path);
   return (
@@ -26,8 +27,9 @@ export function Preview({ path, files, onDownload }: { path: string; files: File
         {content.kind === "text" && (language === "md" ? <Markdown text={content.text} /> : <CodeBlock text={content.text} language={language} />)}
         {content.kind === "none" && <p>{content.why}</p>}
       </div>
+      {error !== undefined && <Failure error={error} />}
       <footer>
-        <Button kind="primary" icon="download" onClick={() => onDownload(path)}>
+        <Button kind="primary" icon="download" onClick={() => void files.download(path).catch(setError)}>
           Download
         </Button>
       </footer>

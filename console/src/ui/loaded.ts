@@ -23,6 +23,38 @@ export function useLoaded<Value>(load: (signal: AbortSignal) => Promise<Value>):
   return [loaded, useCallback(() => setAsked((count) => count + 1), [])];
 }
 
+export type Pages<Item> = { phase: "loading" | "ready" | "failed"; items: Item[]; hasMore: boolean; error: unknown };
+type Page<Item, Next> = { items: Item[]; next: Next | undefined };
+
+/** A page of a filtered list may be empty and yet not the last. */
+const MAX_EMPTY_PAGES = 20;
+
+/** A list that comes in pages; the first function loads the next one, the second all of it again. */
+export function usePages<Item, Next>(load: (next: Next | undefined, signal: AbortSignal) => Promise<Page<Item, Next>>): [Pages<Item>, () => void, () => void] {
+  const [pages, setPages] = useState<Pages<Item>>({ phase: "loading", items: [], hasMore: false, error: undefined });
+  const [next, setNext] = useState<Next>();
+  const [asked, setAsked] = useState(0);
+  const read = useCallback(
+    async (from: Next | undefined, before: Item[], signal: AbortSignal): Promise<void> => {
+      try {
+        let page = await load(from, signal);
+        for (let count = 0; page.items.length === 0 && page.next !== undefined && count < MAX_EMPTY_PAGES; count += 1) page = await load(page.next, signal);
+        setNext(page.next);
+        setPages({ phase: "ready", items: [...before, ...page.items], hasMore: page.next !== undefined, error: undefined });
+      } catch (error) {
+        if (!signal.aborted) setPages({ phase: "failed", items: before, hasMore: false, error });
+      }
+    },
+    [load],
+  );
+  useEffect(() => {
+    const abort = new AbortController();
+    void read(undefined, [], abort.signal);
+    return () => abort.abort();
+  }, [read, asked]);
+  return [pages, () => void read(next, pages.items, new AbortController().signal), useCallback(() => setAsked((count) => count + 1), [])];
+}
+
 /** Reads it again at the time that `at` finds in what was read, and at the earliest after `POLL_MS`. */
 export function useReloadAt<Value>(loaded: Loaded<Value>, at: (value: Value) => number | undefined, reload: () => void): void {
   useEffect(() => {

@@ -1,7 +1,7 @@
 /** A page of somebody else's: `useChat` as its documentation has it, with an `api` and `headers`. The address's hash says what to speak to. */
 import "./jitless.ts";
 import { useChat } from "@ai-sdk/react";
-import { DefaultChatTransport } from "ai";
+import { DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
 import type { UIMessage } from "ai";
 import { AgentError } from "claude-agent-service-client";
 import { useEffect, useRef, useState } from "react";
@@ -22,6 +22,9 @@ const { service = "", id = "", token = "", more = "{}" } = Object.fromEntries(ne
 const headers = { authorization: `Bearer ${token}` };
 window.data = [];
 
+/** What this app's own code returns of the calls that it makes. */
+const OUTPUTS: Record<string, unknown> = { find_order: { status: "shipped" }, AskUserQuestion: { answers: { "Which colour?": "Blue" } } };
+
 const transport = new DefaultChatTransport({ api: `${service}/chat`, headers: () => headers, body: JSON.parse(more) as object });
 
 function Page() {
@@ -38,11 +41,12 @@ function Page() {
 }
 
 function Chat({ initial }: { initial: UIMessage[] }) {
-  const { messages, status, error, sendMessage, regenerate, stop, resumeStream } = useChat({
+  const { messages, status, error, sendMessage, regenerate, stop, resumeStream, addToolApprovalResponse, addToolOutput } = useChat({
     id,
     messages: initial,
     resume: true,
     transport,
+    sendAutomaticallyWhen: (options) => lastAssistantMessageIsCompleteWithApprovalResponses(options) || lastAssistantMessageIsCompleteWithToolCalls(options),
     onData: (part) => window.data.push(part),
     onFinish: ({ isAbort, isDisconnect, isError, finishReason }) => void (window.finished = { isAbort, isDisconnect, isError, finishReason }),
   });
@@ -67,7 +71,12 @@ function Chat({ initial }: { initial: UIMessage[] }) {
       {messages.map((message) => (
         <article key={message.id} aria-label={message.role}>
           {message.parts.map((part, index) => (
-            <Part key={index} part={part} />
+            <Part
+              key={index}
+              part={part}
+              approve={(id, approved) => void addToolApprovalResponse({ id, approved, ...(!approved && { reason: "Not today." }) })}
+              give={(tool, toolCallId) => void addToolOutput({ tool, toolCallId, output: OUTPUTS[tool] })}
+            />
           ))}
           {message.role === "user" && <button onClick={() => setEdited(message.id)}>Edit</button>}
         </article>
@@ -87,14 +96,27 @@ function Chat({ initial }: { initial: UIMessage[] }) {
   );
 }
 
-function Part({ part }: { part: UIMessage["parts"][number] }) {
+type PartProps = { part: UIMessage["parts"][number]; approve: (id: string, approved: boolean) => void; give: (tool: string, toolCallId: string) => void };
+
+function Part({ part, approve, give }: PartProps) {
   switch (part.type) {
     case "text":
       return <p>{part.text}</p>;
     case "reasoning":
       return <em>{part.text}</em>;
     case "dynamic-tool":
-      return <code>{`${part.toolName} ${part.state}`}</code>;
+      return (
+        <p>
+          <code>{`${part.toolName} ${JSON.stringify(part.input)} ${part.state}`}</code>
+          {part.state === "approval-requested" && (
+            <>
+              <button onClick={() => approve(part.approval.id, true)}>Approve</button>
+              <button onClick={() => approve(part.approval.id, false)}>Deny</button>
+            </>
+          )}
+          {part.state === "input-available" && part.providerExecuted === false && <button onClick={() => give(part.toolName, part.toolCallId)}>Give</button>}
+        </p>
+      );
     case "file":
       return <small>{part.filename}</small>;
     default:

@@ -2,7 +2,7 @@
  * The SDK's callbacks of one process, answered by its gate: the hook before tools that need somebody, the question whether a tool may run, and what an MCP
  * server asks. The hook can give a call up and leave it open (`defer`); a permission cannot be left open: its turn is interrupted, and told again by a message.
  */
-import type { CanUseTool, ElicitationRequest, HookCallback, OnElicitation, Options, PermissionResult } from "@anthropic-ai/claude-agent-sdk";
+import type { CanUseTool, ElicitationRequest, HookCallback, OnElicitation, Options, PermissionMode, PermissionResult } from "@anthropic-ai/claude-agent-sdk";
 import { clientServer } from "./client-tools.ts";
 import type { ClientTool } from "./client-tools.ts";
 import { Gate } from "./gate.ts";
@@ -27,6 +27,8 @@ export type Asks = {
   /** Calls are asked about that one of `askRules` says to ask about; any other that is not allowed is denied. */
   rulesOnly: boolean;
   askRules: readonly string[];
+  /** The mode that an approved plan leads to. */
+  afterPlan?: PermissionMode | undefined;
 };
 
 export class Callbacks {
@@ -34,6 +36,7 @@ export class Callbacks {
   readonly grants = new Grants();
   #rulesOnly = true;
   #askRules: readonly string[] = [];
+  #afterPlan: PermissionMode | undefined;
   /** Decisions of calls that the hook has let through, until the call itself asks for them. */
   #settled = new Map<string, Decision>();
   #parkedBy: ContinueBy = "results";
@@ -43,9 +46,10 @@ export class Callbacks {
     return this.#parkedBy;
   }
 
-  beginTurn({ port, grants, rulesOnly, askRules }: Asks): void {
+  beginTurn({ port, grants, rulesOnly, askRules, afterPlan }: Asks): void {
     this.#rulesOnly = rulesOnly;
     this.#askRules = askRules;
+    this.#afterPlan = afterPlan;
     this.grants.remember(grants);
     this.#settled.clear();
     this.#parkedBy = "results";
@@ -101,7 +105,10 @@ export class Callbacks {
     const settled = this.#settled.get(toolUseID);
     if (settled !== undefined) {
       if (!isClientTool(tool)) this.#settled.delete(toolUseID);
-      return { behavior: "allow", updatedInput: settled.decision === "answer" ? { ...input, answers: labels(settled.answers) } : input };
+      const updatedInput = settled.decision === "answer" ? { ...input, answers: labels(settled.answers) } : input;
+      // A process that was started for a plan knows no mode from before it.
+      const mode = tool === PLAN ? this.#afterPlan : undefined;
+      return { behavior: "allow", updatedInput, ...(mode !== undefined && { updatedPermissions: [{ type: "setMode", mode, destination: "session" }] }) };
     }
     // What needs somebody and did not pass the hook does not run.
     if (kindOf(tool) !== "permission") return { behavior: "deny", message: NOT_ANSWERED };

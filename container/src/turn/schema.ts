@@ -1,9 +1,11 @@
 /*
- * Whether a turn's output schema is one that the CLI takes: over any other, a process ends as soon as it starts.
+ * Whether a turn's schemas can be used: over an output schema that the CLI does not take, a process ends as soon as it starts, and over a tool's that the
+ * model's API does not take, every request of the turn fails.
  * Compiling can take seconds if a schema is made for that, so a thread does it, within a limit.
  */
 import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
+import type { ToCompile } from "./schema-thread.ts";
 
 export const MAX_SCHEMA_BYTES = 32 * 1024;
 export const MAX_SCHEMA_DEPTH = 64;
@@ -13,7 +15,14 @@ const MAX_OLD_SPACE_MB = 64;
 const MAX_KNOWN = 256;
 
 /** The message says what is wrong with the schema. */
-export class InvalidSchema extends Error {}
+export class InvalidSchema extends Error {
+  readonly code: "invalid_output_schema" | "invalid_tool_schema";
+
+  constructor(code: InvalidSchema["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
 
 const TOOK_TOO_LONG = "it takes too long to compile";
 
@@ -24,8 +33,17 @@ let last: Promise<unknown> = Promise.resolve();
 
 /** Throws `InvalidSchema`. A schema that was looked at before costs nothing. */
 export async function checkSchema(schema: object, limitMs = COMPILE_LIMIT_MS): Promise<void> {
-  const fault = boundsFault(schema) ?? (await compileFault(schema, limitMs));
-  if (fault !== undefined) throw new InvalidSchema(`output_schema: ${fault}`);
+  const fault = boundsFault(schema) ?? (await compileFault({ schema, of: "answer" }, limitMs));
+  if (fault !== undefined) throw new InvalidSchema("invalid_output_schema", `output_schema: ${fault}`);
+}
+
+/** The same of the schemas of the caller's tools, within the limit all together. */
+export async function checkToolSchemas(tools: readonly { input_schema: object }[], limitMs = COMPILE_LIMIT_MS): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  for (const [index, { input_schema: schema }] of tools.entries()) {
+    const fault = boundsFault(schema) ?? (await compileFault({ schema, of: "tool" }, Math.max(0, deadline - performance.now())));
+    if (fault !== undefined) throw new InvalidSchema("invalid_tool_schema", `tools[${index}].input_schema: ${fault}`);
+  }
 }
 
 function boundsFault(schema: object): string | undefined {
@@ -41,11 +59,11 @@ export function isDeeperThan(value: unknown, levels: number): boolean {
   return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1));
 }
 
-async function compileFault(schema: object, limitMs: number): Promise<string | undefined> {
-  const key = createHash("sha256").update(JSON.stringify(schema)).digest("base64");
+async function compileFault(wanted: ToCompile, limitMs: number): Promise<string | undefined> {
+  const key = createHash("sha256").update(JSON.stringify(wanted)).digest("base64");
   const before = known.get(key);
   if (before !== undefined) return before ?? undefined;
-  const turn = last.then(() => compiled(schema, limitMs));
+  const turn = last.then(() => compiled(wanted, limitMs));
   last = turn.catch(() => {});
   const fault = await turn;
   // That it took too long may be the machine's fault.
@@ -53,7 +71,7 @@ async function compileFault(schema: object, limitMs: number): Promise<string | u
   return fault ?? undefined;
 }
 
-async function compiled(schema: object, limitMs: number): Promise<string | null> {
+async function compiled(wanted: ToCompile, limitMs: number): Promise<string | null> {
   const worker = (thread ??= newThread());
   const { promise, resolve } = Promise.withResolvers<{ fault: string | null; usable: boolean }>();
   const answered = (fault: string | null): void => resolve({ fault, usable: true });
@@ -61,7 +79,7 @@ async function compiled(schema: object, limitMs: number): Promise<string | null>
   const limit = setTimeout(() => resolve({ fault: TOOK_TOO_LONG, usable: false }), limitMs);
   worker.once("message", answered);
   worker.once("error", failed);
-  worker.postMessage(schema);
+  worker.postMessage(wanted);
   const { fault, usable } = await promise;
   clearTimeout(limit);
   worker.off("message", answered);

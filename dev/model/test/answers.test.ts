@@ -89,6 +89,27 @@ test("tool calls come one a step, in order, with their input", () =>
     ]);
   }));
 
+test("calls of one message come together, and the next one when all their results are there", () =>
+  withModel(async (model) => {
+    const prompt = '[[tool Bash {"command":"a"}]] [[also Bash {"command":"b"}]] [[tool Read {}]] [[say done]]';
+    const names = async (...outputs: string[]): Promise<unknown[]> => {
+      const message = (await (await post(model, afterTools(prompt, ...outputs))).json()) as { content: { name?: string; text?: string; input?: { command?: string } }[] };
+      return message.content.map(({ name, text, input }) => [name ?? text, input?.command]);
+    };
+    assert.deepEqual(await names(), [["Bash", "a"], ["Bash", "b"]]);
+    assert.deepEqual(await names("1", "2"), [["Read", undefined]]);
+    assert.deepEqual(await names("1", "2", "3"), [["done", undefined]]);
+  }));
+
+test("a plan is written into the file that the request names", () =>
+  withModel(async (model) => {
+    const prompt = "[[plan # Do it]]";
+    assert.equal((await post(model, userSays(prompt))).status, 400);
+    const system = "No plan file exists yet. You should create your plan at /cfg/plans/a-b.md using the Write tool.";
+    const message = (await (await post(model, { ...userSays(prompt), system })).json()) as { content: { name: string; input: object }[] };
+    assert.deepEqual(message.content.map(({ name, input }) => [name, input]), [["Write", { file_path: "/cfg/plans/a-b.md", content: "# Do it" }]]);
+  }));
+
 test("after its tool calls the answer is what the tools put out", () =>
   withModel(async (model) => {
     const prompt = "[[tool Bash {}]] [[tool Bash {}]]";
@@ -106,4 +127,14 @@ test("tool calls of an earlier prompt do not count for this one", () =>
     const body = { ...userSays(), messages: [...messages, { role: "user", content: "[[tool Bash {}]]" }] };
     const message = (await (await post(model, body)).json()) as { stop_reason: string };
     assert.equal(message.stop_reason, "tool_use");
+  }));
+
+test("a prompt that begins with a command to run calls Bash with it, where that is offered", () =>
+  withModel(async (model) => {
+    const prompt = "Run `ls -la`, and tell me what you see.";
+    const body = { ...afterTools(prompt), tools: [{ name: "Bash", input_schema: { type: "object" } }] };
+    const message = (await (await post(model, body)).json()) as { content: { name: string; input: object }[] };
+    assert.deepEqual([message.content[0]?.name, message.content[0]?.input], ["Bash", { command: "ls -la" }]);
+    assert.equal(await answerTo(model, { ...body, ...afterTools(prompt, "made.txt") }), "made.txt");
+    assert.match(await answerTo(model, userSays(prompt)), /^The stand-in model heard/);
   }));

@@ -1,17 +1,19 @@
 //! A conversation as a chat of the AI SDK: the same turns, found by the names that the client gave to its messages.
 
+mod answers;
 pub mod command;
 
 use std::rc::Rc;
 
-use self::command::{ChatCommand, ChatReply, ChatTurn};
+use self::command::{ChatCommand, ChatReply, ChatStream, ChatTurn};
 use super::branches::command::RewindTo;
 use super::command::{AccountError, Reply, StartTurn};
 use super::runtime::{Directory, Runtime};
-use super::turn::events::EventKind;
+use super::turn::events::{EventKind, Subscription};
+use super::turn::items;
 use super::{Account, Response};
 use crate::agent::Container;
-use crate::domain::{ChatMessageId, Include, Millis, Role, SessionId, TurnId};
+use crate::domain::{ChatMessageId, Include, Millis, Role, SessionId, TurnId, TurnStatus};
 use crate::store::sql::Sql;
 
 /// Most bytes of items in the messages of a chat; of the turns before, only the answers are told.
@@ -31,8 +33,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let turn_id = self.store.active_turns()?.into_iter().find(|turn| turn.session_id == session_id);
                 self.prewarm_for_reader(now);
                 let nothing = Reply::Chat(ChatReply::NothingRuns);
-                Ok(Response::Ready(turn_id.map_or(Ok(nothing), |turn| self.follow_chat(&turn.turn_id))?))
+                Ok(Response::Ready(turn_id.map_or(Ok(nothing), |turn| self.follow_chat(&turn.turn_id, false, None))?))
             }
+            ChatCommand::Answer(answers) => Ok(Response::Ready(self.answer_chat(&answers, now)?)),
             ChatCommand::Read(session_id) => {
                 let read = self.read_chat(&session_id, now)?;
                 self.prewarm_for_reader(now);
@@ -41,12 +44,31 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
     }
 
-    /// A turn's events from its beginning.
-    pub(super) fn follow_chat(&self, turn_id: &TurnId) -> Result<Reply<S::Json>, AccountError> {
-        Ok(match self.follow(turn_id, 0, Include::THINKING, false)? {
-            Reply::Events { subscription, .. } => Reply::Chat(ChatReply::Stream(subscription)),
-            other => other,
-        })
+    /// A turn's events from its beginning, up to where it waits for somebody: a client answers when the stream has ended. One that was
+    /// `admitted` now has done nothing yet.
+    pub(super) fn follow_chat(
+        &self,
+        turn_id: &TurnId,
+        admitted: bool,
+        has_steps: Option<u32>,
+    ) -> Result<Reply<S::Json>, AccountError> {
+        let actions = if admitted { Vec::new() } else { self.store.actions_of(turn_id)? };
+        let waiting = if actions.is_empty() { None } else { self.waiting_turn(turn_id)? };
+        let events = match waiting {
+            // What it has done until now is stored with what it asks.
+            Some(turn) => {
+                let told = items::events(&self.store.items(&turn.session_id, turn_id)?);
+                Subscription::of_waiting(&turn, told, Include::THINKING)
+            }
+            None => match self.follow(turn_id, 0, Include::THINKING, false)? {
+                Reply::Events { subscription, .. } => {
+                    self.turns.leave_when_it_waits(turn_id);
+                    subscription
+                }
+                other => return Ok(other),
+            },
+        };
+        Ok(Reply::Chat(ChatReply::Stream(Box::new(ChatStream { events, actions, has_steps }))))
     }
 
     /// The turn that was made of this very message before, if it was.
@@ -113,16 +135,24 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         for message in read.messages.into_iter().rev().filter(|message| message.role == Role::User) {
             let Some(turn) = self.store.turn(&message.turn_id)? else { continue };
             bytes += self.store.items_bytes(session_id, &turn.turn_id)?;
-            let told = if !turn.status.is_end() {
+            let waits = turn.status == TurnStatus::RequiresAction;
+            let told = if waits {
+                items::events(&self.store.items(session_id, &turn.turn_id)?)
+                    .into_iter()
+                    .map(|(_, event)| event)
+                    .collect()
+            } else if !turn.status.is_end() {
                 Vec::new()
             } else if bytes > MAX_ITEMS_BYTES {
                 turn.response.iter().map(|response| EventKind::said(response.clone())).collect()
             } else {
                 self.told(&turn)?.1.into_iter().map(|(_, event)| event).collect()
             };
+            let has_actions = told.iter().any(|event| matches!(event, EventKind::Action(_)));
+            let actions = if has_actions { self.store.actions_of(&turn.turn_id)? } else { Vec::new() };
             let name = names.iter().find(|(turn_id, _)| *turn_id == turn.turn_id).map(|(_, name)| name.clone());
             let attachments = read.attachments.get(&message.seq).cloned();
-            turns.push(ChatTurn { turn, message: name, said: message.content, attachments, told });
+            turns.push(ChatTurn { turn, message: name, said: message.content, attachments, told, actions });
         }
         turns.reverse();
         Ok(turns)

@@ -98,10 +98,17 @@ impl ActiveTurns {
         }
     }
 
-    /// Tells the requests that wait for a turn how it stands.
+    /// Tells the requests that wait for a turn that it waits for somebody.
     pub fn tell_waiters(&self, turn: Turn) {
         if let Some(active) = self.0.borrow_mut().get_mut(&turn.turn_id) {
-            active.log.tell_waiters(&Rc::new(turn));
+            active.log.tell_that_it_waits(&Rc::new(turn));
+        }
+    }
+
+    /// Who came last to hear a turn does so only until it waits for somebody.
+    pub fn leave_when_it_waits(&self, turn_id: &TurnId) {
+        if let Some(active) = self.0.borrow_mut().get_mut(turn_id) {
+            active.log.leave_when_it_waits();
         }
     }
 

@@ -72,6 +72,8 @@ struct Follower {
     include: Include,
     after: u64,
     sender: mpsc::Sender<Rc<TurnEvent>>,
+    /// Nothing follows for it when the turn waits for somebody.
+    leaves_when_it_waits: bool,
 }
 
 /// Everyone who listens to one turn.
@@ -107,6 +109,28 @@ impl EventLog {
         for waiter in self.waiters.drain(..) {
             // A client that left does not wait any more.
             let _ = waiter.send(Rc::clone(turn));
+        }
+    }
+
+    /// The last who came hears the turn only until it waits for somebody.
+    pub fn leave_when_it_waits(&mut self) {
+        if let Some(follower) = self.followers.back_mut() {
+            follower.leaves_when_it_waits = true;
+        }
+    }
+
+    /// Tells those who wait for the turn that it waits for somebody, and those who hear it only until then.
+    pub fn tell_that_it_waits(&mut self, turn: &Rc<Turn>) {
+        self.tell_waiters(turn);
+        if self.followers.iter().any(|follower| follower.leaves_when_it_waits) {
+            let event = Rc::new(waits(turn));
+            self.followers.retain_mut(|follower| {
+                if follower.leaves_when_it_waits {
+                    // One that was too slow is cut without it.
+                    let _ = follower.sender.try_send(Rc::clone(&event));
+                }
+                !follower.leaves_when_it_waits
+            });
         }
     }
 
@@ -157,7 +181,7 @@ impl EventLog {
             self.followers.pop_front();
         }
         let (sender, live) = mpsc::channel(MAX_BUFFERED_EVENTS);
-        self.followers.push_back(Follower { include, after, sender });
+        self.followers.push_back(Follower { include, after, sender, leaves_when_it_waits: false });
         // It carries the id that the client has: cut again right after it, the client comes back to the same place.
         let first = TurnEvent { id: EventId { n: after, ..first.id }, ..first };
         let turn_id = first.id.turn_id.clone();
@@ -235,6 +259,13 @@ impl Subscription {
         Some(Self::closed(turn, told, (n, EventKind::Paused(paused)), after, include))
     }
 
+    /// All that is told of a turn that waits for somebody, with a process or without one.
+    #[must_use]
+    pub fn of_waiting(turn: &Turn, told: Vec<(u64, EventKind)>, include: Include) -> Self {
+        let last = waits(turn);
+        Self::closed(turn, told, (last.id.n, last.kind), 0, include)
+    }
+
     fn closed(turn: &Turn, told: Vec<(u64, EventKind)>, last: (u64, EventKind), after: u64, include: Include) -> Self {
         let event = |n, kind| TurnEvent { id: EventId { turn_id: turn.turn_id.clone(), n }, kind };
         let head = EventKind::Turn { session_id: turn.session_id.clone(), status: turn.status, position: 0 };
@@ -266,6 +297,14 @@ impl Stream for Subscription {
         }
         next
     }
+}
+
+/// That a turn waits for somebody, told where nothing follows. It has no number among the events.
+fn waits(turn: &Turn) -> TurnEvent {
+    let Turn { turn_id, session_id, status, .. } = turn;
+    let paused =
+        Paused { turn_id: turn_id.clone(), session_id: session_id.clone(), status: *status, actions: Vec::new() };
+    TurnEvent { id: EventId { turn_id: turn_id.clone(), n: 0 }, kind: EventKind::Paused(Rc::new(paused)) }
 }
 
 /// The announcement of a turn.

@@ -270,6 +270,7 @@ const fn may_be_sent_again(code: FailureCode) -> bool {
         | FailureCode::WorkspaceDamaged
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
+        | FailureCode::InvalidToolSchema
         | FailureCode::UnsupportedAttachment
         | FailureCode::BudgetExhausted => false,
     }
@@ -308,6 +309,7 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         | FailureCode::ModelRateLimited
         | FailureCode::OutputInvalid
         | FailureCode::InvalidOutputSchema
+        | FailureCode::InvalidToolSchema
         | FailureCode::UnsupportedAttachment => told
             .map(|error| error.message.as_str())
             .filter(|message| !message.is_empty())

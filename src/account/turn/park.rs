@@ -143,7 +143,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// What a turn waited for last and was decided.
     fn decided(&self, turn_id: &TurnId, behind: &Behind) -> Result<Vec<Action>, StoreError> {
         let mut actions = self.store.actions_of(turn_id)?;
-        actions.retain(|action| action.n >= behind.waits_from && action.status != ActionStatus::Pending);
+        behind.keep_decided(&mut actions);
         Ok(actions)
     }
 
@@ -151,7 +151,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn continuation(&self, turn: &ActiveTurn) -> Result<Option<Continuation>, StoreError> {
         let Some(by) = turn.parked else { return Ok(None) };
         let behind = self.store.behind(&turn.turn_id)?;
-        let actions = self.decided(&turn.turn_id, &behind)?.into_iter().map(|action| Continued {
+        let mut actions = self.store.actions_of(&turn.turn_id)?;
+        let has_plan = actions.iter().any(Action::is_approved_plan);
+        behind.keep_decided(&mut actions);
+        let actions = actions.into_iter().map(|action| Continued {
             reference: action.reference,
             kind: action.kind,
             tool_call_id: action.tool_call_id,
@@ -159,7 +162,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             input: action.input,
             decision: Decided::of(action.decision),
         });
-        Ok(Some(Continuation { run: behind.first_n, by, actions: actions.collect() }))
+        Ok(Some(Continuation { run: behind.first_n, by, actions: actions.collect(), has_plan }))
     }
 
     /// Makes sure that this object's memory has what a turn did before it was parked: whoever follows it hears that first.

@@ -142,6 +142,7 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
                 | FailureCode::WorkspaceUnavailable
                 | FailureCode::OutputInvalid
                 | FailureCode::InvalidOutputSchema
+                | FailureCode::InvalidToolSchema
                 | FailureCode::UnsupportedAttachment
                 | FailureCode::BudgetExhausted => TurnStatus::Failed,
             };

@@ -154,6 +154,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let transcript = send_transcript.then(|| self.transcript(&turn.session_id));
         let continuation = self.continuation(turn)?;
         let goes_on = continuation.is_some();
+        let mut options = self.config.agent.run_options(&work.options);
+        if continuation.as_ref().is_some_and(|continuation| continuation.has_plan) {
+            options.permission_mode = options.after_plan;
+        }
         let request = TurnRequest {
             turn_id: &turn.turn_id,
             sdk_session: sdk_session.as_ref(),
@@ -163,7 +167,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             grants: &origin.grants,
             continuation: continuation.as_ref(),
             resume,
-            options: self.config.agent.run_options(&work.options),
+            options,
             transcript: send_transcript,
             workspace: stored.map(|stored| self.wanted_workspace(stored)),
         };

@@ -5,24 +5,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use serde_json::value::RawValue;
 
-use super::super::body::Fields;
 use super::super::document::outcome;
-use super::super::problem::Code;
-use super::json::{Field, data_name, elements, write, write_call};
+use super::calls::{Calls, STOPPED};
+use super::json::{Field, data_name, write};
 use super::metadata::Metadata;
+use crate::account::chat::command::ChatStream;
 use crate::account::turn::events::{EventKind, Subscription, TurnEvent};
-use crate::domain::event::{Retry, Tool};
-use crate::domain::{Include, RequestId, Turn, TurnId, TurnStatus};
+use crate::domain::event::Retry;
+use crate::domain::{Action, Include, RequestId, Turn, TurnId, TurnStatus};
+
+mod tools;
 
 const DONE: &str = "data: [DONE]\n\n";
 /// What a client is told whose stream was cut because it read too slowly.
 const CUT: &str = "The connection was too slow for this answer, which goes on. Load it again.";
-/// What becomes of a tool call whose end the turn's own came before.
-pub(super) const STOPPED: &str = "The turn ended before this call did.";
-/// What is said of a call that is reported without words.
-const NO_WORDS: &str = "The call failed.";
 
 /// The part that is being written.
 enum Open {
@@ -41,8 +38,9 @@ pub struct Chunks {
 impl Chunks {
     /// The chunks of these events, on the response to this request.
     #[must_use]
-    pub fn new(events: Subscription, request_id: RequestId) -> Self {
-        Self { events, encoder: Encoder::new(request_id), is_over: false }
+    pub fn new(stream: ChatStream, request_id: RequestId) -> Self {
+        let encoder = Encoder::new(request_id, stream.actions, stream.has_steps);
+        Self { events: stream.events, encoder, is_over: false }
     }
 }
 
@@ -73,6 +71,12 @@ enum Stage {
     Ended,
 }
 
+/// A chunk of the step that is being written, and the call that it is about.
+struct Kept {
+    call: Option<String>,
+    text: String,
+}
+
 /// What is to be known of the chunks before the next one.
 struct Encoder {
     request_id: RequestId,
@@ -81,25 +85,28 @@ struct Encoder {
     has_spoken: bool,
     in_step: bool,
     /// The chunks of the step's whole parts: what stays of it if the model starts over.
-    kept: String,
+    kept: Vec<Kept>,
     open: Option<Open>,
-    /// Calls that have no end yet, with those of subagents.
-    calls: Vec<String>,
+    calls: Calls,
     parts: u32,
+    /// So many steps begin before the client hears anything: it has those before the last of them, which is told again from its beginning.
+    unheard: Option<u32>,
 }
 
 impl Encoder {
-    fn new(request_id: RequestId) -> Self {
+    /// `known` are the turn's actions as they stand; `has_steps` says how many steps the client's message has, if it has the message.
+    fn new(request_id: RequestId, known: Vec<Action>, has_steps: Option<u32>) -> Self {
         Self {
             request_id,
             out: String::new(),
             stage: Stage::Unknown,
             has_spoken: false,
             in_step: false,
-            kept: String::new(),
+            kept: Vec::new(),
             open: None,
-            calls: Vec::new(),
+            calls: Calls::new(known),
             parts: 0,
+            unheard: has_steps,
         }
     }
 
@@ -119,19 +126,31 @@ impl Encoder {
             EventKind::Compacted(_) | EventKind::AttachmentRemoved(_) | EventKind::Notice(_) | EventKind::File(_) => {
                 self.data(&event.kind);
             }
-            EventKind::Action(_) | EventKind::ActionResolved(_) => self.data(&event.kind),
+            EventKind::Action(action) => self.ask(action, &event.kind),
+            EventKind::ActionResolved(resolved) => self.resolve(resolved, &event.kind),
             EventKind::Paused(paused) => {
                 let metadata = Metadata::begun(&paused.turn_id, &paused.session_id, paused.status).json();
                 self.pause(&metadata);
             }
             EventKind::Ended(turn) => self.end(turn),
         }
+        if !matches!(event.kind, EventKind::Turn { .. } | EventKind::Paused(_) | EventKind::Ended(_)) {
+            self.forget_unheard();
+        }
         std::mem::take(&mut self.out)
+    }
+
+    /// Leaves out what the client has.
+    fn forget_unheard(&mut self) {
+        if self.unheard.is_some() {
+            self.out.clear();
+        }
     }
 
     /// The end of a stream that lost sight of its turn.
     fn cut(&mut self) -> String {
         self.close();
+        self.forget_unheard();
         self.chunk("error", &[("errorText", Field::Text(CUT))]);
         self.stage = Stage::Ended;
         std::mem::take(&mut self.out)
@@ -145,6 +164,10 @@ impl Encoder {
                 "start",
                 &[("messageId", Field::Text(turn_id.as_str())), ("messageMetadata", Field::Json(metadata))],
             );
+            if self.unheard == Some(0) {
+                self.unheard = None;
+                self.chunk("reset-step", &[]);
+            }
         }
         let position = position.to_string();
         let data = ["{\"status\":\"", status.as_str(), "\",\"position\":", &position, "}"].concat();
@@ -156,6 +179,7 @@ impl Encoder {
         let goes_on =
             matches!((&self.open, is_thinking), (Some(Open::Reasoning(_)), true) | (Some(Open::Text(_)), false));
         if !goes_on {
+            self.go_on();
             self.begin_part();
             self.parts += 1;
             self.open = Some(if is_thinking { Open::Reasoning(String::new()) } else { Open::Text(String::new()) });
@@ -186,39 +210,6 @@ impl Encoder {
         self.close();
     }
 
-    fn tool(&mut self, tool: &Tool) {
-        let is_known = self.calls.contains(&tool.id);
-        if tool.status == "started" || !is_known {
-            if tool.parent.is_none() || !self.in_step {
-                self.begin_part();
-            }
-            if !is_known {
-                self.calls.push(tool.id.clone());
-            }
-            let before = self.out.len();
-            self.out.push_str("data: ");
-            write_call(&mut self.out, "tool-input-available", tool, &[("dynamic", Field::Json("true"))]);
-            self.out.push_str("\n\n");
-            self.kept.push_str(self.out.get(before..).unwrap_or_default());
-        }
-        if tool.status == "started" {
-            return;
-        }
-        self.calls.retain(|id| *id != tool.id);
-        let id = ("toolCallId", Field::Text(tool.id.as_str()));
-        let result = tool.result.as_deref().map(RawValue::get);
-        if tool.status == "finished" {
-            self.part("tool-output-available", &[id, ("output", Field::Json(result.unwrap_or("\"\"")))]);
-        } else {
-            let why = words_of(result);
-            self.part("tool-output-error", &[id, ("errorText", Field::Text(&why))]);
-        }
-        // With the results of its calls the model is asked again.
-        if tool.parent.is_none() {
-            self.end_step();
-        }
-    }
-
     fn retry(&mut self, retry: &Retry, event: &EventKind) {
         if retry.retracted {
             self.start_over();
@@ -233,7 +224,7 @@ impl Encoder {
         self.open = None;
         if self.in_step {
             self.chunk("reset-step", &[]);
-            self.out.push_str(&self.kept);
+            self.out.extend(self.kept.iter().map(|kept| kept.text.as_str()));
         }
     }
 
@@ -248,7 +239,9 @@ impl Encoder {
     fn pause(&mut self, metadata: &str) {
         self.stage = Stage::Ended;
         self.close();
+        self.hide();
         self.end_step();
+        self.forget_unheard();
         let metadata = ("messageMetadata", Field::Json(metadata));
         self.chunk("finish", &[("finishReason", Field::Text("tool-calls")), metadata]);
         self.out.push_str(DONE);
@@ -261,10 +254,12 @@ impl Encoder {
             self.whole(turn.response.as_deref().unwrap_or_default());
         }
         self.close();
-        for id in std::mem::take(&mut self.calls) {
+        let stopped: Vec<String> = self.calls.without_end().map(str::to_owned).collect();
+        for id in stopped {
             self.chunk("tool-output-error", &[("toolCallId", Field::Text(&id)), ("errorText", Field::Text(STOPPED))]);
         }
         self.end_step();
+        self.forget_unheard();
         let request_id = self.request_id.clone();
         let metadata = Metadata::of(turn, failed.as_ref().map(|error| (error, &request_id))).json();
         let metadata = ("messageMetadata", Field::Json(&metadata));
@@ -293,9 +288,18 @@ impl Encoder {
     /// Ends the part before the next one, and begins a step if none is open.
     fn begin_part(&mut self) {
         self.close();
-        if !self.in_step {
-            self.in_step = true;
-            self.kept.clear();
+        if self.in_step {
+            return;
+        }
+        self.in_step = true;
+        self.kept.clear();
+        self.unheard = self.unheard.map(|steps| steps.saturating_sub(1));
+        if self.unheard == Some(0) {
+            // The client has this step, or a part of it: it is told again.
+            self.unheard = None;
+            self.out.clear();
+            self.chunk("reset-step", &[]);
+        } else {
             self.chunk("start-step", &[]);
         }
     }
@@ -318,7 +322,8 @@ impl Encoder {
         self.of_part("-start", None);
         self.of_part("-delta", Some(&whole));
         self.of_part("-end", None);
-        self.kept.push_str(&std::mem::replace(&mut self.out, before));
+        let text = std::mem::replace(&mut self.out, before);
+        self.kept.push(Kept { call: None, text });
         self.open = None;
     }
 
@@ -336,9 +341,15 @@ impl Encoder {
 
     /// A chunk that stays if the model starts over.
     fn part(&mut self, kind: &str, fields: &[(&str, Field<'_>)]) {
+        self.keep(None, |encoder| encoder.chunk(kind, fields));
+    }
+
+    /// Keeps what is written, for a call or without one.
+    fn keep(&mut self, call: Option<&str>, write: impl FnOnce(&mut Self)) {
         let before = self.out.len();
-        self.chunk(kind, fields);
-        self.kept.push_str(self.out.get(before..).unwrap_or_default());
+        write(self);
+        let text = self.out.get(before..).unwrap_or_default().to_owned();
+        self.kept.push(Kept { call: call.map(str::to_owned), text });
     }
 
     fn chunk(&mut self, kind: &str, fields: &[(&str, Field<'_>)]) {
@@ -346,19 +357,6 @@ impl Encoder {
         write(&mut self.out, kind, fields);
         self.out.push_str("\n\n");
     }
-}
-
-/// The words of a tool's result: a string, or blocks some of which are text.
-pub(super) fn words_of(result: Option<&str>) -> String {
-    let json = result.unwrap_or_default();
-    let words = serde_json::from_str(json).unwrap_or_else(|_| {
-        let text = |block: &&RawValue| {
-            let fields = Fields::of(block.get().as_bytes(), &["text"]).ok()?;
-            fields.text("text", block.get().len(), Code::Internal).ok()?
-        };
-        elements(json).iter().filter_map(text).collect::<Vec<_>>().join("\n")
-    });
-    if words.trim().is_empty() { NO_WORDS.to_owned() } else { words }
 }
 
 #[cfg(test)]

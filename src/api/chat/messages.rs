@@ -1,28 +1,32 @@
 //! A conversation as the AI SDK's UI messages: what its client would hold if it had heard every turn to its end.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::super::body::Fields;
 use super::super::document::outcome;
 use super::super::links;
 use super::super::problem::Code;
-use super::chunks::{STOPPED, words_of};
-use super::json::{Field, data_name, elements, quoted, write, write_call};
+use super::calls::{Calls, STOPPED, Told};
+use super::json::{Field, call_of, data_name, descriptor, elements, quoted, write, write_call};
 use super::metadata::Metadata;
 use super::parts::NO_DATA;
 use crate::account::chat::OF_THE_USER;
 use crate::account::chat::command::ChatTurn;
 use crate::account::turn::events::EventKind;
 use crate::domain::event::Tool;
-use crate::domain::{Include, RawJson};
+use crate::domain::{Action, Include, RawJson, TurnStatus};
 
-/// The messages of these turns, as a JSON array. One that runs has its question alone: its stream tells the answer.
+/// The messages of these turns, as a JSON array. One that runs has its question alone: its stream tells the answer. Of one that waits for
+/// somebody, what it did until then is an answer, too.
 pub(super) fn of(turns: &[ChatTurn]) -> String {
     let mut out = String::from("[");
     for turn in turns {
         question(turn, &mut out);
         // If its question was taken in by another turn, the answer is there.
-        if turn.turn.status.is_end() && turn.turn.steered_into.is_none() {
+        let tells = turn.turn.status.is_end() || turn.turn.status == TurnStatus::RequiresAction;
+        if tells && turn.turn.steered_into.is_none() {
             answer(turn, &mut out);
         }
     }
@@ -82,18 +86,21 @@ fn write_attachment(attachment: &RawValue, conversation: &str, out: &mut String)
 }
 
 fn answer(turn: &ChatTurn, out: &mut String) {
-    let ChatTurn { turn, told, .. } = turn;
-    let failed = outcome(turn).err();
-    let mut parts = Parts::default();
+    let ChatTurn { turn, told, actions, .. } = turn;
+    let waits = !turn.status.is_end();
+    let failed = if waits { None } else { outcome(turn).err() };
+    let mut parts = Parts { calls: Calls::new(actions.clone()), ..Parts::default() };
     for event in told {
         parts.take(event);
     }
-    if failed.is_none() && !parts.parts.iter().any(|part| matches!(part, Part::Text(_))) {
+    if waits {
+        parts.hide();
+    } else if failed.is_none() && !parts.parts.iter().any(|part| matches!(part, Part::Text(_))) {
         parts.say(turn.response.as_deref().unwrap_or_default());
     }
     begin_message(out, turn.turn_id.as_str(), "assistant");
     for part in &parts.parts {
-        part.write(out);
+        part.write(waits, out);
     }
     closed(out);
     let metadata = Metadata::of(turn, failed.as_ref().map(|error| (error, &turn.request_id))).json();
@@ -107,9 +114,17 @@ enum Part<'a> {
     Step,
     Text(&'a str),
     Reasoning(String),
-    /// A call, as it began and as it ended.
-    Call(&'a Tool, Option<&'a Tool>),
+    Call(Call<'a>),
     Data(&'a EventKind),
+}
+
+/// A tool call with what is told of it.
+struct Call<'a> {
+    tool: Cow<'a, Tool>,
+    /// The question about it, and what was answered.
+    approval: Option<(&'a Action, Option<(bool, Option<String>)>)>,
+    /// What was told last.
+    last: Option<Told>,
 }
 
 /// The parts of an answer, as its chunks make them.
@@ -117,6 +132,7 @@ enum Part<'a> {
 struct Parts<'a> {
     parts: Vec<Part<'a>>,
     in_step: bool,
+    calls: Calls,
 }
 
 impl<'a> Parts<'a> {
@@ -125,6 +141,17 @@ impl<'a> Parts<'a> {
             EventKind::Thinking(thinking) if thinking.parent.is_none() => self.think(&thinking.text),
             EventKind::Message(message) if message.parent.is_none() => self.say(&message.content),
             EventKind::Tool(tool) => self.tool(tool),
+            EventKind::Action(action) => match self.calls.ask(action) {
+                Some((id, told)) => self.tell(&id, Some(action), told),
+                None => self.parts.push(Part::Data(event)),
+            },
+            EventKind::ActionResolved(resolved) => match self.calls.resolve(resolved) {
+                Some((id, told)) => {
+                    self.tell(&id, None, told);
+                    self.end_step_if_over();
+                }
+                None => self.parts.push(Part::Data(event)),
+            },
             EventKind::Compacted(_) | EventKind::AttachmentRemoved(_) | EventKind::Notice(_) | EventKind::File(_) => {
                 self.parts.push(Part::Data(event));
             }
@@ -140,6 +167,7 @@ impl<'a> Parts<'a> {
 
     fn say(&mut self, text: &'a str) {
         if !text.is_empty() {
+            self.go_on();
             self.begin();
             self.parts.push(Part::Text(text));
         }
@@ -150,32 +178,81 @@ impl<'a> Parts<'a> {
             text.push_str(piece);
             return;
         }
+        self.go_on();
         self.begin();
         self.parts.push(Part::Reasoning(piece.to_owned()));
     }
 
     fn tool(&mut self, tool: &'a Tool) {
-        let ended = Some(tool).filter(|tool| tool.status != "started");
-        let known = self.parts.iter_mut().find_map(|part| match part {
-            Part::Call(begun, end) if begun.id == tool.id => Some(end),
-            _ => None,
-        });
-        if let Some(end) = known {
-            *end = ended.or(*end);
-        } else {
+        let has_begun = tool.status == "started";
+        if has_begun && tool.parent.is_none() {
+            self.go_on();
+        }
+        if self.calls.begin(tool) {
             if tool.parent.is_none() || !self.in_step {
                 self.begin();
             }
-            self.parts.push(Part::Call(tool, ended));
+            self.parts.push(Part::Call(Call { tool: Cow::Borrowed(tool), approval: None, last: None }));
         }
-        if ended.is_some() && tool.parent.is_none() {
-            self.in_step = false;
+        if has_begun {
+            return;
         }
+        let told = self.calls.end(tool);
+        self.tell(&tool.id, None, told);
+        if tool.parent.is_none() {
+            self.end_step_if_over();
+        }
+    }
+
+    fn go_on(&mut self) {
+        let ended = self.calls.goes_on();
+        if ended.is_empty() {
+            return;
+        }
+        for (id, told) in ended {
+            self.tell(&id, None, [told]);
+        }
+        self.end_step_if_over();
+    }
+
+    fn end_step_if_over(&mut self) {
+        self.in_step &= !self.calls.is_step_over();
+    }
+
+    fn tell(&mut self, id: &str, action: Option<&'a Action>, told: impl IntoIterator<Item = Told>) {
+        let call = self.parts.iter_mut().rev().find_map(|part| match part {
+            Part::Call(call) if call.tool.id == id => Some(call),
+            _ => None,
+        });
+        let Some(call) = call else { return };
+        for told in told {
+            match (&told, action) {
+                (Told::Request, Some(action)) => call.approval = Some((action, None)),
+                (Told::Offer, Some(action)) => call.tool = Cow::Owned(call_of(action, id)),
+                (Told::Response(approved, reason), _) => {
+                    if let Some((_, answer)) = &mut call.approval {
+                        *answer = Some((*approved, reason.clone()));
+                    }
+                }
+                _ => {}
+            }
+            call.last = Some(told);
+        }
+    }
+
+    /// Takes calls out that would keep the client from answering.
+    fn hide(&mut self) {
+        let step = self.parts.iter().rposition(|part| matches!(part, Part::Step)).unwrap_or_default();
+        let (hidden, mut at) = (self.calls.hidden(), 0);
+        self.parts.retain(|part| {
+            at += 1;
+            !(at > step && matches!(part, Part::Call(call) if hidden.contains(&call.tool.id.as_str())))
+        });
     }
 }
 
 impl Part<'_> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, waits: bool, out: &mut String) {
         let done = ("state", Field::Text("done"));
         match self {
             Self::Step => part(out, "step-start", &[]),
@@ -186,19 +263,47 @@ impl Part<'_> {
                     part(out, &data_name(name), &[("data", Field::Json(&data))]);
                 }
             }
-            Self::Call(begun, ended) => {
-                let result = ended.and_then(|tool| tool.result.as_deref()).map(RawValue::get);
-                let (state, output) = match ended {
-                    Some(tool) if tool.status == "finished" => {
-                        ("output-available", ("output", result.unwrap_or("\"\"").to_owned()))
-                    }
-                    Some(_) => ("output-error", ("errorText", quoted(&words_of(result)))),
-                    None => ("output-error", ("errorText", quoted(STOPPED))),
-                };
-                let end = [("state", Field::Text(state)), (output.0, Field::Json(&output.1))];
-                write_call(out, "dynamic-tool", begun, &end);
-                out.push(',');
-            }
+            Self::Call(call) => call.write(waits, out),
         }
     }
+}
+
+impl Call<'_> {
+    fn write(&self, waits: bool, out: &mut String) {
+        let (state, output) = match &self.last {
+            Some(Told::Request) if waits => ("approval-requested", None),
+            Some(Told::Response(..)) if waits => ("approval-responded", None),
+            None | Some(Told::Offer) if waits => ("input-available", None),
+            Some(Told::Output(output)) => ("output-available", Some(("output", output.clone()))),
+            Some(Told::Denied) => ("output-denied", None),
+            Some(Told::Error(words)) => ("output-error", Some(("errorText", quoted(words)))),
+            None | Some(Told::Request | Told::Response(..) | Told::Offer) => {
+                ("output-error", Some(("errorText", quoted(STOPPED))))
+            }
+        };
+        let approval = self.approval.as_ref().map(|(action, answer)| approval(action, answer.as_ref()));
+        let mut more = vec![("state", Field::Text(state))];
+        more.extend(output.as_ref().map(|(name, json)| (*name, Field::Json(json))));
+        more.extend(approval.as_deref().map(|approval| ("approval", Field::Json(approval))));
+        let is_ours = !(waits && self.last == Some(Told::Offer));
+        write_call(out, "dynamic-tool", &self.tool, is_ours, &more);
+        out.push(',');
+    }
+}
+
+/// A question with its answer, as a client holds it.
+fn approval(action: &Action, answer: Option<&(bool, Option<String>)>) -> String {
+    let mut json = ["{\"id\":", &quoted(action.action_id.as_str()), ",\"descriptor\":", &descriptor(action)].concat();
+    let mut field = |name: &str, value: &str| json.push_str(&[",\"", name, "\":", value].concat());
+    if let Some(message) = &action.message {
+        field("requestReason", &quoted(message));
+    }
+    if let Some((approved, reason)) = answer {
+        field("approved", if *approved { "true" } else { "false" });
+        if let Some(reason) = reason {
+            field("reason", &quoted(reason));
+        }
+    }
+    json.push('}');
+    json
 }

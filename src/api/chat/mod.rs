@@ -1,6 +1,8 @@
 //! The AI SDK's protocol, version 1 of its UI message stream: a turn as chunks (`chunks`), a conversation as UI messages (`messages`), and what
 //! the client sends (`request`, `parts`). All of it is made from the one union of events.
 
+mod answers;
+mod calls;
 pub mod chunks;
 mod json;
 mod messages;
@@ -21,8 +23,8 @@ impl<J> Answer<J> {
         match reply {
             ChatReply::WayMade => Self::success(),
             ChatReply::NothingRuns => Self::empty(),
-            ChatReply::Stream(events) => {
-                Self::new(200, "text/event-stream", Body::Chat(Chunks::new(events, request_id.clone())))
+            ChatReply::Stream(stream) => {
+                Self::new(200, "text/event-stream", Body::Chat(Chunks::new(*stream, request_id.clone())))
                     .with(PROTOCOL.0, PROTOCOL.1)
                     .with("x-accel-buffering", "no")
             }

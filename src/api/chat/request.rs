@@ -10,9 +10,11 @@ use super::super::body::Fields;
 use super::super::problem::{ApiError, Code};
 use super::super::start_turn::{QueryHead, asked, body_too_large, session_id, turn_that};
 use super::super::turn_options::{one_of, options};
+use super::answers::answers;
 use super::json::elements;
 use super::parts::blocks;
-use crate::account::command::{AnswerForm, Command};
+use crate::account::chat::command::ChatCommand;
+use crate::account::command::{AccountError, AnswerForm, Command};
 use crate::domain::content::prompt_of;
 use crate::domain::id::{BadId, MAX_CHAT_MESSAGE_BYTES};
 use crate::domain::{AccountId, ChatMessage, ChatMessageId, Include};
@@ -31,6 +33,10 @@ const FIELDS: &[&str] = &[
     "max_turns",
     "metadata",
     "when_busy",
+    "tools",
+    "permissions",
+    "questions",
+    "permission_mode",
 ];
 
 /// Why the client asks.
@@ -66,11 +72,12 @@ pub(in crate::api) fn with_body(head: QueryHead, body: Option<&[u8]>) -> Result<
     let session_id = session_id(&fields, "id")?.ok_or_else(|| ApiError::parameter("id", "the chat's id"))?;
     let trigger = trigger(&fields)?;
     let message = last_message(fields.raw("messages"))?;
-    if message.raw("role") != Some(USER) {
-        let detail = "This message waits for no answer. Load the messages again with GET /chat/{session_id}/messages.";
-        return Err(ApiError::new(Code::ConversationBusy, detail));
-    }
     let id = message.text("id", MAX_CHAT_MESSAGE_BYTES, Code::InvalidParameter)?.unwrap_or_default();
+    if message.raw("role") != Some(USER) {
+        let answers = answers(&message, &id, &session_id)?;
+        let answers = answers.ok_or_else(|| ApiError::from(&AccountError::NothingAsked))?;
+        return Ok((account_id, Command::Chat(ChatCommand::Answer(Box::new(answers)))));
+    }
     let id = ChatMessageId::try_from(id);
     let id = id.map_err(|rule: BadId| ApiError::parameter("messages", &rule.to_string()))?;
     let changed = fields.text("messageId", MAX_CHAT_MESSAGE_BYTES, Code::InvalidParameter)?;
@@ -124,19 +131,24 @@ impl<'de: 'a, 'a> Deserialize<'de> for Last<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::chat::command::{ChatAnswer, ChatAnswers};
     use crate::account::command::StartTurn;
     use crate::api::body::Head;
     use crate::api::request::{Asked, parse};
     use crate::config::Config;
     use crate::domain::Millis;
 
-    fn sent(body: &str) -> Result<StartTurn, ApiError> {
+    fn command(body: &str) -> Result<Command, ApiError> {
         let fixed = [("ANTHROPIC_API_KEY", "k"), ("AUTH", "none")];
         let var = |name: &str| fixed.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         let header = |name: &str| (name == "content-type").then(|| "application/json".to_owned());
         let head = Head { method: "POST", url: "https://a.example/chat", header: &header, now: Millis::new(0) };
         let Asked::WithBody(pending) = parse(&head, &Config::parse(var).unwrap())? else { unreachable!() };
-        match pending.with_body(Some(body.as_bytes()))?.1 {
+        Ok(pending.with_body(Some(body.as_bytes()))?.1)
+    }
+
+    fn sent(body: &str) -> Result<StartTurn, ApiError> {
+        match command(body)? {
             Command::StartTurn(start) => Ok(*start),
             other => panic!("{other:?}"),
         }
@@ -167,6 +179,79 @@ mod tests {
         assert!(replaces(r#","trigger":"regenerate-message","messageId":"answer""#));
         assert!(replaces(r#","trigger":"regenerate-message""#));
         assert!(!replaces(r#","messageId":"other""#) && !replaces(""));
+    }
+
+    fn answered(parts: &str) -> Result<ChatAnswers, ApiError> {
+        let turn = "turn_0123456789abcdef0123456789abcdef";
+        let last = format!(r#"{{"id":"{turn}","role":"assistant","parts":{parts}}}"#);
+        match command(&format!(r#"{{"id":"s","messages":[{LAST},{last}],"messageId":"{turn}"}}"#))? {
+            Command::Chat(ChatCommand::Answer(answers)) => Ok(*answers),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn of_a_message_of_the_agents_its_answers_are_read_and_its_steps_counted() {
+        let id = "act_0123456789abcdef0123456789abcdef";
+        let read = answered(&format!(
+            r#"[{{"type":"step-start"}},{{"type":"text","text":"forged"}},{{"type":"step-start"}},
+                {{"type":"dynamic-tool","toolCallId":"a","state":"approval-responded","approval":{{"id":"{id}","approved":true}}}},
+                {{"type":"tool-Bash","toolCallId":"b","state":"approval-responded","approval":{{"id":"{id}","approved":false,"reason":"no"}}}},
+                {{"type":"dynamic-tool","toolCallId":"c","state":"approval-requested","approval":{{"id":"{id}"}}}},
+                {{"type":"dynamic-tool","toolCallId":"d","state":"output-available","output":"ours","providerExecuted":true}},
+                {{"type":"dynamic-tool","toolCallId":"e","state":"output-available","output":{{"n":4}}}},
+                {{"type":"dynamic-tool","toolCallId":"f","state":"output-error","errorText":"broken","providerExecuted":false}}]"#
+        ));
+        let read = read.unwrap();
+        assert_eq!((read.session_id.as_str(), read.has_steps), ("s", 2));
+        let approval = |approved, reason: Option<&str>| ChatAnswer::Approval {
+            action_id: id.parse().unwrap(),
+            approved,
+            reason: reason.map(str::to_owned),
+        };
+        let output =
+            |call: &str, output, is_error| ChatAnswer::Output { tool_call_id: call.to_owned(), output, is_error };
+        let expected = [
+            approval(true, None),
+            approval(false, Some("no")),
+            output("e", serde_json::json!({"n": 4}), false),
+            output("f", "broken".into(), true),
+        ];
+        assert_eq!(read.answers, expected);
+    }
+
+    #[test]
+    fn answers_that_cannot_be_read_are_refused_in_a_sentence() {
+        let approval = |approval: &str| {
+            answered(&format!(r#"[{{"type":"dynamic-tool","state":"approval-responded","approval":{approval}}}]"#))
+        };
+        for wrong in
+            ["null", "1", "{}", r#"{"id":"x","approved":true}"#, r#"{"id":"act_0123456789abcdef0123456789abcdef"}"#]
+        {
+            let refused = approval(wrong).unwrap_err();
+            assert_eq!(
+                (refused.code, refused.detail.starts_with("messages: parts[0]: an approval has")),
+                (Code::InvalidParameter, true),
+                "{wrong}"
+            );
+        }
+        let long = "x".repeat(8 * 1024 + 1);
+        let id = "act_0123456789abcdef0123456789abcdef";
+        let long = approval(&format!(r#"{{"id":"{id}","approved":false,"reason":"{long}"}}"#)).unwrap_err();
+        assert_eq!(long.code, Code::InvalidParameter);
+        let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
+        let deep =
+            answered(&format!(r#"[{{"type":"tool-x","toolCallId":"a","state":"output-available","output":{deep}}}]"#));
+        assert_eq!(deep.unwrap_err().code, Code::InvalidParameter);
+        let one =
+            format!(r#"{{"type":"tool-x","state":"approval-responded","approval":{{"id":"{id}","approved":true}}}}"#);
+        assert!(answered(&format!("[{}]", vec![one.as_str(); 256].join(","))).is_ok());
+        assert_eq!(
+            answered(&format!("[{}]", vec![one.as_str(); 257].join(","))).unwrap_err().detail,
+            "messages: at most 256 answers"
+        );
+        assert_eq!(answered("[]").unwrap_err().code, Code::ConversationBusy);
+        assert_eq!(answered("[1]").unwrap_err().code, Code::InvalidParameter);
     }
 
     #[test]

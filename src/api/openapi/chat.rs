@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::chat::metadata::Metadata;
 use super::operations::{TURN_ID, list_of, nothing, only, parameter, responds, usage};
+use super::schemas::{Permissions, QueryMode};
 use super::{Body, Described, Response, Schemas};
+use crate::domain::options::ClientTool;
 use crate::domain::{AccountId, ChatMessageId, Effort, IdempotencyKey, SessionId, Thinking, WhenBusy};
 
 /// What the AI SDK's client sends, with what it was told to send beside it. Unknown fields are ignored.
@@ -16,7 +18,7 @@ use crate::domain::{AccountId, ChatMessageId, Effort, IdempotencyKey, SessionId,
 struct ChatRequest {
     /// The chat: the conversation of this id. One that does not exist is created.
     id: SessionId,
-    /// The UI messages, of which the last one is read: a user's, with an id of its own.
+    /// The UI messages, of which the last one is read: a user's, with an id of its own, or the agent's with the user's answers.
     #[schemars(length(min = 1))]
     messages: Vec<UiMessageSent>,
     /// Why the client asks. Default: `submit-message`.
@@ -44,6 +46,15 @@ struct ChatRequest {
     /// How many times the agent may call the model in this turn; the operator can lower the maximum.
     #[schemars(range(min = 1, max = 1000))]
     max_turns: Option<u32>,
+    /// Tools that the client runs: a call of one is a part that waits for the client's output.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, beside the operator's.
+    permissions: Option<Permissions>,
+    /// Whether the agent may ask the user questions, which are parts that wait for the client's output. Default: as the operator says, else not.
+    questions: Option<bool>,
+    /// `plan`: the agent plans, and carries the plan out when it is approved.
+    permission_mode: Option<QueryMode>,
 }
 
 /// Why a chat's client asks.
@@ -55,15 +66,15 @@ enum ChatTrigger {
     RegenerateMessage,
 }
 
-/// A UI message of a user. Unknown fields are ignored.
+/// A UI message of a user, or one of the agent with answers. Unknown fields are ignored.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "a schema")]
 struct UiMessageSent {
     /// The client's name for it.
     id: ChatMessageId,
-    /// Always `user` in the last one.
+    /// In the last one `user`, or `assistant` with answers.
     role: String,
-    /// Words, and files as data URLs, as https URLs, or as files of the conversation.
+    /// Of a user: words, and files as data URLs, as https URLs, or as files of the conversation. Of the agent: calls with answers.
     parts: Vec<Map<String, Value>>,
 }
 

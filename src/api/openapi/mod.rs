@@ -6,6 +6,8 @@ mod actions;
 mod automation;
 mod branches;
 mod chat;
+mod content;
+pub(super) mod events;
 mod operations;
 pub(super) mod schemas;
 
@@ -109,6 +111,7 @@ const ENDS_OF_TURNS: &[Code] = &[
     Code::WorkspaceUnavailable,
     Code::OutputInvalid,
     Code::InvalidOutputSchema,
+    Code::InvalidToolSchema,
     Code::UnsupportedAttachment,
     Code::AttachmentTooLarge,
     Code::AttachmentNotFound,
@@ -149,7 +152,10 @@ const HEADERS: &[(&str, &str)] = &[
     ),
     ("ETag", "The file's entity tag."),
     ("Accept-Ranges", "`bytes`."),
-    ("Content-Range", "Which bytes of the file follow, if a range was asked for."),
+    (
+        "Content-Range",
+        "Which bytes of the file follow, if a range was asked for; of a refused one, `bytes */` and the size of the file.",
+    ),
     ("Content-Disposition", "`attachment`, with the file's name."),
     ("Content-Security-Policy", "`sandbox`: a browser that opens the file runs nothing of it."),
     ("Retry-After", "Seconds after which it makes sense to send the request again."),
@@ -183,6 +189,7 @@ fn refusals(row: &Row, has_body: bool, schemas: &mut Schemas) -> Map<String, Val
             401 => vec!["WWW-Authenticate"],
             402 | 429 => vec!["Retry-After", "RateLimit-Policy", "RateLimit"],
             503 => vec!["Retry-After"],
+            416 => vec!["Content-Range"],
             _ => Vec::new(),
         };
         if codes.iter().any(|code| ENDS_OF_TURNS.contains(code)) {

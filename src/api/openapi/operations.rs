@@ -8,10 +8,8 @@ use super::super::document::{
 use super::super::files::{self, FilesJson, UploadedJson};
 use super::super::health::HealthJson;
 use super::super::request::{DEFAULT_LIMIT, DEFAULT_TURNS, MAX_LIMIT, MAX_TURNS};
-use super::schemas::{
-    AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats, feed_event,
-    server_sent_event,
-};
+use super::events::{feed_event, server_sent_event};
+use super::schemas::{AccountSelection, ConversationChange, ConversationSummary, QueryRequest, StorageStats};
 use super::{Body, Described, Response, Schemas};
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES};
 use crate::domain::search::MAX_SEARCH_CHARS;

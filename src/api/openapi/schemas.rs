@@ -1,4 +1,4 @@
-//! Schemas of what no type of the service is: requests, which are read by hand, documents that SQLite writes, and events.
+//! Schemas of what no type of the service is: requests, which are read by hand, and documents that SQLite writes.
 //! `tests/e2e/contract.ts` holds every response of the end-to-end tests to them.
 
 use std::collections::BTreeMap;
@@ -6,20 +6,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use super::super::document::DoneJson;
-use super::super::problem::Problem;
-use super::super::sse::TurnData;
-use super::Schemas;
-use crate::account::feed::{ConversationChanged, FileChanged, Snapshot, TurnState};
+use super::content::QueryContent;
 use crate::domain::account::AccountStatus;
-use crate::domain::content::Citations;
-use crate::domain::event as turn_event;
-use crate::domain::file::ChangedFile;
 use crate::domain::limits::SetLimits;
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
 use crate::domain::options::ClientTool;
 use crate::domain::webhook;
-use crate::domain::{AccountId, Action, Effort, EventType, FilePath, Millis, Missed, SessionId, Thinking, WhenBusy};
+use crate::domain::{AccountId, Effort, EventType, Millis, Missed, SessionId, Thinking, WhenBusy};
 
 /// A conversation's metadata: at most 16 keys of the caller's with strings of at most 512 characters, and one of the service's.
 #[derive(JsonSchema)]
@@ -104,6 +97,10 @@ pub(super) struct QueryRequest {
     tools: Option<Vec<ClientTool>>,
     /// Rules about the agent's tools, beside the operator's.
     permissions: Option<Permissions>,
+    /// `plan`: the agent changes nothing until somebody has approved its plan, which is an action.
+    permission_mode: Option<QueryMode>,
+    /// Whether the agent may ask the user questions, which are actions. Default: as the operator says, else not.
+    questions: Option<bool>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of this turn, if the operator allows one; at most 64 KiB of UTF-8.
@@ -113,6 +110,14 @@ pub(super) struct QueryRequest {
     max_turns: Option<u32>,
     /// What a stream tells beside the default events.
     include: Option<Vec<IncludeWord>>,
+}
+
+/// What a query may narrow the operator's mode to.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+pub(super) enum QueryMode {
+    Plan,
 }
 
 /// What a stream tells beside the default events.
@@ -144,120 +149,6 @@ pub(super) struct Permissions {
 
 fn json_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({"type": ["object", "null"]})
-}
-
-/// What the user says and shows.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "a schema")]
-enum QueryContent {
-    /// The prompt.
-    Text(#[schemars(regex(pattern = "[^\\s\\u0085]"))] String),
-    /// Blocks, with at least one that is not words alone or words that say something.
-    Blocks(#[schemars(length(min = 1, max = 64))] Vec<ContentBlock>),
-}
-
-/// A content block. Unknown fields are ignored.
-#[derive(JsonSchema)]
-#[schemars(tag = "type", rename_all = "snake_case")]
-#[expect(dead_code, reason = "a schema")]
-enum ContentBlock {
-    /// Words.
-    Text {
-        /// The words, at most 1 MiB of all blocks together.
-        #[schemars(regex(pattern = "[^\\s\\u0085]"))]
-        text: String,
-    },
-    /// An image: PNG, JPEG, GIF or WebP.
-    Image {
-        /// Where its bytes are.
-        source: ImageSource,
-        /// Its title, which conversations tell and the model does not see.
-        #[schemars(length(max = 1024))]
-        title: Option<String>,
-    },
-    /// A PDF of at most 100 pages, or a text.
-    Document {
-        /// Where its bytes are.
-        source: DocumentSource,
-        /// Its title.
-        #[schemars(length(max = 1024))]
-        title: Option<String>,
-        /// What the model is told about it.
-        #[schemars(length(max = 16384))]
-        context: Option<String>,
-        /// Whether the model cites it.
-        citations: Option<Citations>,
-    },
-}
-
-/// RFC 4648, section 4: with padding, and without bits that say nothing.
-const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
-
-/// An HTTPS URL in ASCII without a user name.
-const ATTACHED_URL: &str = r#"^https://[!-"$-.0->A-\[\]-~]+([/?#][!-~]*)?$"#;
-
-/// Where the bytes of an image are. Its type must be that of its bytes.
-#[derive(JsonSchema)]
-#[schemars(tag = "type", rename_all = "snake_case")]
-#[expect(dead_code, reason = "a schema")]
-enum ImageSource {
-    /// In the request, as base64 with padding: at most 4 MiB of base64 in one request.
-    Base64 {
-        /// What they are.
-        #[schemars(extend("enum" = ["image/png", "image/jpeg", "image/gif", "image/webp"]))]
-        media_type: String,
-        /// The bytes.
-        #[schemars(regex(pattern = BASE64), extend("contentEncoding" = "base64"))]
-        data: String,
-    },
-    /// In a file of the conversation, saved or uploaded.
-    File {
-        /// Its path.
-        path: FilePath,
-    },
-    /// Where the model's API fetches them, if the deployment has access to the internet.
-    Url {
-        /// The address, without a user name or a password.
-        #[schemars(length(max = 8192), regex(pattern = ATTACHED_URL))]
-        url: String,
-    },
-}
-
-/// Where the bytes of a document are.
-#[derive(JsonSchema)]
-#[schemars(tag = "type", rename_all = "snake_case")]
-#[expect(dead_code, reason = "a schema")]
-enum DocumentSource {
-    /// A PDF in the request, as base64 with padding: at most 4 MiB of base64 in one request.
-    Base64 {
-        /// What they are.
-        #[schemars(extend("const" = "application/pdf"))]
-        media_type: String,
-        /// The bytes.
-        #[schemars(regex(pattern = BASE64), extend("contentEncoding" = "base64"))]
-        data: String,
-    },
-    /// A text in the request.
-    Text {
-        /// What it is.
-        #[schemars(extend("const" = "text/plain"))]
-        media_type: String,
-        /// The text, at most 1 MiB of all documents together.
-        #[schemars(regex(pattern = "[^\\s\\u0085]"))]
-        data: String,
-    },
-    /// A PDF or a text in UTF-8 in a file of the conversation, saved or uploaded.
-    File {
-        /// Its path.
-        path: FilePath,
-    },
-    /// A PDF that the model's API fetches, if the deployment has access to the internet.
-    Url {
-        /// The address, without a user name or a password.
-        #[schemars(length(max = 8192), regex(pattern = ATTACHED_URL))]
-        url: String,
-    },
 }
 
 fn metadata_patch(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -411,100 +302,4 @@ pub(super) struct WebhookRequest {
     secret: Option<String>,
     /// Whether a new secret takes the place of the one that it has, which signs for a day more.
     rotate_secret: Option<bool>,
-}
-
-/// The schema of the events with a name, whose data is this.
-#[expect(clippy::needless_pass_by_value, reason = "schemas are made where they are passed")]
-fn event(name: &str, schema: schemars::Schema) -> Value {
-    let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
-    json!({"properties": {"event": {"const": name}, "data": data}, "required": ["event"]})
-}
-
-fn names(events: &[Value]) -> Vec<&Value> {
-    events.iter().map(|event| &event["properties"]["event"]["const"]).collect()
-}
-
-/// The schema of one event of an account's feed.
-pub(super) fn feed_event(schemas: &mut Schemas) -> Value {
-    let events = [
-        event("snapshot", schemas.sent::<Snapshot>()),
-        event("turn", schemas.sent::<TurnState>()),
-        event("conversation", schemas.sent::<ConversationChanged>()),
-        event("file", schemas.sent::<FileChanged>()),
-        event("action", schemas.sent::<Action>()),
-        event("notice", schemas.sent::<turn_event::Notice>()),
-    ];
-    json!({
-        "type": "object",
-        "description": "One server-sent event. The first is a `snapshot`.",
-        "properties": {
-            "event": {"type": "string", "enum": names(&events)},
-            "data": {"type": "string", "description": "One line of JSON."},
-        },
-        "required": ["event", "data"],
-        "oneOf": events,
-    })
-}
-
-/// Something that a turn did: the data of an event, with its number and name.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "a schema")]
-pub(in crate::api) struct Item {
-    /// The event's number.
-    n: u64,
-    /// The event's name; the other fields are those of its data.
-    #[serde(rename = "type")]
-    kind: ItemType,
-}
-
-/// The events that are kept.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "a schema")]
-enum ItemType {
-    Thinking,
-    Message,
-    Tool,
-    Usage,
-    Retry,
-    Compacted,
-    AttachmentRemoved,
-    Notice,
-    File,
-    Action,
-    ActionResolved,
-}
-
-/// The schema of one server-sent event, whose `data` is a string with the JSON of the event's own schema.
-pub(super) fn server_sent_event(schemas: &mut Schemas) -> Value {
-    let events = [
-        event("turn", schemas.sent::<TurnData<'static>>()),
-        event("delta", schemas.sent::<turn_event::Delta>()),
-        event("thinking", schemas.sent::<turn_event::Thinking>()),
-        event("tool_input", schemas.sent::<turn_event::ToolInput>()),
-        event("message", schemas.sent::<turn_event::Message>()),
-        event("tool", schemas.sent::<turn_event::Tool>()),
-        event("usage", schemas.sent::<turn_event::ModelCall>()),
-        event("retry", schemas.sent::<turn_event::Retry>()),
-        event("compacted", schemas.sent::<turn_event::Compacted>()),
-        event("attachment_removed", schemas.sent::<turn_event::AttachmentRemoved>()),
-        event("notice", schemas.sent::<turn_event::Notice>()),
-        event("file", schemas.sent::<ChangedFile>()),
-        event("action", schemas.sent::<Action>()),
-        event("action_resolved", schemas.sent::<turn_event::ActionResolved>()),
-        event("paused", schemas.sent::<turn_event::Paused>()),
-        event("done", schemas.sent::<DoneJson<'static>>()),
-        event("error", schemas.sent::<Problem<'static>>()),
-    ];
-    json!({
-        "type": "object",
-        "description": "One server-sent event. Exactly one `done`, `error` or `paused` is the last; a stream that ends without it was cut.",
-        "properties": {
-            "id": {"type": "string", "pattern": "^turn_[0-9a-f]{32}:[0-9]+$", "description": "`<turn_id>:<n>`; `n` rises."},
-            "event": {"type": "string", "enum": names(&events)},
-            "data": {"type": "string", "description": "One line of JSON."},
-        },
-        "required": ["id", "event", "data"],
-        "oneOf": events,
-    })
 }

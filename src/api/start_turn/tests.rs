@@ -123,8 +123,36 @@ fn tools_of_the_caller_are_named_described_and_have_a_schema() {
     refused(&format!("[{},{}]", tool("a"), tool("a")), "tools[1].name: given once");
     refused(&format!("[{}]", vec![tool("a"); 65].join(",")), "tools: at most 64");
     refused(r#"[{"name":"a"}]"#, "tools: a list of objects");
-    refused(r#"[{"name":"a","description":"","input_schema":[]}]"#, "tools[0].input_schema: a JSON Schema");
-    refused(&format!("[{}]", tool("a").replace("object", &"x".repeat(33_000))), "tools[0].input_schema: a JSON Schema");
+    for name in ["", "größe", &"a".repeat(65)] {
+        refused(&format!("[{}]", tool(name)), "tools[0].name: 1 to 64");
+    }
+    let bad_schema = |schema: &str| {
+        let error =
+            asked(&[], &format!(r#""tools":[{{"name":"a","description":"","input_schema":{schema}}}]"#)).unwrap_err();
+        assert_eq!((error.code, error.code.status()), (Code::InvalidToolSchema, 400), "{schema}");
+        assert!(error.detail.starts_with("tools[0].input_schema: a JSON Schema"), "{}", error.detail);
+    };
+    bad_schema("[]");
+    bad_schema(&format!(r#"{{"title":"{}"}}"#, "x".repeat(32 * 1024)));
+    let most = (0..64).map(|n| tool(&format!("{n:a>64}"))).collect::<Vec<_>>();
+    assert_eq!(asked(&[], &format!("\"tools\":[{}]", most.join(","))).unwrap().tools.len(), 64);
+}
+
+#[test]
+fn questions_are_asked_for_and_a_mode_is_only_narrowed() {
+    let options = asked(&[], r#""questions":true,"permission_mode":"plan""#).unwrap();
+    assert_eq!((options.questions, options.plan), (Some(true), true));
+    let options = asked(&[("QUESTIONS", "on")], r#""questions":false,"permission_mode":null"#).unwrap();
+    assert_eq!((options.questions, options.plan), (Some(false), false));
+    assert_eq!(asked(&[], r#""questions":null"#).unwrap().questions, None);
+    assert_eq!(refusal(&[], r#""questions":"yes""#), "questions: true or false");
+    for wider in ["default", "acceptEdits", "bypassPermissions", "dontAsk", ""] {
+        assert_eq!(
+            refusal(&[], &format!("\"permission_mode\":\"{wider}\"")),
+            "permission_mode: one of plan",
+            "{wider}"
+        );
+    }
 }
 
 #[test]

@@ -57,6 +57,37 @@ fn what_the_caller_asked_for_takes_the_place_of_the_operators_value() {
 }
 
 #[test]
+fn a_plan_leads_back_to_the_operators_mode_and_never_out_of_plan() {
+    let plan = TurnOptions { plan: true, ..TurnOptions::default() };
+    for (vars, mode) in [
+        (&[][..], "bypassPermissions"),
+        (&[("ALLOWED_TOOLS", "Read")], "dontAsk"),
+        (&[("PERMISSION_MODE", "acceptEdits")], "acceptEdits"),
+    ] {
+        let policy = policy(vars).unwrap();
+        let options = policy.run_options(&plan);
+        assert_eq!((options.permission_mode, options.after_plan), (Some("plan"), Some(mode)));
+        assert!(policy.needs_actions(&plan) && !policy.needs_actions(&nothing_asked()));
+    }
+    let policy = policy(&[("PERMISSION_MODE", "plan")]).unwrap();
+    let options = policy.run_options(&plan);
+    assert_eq!((options.permission_mode, options.after_plan), (Some("plan"), None));
+    assert!(!policy.needs_actions(&plan));
+}
+
+#[test]
+fn questions_are_asked_if_the_query_says_so_or_else_the_operator() {
+    for (var, asked, may_ask) in
+        [("off", None, false), ("off", Some(true), true), ("on", None, true), ("on", Some(false), false)]
+    {
+        let policy = policy(&[("QUESTIONS", var)]).unwrap();
+        let asked = TurnOptions { questions: asked, ..TurnOptions::default() };
+        assert_eq!((policy.run_options(&asked).questions, policy.needs_actions(&asked)), (may_ask, may_ask));
+    }
+    assert!(policy(&[("QUESTIONS", "yes")]).is_err());
+}
+
+#[test]
 fn a_comma_in_parentheses_separates_no_tools() {
     let vars = [("ALLOWED_TOOLS", "Bash(git log:*), Bash(echo a, (b)) ,mcp__tea__*,Read")];
     assert_eq!(policy(&vars).unwrap().allowed_tools, ["Bash(git log:*)", "Bash(echo a, (b))", "mcp__tea__*", "Read"]);

@@ -7,9 +7,11 @@ import type { Arrival, Event } from "../receiver.ts";
 import type { Client } from "../client.ts";
 import type { Random } from "./random.ts";
 
-/** Some retries, and the alarm of an object that was reset. */
+/** The retries of an event that fails as often as it may, and the alarm of an object that was reset. */
 const DELIVERY_MS = 120_000;
 const FAILS = 0.1;
+/** How often an event may fail: the third retry comes after two minutes. */
+const MOST_FAILS = 2;
 const ENDS = ["turn.completed", "turn.failed", "turn.cancelled"];
 
 export class Deliveries {
@@ -19,13 +21,19 @@ export class Deliveries {
   readonly #events: { event: Event; fault: unknown }[] = [];
   /** The turns whose ends were answered with 204. */
   readonly #taken = new Set<string>();
+  /** How often the receiver failed an event, by its id. */
+  readonly #failed = new Map<string, number>();
 
   private constructor(receiver: Receiver, random: Random) {
     this.#receiver = receiver;
     receiver.otherwise = (arrival) => {
       const { event } = arrival;
       this.#events.push({ event, fault: this.#fault(arrival) });
-      if (random.next() < FAILS) return status(503);
+      const failed = this.#failed.get(event.id) ?? 0;
+      if (failed < MOST_FAILS && random.next() < FAILS) {
+        this.#failed.set(event.id, failed + 1);
+        return status(503);
+      }
       this.#taken.add(event.data.turn_id ?? "");
       return status(204);
     };

@@ -5,16 +5,14 @@
  * one conversation ran at once, and no more of one account than may.
  */
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
-import type { Stack } from "../../../dev/stack.ts";
 import { json } from "../client.ts";
 import type { Client, Item, Turn } from "../client.ts";
 import type { ServerEvent } from "../event-stream.ts";
-import { isAlive } from "../processes.ts";
 import type { Service } from "../support.ts";
+import { Chaos } from "./chaos.ts";
 import { Deliveries } from "./deliveries.ts";
 import { ModelCount } from "./ledger.ts";
-import type { Disturbance, Ran } from "./ledger.ts";
+import type { Ran } from "./ledger.ts";
 import { Random } from "./random.ts";
 import { User } from "./user.ts";
 import type { Asked } from "./user.ts";
@@ -193,53 +191,4 @@ async function compareItems(client: Client, turnId: string, events: readonly Ser
     .map(({ id, event, data }) => ({ n: Number(id.split(":").at(-1)), type: event, ...data }));
   const { items } = await json<{ items: Item[] }>(await client.request("GET", `/turns/${turnId}?include=items`), 200);
   assert.deepEqual(items, told, `items of ${turnId}`);
-}
-
-/** Disturbs a stack until it is told to end. */
-class Chaos {
-  restarts = 0;
-  kills = 0;
-  readonly disturbances: Disturbance[] = [];
-  readonly #stack: Stack;
-  readonly #random: Random;
-  readonly #options: SoakOptions;
-  readonly #ended = new AbortController();
-
-  constructor(stack: Stack, random: Random, options: SoakOptions) {
-    this.#stack = stack;
-    this.#random = random;
-    this.#options = options;
-  }
-
-  async run(): Promise<void> {
-    while (!this.#ended.signal.aborted) {
-      const pause = this.#options.disturbEveryMs * (0.5 + this.#random.next());
-      // The pause is the soak's own rhythm; its end is the only event that matters.
-      await sleep(pause, undefined, { signal: this.#ended.signal }).catch(() => undefined);
-      if (this.#ended.signal.aborted) return;
-      if (this.#random.next() < 0.4) {
-        this.#options.say("restarting the Worker");
-        const from = Date.now();
-        await this.#stack.restartWorker();
-        this.disturbances.push({ kind: "restart", from, to: Date.now() });
-        this.restarts += 1;
-      } else {
-        this.#killContainer();
-      }
-    }
-  }
-
-  end(): void {
-    this.#ended.abort();
-  }
-
-  #killContainer(): void {
-    const running = (this.#stack.engine?.containers() ?? []).filter(({ running, pid }) => running && isAlive(pid));
-    if (running.length === 0) return;
-    const victim = this.#random.pick(running);
-    this.#options.say(`killing the container of process ${victim.pid}`);
-    process.kill(victim.pid, "SIGKILL");
-    this.disturbances.push({ kind: "kill", from: Date.now(), to: Date.now() });
-    this.kills += 1;
-  }
 }

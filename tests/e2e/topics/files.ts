@@ -194,6 +194,7 @@ export function files(service: Service): void {
     test("refuses a range behind its end", async () => {
       for (const range of [`bytes=${LARGE_BYTES}-`, "bytes=-0"]) await problem(read({ range }), 416, "range_not_satisfiable");
       await problem(read({ range: "bytes=0-" }, "empty"), 416, "range_not_satisfiable");
+      assert.equal((await read({ range: `bytes=${LARGE_BYTES}-` })).headers.get("content-range"), `bytes */${LARGE_BYTES}`);
     });
 
     test("gives a range for If-Range only of the file that the client has", async () => {

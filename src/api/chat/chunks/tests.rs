@@ -11,7 +11,11 @@ use crate::domain::{EventId, Failure, FailureCode, Millis, Role, Usage};
 const TURN: &str = "turn_0123456789abcdef0123456789abcdef";
 
 fn encoder() -> Encoder {
-    Encoder::new("req_0123456789abcdef0123456789abcdef".parse().unwrap())
+    encoder_for(Vec::new(), None)
+}
+
+fn encoder_for(known: Vec<Action>, has_steps: Option<u32>) -> Encoder {
+    Encoder::new("req_0123456789abcdef0123456789abcdef".parse().unwrap(), known, has_steps)
 }
 
 fn event(kind: EventKind) -> TurnEvent {
@@ -86,12 +90,22 @@ struct Client {
 
 impl Client {
     fn hear(events: Vec<EventKind>) -> Self {
-        let mut encoder = encoder();
         let mut client = Self::default();
-        for kind in events {
-            client.take(&encoder.take(&event(kind)));
-        }
+        client.take_all(encoder(), events);
         client
+    }
+
+    /// Hears another response with the same message, as the answer to its own answers.
+    fn hear_on(&mut self, known: Vec<Action>, events: Vec<EventKind>) {
+        let steps = self.parts.iter().filter(|part| part["type"] == "step-start").count();
+        self.is_done = false;
+        self.take_all(encoder_for(known, Some(u32::try_from(steps).unwrap())), events);
+    }
+
+    fn take_all(&mut self, mut encoder: Encoder, events: Vec<EventKind>) {
+        for kind in events {
+            self.take(&encoder.take(&event(kind)));
+        }
     }
 
     fn take(&mut self, text: &str) {
@@ -130,11 +144,21 @@ impl Client {
                 self.open.remove(&key);
             }
         } else if kind == "tool-input-available" {
-            assert!(!self.parts[of_step..].iter().any(|part| part["toolCallId"] == chunk["toolCallId"]), "{chunk}");
-            assert_eq!((&chunk["dynamic"], &chunk["providerExecuted"]), (&json!(true), &json!(true)));
-            self.parts.push(
-                json!({"type": "tool", "toolCallId": chunk["toolCallId"], "state": "called", "input": chunk["input"]}),
-            );
+            assert_eq!(chunk["dynamic"], json!(true));
+            let part = json!({"type": "tool", "toolCallId": chunk["toolCallId"], "input": chunk["input"],
+                "state": if chunk["providerExecuted"] == true { "called" } else { "offered" }});
+            let known = self.parts.iter().position(|part| part["toolCallId"] == chunk["toolCallId"]);
+            match known {
+                Some(at) if part["state"] == "offered" && at >= of_step => self.parts[at] = part,
+                None => self.parts.push(part),
+                Some(_) => panic!("there twice: {chunk}"),
+            }
+        } else if kind == "tool-approval-request" {
+            let part = self.parts.iter_mut().find(|part| part["toolCallId"] == chunk["toolCallId"]).unwrap();
+            (part["state"], part["approval"]) = ("asked".into(), chunk["approvalId"].clone());
+        } else if kind == "tool-approval-response" {
+            let part = self.parts.iter_mut().find(|part| part["approval"] == chunk["approvalId"]).unwrap();
+            part["state"] = "answered".into();
         } else if let Some(what) = kind.strip_prefix("tool-output-") {
             let part = self.parts.iter_mut().find(|part| part["toolCallId"] == chunk["toolCallId"]).unwrap();
             part["state"] = what.into();
@@ -159,6 +183,20 @@ impl Client {
             other => other.to_owned(),
         };
         self.parts.iter().map(word).collect()
+    }
+
+    /// Whether the AI SDK's own rule would send the answers of the last step.
+    fn sends(&self) -> bool {
+        let of_step = self.parts.iter().rposition(|part| part["type"] == "step-start").unwrap();
+        let mut states = self.parts[of_step..].iter().filter(|part| part["type"] == "tool").map(|part| &part["state"]);
+        let answered = states.clone().any(|state| state == "answered");
+        answered && states.all(|state| ["answered", "available", "error", "denied"].iter().any(|word| state == word))
+    }
+
+    fn answer(&mut self, call: &str) {
+        let part = self.parts.iter_mut().find(|part| part["toolCallId"] == call).unwrap();
+        assert_eq!(part["state"], "asked");
+        part["state"] = "answered".into();
     }
 
     fn is_whole(&self) -> bool {
@@ -321,3 +359,5 @@ fn the_same_turn_announced_again_begins_no_second_message() {
     assert_eq!(client.kinds.iter().filter(|kind| *kind == "start").count(), 1);
     assert_eq!(client.kinds.iter().filter(|kind| *kind == "data-turn").count(), 2);
 }
+
+mod approvals;

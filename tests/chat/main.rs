@@ -1,12 +1,14 @@
 //! A conversation as a chat of the AI SDK: messages are found by their client's names, take the place of others, and are told as messages.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
 
+mod answers;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::chat::command::{ChatCommand, ChatReply, ChatTurn};
+use claude_agent_service::account::chat::command::{ChatCommand, ChatReply, ChatStream, ChatTurn};
 use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Reply, StartTurn};
 use claude_agent_service::api::chat::chunks::Chunks;
 use claude_agent_service::domain::{ChatMessage, Include, RequestId, Title, TurnId, TurnOptions};
@@ -57,8 +59,8 @@ fn send(stage: &Stage, id: &str, text: &str) -> Stream {
 struct Stream(Chunks, String);
 
 impl Stream {
-    fn new(events: claude_agent_service::account::turn::events::Subscription) -> Self {
-        Self(Chunks::new(events, RequestId::new(Uuid::nil())), String::new())
+    fn new(stream: Box<ChatStream>) -> Self {
+        Self(Chunks::new(*stream, RequestId::new(Uuid::nil())), String::new())
     }
 
     /// All that has come.

@@ -1,0 +1,4 @@
+/** Reads values whose shape nobody promises: what is not as it should be is empty. */
+export const fieldsOf = (value: unknown): Record<string, unknown> => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {});
+export const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+export const stringOf = (value: unknown): string => (typeof value === "string" ? value : "");
