@@ -8,15 +8,19 @@ use std::time::Duration;
 use claude_agent_service::account::Response;
 use claude_agent_service::account::command::{AccountError, Command, Reply};
 use claude_agent_service::account::manage::command::{ManageCommand, ManageReply};
-use claude_agent_service::domain::Usage;
+use claude_agent_service::account::webhooks::erased::MAX_TRIES;
 use claude_agent_service::domain::account::{AccountChange, AccountStatus, ContainerState, ErasureStep, Overview};
 use claude_agent_service::domain::limits::SetLimits;
 use claude_agent_service::domain::time::DAY;
+use claude_agent_service::domain::{ErasureId, Usage};
+use serde_json::json;
 use support::executor::Owner;
 use support::model_calls::ScriptedGateway;
+use support::receiver::Behaviour;
 use support::script::{Script, Step, entry, result};
 use support::stage::{Sent, Stage};
 
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// A word of a user's, which an erasure leaves nowhere.
 const CANARY: &str = "canary-7f3a";
 
@@ -51,8 +55,9 @@ fn status(status: AccountStatus) -> AccountChange {
 
 /// One step of an erasure.
 fn erase(stage: &Stage, keep_account: bool, counted: bool) -> ErasureStep {
-    let Response::Deferred(later) =
-        stage.handle(Command::Manage(ManageCommand::Erase { keep_account, counted })).unwrap()
+    let Response::Deferred(later) = stage
+        .handle(Command::Manage(ManageCommand::Erase { keep_account, counted, erasure_id: Some(erasure()) }))
+        .unwrap()
     else {
         panic!("at once")
     };
@@ -230,4 +235,46 @@ fn an_erasure_that_is_cut_off_by_a_reset_goes_on_when_it_is_asked_again() {
     stage.reset();
     assert!(erase(&stage, false, true).done);
     assert_eq!(stage.bucket.keys(), Vec::<String>::new());
+}
+
+fn erasure() -> ErasureId {
+    "erasure_01a202feb07b753ebcc7ee3525df0aa1".parse().unwrap()
+}
+
+#[test]
+fn the_operators_webhook_is_told_of_an_erasure_in_a_few_tries_under_one_id() {
+    for (fails, keep_account) in [(2, false), (2, true), (100, false)] {
+        let stage = Stage::with(&[("WEBHOOK_URL", "https://hooks.example.com/ops"), ("WEBHOOK_SECRET", SECRET)]);
+        stage.query("a");
+        stage.settle();
+        stage.pass(Duration::from_secs(1));
+        let before = stage.receiver.arrivals().len();
+        for _ in 0..fails {
+            stage.receiver.answer(Behaviour::Status(500));
+        }
+        erase(&stage, keep_account, false);
+        let mut steps = 1;
+        while !erase(&stage, keep_account, true).done {
+            steps += 1;
+        }
+        let told = &stage.receiver.arrivals()[before..];
+        let most = usize::try_from(MAX_TRIES).unwrap();
+        assert_eq!((steps, told.len()), if fails > 10 { (most, most) } else { (3, 3) });
+        for arrival in told {
+            assert!(arrival.is_signed_by(SECRET));
+            let event = arrival.json();
+            assert_eq!(
+                (arrival.header("webhook-id"), &event["type"]),
+                ("evt_01a202feb07b753ebcc7ee3525df0aa1", &json!("account.erased"))
+            );
+            assert_eq!(
+                event["data"],
+                json!({"account_id": "zoë", "erasure_id": erasure(), "keep_account": keep_account})
+            );
+        }
+        assert_eq!(stage.logged("delivery_dead").len(), usize::from(fails > 10));
+        if !keep_account {
+            assert!(!everything(&stage).contains("zoë"));
+        }
+    }
 }

@@ -71,6 +71,7 @@ impl Runtime for World {
         account_id: &AccountId,
         keep_account: bool,
         counted: bool,
+        _erasure_id: ErasureId,
     ) -> Result<ErasureStep, Unreachable> {
         self.erased.borrow_mut().push(format!("{account_id} {keep_account} {counted}"));
         let answer = self.steps.borrow_mut().pop_front();

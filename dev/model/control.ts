@@ -4,6 +4,7 @@
  */
 import { EventEmitter, once } from "node:events";
 import type { Block, ReadBlock } from "./blocks.ts";
+import type { Usage } from "./message.ts";
 import type { MessagesRequest } from "./request.ts";
 import type { Failure } from "./script.ts";
 
@@ -43,6 +44,8 @@ export type LoggedRequest = {
   aborted: boolean;
   /** The status it was answered with; null before. */
   status: number | null;
+  /** What its answer has told of its usage so far; null before that. */
+  usage: Usage | null;
 };
 
 export type Rule = { fail?: Failure; delayMs?: number; hang?: boolean; times?: number };
@@ -139,6 +142,7 @@ export class Control {
       state: "open",
       aborted: false,
       status: null,
+      usage: null,
     };
     if (this.#log.length >= MAX_LOGGED_REQUESTS) this.#log.shift();
     this.#log.push(logged);
@@ -147,10 +151,16 @@ export class Control {
   }
 
   /** For the server: notes what became of a request. */
-  update(logged: LoggedRequest, change: Partial<Pick<LoggedRequest, "state" | "status">>): void {
+  update(logged: LoggedRequest, change: Partial<Pick<LoggedRequest, "state" | "status" | "usage">>): void {
     Object.assign(logged, change);
     logged.aborted = logged.state === "aborted";
     this.#changes.emit("change");
+    if (change.state === "answered" || change.state === "aborted") this.#changes.emit("end", logged);
+  }
+
+  /** Calls `listener` with each request that has been answered or aborted. */
+  onEnd(listener: (request: LoggedRequest) => void): void {
+    this.#changes.on("end", listener);
   }
 
   /** For the server: the rule for this request, used up by it. */

@@ -8,7 +8,7 @@ import { tokensIn } from "./request.ts";
 import type { MessagesRequest } from "./request.ts";
 import type { Plan } from "./script.ts";
 
-type Usage = {
+export type Usage = {
   input_tokens: number;
   cache_creation_input_tokens: number;
   cache_read_input_tokens: number;

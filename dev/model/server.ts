@@ -12,6 +12,7 @@ import { Control } from "./control.ts";
 import type { LoggedRequest, Rule } from "./control.ts";
 import { handleControl } from "./control-routes.ts";
 import { encode, errorBody, eventsOf, messageFor, newId } from "./message.ts";
+import type { Usage } from "./message.ts";
 import { InvalidRequest, readMessagesRequest } from "./request.ts";
 import type { MessagesRequest } from "./request.ts";
 import { planFor } from "./script.ts";
@@ -103,7 +104,9 @@ async function handle(request: IncomingMessage, response: ServerResponse, contro
   if (plan.ending === "stalled") await hang(control, logged);
   if (response.destroyed || plan.ending === "cut") return void response.destroy();
   await sleep(plan.delayMs);
-  sendJson(response, 200, messageFor(asked, plan));
+  const message = messageFor(asked, plan);
+  control.update(logged, { usage: message.usage });
+  sendJson(response, 200, message);
 }
 
 /** The control routes ask nobody who they are: what a web page could send, under this machine's name or another, is not taken. */
@@ -146,12 +149,15 @@ async function stream(
   let deltas = 0;
   let ending = plan.ending;
   let piece = "";
+  let usage: Usage | null = null;
   const flush = async (): Promise<void> => {
     const text = piece;
     piece = "";
+    control.update(logged, { usage });
     if (text !== "" && !response.destroyed && !response.write(text)) await drained(response);
   };
-  for (const event of eventsOf(messageFor(asked, plan))) {
+  const message = messageFor(asked, plan);
+  for (const event of eventsOf(message)) {
     const isDelta = event.type === "content_block_delta";
     // A stream that ends early ends after its first piece, or before its end where there is only one.
     if ((isDelta && deltas === 1) || event.type === "content_block_stop") {
@@ -169,9 +175,12 @@ async function stream(
       deltas += 1;
     }
     if (response.destroyed) return;
+    if (event.type === "message_start") usage = { ...message.usage, output_tokens: 1 };
+    if (event.type === "message_delta") usage = message.usage;
     piece += encode(event);
     if (piece.length > MAX_PIECE_CHARS) await flush();
   }
+  control.update(logged, { usage });
   response.end(piece);
 }
 

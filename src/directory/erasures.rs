@@ -62,12 +62,13 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
     async fn erase(&self, mut erasure: PendingErasure) -> Result<bool, DirectoryError> {
         let unreachable = |error: Unreachable| DirectoryError::Account(error.0);
         if erasure.counts.is_none() {
-            let step =
-                self.runtime.erase(&erasure.account_id, erasure.keep_account, false).await.map_err(unreachable)?;
+            let step = self.runtime.erase(&erasure.account_id, erasure.keep_account, false, erasure.erasure_id.clone());
+            let step = step.await.map_err(unreachable)?;
             self.store.count_erasure(&erasure.erasure_id, &step.counts)?;
             erasure.counts = Some(step.counts);
         }
-        let step = self.runtime.erase(&erasure.account_id, erasure.keep_account, true).await.map_err(unreachable)?;
+        let step = self.runtime.erase(&erasure.account_id, erasure.keep_account, true, erasure.erasure_id.clone());
+        let step = step.await.map_err(unreachable)?;
         if !step.done {
             return Ok(false);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::command::{Command, Reply};
 use crate::domain::account::ErasureStep;
-use crate::domain::{AccountId, Millis, PurgeOutcome};
+use crate::domain::{AccountId, ErasureId, Millis, PurgeOutcome};
 use crate::log::{Level, Line};
 
 /// Another object did not answer, or not as it should. The detail is for the log.
@@ -33,6 +33,7 @@ pub trait Runtime: 'static {
         account_id: &AccountId,
         keep_account: bool,
         counted: bool,
+        erasure_id: ErasureId,
     ) -> impl Future<Output = Result<ErasureStep, Unreachable>>;
 
     /// Has an account delete what is due, and returns what it deleted and left.

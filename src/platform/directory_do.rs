@@ -14,7 +14,7 @@ use crate::directory::Directory;
 use crate::directory::command::Command;
 use crate::directory::port::{Runtime, Unreachable};
 use crate::domain::account::ErasureStep;
-use crate::domain::{AccountId, Millis, PurgeOutcome};
+use crate::domain::{AccountId, ErasureId, Millis, PurgeOutcome};
 use crate::log::{Level, Line};
 use crate::store::directory::DirectoryStore;
 
@@ -93,8 +93,9 @@ impl Runtime for ShardHost {
         account_id: &AccountId,
         keep_account: bool,
         counted: bool,
+        erasure_id: ErasureId,
     ) -> impl Future<Output = Result<ErasureStep, Unreachable>> {
-        stub::erase(&self.env, account_id, keep_account, counted)
+        stub::erase(&self.env, account_id, keep_account, counted, erasure_id)
     }
 
     fn visit(&self, account_id: &AccountId) -> impl Future<Output = Result<PurgeOutcome, Unreachable>> {

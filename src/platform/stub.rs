@@ -19,7 +19,7 @@ use crate::directory;
 use crate::directory::port::Unreachable;
 use crate::domain::account::ErasureStep;
 use crate::domain::ledger::{Day, Group};
-use crate::domain::{AccountId, PurgeOutcome};
+use crate::domain::{AccountId, ErasureId, PurgeOutcome};
 
 /// Longest command that goes in the URL, in bytes of JSON.
 const MAX_URL_COMMAND_BYTES: usize = 1_024;
@@ -67,8 +67,9 @@ pub async fn erase(
     account_id: &AccountId,
     keep_account: bool,
     counted: bool,
+    erasure_id: ErasureId,
 ) -> Result<ErasureStep, Unreachable> {
-    let command = Command::Manage(ManageCommand::Erase { keep_account, counted });
+    let command = Command::Manage(ManageCommand::Erase { keep_account, counted, erasure_id: Some(erasure_id) });
     read(send(env, account_id, &Envelope::new(runtime::request_id(runtime::now()), command))).await
 }
 

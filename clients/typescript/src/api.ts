@@ -2381,6 +2381,10 @@ export interface components {
         Location: string;
         /** @description `respond-async`. */
         "Preference-Applied": string;
+        /** @description What is left of the limit, and the seconds until it is counted anew, if they are known. */
+        RateLimit: string;
+        /** @description The limit of a day that is used up, if it counts turns or tokens. */
+        "RateLimit-Policy": string;
         /** @description Seconds after which it makes sense to send the request again. */
         "Retry-After": string;
         /** @description How long the turn waited (`queue`), ran (`agent`) and took in total (`total`), in milliseconds. */

@@ -18,7 +18,7 @@ test("the log shows a request's credential, model, messages and what the user sa
   withModel(async (model) => {
     await answerTo(model, userSays("one", "two"));
     const requests = (await (await fetch(`${model.url}/control/requests`)).json()) as Record<string, unknown>[];
-    const { at, blocks, last_blocks: lastBlocks, ...request } = requests[0] ?? {};
+    const { at, blocks, usage, last_blocks: lastBlocks, ...request } = requests[0] ?? {};
     assert.ok(Math.abs(Number(at) - Date.now()) < 10_000);
     assert.deepEqual(request, {
       path: "/v1/messages?beta=true",
@@ -36,6 +36,7 @@ test("the log shows a request's credential, model, messages and what the user sa
       aborted: false,
       status: 200,
     });
+    assert.ok(Number((usage as { output_tokens: number }).output_tokens) > 0);
     assert.deepEqual([(blocks as object[]).length, (lastBlocks as object[]).length], [3, 1]);
   }));
 

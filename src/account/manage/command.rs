@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::SessionId;
 use crate::domain::account::{AccountChange, ErasureStep, Overview};
 use crate::domain::ledger::{Day, Group, UsageSum};
 use crate::domain::transfer::{ExportPlace, ObjectOf};
+use crate::domain::{ErasureId, SessionId};
 
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub enum ManageCommand {
         keep_account: bool,
         /// Whether it is stored what there is to erase.
         counted: bool,
+        /// The erasure, for the event that tells of it.
+        #[serde(default)]
+        erasure_id: Option<ErasureId>,
     },
 }
 

@@ -7,9 +7,9 @@ use crate::account::Account;
 use crate::account::command::AccountError;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
-use crate::domain::TurnStatus;
 use crate::domain::account::{AccountSettings, ErasureCounts, ErasureStep};
 use crate::domain::ledger::{ContainerUse, Day};
+use crate::domain::{ErasureId, TurnStatus};
 use crate::store::sql::Sql;
 use crate::store::usage::LedgerEntry;
 
@@ -34,11 +34,17 @@ impl Kept {
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// One step: ends the turns and says what there is; once that is stored, erases it.
-    pub(super) async fn erase(self: &Rc<Self>, keep_account: bool, counted: bool) -> Result<ErasureStep, AccountError> {
+    pub(super) async fn erase(
+        self: &Rc<Self>,
+        keep_account: bool,
+        counted: bool,
+        erasure_id: Option<&ErasureId>,
+    ) -> Result<ErasureStep, AccountError> {
         self.erasing.set(true);
         let _one_at_a_time = self.purge_lock.lock().await;
-        if !self.store.is_made() {
-            let done = self.empty_bucket().await?;
+        let is_nothing_left = !self.store.is_made() || (keep_account && self.erased.get());
+        if is_nothing_left {
+            let done = self.empty_bucket().await? && (!counted || self.tell_erased(erasure_id, keep_account).await);
             self.erasing.set(!done);
             return Ok(ErasureStep { counts: ErasureCounts::default(), done });
         }
@@ -65,7 +71,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             })?;
         }
         self.look_later();
-        let done = self.empty_bucket().await?;
+        let done = self.empty_bucket().await? && self.tell_erased(erasure_id, keep_account).await;
         self.erasing.set(!done);
         Ok(ErasureStep { counts, done })
     }

@@ -38,10 +38,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 self.drop_unfinished_import()?;
                 ManageReply::Dropped
             }
-            ManageCommand::Erase { keep_account, counted } => {
+            ManageCommand::Erase { keep_account, counted, erasure_id } => {
                 let account = Rc::clone(self);
                 return Ok(Response::Deferred(Box::pin(async move {
-                    let step = account.erase(keep_account, counted).await?;
+                    let step = account.erase(keep_account, counted, erasure_id.as_ref()).await?;
                     Ok(Reply::Managed(Box::new(ManageReply::Erased(step))))
                 })));
             }

@@ -3,6 +3,7 @@
 pub mod command;
 mod commands;
 pub mod deliver;
+pub mod erased;
 mod sign;
 
 use std::cell::{Cell, RefCell};
@@ -17,4 +18,6 @@ pub(super) struct Webhooks {
     in_flight: RefCell<Vec<Pending>>,
     /// Until when nothing is sent, because storage failed.
     paused_until: Cell<Option<Millis>>,
+    /// How often the operator's webhook was told in vain that the account is erased.
+    erasure_tries: Cell<u32>,
 }

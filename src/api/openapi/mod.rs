@@ -159,6 +159,8 @@ const HEADERS: &[(&str, &str)] = &[
     ("Content-Disposition", "`attachment`, with the file's name."),
     ("Content-Security-Policy", "`sandbox`: a browser that opens the file runs nothing of it."),
     ("Retry-After", "Seconds after which it makes sense to send the request again."),
+    ("RateLimit-Policy", "The limit of a day that is used up, if it counts turns or tokens."),
+    ("RateLimit", "What is left of the limit, and the seconds until it is counted anew, if they are known."),
     ("WWW-Authenticate", "`Bearer`."),
 ];
 
@@ -185,7 +187,8 @@ fn refusals(row: &Row, has_body: bool, schemas: &mut Schemas) -> Map<String, Val
         let described: Vec<String> = codes.iter().map(|c| format!("`{}`: {}.", c.as_str(), c.title())).collect();
         let mut names: Vec<&str> = match status {
             401 => vec!["WWW-Authenticate"],
-            402 | 429 | 503 => vec!["Retry-After"],
+            402 | 429 => vec!["Retry-After", "RateLimit-Policy", "RateLimit"],
+            503 => vec!["Retry-After"],
             416 => vec!["Content-Range"],
             _ => Vec::new(),
         };

@@ -158,7 +158,7 @@ impl<S: Sql> Store<S> {
         if count(&row, 3).is_err() || row.count(4)? != row.count(0)? {
             return Err(wrong());
         }
-        for waiting in self.inbox_after(id, 0)? {
+        for waiting in self.inbox_after(id, 0).map_err(|_| wrong())? {
             let of_file = is_path(&waiting.path);
             let fits = match &waiting.upload {
                 Some(upload) => of_file && is_etag(&upload.etag),

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerInfo } from "../../../dev/engine/engine.ts";
 import type { Stack } from "../../../dev/stack.ts";
 import { descendantsOf, isAlive, programOf } from "../processes.ts";
+import type { Disturbance } from "./ledger.ts";
 import type { Random } from "./random.ts";
 
 const CLI = "claude";
@@ -22,6 +23,7 @@ export class Chaos {
   restarts = 0;
   kills = 0;
   cliKills = 0;
+  readonly disturbances: Disturbance[] = [];
   readonly #stack: Stack;
   readonly #random: Random;
   readonly #options: ChaosOptions;
@@ -41,7 +43,9 @@ export class Chaos {
       if (this.#ended.signal.aborted) return;
       if (this.#random.next() < 0.4) {
         this.#options.say("restarting the Worker");
+        const from = Date.now();
         await this.#stack.restartWorker();
+        this.disturbances.push({ kind: "restart", from, to: Date.now() });
         this.restarts += 1;
       } else if (this.#options.killsClis === true && this.#random.next() < 0.5) {
         this.#killCli();
@@ -65,6 +69,7 @@ export class Chaos {
     const victim = this.#random.pick(clis);
     this.#options.say(`killing the CLI of process ${victim}`);
     process.kill(victim, "SIGKILL");
+    this.disturbances.push({ kind: "kill", from: Date.now(), to: Date.now() });
     this.cliKills += 1;
   }
 
@@ -74,6 +79,7 @@ export class Chaos {
     const victim = this.#random.pick(running);
     this.#options.say(`killing the container of process ${victim.pid}`);
     process.kill(victim.pid, "SIGKILL");
+    this.disturbances.push({ kind: "kill", from: Date.now(), to: Date.now() });
     this.kills += 1;
   }
 }

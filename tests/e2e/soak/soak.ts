@@ -11,6 +11,8 @@ import type { ServerEvent } from "../event-stream.ts";
 import type { Service } from "../support.ts";
 import { Chaos } from "./chaos.ts";
 import { Deliveries } from "./deliveries.ts";
+import { ModelCount } from "./ledger.ts";
+import type { Ran } from "./ledger.ts";
 import { Random } from "./random.ts";
 import { User } from "./user.ts";
 import type { Asked } from "./user.ts";
@@ -41,13 +43,15 @@ export type Reckoning = {
   branches: number;
   /** Webhooks that were sent. */
   delivered: number;
+  /** Calls of the model that the ledger has exactly as the model counted them, of so many. */
+  billed: string;
   atOnce: number;
 };
 
 type Counts = Pick<Reckoning, "ends" | "answered" | "streamed" | "steered" | "compacted" | "branches" | "delivered">;
 
 /** A turn that ran: its conversation, and from when to when. */
-type Span = { sessionId: string; from: number; to: number };
+type Span = Ran & { sessionId: string };
 
 const ENDS = new Set(["completed", "failed", "cancelled", "interrupted"]);
 
@@ -55,7 +59,10 @@ export async function soak(service: Service, options: SoakOptions): Promise<Reck
   const random = new Random(options.seed);
   const run = `soak-${options.seed}-${Date.now().toString(36)}`;
   const users = Array.from({ length: options.accounts }, (_, n) => new User(service.url, `${run}-${n}`, random.fork(), options.concurrency));
-  for (const user of users) await user.client.query("[[say warm]]", { session_id: "warm-up" });
+  const { model } = service.stack;
+  assert.ok(model !== undefined, "the stand-in for the model");
+  const modelCount = new ModelCount(model, users.map((user) => user.client.accountId));
+  for (const user of users) await user.client.query(`[[say warm ${user.client.accountId}]]`, { session_id: "warm-up" });
   const chaos = new Chaos(service.stack, random.fork(), options);
   const deliveries = await Deliveries.start(random.fork());
   for (const user of users) await deliveries.watch(user.client);
@@ -67,13 +74,13 @@ export async function soak(service: Service, options: SoakOptions): Promise<Reck
       chaos.end();
       await disturbing;
     }
-    return await reckonAll(users, deliveries, chaos, options);
+    return await reckonAll(users, deliveries, modelCount, chaos, options);
   } finally {
     await deliveries.close();
   }
 }
 
-async function reckonAll(users: readonly User[], deliveries: Deliveries, chaos: Chaos, options: SoakOptions): Promise<Reckoning> {
+async function reckonAll(users: readonly User[], deliveries: Deliveries, modelCount: ModelCount, chaos: Chaos, options: SoakOptions): Promise<Reckoning> {
   options.say(`${chaos.restarts} restarts, ${chaos.kills} kills; now the reckoning`);
   const counts: Counts = { ends: {}, answered: 0, streamed: 0, steered: 0, compacted: 0, branches: 0, delivered: 0 };
   const { ends } = counts;
@@ -85,6 +92,7 @@ async function reckonAll(users: readonly User[], deliveries: Deliveries, chaos: 
     counts.branches += user.branches.length;
     counts.delivered += await deliveries.check(user.client, turnIds);
     atOnce = Math.max(atOnce, mostAtOnce(spans));
+    await modelCount.check(user.client, spans, chaos.disturbances);
     const { accountId } = user.client;
     for (const sessionId of user.sessionIds()) {
       const most = mostAtOnce(spans.filter((span) => span.sessionId === sessionId));
@@ -97,7 +105,7 @@ async function reckonAll(users: readonly User[], deliveries: Deliveries, chaos: 
   assert.ok((ends["interrupted"] ?? 0) <= mostInterrupted, `${ends["interrupted"]} turns interrupted by ${chaos.kills} kills`);
   assert.deepEqual(failures, [], "turns failed");
   const turns = Object.values(ends).reduce((sum, count) => sum + count, 0);
-  return { turns, restarts: chaos.restarts, kills: chaos.kills, ...counts, atOnce };
+  return { turns, restarts: chaos.restarts, kills: chaos.kills, ...counts, billed: `${modelCount.certain} of ${modelCount.all}`, atOnce };
 }
 
 /** One that begins when another ends does not run beside it. */
@@ -140,7 +148,7 @@ async function reckon(user: User, counts: Counts, failures: string[], spans: Spa
       answers.set(turn_id, own);
       counts.ends[turn.status] = (counts.ends[turn.status] ?? 0) + 1;
       if (turn.steered_into !== undefined) counts.steered += 1;
-      if (turn.started_at !== null && turn.steered_into === undefined) spans.push({ sessionId, from: turn.started_at, to: turn.finished_at ?? NaN });
+      if (turn.started_at !== null && turn.steered_into === undefined) spans.push({ sessionId, from: turn.started_at, to: turn.finished_at ?? NaN, completed: turn.status === "completed" });
     }
   }
   for (const asked of user.asked) {
