@@ -6,8 +6,10 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::limits::MAX_OPEN_CALLS;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::webhooks::command::SetWebhook;
 use claude_agent_service::domain::ledger::{Day, NanoUsd};
 use claude_agent_service::domain::limits::{Amount, Exceeded, LimitName};

@@ -6,7 +6,9 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, AnswerForm, Command, DecideAction, Reply};
+use claude_agent_service::account::command::{AnswerForm, Command, DecideAction};
+use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::action::ActionsOf;
 use claude_agent_service::domain::content::{Attachment, Block, FoundFile, MediaType, Source};
 use claude_agent_service::domain::{Action, ActionStatus, Decision, Include, TurnId, TurnStatus, WhenBusy};

@@ -4,8 +4,10 @@
 mod support;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, AnswerForm, Command, LookUpAttachments, Reply};
+use claude_agent_service::account::command::{AnswerForm, Command, LookUpAttachments};
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::files::command::{FilesCommand, FilesReply, Precondition};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::api::answer::{Answer, Body};
 use claude_agent_service::domain::content::bounds::{MAX_CONVERSATION_BYTES, MAX_TURN_BYTES};
 use claude_agent_service::domain::content::{Attachment, Bytes, FoundFile, MediaType, Source};

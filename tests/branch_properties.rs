@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use claude_agent_service::account::Response;
 use claude_agent_service::account::branches::command::{ForkAsked, NoBranch, RewindTo};
-use claude_agent_service::account::command::{AccountError, Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::files::command::{FilesCommand, FilesReply, Precondition};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::TurnId;
 use claude_agent_service::domain::file::Target;
 use proptest::prelude::*;

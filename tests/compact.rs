@@ -6,7 +6,9 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Reply, StartTurn};
+use claude_agent_service::account::command::{AnswerForm, Command, StartTurn};
+use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::{ContextUse, Include, Title, TurnId, TurnKind, TurnOptions, WhenBusy};
 use serde_json::json;
 use support::container::Knows;

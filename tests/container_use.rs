@@ -6,8 +6,9 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{Command, Reply};
+use claude_agent_service::account::command::Command;
 use claude_agent_service::account::manage::command::{ManageCommand, ManageReply, UsageAsk};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::account::{AccountChange, AccountStatus};
 use claude_agent_service::domain::ledger::{Day, Group, UsageSum};
 use claude_agent_service::domain::time::DAY;

@@ -6,7 +6,9 @@ mod support;
 use std::rc::Rc;
 
 use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
-use claude_agent_service::account::command::{AccountError, CallBegun, Command, Envelope, Reply};
+use claude_agent_service::account::command::{CallBegun, Command, Envelope};
+use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;

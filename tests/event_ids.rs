@@ -7,7 +7,8 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::turn::events::{EventKind, Subscription};
 use claude_agent_service::domain::{EventId, Include, TurnId};
 use futures_util::{FutureExt, StreamExt};

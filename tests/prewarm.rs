@@ -8,7 +8,9 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use claude_agent_service::account::command::{AccountError, Command, Envelope, Reply};
+use claude_agent_service::account::command::{Command, Envelope};
+use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::{Agent, Answer, Body, Call, Container, ContainerError};
 use claude_agent_service::config::Config;

@@ -6,7 +6,8 @@ mod support;
 use std::pin::pin;
 use std::time::Duration;
 
-use claude_agent_service::account::command::{Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::runtime::Runtime;
 use claude_agent_service::account::wake::WATCH;
 use claude_agent_service::domain::PurgeOutcome;

@@ -6,8 +6,10 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::manage::command::{ImportBatch, ManageCommand, ManageReply};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::api::answer::{Answer, Body};
 use claude_agent_service::domain::transfer::ExportPlace;
 use claude_agent_service::domain::{MetadataPatch, Page, Title};

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, AnswerForm, Command, DecideAction, Reply};
+use claude_agent_service::account::command::{AnswerForm, Command, DecideAction};
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::files::command::{FilesCommand, FilesReply, Precondition};
 use claude_agent_service::account::manage::command::{ManageCommand, UsageAsk};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::api::answer::{Answer, Body};
 use claude_agent_service::domain::account::{AccountChange, AccountStatus};
 use claude_agent_service::domain::action::ActionsOf;

@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::api::answer::{Answer, Body};
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{Include, RequestId, TurnId};

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use claude_agent_service::account::command::AccountError;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::ledger::{MAX_PENDING_CALLS, MAX_RECENT_CALLS};
 use claude_agent_service::account::wake::WATCH;
 use claude_agent_service::config::Config;

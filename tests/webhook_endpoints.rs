@@ -3,7 +3,7 @@
 
 mod support;
 
-use claude_agent_service::account::command::AccountError;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::webhooks::command::{SetWebhook, WebhooksCommand, WebhooksReply};
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::webhook::{DeliveryStatus, secret_of};

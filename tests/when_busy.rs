@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use claude_agent_service::account::command::AccountError;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::domain::{TurnId, TurnOptions, WhenBusy};
 use serde_json::json;
 use support::script::{Fault, Script, Step, entry, result};

@@ -6,8 +6,10 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::files::command::{FilesCommand, FilesRefusal, FilesReply, Precondition};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::FilePath;
 use claude_agent_service::domain::file::Target;
 use support::bucket::{BucketFault, PREFIX};

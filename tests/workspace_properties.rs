@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use claude_agent_service::account::Response;
 use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
-use claude_agent_service::account::command::{Command, Reply};
+use claude_agent_service::account::command::Command;
 use claude_agent_service::account::files::command::{FilesCommand, FilesReply, Precondition};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::SessionId;
 use claude_agent_service::domain::file::Target;
 use claude_agent_service::domain::{Content, StoredFile};

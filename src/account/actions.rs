@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::command::{AccountError, DecideAction, Reply};
+use super::command::DecideAction;
+use super::error::AccountError;
+use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;

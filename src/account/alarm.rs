@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::command::AccountError;
+use super::error::AccountError;
 use super::runtime::{Directory, Runtime};
 use super::{Account, Deferred, wake};
 use crate::agent::Container;

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
-use super::command::{AccountError, LookUpAttachments, Reply};
+use super::command::LookUpAttachments;
+use super::error::AccountError;
 use super::files::command::FilesReply;
+use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;

@@ -1,7 +1,7 @@
 //! How long the account's container runs, for the ledger: noted when it starts, and added when it stops. While it runs, nothing is written.
 
 use super::Account;
-use super::command::AccountError;
+use super::error::AccountError;
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::Millis;

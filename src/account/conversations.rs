@@ -1,8 +1,9 @@
 //! What an account answers about its conversations without its container: lists, reads, changes and counts.
 
 use super::Account;
-use super::command::{AccountError, ItemsOfTurns, Reply};
+use super::error::AccountError;
 use super::feed::{ConversationChange, OpenConversation, Snapshot, TurnState};
+use super::reply::{ItemsOfTurns, Reply};
 use super::runtime::{Directory, Runtime};
 use super::turn::events::EventKind;
 use super::turn::items;

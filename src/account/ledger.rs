@@ -9,7 +9,9 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 
-use super::command::{AccountError, CallEnded, Reply};
+use super::command::CallEnded;
+use super::error::AccountError;
+use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;

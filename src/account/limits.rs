@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::Account;
-use super::command::AccountError;
+use super::error::AccountError;
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::account::AccountSettings;

@@ -9,6 +9,7 @@ pub mod chat;
 pub mod command;
 mod container_use;
 mod conversations;
+pub mod error;
 pub mod feed;
 pub mod files;
 mod fleet;
@@ -19,6 +20,7 @@ mod nothing;
 mod prewarm;
 mod purge;
 mod queue;
+pub mod reply;
 pub mod runtime;
 pub mod schedules;
 pub mod turn;
@@ -32,7 +34,9 @@ use std::rc::Rc;
 
 use futures_util::lock::Mutex;
 
-use command::{AccountError, Command, Envelope, Reply};
+use command::{Command, Envelope};
+use error::AccountError;
+use reply::Reply;
 use runtime::{Directory, Runtime};
 use turn::active::ActiveTurns;
 use turn::events::{Subscription, announcement};

@@ -2,9 +2,11 @@
 //! otherwise leave a database behind for each name that comes to mind, for good.
 
 use super::Account;
-use super::command::{AccountError, Command, Reply};
+use super::command::Command;
+use super::error::AccountError;
 use super::feed::Snapshot;
 use super::files::command::{FilesRefusal, FilesReply};
+use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::{PurgeOutcome, TurnKind, Usage};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::command::AccountError;
+use super::error::AccountError;
 use super::feed::ConversationChange;
 use super::runtime::{Directory, Runtime};
 use super::wake::Purge;

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
-use super::command::{AccountError, AnswerForm, Reply, StartTurn};
+use super::command::{AnswerForm, StartTurn};
+use super::error::AccountError;
 use super::feed::ConversationChange;
+use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::turn::run;
 use super::{Account, Response};

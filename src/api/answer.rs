@@ -10,9 +10,10 @@ use super::document::{
 use super::managed::Document;
 use super::problem::{ApiError, Code};
 use super::{actions, content, cursor, links, managed};
-use crate::account::command::{AccountError, Reply};
+use crate::account::error::AccountError;
 use crate::account::feed::Feed;
 use crate::account::files::command::FilesReply;
+use crate::account::reply::Reply;
 use crate::account::turn::events::Subscription;
 use crate::domain::{AccountId, ActionId, ActionStatus, RequestId, RunId, SessionId, Turn};
 

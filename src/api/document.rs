@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::problem::ApiError;
 #[cfg(test)]
 use super::problem::Problem;
-use crate::account::command::ItemsOfTurns;
+use crate::account::reply::ItemsOfTurns;
 use crate::domain::metadata::RESERVED_KEY;
 use crate::domain::{
     AccountId, Action, ByModel, ContextUse, Conversation, Message, Messages, Millis, RawJson, RequestId, Role, RunId,

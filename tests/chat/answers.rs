@@ -1,7 +1,8 @@
 //! A chat whose turn waits for somebody: its stream ends there, and an answer goes on with the turn, whatever has died meanwhile.
 
 use claude_agent_service::account::chat::command::{ChatAnswer, ChatAnswers, ChatCommand};
-use claude_agent_service::account::command::{AccountError, Command};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::domain::{ActionId, ActionStatus, TurnId, TurnStatus};
 use serde_json::json;
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use claude_agent_service::account::Response;
 use claude_agent_service::account::chat::command::{ChatCommand, ChatReply, ChatStream, ChatTurn};
-use claude_agent_service::account::command::{AccountError, AnswerForm, Command, Reply, StartTurn};
+use claude_agent_service::account::command::{AnswerForm, Command, StartTurn};
+use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::api::chat::chunks::Chunks;
 use claude_agent_service::domain::{ChatMessage, Include, RequestId, Title, TurnId, TurnOptions};
 use futures_util::{FutureExt, StreamExt};

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use super::executor::Owner;
 use super::stage::{Sent, Stage};
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, CallBegun, CallEnded, Command, Reply};
+use claude_agent_service::account::command::{CallBegun, CallEnded, Command};
+use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::{RequestId, TurnId, Usage};
 
 /// A call that was let through.

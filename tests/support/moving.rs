@@ -1,8 +1,10 @@
 //! The Worker between an export and an import: it asks for page after page, and carries the bytes of files in and out of the bucket.
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::manage::command::{ImportBatch, ImportObject, ManageCommand, ManageReply};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::transfer::{ExportPlace, ObjectOf};
 
 use super::stage::Stage;

@@ -1,7 +1,9 @@
 //! Webhooks of an account on a stage.
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AccountError, Command, Reply};
+use claude_agent_service::account::command::Command;
+use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::webhooks::command::{SetWebhook, WebhooksCommand, WebhooksReply};
 use claude_agent_service::domain::Webhook;
 use claude_agent_service::domain::webhook::Delivery;

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use self::command::{ForkAsked, NoBranch, RewindTo};
 use super::Account;
-use super::command::{AccountError, Reply};
+use super::error::AccountError;
 use super::feed::ConversationChange;
+use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::{Millis, RequestId, SdkSession, SessionId, TurnId};

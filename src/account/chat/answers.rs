@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::command::ChatAnswers;
 use crate::account::Account;
-use crate::account::command::{AccountError, Reply};
+use crate::account::error::AccountError;
+use crate::account::reply::Reply;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::action::decisions_for;

@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use self::command::{ChatCommand, ChatReply, ChatStream, ChatTurn};
 use super::branches::command::RewindTo;
-use super::command::{AccountError, Reply, StartTurn};
+use super::command::StartTurn;
+use super::error::AccountError;
+use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::turn::events::{EventKind, Subscription};
 use super::turn::items;

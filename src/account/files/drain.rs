@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::BUCKET_LIMIT;
-use crate::account::command::AccountError;
+use crate::account::error::AccountError;
 use crate::account::runtime::{Directory, Runtime};
 use crate::account::{Account, Deferred};
 use crate::agent::Container;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::BUCKET_LIMIT;
 use super::drain::DOOMED_GRACE;
-use crate::account::command::AccountError;
+use crate::account::error::AccountError;
 use crate::account::runtime::{Directory, Runtime};
 use crate::account::{Account, Deferred};
 use crate::agent::Container;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::account::Account;
-use crate::account::command::AccountError;
+use crate::account::error::AccountError;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::account::{AccountSettings, ErasureCounts, ErasureStep};

@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use command::{ManageCommand, ManageReply, UsageAsk};
 
-use super::command::{AccountError, Reply};
+use super::error::AccountError;
+use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;

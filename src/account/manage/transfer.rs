@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::command::{ImportBatch, ImportObject, ManageReply};
 use crate::account::Account;
-use crate::account::command::AccountError;
+use crate::account::error::AccountError;
 use crate::account::feed::ConversationChange;
 use crate::account::files::command::FilesRefusal;
 use crate::account::files::drain::DOOMED_GRACE;

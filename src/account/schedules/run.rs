@@ -4,7 +4,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::account::command::{AccountError, AnswerForm, Reply, StartTurn};
+use crate::account::command::{AnswerForm, StartTurn};
+use crate::account::error::AccountError;
+use crate::account::reply::Reply;
 use crate::account::runtime::{Directory, Runtime};
 use crate::account::{Account, Response};
 use crate::agent::Container;

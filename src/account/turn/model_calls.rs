@@ -2,8 +2,8 @@
 //! What is counted here the agent cannot forge; what its SDK says of a turn's cost is kept beside it.
 
 use crate::account::Account;
-use crate::account::command::AccountError;
 use crate::account::command::{CallBegun, CallEnded};
+use crate::account::error::AccountError;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::ledger::Counted;

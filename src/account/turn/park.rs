@@ -8,7 +8,7 @@ use super::items;
 use super::progress::Progress;
 use super::spent::spent_by_now;
 use crate::account::Account;
-use crate::account::command::AccountError;
+use crate::account::error::AccountError;
 use crate::account::files::save::Saved;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;

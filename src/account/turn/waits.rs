@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::events::EventKind;
 use super::progress::{NotTaken, Progress};
 use crate::account::Account;
-use crate::account::command::AccountError;
+use crate::account::error::AccountError;
 use crate::account::runtime::{Directory, Runtime};
 use crate::account::turn::active::Wait;
 use crate::agent::Container;

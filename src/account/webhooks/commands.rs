@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::command::{SetWebhook, WebhooksCommand, WebhooksReply};
 use crate::account::Account;
-use crate::account::command::{AccountError, Reply};
+use crate::account::error::AccountError;
+use crate::account::reply::Reply;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::time::DAY;

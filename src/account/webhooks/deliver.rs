@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::sign::signatures;
 use crate::account::Account;
-use crate::account::command::AccountError;
+use crate::account::error::AccountError;
 use crate::account::runtime::{Directory, NotSent, Runtime};
 use crate::account::wake;
 use crate::agent::Container;
