@@ -53,7 +53,7 @@ fn approval(id: &ActionId, approved: bool) -> ChatAnswer {
 fn answer(stage: &Stage, turn_id: &TurnId, answers: Vec<ChatAnswer>) -> Result<Stream, AccountError> {
     let answers = ChatAnswers { session_id: session("a"), turn_id: turn_id.clone(), has_steps: 1, answers };
     match ask(stage, Command::Chat(ChatCommand::Answer(Box::new(answers))))? {
-        ChatReply::Stream(stream) => Ok(Stream::new(stream)),
+        ChatReply::Stream(stream) => Ok(Stream::new(*stream)),
         _ => panic!("no stream"),
     }
 }
@@ -68,7 +68,7 @@ fn a_stream_ends_where_its_turn_waits_and_the_answers_stream_is_the_rest() {
     let turn = waiting(&stage, &["a"]);
     assert_eq!(stage.turn(&turn).status, TurnStatus::RequiresAction);
     let id = ids(&stage).remove(0);
-    assert_eq!(asked(&mut follow(&stage).unwrap()), [id.clone()]);
+    assert_eq!(asked(&mut follow(&stage).unwrap()), std::slice::from_ref(&id));
     let mut rest = answer(&stage, &turn, vec![approval(&id, true)]).unwrap();
     stage.settle();
     let heard = rest.heard().to_owned();
@@ -118,11 +118,11 @@ fn an_answer_goes_on_with_a_turn_whose_process_or_container_or_object_is_gone() 
         let turn = waiting(&stage, &["a"]);
         let id = ids(&stage).remove(0);
         meanwhile(&mut stage);
-        assert_eq!(asked(&mut follow(&stage).unwrap()), [id.clone()], "{index}");
+        assert_eq!(asked(&mut follow(&stage).unwrap()), std::slice::from_ref(&id), "{index}");
         assert_eq!(read(&stage)[0].actions[0].status, ActionStatus::Pending, "{index}");
-        let mut rest = answer(&stage, &turn, vec![approval(&id, true)]).unwrap();
+        let mut following = answer(&stage, &turn, vec![approval(&id, true)]).unwrap();
         stage.settle();
-        assert!(rest.heard().contains(r#""delta":"done""#), "{index}: {}", rest.heard());
+        assert!(following.heard().contains(r#""delta":"done""#), "{index}: {}", following.heard());
         assert_eq!((stage.turn(&turn).status, ran(&stage, "a")), (TurnStatus::Completed, 1), "{index}");
     }
 }

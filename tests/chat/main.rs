@@ -53,7 +53,7 @@ fn ask(stage: &Stage, command: Command) -> Result<ChatReply, AccountError> {
 /// Sends a message, and returns its turn's stream.
 fn send(stage: &Stage, id: &str, text: &str) -> Stream {
     match ask(stage, message(id, text)).unwrap() {
-        ChatReply::Stream(events) => Stream::new(events),
+        ChatReply::Stream(events) => Stream::new(*events),
         _ => panic!("no stream"),
     }
 }
@@ -61,8 +61,8 @@ fn send(stage: &Stage, id: &str, text: &str) -> Stream {
 struct Stream(Chunks, String);
 
 impl Stream {
-    fn new(stream: Box<ChatStream>) -> Self {
-        Self(Chunks::new(*stream, RequestId::new(Uuid::nil())), String::new())
+    fn new(stream: ChatStream) -> Self {
+        Self(Chunks::new(stream, RequestId::new(Uuid::nil())), String::new())
     }
 
     /// All that has come.
@@ -96,7 +96,7 @@ fn said(stage: &Stage) -> Vec<String> {
 
 fn follow(stage: &Stage) -> Option<Stream> {
     match ask(stage, Command::Chat(ChatCommand::Follow(session("a")))).unwrap() {
-        ChatReply::Stream(events) => Some(Stream::new(events)),
+        ChatReply::Stream(events) => Some(Stream::new(*events)),
         ChatReply::NothingRuns => None,
         _ => panic!("neither a stream nor its absence"),
     }
