@@ -398,7 +398,19 @@ fn the_schema_of_a_shard_is_pinned() {
     let plan = fixture.sql.texts(
         "select name from sqlite_schema where name not like 'sqlite_%' and name <> 'schema_migrations' order by name",
     );
-    assert_eq!(plan, ["accounts", "accounts_by_oldest_access", "audit", "erasures", "erasures_pending", "purge_runs"]);
+    assert_eq!(
+        plan,
+        [
+            "accounts",
+            "accounts_by_oldest_access",
+            "audit",
+            "erasures",
+            "erasures_pending",
+            "fleet_parts",
+            "fleet_reports",
+            "purge_runs"
+        ]
+    );
 }
 
 fn noted(fixture: &Fixture, account: &str, active: bool, status: Option<AccountStatus>) {
@@ -608,7 +620,7 @@ fn what_accounts_report_is_summed_for_as_long_as_it_holds() {
 }
 
 #[test]
-fn a_report_writes_a_row_only_if_the_container_has_changed_and_of_no_account_that_is_not_known() {
+fn a_report_writes_two_rows_and_is_there_when_the_shard_has_lost_its_memory() {
     let fixture = Fixture::new(0);
     noted(&fixture, "a", true, None);
     let container = |fixture: &Fixture| match fixture.directory.handle(Command::ListAccounts(filter("", 10))).unwrap() {
@@ -618,15 +630,25 @@ fn a_report_writes_a_row_only_if_the_container_has_changed_and_of_no_account_tha
     assert_eq!(container(&fixture), Some(KnownContainer::Unknown));
     let changes = |fixture: &Fixture| fixture.sql.text("select total_changes()").parse::<u64>().unwrap();
     let before = changes(&fixture);
-    for running in [1, 0, 1, 0] {
+    reported(&fixture, "a", 1, ContainerStage::Running, &[(TurnStatus::Completed, 1)]);
+    assert_eq!((changes(&fixture) - before, container(&fixture)), (3, Some(KnownContainer::Running)));
+    for running in [0, 1, 0] {
         reported(&fixture, "a", running, ContainerStage::Running, &[(TurnStatus::Completed, 1)]);
-        reported(&fixture, "b", running, ContainerStage::Running, &[]);
     }
-    assert_eq!((changes(&fixture) - before, container(&fixture)), (1, Some(KnownContainer::Running)));
+    // What is replaced counts twice.
+    assert_eq!(changes(&fixture) - before, 3 + 3 * 2);
+    reported(&fixture, "b", 1, ContainerStage::Running, &[]);
+    let told = fleet(&fixture);
+    assert_eq!((told.reporting, told.at_work, told.ended[0].turns), (2, 1, 4));
     let again = open(&fixture.world, &fixture.sql);
     let fixture = Fixture { directory: again, ..fixture };
-    reported(&fixture, "a", 0, ContainerStage::Running, &[]);
-    assert_eq!(changes(&fixture) - before, 1, "a shard that has lost its memory writes nothing that is stored");
+    assert_eq!(fleet(&fixture), told);
     reported(&fixture, "a", 0, ContainerStage::Stopped, &[]);
     assert_eq!(container(&fixture), Some(KnownContainer::Stopped));
+    fixture.world.runtime.now.set(NOW.plus(REPORT_HOLDS));
+    reported(&fixture, "c", 0, ContainerStage::Stopped, &[]);
+    assert_eq!(
+        fixture.sql.text("select (select count(*) from fleet_reports), (select count(*) from fleet_parts)"),
+        "1"
+    );
 }

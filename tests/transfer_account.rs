@@ -224,7 +224,7 @@ fn the_next_turn_of_the_copy_has_the_files_and_what_waited_for_it() {
     copy.settle();
     assert_eq!(copy.end(&turn), "completed");
     let sdk = copy.sql.text("select agent_session from conversations where session_id = 'files'");
-    let paths: Vec<String> = copy.container.folder(&sdk).into_iter().map(|(path, _)| path).collect();
+    let paths: Vec<String> = copy.container.folder(&sdk).into_keys().collect();
     assert_eq!(paths, ["a.txt", "in/data é.csv", "in/empty-not.txt", "new.txt"]);
     assert_eq!(copy.turn(&turn).files.unwrap().version, 4);
 }
@@ -377,7 +377,8 @@ proptest! {
         copy.handle(Command::Manage(ManageCommand::DropImport)).unwrap();
         let ids = copy.sql.texts("select session_id from conversations");
         reads(&copy, &ids.iter().map(String::as_str).collect::<Vec<_>>());
-        (set(&copy), usage(&copy, Group::Model));
+        set(&copy);
+        usage(&copy, Group::Model);
         export(&copy, true);
     }
 }

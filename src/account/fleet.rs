@@ -1,4 +1,4 @@
-//! What the account reports of its work to the directory, in memory on both sides: when something has changed that operators see, and else at
+//! What the account reports of its work to the directory: when something has changed that operators see, and else at
 //! most once a minute while it works. Nobody waits for a report, and one that does not arrive is not sent again.
 
 use std::cell::{Cell, RefCell};

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod port;
 pub mod shards;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -43,13 +44,14 @@ pub struct Directory<S, R> {
     store: DirectoryStore<S>,
     runtime: R,
     retention: Duration,
-    fleet: fleet::Fleet,
+    /// The part of an hour in which a report came last.
+    fleet_part: Cell<i64>,
 }
 
 impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
     /// The shard whose database `store` is.
     pub fn new(store: DirectoryStore<S>, runtime: R, retention: Duration) -> Self {
-        Self { store, runtime, retention, fleet: fleet::Fleet::default() }
+        Self { store, runtime, retention, fleet_part: Cell::new(0) }
     }
 
     /// Carries out a command.
@@ -73,14 +75,12 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
                 Ok(Reply::Accounts { accounts, next })
             }
             Command::Report { account_id, report } => {
-                if let Some(container) = self.fleet.take(account_id.clone(), report, self.runtime.now()) {
-                    self.store.set_container(&account_id, container)?;
-                }
+                self.take_report(&account_id, &report)?;
                 Ok(Reply::Registered)
             }
-            Command::ReadFleet => Ok(Reply::Fleet(self.fleet.sum(self.runtime.now()))),
+            Command::ReadFleet => Ok(Reply::Fleet(self.fleet()?)),
             Command::Erase { erasure_id, account_id, keep_account } => {
-                self.fleet.forget(&account_id);
+                self.store.forget_report_of(&account_id)?;
                 self.begin_erasure(erasure_id, &account_id, keep_account).map(Reply::Erasing)
             }
             Command::Audit(entry) => {

@@ -20,6 +20,18 @@ pub enum ContainerStage {
     Stopped,
 }
 
+impl ContainerStage {
+    /// The word that is stored and sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// Turns that ended in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedTurns {

@@ -14,6 +14,7 @@ pub mod directory;
 pub mod directory_accounts;
 mod doomed;
 pub mod files;
+pub mod fleet;
 pub mod inbox;
 pub mod items;
 mod keys;

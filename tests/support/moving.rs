@@ -1,5 +1,7 @@
 //! The Worker between an export and an import: it asks for page after page, and carries the bytes of files in and out of the bucket.
 
+use std::fmt::Write as _;
+
 use claude_agent_service::account::Response;
 use claude_agent_service::account::command::Command;
 use claude_agent_service::account::error::AccountError;
@@ -31,8 +33,11 @@ pub fn export(stage: &Stage, files: bool) -> String {
             let bytes = stage.bucket.state.borrow().objects[&object.key].0.clone();
             assert_eq!(bytes.len() as u64, object.size);
             for piece in bytes.chunks(PIECE_BYTES) {
-                let data: String = piece.iter().map(|byte| format!("{byte:02x}")).collect();
-                all.push_str(&format!("{{\"type\":\"bytes\",\"data\":\"{data}\"}}\n"));
+                all.push_str("{\"type\":\"bytes\",\"data\":\"");
+                for byte in piece {
+                    write!(all, "{byte:02x}").unwrap();
+                }
+                all.push_str("\"}\n");
             }
         }
         place = next;
