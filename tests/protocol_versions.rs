@@ -112,7 +112,11 @@ fn commands() -> Vec<(Command, bool)> {
         Command::Rewind { session_id: session_id.clone(), to: RewindTo::Before(turn(1)) },
         Command::DeleteConversation { session_id: session_id.clone() },
         Command::ListTurns { session_id: session_id.clone(), before: Some(turn(1)), limit: 20 },
-        Command::Files { session_id, ask: FilesCommand::Find { path: "a/b".parse().unwrap() } },
+        Command::Files {
+            session_id: session_id.clone(),
+            ask: FilesCommand::Find { path: "a/b".parse().unwrap(), at: None },
+        },
+        Command::Files { session_id, ask: FilesCommand::Find { path: "a/b".parse().unwrap(), at: Some(turn(1)) } },
         Command::LookUpAttachments(Box::new(LookUpAttachments {
             session_id: None,
             paths: vec!["a/b".parse().unwrap()],

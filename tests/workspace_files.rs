@@ -10,8 +10,8 @@ use claude_agent_service::account::command::Command;
 use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::files::command::{FilesCommand, FilesRefusal, FilesReply, Precondition};
 use claude_agent_service::account::reply::Reply;
-use claude_agent_service::domain::FilePath;
 use claude_agent_service::domain::file::Target;
+use claude_agent_service::domain::{Content, FilePath, StoredFile, TurnId};
 use support::bucket::{BucketFault, PREFIX};
 use support::script::Script;
 use support::session;
@@ -218,10 +218,49 @@ fn an_upload_that_is_never_committed_or_too_late_leaves_nothing() {
 #[test]
 fn without_a_bucket_every_command_is_refused() {
     let stage = Stage::new();
-    let find = || FilesCommand::Find { path: path("a") };
+    let find = || FilesCommand::Find { path: path("a"), at: None };
     assert_eq!(refused(ask(&stage, "a", find())), FilesRefusal::NotConfigured);
     writes(&stage, &[]);
     assert_eq!(refused(ask(&stage, "a", find())), FilesRefusal::NotConfigured);
+}
+
+#[test]
+fn a_file_is_read_as_it_was_at_the_end_of_a_turn() {
+    let stage = Stage::with_files(&[]);
+    let run = |id: &str, script| {
+        let turn = stage.query_that(id, script);
+        stage.settle();
+        turn
+    };
+    let at = |turn: &TurnId, name: &str| {
+        let find = FilesCommand::Find { path: path(name), at: Some(turn.clone()) };
+        ask(&stage, "a", find).map(|reply| match reply {
+            FilesReply::File(StoredFile { size, content: Some(Content::Frames(frames)), .. }) => {
+                assert!(frames.iter().all(|frame| stage.bucket.keys().contains(&frame.key)));
+                size
+            }
+            reply => panic!("{reply:?}"),
+        })
+    };
+    let first = run("a", Script::writes(&[("a.txt", "1")]));
+    let second = run("a", Script::writes(&[("a.txt", "22"), ("b/c.txt", "4444")]));
+    upload(&stage, "a.txt", "a user's");
+    upload(&stage, "d.txt", "a user's");
+    delete(&stage, "b/").unwrap();
+    assert_eq!(
+        (at(&first, "a.txt").unwrap(), at(&second, "a.txt").unwrap(), at(&second, "b/c.txt").unwrap()),
+        (1, 2, 4)
+    );
+    for (turn, name) in [(&first, "b/c.txt"), (&second, "d.txt"), (&second, "b")] {
+        let outcome = at(turn, name).map(|_| FilesReply::Deleted);
+        assert_eq!(refused(outcome), FilesRefusal::NotThen, "{name}");
+    }
+    let third = run("a", Script::writes(&[]));
+    assert_eq!((at(&second, "a.txt").unwrap(), at(&third, "a.txt").unwrap(), at(&third, "d.txt").unwrap()), (2, 8, 8));
+    let elsewhere = run("b", Script::writes(&[("a.txt", "1")]));
+    assert!(matches!(at(&elsewhere, "a.txt"), Err(AccountError::NotFound)), "a turn of another conversation");
+    delete(&stage, "").unwrap();
+    assert_eq!(refused(at(&third, "a.txt").map(|_| FilesReply::Deleted)), FilesRefusal::VersionGone);
 }
 
 #[test]

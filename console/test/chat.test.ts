@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { bash } from "../../tests/e2e/client.ts";
-import { ask, isWide, product, said } from "./browser.ts";
+import { ask, findings, isWide, product, said } from "./browser.ts";
 
 const { running, chrome } = product();
 const TIME_LIMIT = { timeout: 180_000 };
 /** Some six seconds of words. */
 const SLOW = "[[delay 60]] [[words 400]]";
+const trimmed = (texts: string[]): string[] => texts.map((text) => text.trim());
 
 test("the root leads a browser to the console, and everyone else where it always did", TIME_LIMIT, async (t) => {
   const html = await fetch(running.url, { headers: { accept: "text/html" }, redirect: "manual" });
@@ -243,6 +244,30 @@ test("a file is dropped, seen, used by the agent, and what it made is downloaded
   await files.getByRole("button", { name: "Delete table.csv" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await files.getByRole("button", { name: "Delete table.csv" }).waitFor({ state: "detached" });
+});
+
+test("what a turn changed in a file is shown line by line, by keyboard, on a phone and in the dark", TIME_LIMIT, async (t) => {
+  const page = await chrome.openFor(t, running.newClient(), { width: 375, height: 740, dark: true });
+  await ask(page, bash("seq 1 20 > list.txt; printf 'a\\0b' > data.bin; echo gone > old.txt"));
+  await ask(page, "What is 2+2?");
+  await ask(page, bash("sed -i 's/^7$/seven/' list.txt; echo 21 >> list.txt; printf 'a\\0bc' > data.bin; rm old.txt"));
+  await page.getByRole("button", { name: "Show changes in list.txt" }).press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Changes in list.txt" });
+  await dialog.getByText("@@", { exact: false }).first().waitFor();
+  assert.deepEqual(await dialog.locator("ins").allInnerTexts().then(trimmed), ["+ seven", "+ 21"]);
+  assert.deepEqual(await dialog.locator("del").allInnerTexts().then(trimmed), ["- 7"]);
+  assert.equal(await dialog.locator("pre span").count(), 2 + 6 + 3, "two places, with three lines around each change");
+  assert.equal(await isWide(page), false);
+  assert.deepEqual(await findings(page), []);
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+
+  await page.getByRole("button", { name: "Show changes in data.bin" }).click();
+  await page.getByText("It is not text. It had 3 B before this turn, and 4 B after it.").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Show changes in old.txt" }).click();
+  await page.getByRole("dialog").locator("del").waitFor();
+  assert.equal((await page.getByRole("dialog").locator("pre").innerText()).trim().split("\n").at(-1), "- gone");
 });
 
 test("everything is done by keyboard alone", TIME_LIMIT, async (t) => {

@@ -11,7 +11,7 @@ use super::problem::{ApiError, Code};
 use super::query::Target as Url;
 use crate::account::files::command::Precondition;
 use crate::domain::file::{MAX_FILES_PER_PAGE, MAX_PATH_BYTES, Target};
-use crate::domain::{AccountId, FilePath, FilesPage, Millis, SessionId, StoredFile};
+use crate::domain::{AccountId, FilePath, FilesPage, Millis, SessionId, StoredFile, TurnId};
 
 /// How many files a page has if the request does not say.
 pub(super) const DEFAULT_LIMIT: u32 = 100;
@@ -31,6 +31,8 @@ pub enum FilesRequest {
     Read {
         /// Which file.
         path: FilePath,
+        /// The turn at whose end it is read; now if absent.
+        at: Option<TurnId>,
         /// What the client has of it, and what it wants.
         conditions: Conditions,
     },

@@ -253,6 +253,8 @@ impl From<FilesRefusal> for ApiError {
             FilesRefusal::UploadExpired => {
                 (Code::RequestTimeout, "The upload took longer than 10 minutes. Send it again.")
             }
+            FilesRefusal::NotThen => (Code::NotFound, "The file was not there at the end of this turn."),
+            FilesRefusal::VersionGone => (Code::NotFound, "The files of this turn are kept no longer."),
             FilesRefusal::BadUpload => (Code::InvalidParameter, "Not an upload of this account."),
         };
         Self::new(code, detail)

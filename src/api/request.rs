@@ -205,14 +205,14 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
         }
         Route::FollowAccount => about(Command::FollowAccount),
         Route::ListTurns(session_id) => {
-            let before = parameter(&target, "before")?.map(TurnId::try_from).transpose();
-            let before = before.map_err(|rule| ApiError::parameter("before", &rule.to_string()))?;
+            let before = turn_id(&target, "before")?;
             let limit = number(&target, "limit", DEFAULT_TURNS, 1..=MAX_TURNS, "a number from 1 to 100")?;
             about(Command::ListTurns { session_id, before, limit })
         }
         Route::ListFiles(session_id) => about_files(session_id, FilesRequest::list(head, &target)?),
         Route::ReadFile(session_id, path) => {
-            about_files(session_id, FilesRequest::Read { path, conditions: Conditions::parse(head) })
+            let at = turn_id(&target, "at")?;
+            about_files(session_id, FilesRequest::Read { path, at, conditions: Conditions::parse(head) })
         }
         Route::UploadFile(session_id, path) => about_files(session_id, FilesRequest::upload(head, path)?),
         Route::DeleteFiles(session_id, target) => {
@@ -359,6 +359,12 @@ fn runs(target: &Target<'_>, name: ResourceName) -> Result<Command, ApiError> {
     let most = schedules::MAX_RUNS;
     let limit = number(target, "limit", schedules::DEFAULT_RUNS, 1..=most, "a number from 1 to 100")?;
     Ok(Command::Schedules(SchedulesCommand::Runs(name, limit)))
+}
+
+/// The turn that a parameter names.
+fn turn_id(target: &Target<'_>, name: &'static str) -> Result<Option<TurnId>, ApiError> {
+    let named = parameter(target, name)?.map(TurnId::try_from).transpose();
+    named.map_err(|rule| ApiError::parameter(name, &rule.to_string()))
 }
 
 /// The number in a message's id.

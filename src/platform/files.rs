@@ -78,7 +78,9 @@ impl FilesCall {
         let answered = match asked {
             FilesRequest::List(list) => call.list(&list).await,
             FilesRequest::Archive => Rc::clone(&call).archive(is_head).await,
-            FilesRequest::Read { path, conditions } => call.read(path, &conditions, is_head).await,
+            FilesRequest::Read { path, at, conditions } => {
+                call.read(FilesCommand::Find { path, at }, &conditions, is_head).await
+            }
             FilesRequest::Upload { path, size, precondition } => {
                 let begin = FilesCommand::BeginUpload { path: path.clone(), size, precondition: precondition.clone() };
                 let commit =
@@ -102,8 +104,13 @@ impl FilesCall {
         }
     }
 
-    async fn read(&self, path: FilePath, conditions: &files::Conditions, is_head: bool) -> Replied<Answer<JsValue>> {
-        let FilesReply::File(file) = self.ask(FilesCommand::Find { path }).await?.1 else { return Err(unexpected()) };
+    async fn read(
+        &self,
+        find: FilesCommand,
+        conditions: &files::Conditions,
+        is_head: bool,
+    ) -> Replied<Answer<JsValue>> {
+        let FilesReply::File(file) = self.ask(find).await?.1 else { return Err(unexpected()) };
         let selection = conditions.select(&file.etag, file.size)?;
         let (start, end) = match selection {
             Selection::Whole => (0, file.size),

@@ -4,7 +4,7 @@
 use super::conversations::unreadable;
 use super::inbox::Waiting;
 use super::sql::{Sql, Value};
-use super::{Store, StoreError};
+use super::{Store, StoreError, integer};
 use crate::domain::{Content, FilesPage, FrameRange, Millis, SessionId, StoredFile};
 use crate::workspace::entry::{Entry, File, Kind};
 use crate::workspace::index::for_each;
@@ -97,18 +97,24 @@ impl<S: Sql> Store<S> {
             return Ok(None);
         }
         let Some((_, entries)) = self.part_of(session_id, path)? else { return Ok(None) };
-        let keys = self.pack_keys(session_id)?;
-        let mut found = None;
-        for_each(&entries, |entry| {
-            if let Entry { path: at, kind: Kind::File(file) } = entry
-                && at == path
-            {
-                found = Some(packed(at, &file, &keys, true)?);
-            }
-            Ok(())
-        })
-        .map_err(|error| unreadable("part", &error))?;
-        Ok(found)
+        find(&entries, path, &self.pack_keys(session_id)?)
+    }
+
+    /// One file of a version that is kept, without what waits in the inbox; none where there was none.
+    ///
+    /// # Errors
+    /// SQLite's, or an unreadable part.
+    pub fn file_at(&self, session_id: &SessionId, path: &str, version: u64) -> Result<Option<StoredFile>, StoreError> {
+        const PART: &str = "select entries from workspace_parts where session_id = +?1 and first_path <= ?2 \
+             and from_version <= ?3 and (to_version is null or to_version > ?3) order by first_path desc limit 1";
+        const KEYS: &str = "select pack_no, object_key from workspace_packs where session_id = +?1 \
+             and from_version <= ?2 and (to_version is null or to_version > ?2)";
+        let (id, version) = (Value::Text(session_id.as_str()), integer(version));
+        let Some(mut part) = self.sql.first(PART, &[id, Value::Text(path), version])? else { return Ok(None) };
+        let rows = self.sql.query(KEYS, &[id, version])?;
+        let keys: Result<Vec<_>, StoreError> =
+            rows.into_iter().map(|mut row| Ok((row.count(0)?, row.text(1)?))).collect();
+        find(&part.text(0)?, path, &keys?)
     }
 
     /// Whether the folder has anything in it.
@@ -145,6 +151,20 @@ impl<S: Sql> Store<S> {
     fn pack_keys(&self, session_id: &SessionId) -> Result<Vec<(u64, String)>, StoreError> {
         Ok(self.current_packs(session_id)?.into_iter().map(|pack| (pack.no, pack.key)).collect())
     }
+}
+
+fn find(entries: &str, path: &str, keys: &[(u64, String)]) -> Result<Option<StoredFile>, StoreError> {
+    let mut found = None;
+    for_each(entries, |entry| {
+        if let Entry { path: at, kind: Kind::File(file) } = entry
+            && at == path
+        {
+            found = Some(packed(at, &file, keys, true)?);
+        }
+        Ok(())
+    })
+    .map_err(|error| unreadable("part", &error))?;
+    Ok(found)
 }
 
 fn uploaded(waiting: &Waiting, content: bool) -> Option<StoredFile> {

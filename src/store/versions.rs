@@ -5,7 +5,7 @@ use super::branches::Fork;
 use super::doomed::not_named_elsewhere;
 use super::sql::{Sql, Value};
 use super::{Store, StoreError, integer, json};
-use crate::domain::{Millis, SessionId};
+use crate::domain::{Millis, SessionId, TurnId};
 
 impl<S: Sql> Store<S> {
     /// The oldest version of which everything is kept, and the current one.
@@ -16,6 +16,17 @@ impl<S: Sql> Store<S> {
         const KEPT: &str = "select oldest, version from workspaces where session_id = +?1";
         let row = self.sql.first(KEPT, &[Value::Text(session_id.as_str())])?;
         row.map_or(Ok((0, 0)), |row| Ok((row.count(0)?, row.count(1)?)))
+    }
+
+    /// The version of the files at the end of a turn, 0 if it told of none; nothing if the conversation has no such turn.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn files_version_of(&self, session_id: &SessionId, turn_id: &TurnId) -> Result<Option<u64>, StoreError> {
+        const VERSION: &str =
+            "select coalesce(files ->> '$.version', 0) from turns where turn_id = +?1 and session_id = +?2";
+        let row = self.sql.first(VERSION, &[Value::Text(turn_id.as_str()), Value::Text(session_id.as_str())])?;
+        row.map(|row| Ok(row.count(0)?)).transpose()
     }
 
     /// Conversations with packs that only older versions need, and how many bytes deleting those frees at least; the most first.

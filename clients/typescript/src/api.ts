@@ -3323,6 +3323,8 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
+                /** @description The turn at whose end it is read; now, if absent. */
+                at?: components["schemas"]["TurnId"];
             };
             header?: {
                 /** @description `bytes=<first>-<last>`, `bytes=<first>-` or `bytes=-<count>`. */

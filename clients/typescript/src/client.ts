@@ -32,6 +32,8 @@ export interface FollowOptions extends CallOptions {
 }
 
 export interface ReadFileOptions extends CallOptions {
+  /** The id of a turn: the file as it was saved at its end. */
+  at?: string | undefined;
   /** A `Range` header, such as `bytes=0-1023`. */
   range?: string | undefined;
   ifNoneMatch?: string | undefined;
@@ -165,9 +167,9 @@ export class AgentClient {
   }
 
   /** A file, as the body of the response. 304 if it is still the version of `ifNoneMatch`. */
-  readFile(sessionId: string, path: string, { range, ifMatch, ifNoneMatch, ...options }: ReadFileOptions = {}): Promise<Response> {
+  readFile(sessionId: string, path: string, { at, range, ifMatch, ifNoneMatch, ...options }: ReadFileOptions = {}): Promise<Response> {
     const headers = { range, "if-match": ifMatch, "if-none-match": ifNoneMatch };
-    return this.#connection.send({ path: file(sessionId, path), headers, ...options });
+    return this.#connection.send({ path: file(sessionId, path), query: { at }, headers, ...options });
   }
 
   uploadFile(sessionId: string, path: string, content: Content, { ifMatch, ifNoneMatch, ...options }: UploadOptions = {}): Promise<Schemas["UploadedFile"]> {

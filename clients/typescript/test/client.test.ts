@@ -278,6 +278,7 @@ test("files of any name are uploaded, listed, read and deleted", TIME_LIMIT, asy
   assert.deepEqual([...first.files, ...second.files].map((file) => file.path), ["b.bin", path]);
   assert.equal(second.next, undefined);
   assert.equal(await (await client.readFile("files", path, { range: "bytes=2-4" })).text(), "234");
+  await assert.rejects(client.readFile("files", path, { at: `turn_${"0".repeat(32)}` }), (error) => error instanceof AgentError && error.code === "not_found");
   assert.equal((await client.readFile("files", path, { ifNoneMatch: `"${etag}"` })).status, 304);
   const archive = new Uint8Array(await (await client.readArchive("files")).arrayBuffer());
   assert.deepEqual([...archive.slice(0, 2)], [0x50, 0x4b]);

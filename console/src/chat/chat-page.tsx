@@ -1,5 +1,7 @@
 /** A conversation: what was said, what is being said, the message box, and its files. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { ChangesDialog } from "../files/changes-dialog.tsx";
+import type { Compared } from "../files/changes-dialog.tsx";
 import { FilesPanel } from "../files/files-panel.tsx";
 import { Preview } from "../files/preview.tsx";
 import { useFiles } from "../files/use-files.ts";
@@ -55,10 +57,12 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
     [conversation, isNew, sessionId],
   );
   const [rewound, setRewound] = useState<string>();
+  const [compared, setCompared] = useState<Compared>();
   const actions = useMemo<TurnActions>(
     () => ({
       onRetry: (key) => conversation.retry(key),
       onOpenFile: files.open,
+      onCompare: setCompared,
       onEdit: (key, question) => conversation.edit(key, question),
       onFork: (turnId) => void conversation.fork(turnId).then((id) => go(href.conversation(id)), setStopError),
       onRewind: setRewound,
@@ -123,6 +127,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
       </section>
       {areFilesOpen && <FilesPanel files={files} onClose={() => setFilesOpen(false)} />}
       {files.shown !== undefined && <Preview key={files.shown} path={files.shown} files={files} />}
+      {compared !== undefined && <ChangesDialog client={library.client} sessionId={sessionId} compared={compared} onClose={() => setCompared(undefined)} />}
       {rewound !== undefined && (
         <Confirm title="Go back to here?" action="Go back" onConfirm={() => conversation.rewind({ to: rewound })} onClose={() => setRewound(undefined)}>
           <p>The questions and answers after this one are deleted, and the files are again what they were then. To keep them, branch off instead.</p>

@@ -2,6 +2,8 @@
 import { memo, useEffect, useState } from "react";
 import { ActionCard } from "../actions/action-card.tsx";
 import type { ActionPart, Decision } from "../actions/action.ts";
+import type { ChangedFile } from "../files/changes.ts";
+import type { Compared } from "../files/changes-dialog.tsx";
 import { Button, CopyButton, Failure, IconButton } from "../ui/controls.tsx";
 import { bytes, dollars, duration, tokens } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
@@ -13,6 +15,7 @@ import type { Part, TurnFiles, TurnView } from "./turns.ts";
 export type TurnActions = {
   onRetry: (key: string) => void;
   onOpenFile: (path: string) => void;
+  onCompare: (compared: Compared) => void;
   onEdit: (key: string, question: string) => Promise<void>;
   onFork: (turnId: string) => void;
   onRewind: (turnId: string) => void;
@@ -21,7 +24,7 @@ export type TurnActions = {
 };
 type Props = { turn: TurnView; isLast: boolean; isAtRest: boolean; actions: TurnActions };
 
-export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: { onRetry, onOpenFile, onEdit, onFork, onRewind, onDecide, onLate } }: Props) {
+export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: { onRetry, onOpenFile, onCompare, onEdit, onFork, onRewind, onDecide, onLate } }: Props) {
   const { question, attachments, parts, error, files } = turn;
   // A call that somebody has to decide about is shown with its form.
   const asked = new Set(pendingOf(turn).map(({ tool_call_id }) => tool_call_id));
@@ -50,7 +53,7 @@ export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: 
         })}
         {isOpen(turn) && (!isWaiting(turn) || asked.size === 0) && <Progress turn={turn} />}
         {error !== undefined && error !== null && <Failure error={error} onRetry={() => onRetry(turn.key)} retryLabel="Ask again" />}
-        {files !== undefined && <Changes files={files} onOpenFile={onOpenFile} />}
+        {files !== undefined && <Changes files={files} onOpenFile={onOpenFile} onCompare={turn.turnId === undefined ? undefined : (file) => onCompare({ turnId: turn.turnId ?? "", file })} />}
         {!isOpen(turn) && (
           <footer className="turn-foot">
             {answer !== "" && <CopyButton text={answer} label="Copy the answer" />}
@@ -174,19 +177,25 @@ function sentence({ status, position, retrying, parts }: TurnView): string {
 
 const MAX_CHIPS = 8;
 
-function Changes({ files, onOpenFile }: { files: TurnFiles; onOpenFile: (path: string) => void }) {
+function Changes({ files, onOpenFile, onCompare }: { files: TurnFiles; onOpenFile: (path: string) => void; onCompare: ((file: ChangedFile) => void) | undefined }) {
   const { changed, changed_total, saved, reason } = files;
   if (changed.length === 0 && saved) return null;
   const more = (changed_total ?? changed.length) - Math.min(changed.length, MAX_CHIPS);
   return (
     <div className="changes">
-      {changed.slice(0, MAX_CHIPS).map(({ path, change, size }) => (
-        <button key={path} type="button" className={`chip ${change}`} disabled={change === "deleted"} onClick={() => onOpenFile(path)} title={`${path}: ${change}`}>
-          <Icon name={change === "deleted" ? "trash" : "file"} size={14} />
-          <span>{path}</span>
-          <small>{change === "deleted" ? "deleted" : `${change === "added" ? "new" : "changed"}${size === undefined ? "" : `, ${bytes(size)}`}`}</small>
-        </button>
-      ))}
+      {changed.slice(0, MAX_CHIPS).map((file) => {
+        const { path, change, size } = file;
+        return (
+          <span key={path} className="chip-group">
+            <button type="button" className={`chip ${change}`} disabled={change === "deleted"} onClick={() => onOpenFile(path)} title={`${path}: ${change}`}>
+              <Icon name={change === "deleted" ? "trash" : "file"} size={14} />
+              <span>{path}</span>
+              <small>{change === "deleted" ? "deleted" : `${change === "added" ? "new" : "changed"}${size === undefined ? "" : `, ${bytes(size)}`}`}</small>
+            </button>
+            {change !== "added" && onCompare !== undefined && <IconButton icon="compare" size={16} label={`Show changes in ${path}`} onClick={() => onCompare(file)} />}
+          </span>
+        );
+      })}
       {more > 0 && <span className="fine">and {more} more</span>}
       {!saved && (
         <p className="notice">

@@ -5,6 +5,7 @@ import { Markdown } from "../chat/markdown.tsx";
 import { languageOf } from "../chat/tool-input.tsx";
 import { Button, Dialog, Failure, Spinner } from "../ui/controls.tsx";
 import { bytes } from "../ui/format.ts";
+import { textOf } from "./changes.ts";
 import type { Files } from "./use-files.ts";
 
 const MAX_TEXT_BYTES = 256 * 1024;
@@ -67,13 +68,4 @@ function useContent(path: string, { all, read }: Files): Content {
     // A list that is read again is no reason to read the file again.
   }, [path]);
   return content;
-}
-
-function textOf(data: ArrayBuffer): string | undefined {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(data);
-    return text.includes("\0") ? undefined : text;
-  } catch {
-    return undefined;
-  }
 }

@@ -34,6 +34,7 @@ const PATHS = {
   gauge: <path d="M4 18a9 9 0 1 1 16 0M12 14l4-5" />,
   code: <path d="m8.5 7-5 5 5 5m7-10 5 5-5 5" />,
   clip: <path d="m19.5 11.5-7.7 7.7a4.7 4.7 0 0 1-6.6-6.6l8-8a3.2 3.2 0 0 1 4.5 4.5l-7.8 7.8a1.5 1.5 0 0 1-2.2-2.2l7-7" />,
+  compare: <path d="M7.5 4.5v7M4 8h7M4 16h7m-6.5 4L19.5 4M14 17h6" />,
   chevron: <path d="m9 6 6 6-6 6" />,
   out: <path d="M14 4.5h5.5V10M19 5l-8 8M17 14v4.5A1.5 1.5 0 0 1 15.5 20h-10A1.5 1.5 0 0 1 4 18.5v-10A1.5 1.5 0 0 1 5.5 7H10" />,
 } satisfies Record<string, ReactNode>;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::file::Target;
-use crate::domain::{FilePath, FilesPage, StoredFile, Title};
+use crate::domain::{FilePath, FilesPage, StoredFile, Title, TurnId};
 
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub enum FilesCommand {
     Find {
         /// Its path.
         path: FilePath,
+        /// The turn at whose end it is read; now if absent.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        at: Option<TurnId>,
     },
     /// Make a key for an upload, under which the Worker then puts it.
     BeginUpload {
@@ -151,6 +154,12 @@ pub enum FilesRefusal {
     /// The upload came too late, or twice: its object is deleted.
     #[error("the upload took too long")]
     UploadExpired,
+    /// The turn's version of the files has no such file.
+    #[error("the file was not there at the end of the turn")]
+    NotThen,
+    /// The turn's version of the files is kept no longer.
+    #[error("the files of the turn are kept no longer")]
+    VersionGone,
     /// A key or an entity tag is none.
     #[error("not an upload of this account")]
     BadUpload,

@@ -11,7 +11,7 @@ use crate::account::reply::Reply;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::file::{Change, MAX_FILES_PER_PAGE, Target, is_etag};
-use crate::domain::{FilePath, Millis, SessionId};
+use crate::domain::{FilePath, Millis, SessionId, StoredFile, TurnId};
 use crate::store::files::PageOf;
 use crate::store::inbox::Upload;
 use crate::store::sql::Sql;
@@ -33,8 +33,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 self.store.touch(session_id, now)?;
                 FilesReply::Page(page)
             }
-            FilesCommand::Find { path } => {
-                let file = self.store.file(session_id, path.as_str())?.ok_or(AccountError::NotFound)?;
+            FilesCommand::Find { path, at } => {
+                let file = match at {
+                    None => self.store.file(session_id, path.as_str())?.ok_or(AccountError::NotFound)?,
+                    Some(turn_id) => self.file_at(session_id, path, turn_id)?,
+                };
                 self.store.touch(session_id, now)?;
                 FilesReply::File(file)
             }
@@ -79,6 +82,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
         };
         Ok(Reply::Files(Box::new(reply)))
+    }
+
+    /// A file of the version that was stored at the end of a turn.
+    fn file_at(&self, session_id: &SessionId, path: &FilePath, turn_id: &TurnId) -> Result<StoredFile, AccountError> {
+        let version = self.store.files_version_of(session_id, turn_id)?.ok_or(AccountError::NotFound)?;
+        let (oldest, _) = self.store.kept_versions(session_id)?;
+        if version > 0 && version < oldest {
+            return Err(FilesRefusal::VersionGone.into());
+        }
+        Ok(self.store.file_at(session_id, path.as_str(), version)?.ok_or(FilesRefusal::NotThen)?)
     }
 
     /// Whether the conversation, and a file of it, is there: for the account's feed, if anyone reads it.

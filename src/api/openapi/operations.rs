@@ -253,7 +253,8 @@ pub(in crate::api) fn list_files(schemas: &mut Schemas) -> Described {
     }
 }
 
-pub(in crate::api) fn read_file(_: &mut Schemas) -> Described {
+pub(in crate::api) fn read_file(schemas: &mut Schemas) -> Described {
+    let at = schemas.taken::<TurnId>().to_value();
     let bytes = |status, description| Response {
         status,
         description,
@@ -265,6 +266,7 @@ pub(in crate::api) fn read_file(_: &mut Schemas) -> Described {
         Response { status: 304, headers: &["ETag", "Accept-Ranges"], ..nothing("The client has the file.") };
     Described {
         parameters: vec![
+            parameter("query", "at", &at, "The turn at whose end it is read; now, if absent."),
             header("Range", "`bytes=<first>-<last>`, `bytes=<first>-` or `bytes=-<count>`."),
             header("If-Range", "Send the range only of the file with this entity tag."),
             header("If-Match", "Entity tags of which the file must have one."),
