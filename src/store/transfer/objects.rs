@@ -16,7 +16,7 @@ use crate::workspace::entry::Kind;
 use crate::workspace::index;
 
 /// Most packs that a conversation's rows may name: those of all kept versions.
-const MAX_PACK_ROWS: usize = MAX_PACKS * KEPT_VERSIONS as usize;
+const MAX_PACK_ROWS: u64 = MAX_PACKS as u64 * KEPT_VERSIONS;
 
 /// The packs of a conversation: their sizes and versions by their numbers.
 type Packs = HashMap<u64, u64>;
@@ -137,7 +137,7 @@ impl<S: Sql> Store<S> {
             "select pack_no, from_version, to_version, bytes from workspace_packs where session_id = +?1 limit +?2";
         let most = i64::try_from(MAX_PACK_ROWS + 1).unwrap_or(i64::MAX);
         let rows = self.sql.query(PACKS, &[Value::Text(id.as_str()), Value::Integer(most)])?;
-        if rows.len() > MAX_PACK_ROWS {
+        if rows.len() as u64 > MAX_PACK_ROWS {
             return Err(bad("pack: more than a conversation may have"));
         }
         let read = |row: &Row| {
