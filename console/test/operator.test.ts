@@ -18,6 +18,10 @@ test("the list leads to an account, its conversations, and what its turns did an
   await client.post(bash("pwd"), { session_id: "waits", permissions: { ask: ["Bash"] } });
 
   const page = await chrome.openFor(t, client, { route: "/operator" });
+  const now = page.getByRole("region", { name: "Now" });
+  // The directory keeps reports in memory: an object that was idle has forgotten them.
+  await now.getByText(/of \d+ heard of lately/).waitFor();
+  assert.match(await now.innerText(), /Containers[^]*running, \d+ starting[^]*Turns in the last hour/);
   const row = rowOf(page, client.accountId);
   await row.getByText("active").waitFor();
   // A turn that waits has called the model and has not ended.
@@ -110,9 +114,9 @@ test("a purge of all accounts is started and told", TIME_LIMIT, async (t) => {
 });
 
 for (const dark of [false, true]) {
-  test(`an account on a desk and on a phone, ${dark ? "dark" : "light"}: no fault for axe, nothing wider than the screen, and pictures`, TIME_LIMIT, async (t) => {
+  test(`the operator's pages on a desk and on a phone, ${dark ? "dark" : "light"}: no fault for axe, nothing wider than the screen, and pictures`, TIME_LIMIT, async (t) => {
     const client = running.newClient();
-    await client.query("What is 2+2?");
+    const { session_id } = await client.query("What is 2+2?");
     for (const [where, size] of [["desk", { height: 1000 }], ["phone", { width: 375, height: 740 }]] as const) {
       const page = await chrome.openFor(t, client, { dark, route: `/operator/accounts/${client.accountId}`, ...size });
       await page.getByRole("img", { name: /^Cost by day/ }).waitFor();
@@ -121,6 +125,13 @@ for (const dark of [false, true]) {
       assert.deepEqual(await findings(page), []);
       assert.equal(await isWide(page), false);
       await picture(page, `8-account-${where}-${dark ? "dark" : "light"}`);
+      for (const [name, route, table] of [["overview", "/operator", "Table of the accounts"], ["turns", `/operator/accounts/${client.accountId}/${session_id}`, "Table of the turns"]] as const) {
+        await page.goto(`${running.url}/console/#${route}`);
+        await page.getByRole("region", { name: table }).waitFor();
+        assert.deepEqual(await findings(page), []);
+        assert.equal(await isWide(page), false);
+        await picture(page, `8-operator-${name}-${where}-${dark ? "dark" : "light"}`);
+      }
     }
   });
 }

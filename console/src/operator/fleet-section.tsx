@@ -19,7 +19,7 @@ export function FleetSection({ session: { client } }: { session: Session }) {
     <section aria-labelledby="fleet">
       <div>
         <h2 id="fleet">Now</h2>
-        <p className="fine">All accounts, as they last reported.</p>
+        <p className="fine">What accounts report while they work. One that has been quiet may be missing.</p>
       </div>
       {fleet.phase === "loading" && <Spinner label="Loading what goes on" />}
       {fleet.phase === "failed" && <Failure error={fleet.error} onRetry={reload} />}

@@ -121,10 +121,16 @@ enum Part<'a> {
 /// A tool call with what is told of it.
 struct Call<'a> {
     tool: Cow<'a, Tool>,
-    /// The question about it, and what was answered.
-    approval: Option<(&'a Action, Option<(bool, Option<String>)>)>,
+    approval: Option<Approval<'a>>,
     /// What was told last.
     last: Option<Told>,
+}
+
+/// The question about a call.
+struct Approval<'a> {
+    action: &'a Action,
+    /// Whether leave was given, and what was said to that.
+    answer: Option<(bool, Option<String>)>,
 }
 
 /// The parts of an answer, as its chunks make them.
@@ -227,11 +233,11 @@ impl<'a> Parts<'a> {
         let Some(call) = call else { return };
         for told in told {
             match (&told, action) {
-                (Told::Request, Some(action)) => call.approval = Some((action, None)),
+                (Told::Request, Some(action)) => call.approval = Some(Approval { action, answer: None }),
                 (Told::Offer, Some(action)) => call.tool = Cow::Owned(call_of(action, id)),
                 (Told::Response(approved, reason), _) => {
-                    if let Some((_, answer)) = &mut call.approval {
-                        *answer = Some((*approved, reason.clone()));
+                    if let Some(approval) = &mut call.approval {
+                        approval.answer = Some((*approved, reason.clone()));
                     }
                 }
                 _ => {}
@@ -281,7 +287,7 @@ impl Call<'_> {
                 ("output-error", Some(("errorText", quoted(STOPPED))))
             }
         };
-        let approval = self.approval.as_ref().map(|(action, answer)| approval(action, answer.as_ref()));
+        let approval = self.approval.as_ref().map(Approval::json);
         let mut more = vec![("state", Field::Text(state))];
         more.extend(output.as_ref().map(|(name, json)| (*name, Field::Json(json))));
         more.extend(approval.as_deref().map(|approval| ("approval", Field::Json(approval))));
@@ -291,19 +297,23 @@ impl Call<'_> {
     }
 }
 
-/// A question with its answer, as a client holds it.
-fn approval(action: &Action, answer: Option<&(bool, Option<String>)>) -> String {
-    let mut json = ["{\"id\":", &quoted(action.action_id.as_str()), ",\"descriptor\":", &descriptor(action)].concat();
-    let mut field = |name: &str, value: &str| json.push_str(&[",\"", name, "\":", value].concat());
-    if let Some(message) = &action.message {
-        field("requestReason", &quoted(message));
-    }
-    if let Some((approved, reason)) = answer {
-        field("approved", if *approved { "true" } else { "false" });
-        if let Some(reason) = reason {
-            field("reason", &quoted(reason));
+impl Approval<'_> {
+    /// As a client holds it.
+    fn json(&self) -> String {
+        let Self { action, answer } = self;
+        let id = quoted(action.action_id.as_str());
+        let mut json = ["{\"id\":", &id, ",\"descriptor\":", &descriptor(action)].concat();
+        let mut field = |name: &str, value: &str| json.push_str(&[",\"", name, "\":", value].concat());
+        if let Some(message) = &action.message {
+            field("requestReason", &quoted(message));
         }
+        if let Some((approved, reason)) = answer {
+            field("approved", if *approved { "true" } else { "false" });
+            if let Some(reason) = reason {
+                field("reason", &quoted(reason));
+            }
+        }
+        json.push('}');
+        json
     }
-    json.push('}');
-    json
 }

@@ -94,6 +94,7 @@ export async function soakActions(service: Service, options: SoakOptions): Promi
     assert.deepEqual([reckoning.forbidden, reckoning.twice], [0, 0], JSON.stringify(reckoning));
     const most = kills * options.concurrency + cliKills;
     assert.ok((reckoning.ends["interrupted"] ?? 0) <= most, `${reckoning.ends["interrupted"]} turns interrupted by ${most} deaths`);
+    assert.ok((reckoning.ends["failed"] ?? 0) <= restarts, `${reckoning.ends["failed"]} turns without a model by ${restarts} restarts`);
     return reckoning;
   } finally {
     await deliveries.close();
@@ -235,7 +236,9 @@ function checkAction({ action_id, kind, status, decision }: Action, taken: Set<s
 
 async function checkTurn(client: Client, turn: Turn, actions: readonly Action[], sums: ActionReckoning): Promise<void> {
   assert.ok(ENDS.has(turn.status), `${turn.turn_id} is ${turn.status}`);
-  assert.ok(turn.status === "completed" || turn.status === "interrupted", `${turn.turn_id} is ${turn.status}: ${JSON.stringify(turn.error)}`);
+  // The gateway is gone while the Worker restarts: on a busy machine longer than the CLI tries to reach the model.
+  const lostModel = turn.status === "failed" && turn.error?.code === "model_failed";
+  assert.ok(turn.status === "completed" || turn.status === "interrupted" || lostModel, `${turn.turn_id} is ${turn.status}: ${JSON.stringify(turn.error)}`);
   sums.turns += 1;
   sums.ends[turn.status] = (sums.ends[turn.status] ?? 0) + 1;
   const { items } = await json<{ items: Item[] }>(await client.request("GET", `/turns/${turn.turn_id}?include=items`), 200);
@@ -243,7 +246,7 @@ async function checkTurn(client: Client, turn: Turn, actions: readonly Action[],
   for (const { action_id } of actions) {
     assert.equal(told("action", action_id), 1, `${action_id} of ${turn.turn_id} was told of`);
     const resolved = told("action_resolved", action_id);
-    assert.ok(resolved === 1 || (resolved === 0 && turn.status === "interrupted"), `${action_id} of the ${turn.status} ${turn.turn_id} was resolved ${resolved} times`);
+    assert.ok(resolved === 1 || (resolved === 0 && turn.status !== "completed"), `${action_id} of the ${turn.status} ${turn.turn_id} was resolved ${resolved} times`);
   }
   if (turn.status === "completed") assert.equal(turn.response, "done");
 }

@@ -257,7 +257,7 @@ fn a_turn_that_ends_while_it_waits_leaves_nothing_to_answer() {
     let failure = || Failure::new(FailureCode::TurnCancelled, "Cancelled.");
     let before = [started(), begun("a"), action("a")];
     let end = turn(TurnStatus::Cancelled, None, Some(failure()));
-    let client = Client::hear(joined(&[&before, &[end.clone()]]));
+    let client = Client::hear(joined(&[&before, std::slice::from_ref(&end)]));
     assert_eq!(client.told(), ["|", "a:error"]);
     let cancelled = Action { status: ActionStatus::Cancelled, ..asked("a", "permission") };
     assert_eq!(loaded(end, vec![cancelled], before[1..].to_vec()), client.told());
