@@ -4,8 +4,9 @@
 mod support;
 
 use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{Command, Reply};
+use claude_agent_service::account::command::Command;
 use claude_agent_service::account::manage::command::{ImportBatch, ManageCommand, ManageReply};
+use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::transfer::ExportPlace;
 use peak_alloc::PeakAlloc;
 use support::script::Script;
