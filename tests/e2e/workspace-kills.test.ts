@@ -82,6 +82,7 @@ test("whatever is killed, the last version that a turn reported is there", { tim
       const told = `${ended.status}, ${ended.files === undefined ? "nothing of files" : ended.files.saved ? "saved" : ended.files.reason}`;
       ends[told] = (ends[told] ?? 0) + 1;
       settle(known, session, ended, victims);
+      if (ended.status === "interrupted" && ended.files?.saved) await savedAfterAll(client, known, session, ended.files);
       for (const [each, { version, stored }] of known) if (version > 0) assert.deepEqual(await storedOf(client, each), { version, stored }, each);
     } catch (error) {
       throw new Error(what, { cause: error });
@@ -165,6 +166,16 @@ function settle(all: Map<string, Known>, session: string, turn: Turn, victims: r
   }
   // A CLI may have died in the container that came after.
   known.isDirty = !victims.includes("container") || victims.includes("cli");
+}
+
+/** A turn that lost its CLI, and whose files were saved all the same: what they are, only the list says. */
+async function savedAfterAll(client: Client, all: Map<string, Known>, session: string, { version }: { version: number }): Promise<void> {
+  const known = all.get(session) as Known;
+  const listed = await storedOf(client, session);
+  assert.equal(listed.version, version, "the version that the turn told of");
+  if (version === known.version) assert.equal(listed.stored, known.stored);
+  else assert.equal(version, known.version + 1);
+  Object.assign(known, listed);
 }
 
 /** A conversation's version and its files, as they are listed and read. */

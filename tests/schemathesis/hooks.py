@@ -31,15 +31,15 @@ def before_call(context, case, kwargs):
     if is_stateful and body.get("stream") is True:
         # A link leads on from a document, which events are not; the other phases ask for both.
         body["stream"] = False
+    tools = body.get("tools")
+    if isinstance(tools, list) and all(isinstance(tool, dict) and isinstance(tool.get("name"), str) for tool in tools):
+        # That a name is given once, no schema can say.
+        body["tools"] = list({tool["name"]: tool for tool in tools}.values())
     if case.operation.path != "/query":
         return
     if isinstance(body.get("output_schema"), dict):
         # Which schema is usable, only a validator of schemas says; and the stand-in of the model answers in words.
         body["output_schema"] = None
-    tools = body.get("tools")
-    if isinstance(tools, list) and all(isinstance(tool, dict) and isinstance(tool.get("name"), str) for tool in tools):
-        # That a name is given once, no schema can say.
-        body["tools"] = list({tool["name"]: tool for tool in tools}.values())
     # A name that was deleted stays unused, which a link could not know.
     if not is_stateful and isinstance(body.get("session_id"), str) and SESSION_ID.fullmatch(body["session_id"]):
         digest = hashlib.sha256(body["session_id"].encode()).digest()
