@@ -177,7 +177,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             (WhenBusy::Steer, Some(running)) if self.turns.sdk_session_of(&running).is_some() => {
                 self.offer(&running, vec![turn_id.clone()]);
             }
-            _ => {}
+            (WhenBusy::Queue | WhenBusy::Reject | WhenBusy::Steer, Some(_)) | (_, None) => {}
         }
         Ok((turn_id, false))
     }

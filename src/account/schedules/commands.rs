@@ -52,7 +52,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             SchedulesCommand::Set(_) => return Ok(None),
             SchedulesCommand::List => SchedulesReply::List(Vec::new()),
             SchedulesCommand::Delete(_) => SchedulesReply::Deleted,
-            _ => return Err(AccountError::NotFound),
+            SchedulesCommand::Read(_) | SchedulesCommand::Run(_) | SchedulesCommand::Runs(..) => {
+                return Err(AccountError::NotFound);
+            }
         })))
     }
 
