@@ -194,7 +194,7 @@ fn every_script_and_test_that_a_document_names_exists() {
                 let exists = match pair {
                     ["npm", "run", script] => package["scripts"].get(script.trim_end_matches(';')).is_some(),
                     ["node", "--test", path] => root().join(path.trim_matches('"')).exists(),
-                    [_, "--test", suite] => root().join("tests").join(suite).with_extension("rs").exists(),
+                    [_, "--test", suite] => is_suite(suite),
                     _ => continue,
                 };
                 assert!(exists, "{document}: {}", pair.join(" "));
@@ -203,6 +203,12 @@ fn every_script_and_test_that_a_document_names_exists() {
         }
     }
     assert!(found >= 12, "scripts and tests are found");
+}
+
+/// A suite of `cargo test` is a file in `tests`, or a folder with a `main.rs`.
+fn is_suite(name: &str) -> bool {
+    let tests = root().join("tests");
+    tests.join(format!("{name}.rs")).exists() || tests.join(name).join("main.rs").exists()
 }
 
 /// What GitHub makes of a heading: lower case, without punctuation, with `-` for each space.
