@@ -428,7 +428,7 @@ routes! {
         /// Make a schedule, or change it.
         ///
         /// Its query is a turn of the account at each due time. A schedule that was paused runs again.
-        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema InvalidToolSchema],
+        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidSessionId InvalidParameter InvalidOutputSchema InvalidToolSchema],
             described by set_schedule;
         /// Delete a schedule. Its turns stay with their conversations.
         DELETE DeleteSchedule(name: ResourceName = resource), Account, refuses [InvalidParameter],

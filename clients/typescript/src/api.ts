@@ -897,8 +897,11 @@ export interface components {
         };
         /** @description A change of what an operator has set of an account. Unknown fields are ignored. */
         AccountChangeRequest: {
-            /** @description Limits to set. One that is null is none; `limits` that are null are those of all accounts again. */
-            limits?: components["schemas"]["LimitsOfAccount"] | null;
+            /**
+             * @description Limits to set; those that are absent stay. One that is null is none, one that is `default` is that of all accounts again; `limits` that are null
+             *     are all of them those of all accounts again.
+             */
+            limits?: components["schemas"]["LimitsChange"] | null;
             /**
              * @description Notes to set, and with `null` to remove; null removes all.
              * @default null
@@ -1539,6 +1542,44 @@ export interface components {
             /** @description The same in a month. */
             usd_per_month: number | null;
         };
+        /** @description Limits to set for an account. */
+        LimitsChange: {
+            /**
+             * @description Turns that run at once; null is the operator's limit.
+             * @default 0
+             */
+            concurrency?: (number | null) | "default";
+            /**
+             * @description Turns that may wait; null is the operator's limit.
+             * @default 0
+             */
+            queued_turns?: (number | null) | "default";
+            /**
+             * @description Bytes of the account's database and of its files.
+             * @default 0
+             */
+            storage_bytes?: (number | null) | "default";
+            /**
+             * @description Tokens of all four kinds in a day.
+             * @default 0
+             */
+            tokens_per_day?: (number | null) | "default";
+            /**
+             * @description Turns in a day.
+             * @default 0
+             */
+            turns_per_day?: (number | null) | "default";
+            /**
+             * @description US dollars for calls of the model in a day of UTC.
+             * @default 0
+             */
+            usd_per_day?: (number | null) | "default";
+            /**
+             * @description The same in a month.
+             * @default 0
+             */
+            usd_per_month?: (number | null) | "default";
+        };
         /** @description What is set for one account. An absent limit is the operator's for all accounts; one that is null is none. */
         LimitsOfAccount: {
             /** @description Turns that run at once; null is the operator's limit. */
@@ -1732,7 +1773,7 @@ export interface components {
             /** @description The model of this turn, if the operator allows it. */
             model?: string | null;
             /**
-             * @description A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
+             * @description A JSON Schema (draft-07) of an object that the answer has to match, at most 32 KiB.
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
@@ -1860,20 +1901,28 @@ export interface components {
             /** @description The model of its turns, if the operator allows it. */
             model?: string | null;
             /**
-             * @description A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
+             * @description A JSON Schema (draft-07) of an object that the answers have to match, at most 32 KiB.
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description `plan`: the agent changes nothing until somebody has approved its plan, which is an action. */
+            permission_mode?: components["schemas"]["QueryMode"] | null;
+            /** @description Rules about the agent's tools, beside the operator's. */
+            permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 64 KiB of UTF-8. */
             query?: string | null;
+            /** @description Whether the agent may ask the user questions, which are actions. Default: as the operator says, else not. */
+            questions?: boolean | null;
             /** @description The system prompt of its turns, if the operator allows one; at most 64 KiB of UTF-8. */
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. */
             thinking?: components["schemas"]["Thinking"] | null;
             /** @description The IANA name of the zone of these times. Default: UTC. */
             timezone?: string | null;
+            /** @description Tools that the caller runs: each call of one is an action. */
+            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
         };
@@ -2393,6 +2442,8 @@ export interface components {
         "WWW-Authenticate": string;
         /** @description Names this request in the logs: `req_` and 32 characters. */
         "X-Request-Id": string;
+        /** @description The `traceparent` of the request, if it had one that the specification allows. */
+        traceparent: string;
     };
     pathItems: never;
 }
@@ -2777,6 +2828,8 @@ export interface operations {
             header?: {
                 /** @description The same request sent twice with the same key runs once. */
                 "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
+                /** @description W3C Trace Context: the log lines of the turn have its `trace_id`, the agent's commands have it in `TRACEPARENT`, and the response has it again. One that breaks the specification's rules counts as absent. */
+                traceparent?: string;
             };
             path?: never;
             cookie?: never;
@@ -2791,6 +2844,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3832,6 +3886,8 @@ export interface operations {
                 "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
                 /** @description `respond-async`: respond at once with 202. */
                 Prefer?: string;
+                /** @description W3C Trace Context: the log lines of the turn have its `trace_id`, the agent's commands have it in `TRACEPARENT`, and the response has it again. One that breaks the specification's rules counts as absent. */
+                traceparent?: string;
             };
             path?: never;
             cookie?: never;
@@ -3848,6 +3904,7 @@ export interface operations {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     "Server-Timing": components["headers"]["Server-Timing"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3937,6 +3994,7 @@ export interface operations {
                     Location: components["headers"]["Location"];
                     "Preference-Applied": components["headers"]["Preference-Applied"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::content::QueryContent;
 use crate::domain::account::AccountStatus;
-use crate::domain::limits::SetLimits;
+use crate::domain::limits::{MAX_COUNT, MAX_USD};
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
 use crate::domain::options::ClientTool;
 use crate::domain::webhook;
@@ -86,7 +86,7 @@ pub(super) struct QueryRequest {
     effort: Option<Effort>,
     /// Whether the model thinks before it answers. Default: the model's own.
     thinking: Option<Thinking>,
-    /// A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
+    /// A JSON Schema (draft-07) of an object that the answer has to match, at most 32 KiB.
     #[schemars(default, schema_with = "json_object")]
     output_schema: Option<serde_json::Map<String, Value>>,
     /// Notes of the caller's about the turn, which come back with it.
@@ -204,14 +204,51 @@ pub(super) struct AccountChangeRequest {
     /// Why it may not, for its user; only with the status `suspended`.
     #[schemars(length(max = 200))]
     reason: Option<String>,
-    /// Limits to set. One that is null is none; `limits` that are null are those of all accounts again.
-    limits: Option<SetLimits>,
+    /// Limits to set; those that are absent stay. One that is null is none, one that is `default` is that of all accounts again; `limits` that are null
+    /// are all of them those of all accounts again.
+    limits: Option<LimitsChange>,
     /// How many days its conversations are kept; null is as those of all accounts.
     #[schemars(range(min = 1, max = 36500))]
     retention_days: Option<u32>,
     /// Notes to set, and with `null` to remove; null removes all.
     #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// Limits to set for an account.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a schema")]
+struct LimitsChange {
+    /// US dollars for calls of the model in a day of UTC.
+    #[schemars(default, schema_with = "usd_or_default")]
+    usd_per_day: f64,
+    /// The same in a month.
+    #[schemars(default, schema_with = "usd_or_default")]
+    usd_per_month: f64,
+    /// Turns in a day.
+    #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
+    turns_per_day: u64,
+    /// Tokens of all four kinds in a day.
+    #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
+    tokens_per_day: u64,
+    /// Bytes of the account's database and of its files.
+    #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
+    storage_bytes: u64,
+    /// Turns that may wait; null is the operator's limit.
+    #[schemars(default, schema_with = "count_or_default::<0, 1_000>")]
+    queued_turns: u32,
+    /// Turns that run at once; null is the operator's limit.
+    #[schemars(default, schema_with = "count_or_default::<1, 8>")]
+    concurrency: u32,
+}
+
+fn usd_or_default(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"type": ["number", "null"], "minimum": 0, "maximum": MAX_USD}, {"const": "default"}]})
+}
+
+fn count_or_default<const LEAST: u64, const MOST: u64>(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"type": ["integer", "null"], "minimum": LEAST, "maximum": MOST}, {"const": "default"}]})
 }
 
 /// A token to be made. Unknown fields are ignored.
@@ -268,12 +305,21 @@ pub(super) struct ScheduleRequest {
     effort: Option<Effort>,
     /// Whether the model thinks before it answers.
     thinking: Option<Thinking>,
-    /// A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
+    /// A JSON Schema (draft-07) of an object that the answers have to match, at most 32 KiB.
     #[schemars(default, schema_with = "json_object")]
     output_schema: Option<serde_json::Map<String, Value>>,
     /// Notes of the caller's about the turns, which come back with them.
     #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
+    /// Tools that the caller runs: each call of one is an action.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, beside the operator's.
+    permissions: Option<Permissions>,
+    /// `plan`: the agent changes nothing until somebody has approved its plan, which is an action.
+    permission_mode: Option<QueryMode>,
+    /// Whether the agent may ask the user questions, which are actions. Default: as the operator says, else not.
+    questions: Option<bool>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of its turns, if the operator allows one; at most 64 KiB of UTF-8.
