@@ -897,11 +897,8 @@ export interface components {
         };
         /** @description A change of what an operator has set of an account. Unknown fields are ignored. */
         AccountChangeRequest: {
-            /**
-             * @description Limits to set; those that are absent stay. One that is null is none, one that is `default` is that of all accounts again; `limits` that are null
-             *     are all of them those of all accounts again.
-             */
-            limits?: components["schemas"]["LimitsChange"] | null;
+            /** @description Limits to set. One that is null is none, and one that is `default` is that of all accounts; null in place of them all makes all so. */
+            limits?: components["schemas"]["LimitsOfAccount"] | components["schemas"]["LimitsChange"] | null;
             /**
              * @description Notes to set, and with `null` to remove; null removes all.
              * @default null
@@ -1544,40 +1541,19 @@ export interface components {
         };
         /** @description Limits to set for an account. */
         LimitsChange: {
-            /**
-             * @description Turns that run at once; null is the operator's limit.
-             * @default 0
-             */
+            /** @description Turns that run at once; null is the operator's limit. */
             concurrency?: (number | null) | "default";
-            /**
-             * @description Turns that may wait; null is the operator's limit.
-             * @default 0
-             */
+            /** @description Turns that may wait; null is the operator's limit. */
             queued_turns?: (number | null) | "default";
-            /**
-             * @description Bytes of the account's database and of its files.
-             * @default 0
-             */
+            /** @description Bytes of the account's database and of its files. */
             storage_bytes?: (number | null) | "default";
-            /**
-             * @description Tokens of all four kinds in a day.
-             * @default 0
-             */
+            /** @description Tokens of all four kinds in a day. */
             tokens_per_day?: (number | null) | "default";
-            /**
-             * @description Turns in a day.
-             * @default 0
-             */
+            /** @description Turns in a day. */
             turns_per_day?: (number | null) | "default";
-            /**
-             * @description US dollars for calls of the model in a day of UTC.
-             * @default 0
-             */
+            /** @description US dollars for calls of the model in a day of UTC. */
             usd_per_day?: (number | null) | "default";
-            /**
-             * @description The same in a month.
-             * @default 0
-             */
+            /** @description The same in a month. */
             usd_per_month?: (number | null) | "default";
         };
         /** @description What is set for one account. An absent limit is the operator's for all accounts; one that is null is none. */

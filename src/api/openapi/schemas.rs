@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::content::QueryContent;
 use crate::domain::account::AccountStatus;
-use crate::domain::limits::{MAX_COUNT, MAX_USD};
+use crate::domain::limits::{MAX_COUNT, MAX_USD, SetLimits};
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
 use crate::domain::options::ClientTool;
 use crate::domain::webhook;
@@ -204,8 +204,8 @@ pub(super) struct AccountChangeRequest {
     /// Why it may not, for its user; only with the status `suspended`.
     #[schemars(length(max = 200))]
     reason: Option<String>,
-    /// Limits to set; those that are absent stay. One that is null is none, one that is `default` is that of all accounts again; `limits` that are null
-    /// are all of them those of all accounts again.
+    /// Limits to set. One that is null is none, and one that is `default` is that of all accounts; null in place of them all makes all so.
+    #[schemars(default, schema_with = "limits_change")]
     limits: Option<LimitsChange>,
     /// How many days its conversations are kept; null is as those of all accounts.
     #[schemars(range(min = 1, max = 36500))]
@@ -215,32 +215,45 @@ pub(super) struct AccountChangeRequest {
     metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
+/// What is read of an account's limits can be sent as it is.
+fn limits_change(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let (as_read, change) = (generator.subschema_for::<SetLimits>(), generator.subschema_for::<LimitsChange>());
+    schemars::json_schema!({"anyOf": [as_read, change, {"type": "null"}]})
+}
+
 /// Limits to set for an account.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, transform = without_defaults)]
 #[expect(dead_code, reason = "a schema")]
 struct LimitsChange {
     /// US dollars for calls of the model in a day of UTC.
     #[schemars(default, schema_with = "usd_or_default")]
-    usd_per_day: f64,
+    usd_per_day: Option<f64>,
     /// The same in a month.
     #[schemars(default, schema_with = "usd_or_default")]
-    usd_per_month: f64,
+    usd_per_month: Option<f64>,
     /// Turns in a day.
     #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
-    turns_per_day: u64,
+    turns_per_day: Option<u64>,
     /// Tokens of all four kinds in a day.
     #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
-    tokens_per_day: u64,
+    tokens_per_day: Option<u64>,
     /// Bytes of the account's database and of its files.
     #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
-    storage_bytes: u64,
+    storage_bytes: Option<u64>,
     /// Turns that may wait; null is the operator's limit.
     #[schemars(default, schema_with = "count_or_default::<0, 1_000>")]
-    queued_turns: u32,
+    queued_turns: Option<u32>,
     /// Turns that run at once; null is the operator's limit.
     #[schemars(default, schema_with = "count_or_default::<1, 8>")]
-    concurrency: u32,
+    concurrency: Option<u32>,
+}
+
+/// An absent limit stays as it is.
+fn without_defaults(schema: &mut schemars::Schema) {
+    let fields =
+        schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut());
+    fields.filter_map(Value::as_object_mut).for_each(|field| drop(field.remove("default")));
 }
 
 fn usd_or_default(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
