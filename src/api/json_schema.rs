@@ -123,10 +123,11 @@ impl Walk<'_> {
                 })
             }
             "additionalProperties" => self.schema(value, compiled),
-            "not" | "if" | "then" | "else" | "contains" | "propertyNames" => self.schema(value, false),
             // It is no word of draft 2020-12.
             "additionalItems" if self.of == Of::Tool => Ok(()),
-            "additionalItems" => self.schema(value, false),
+            "not" | "if" | "then" | "else" | "contains" | "propertyNames" | "additionalItems" => {
+                self.schema(value, false)
+            }
             "items" if !value.is_array() => self.schema(value, compiled),
             "items" | "allOf" | "oneOf" => self.listed(value, compiled),
             "anyOf" => self.listed(value, false),
