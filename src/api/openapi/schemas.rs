@@ -201,13 +201,14 @@ pub(super) struct ConversationChange {
 pub(super) struct AccountChangeRequest {
     /// Whether the account may work.
     status: Option<AccountStatus>,
-    /// Why it may not, for its user; only with the status `suspended`.
+    /// Why the account is suspended, shown to its users; only with the status `suspended`.
     #[schemars(length(max = 200))]
     reason: Option<String>,
-    /// Limits to set. One that is null is none, and one that is `default` is that of all accounts; null in place of them all makes all so.
+    /// Limits to set. A limit of null means no limit, and `default` restores the deployment's; if `limits` itself is null, all limits of the deployment
+    /// apply again.
     #[schemars(default, schema_with = "limits_change")]
     limits: Option<LimitsChange>,
-    /// How many days its conversations are kept; null is as those of all accounts.
+    /// How many days its conversations are kept; null restores the deployment's retention.
     #[schemars(range(min = 1, max = 36500))]
     retention_days: Option<u32>,
     /// Notes to set, and with `null` to remove; null removes all.
@@ -324,15 +325,6 @@ pub(super) struct ScheduleRequest {
     /// Notes of the caller's about the turns, which come back with them.
     #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
-    /// Tools that the caller runs: each call of one is an action.
-    #[schemars(length(max = 64))]
-    tools: Option<Vec<ClientTool>>,
-    /// Rules about the agent's tools, beside the operator's.
-    permissions: Option<Permissions>,
-    /// `plan`: the agent changes nothing until somebody has approved its plan, which is an action.
-    permission_mode: Option<QueryMode>,
-    /// Whether the agent may ask the user questions, which are actions. Default: as the operator says, else not.
-    questions: Option<bool>,
     /// What happens if a turn of the conversation runs or waits. Default: `queue`.
     when_busy: Option<WhenBusy>,
     /// The system prompt of its turns, if the operator allows one; at most 64 KiB of UTF-8.
@@ -340,6 +332,15 @@ pub(super) struct ScheduleRequest {
     /// How many times the agent may call the model in a turn.
     #[schemars(range(min = 1, max = 1000))]
     max_turns: Option<u32>,
+    /// Tools that the caller runs: each call of one is an action.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, in addition to the operator's.
+    permissions: Option<Permissions>,
+    /// `plan`: the agent changes nothing until somebody has approved its plan.
+    permission_mode: Option<QueryMode>,
+    /// Whether the agent may ask questions, which are actions. Default: as the operator says, else not.
+    questions: Option<bool>,
 }
 
 /// A webhook as it is to be. Unknown fields are ignored.
