@@ -46,7 +46,8 @@ export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: 
           </ul>
         )}
       </div>
-      <div className="answer">
+      {/* What is still being written is not read out piece by piece. */}
+      <div className="answer" aria-busy={isOpen(turn) && !isWaiting(turn)}>
         {parts.map((part, index) => {
           if (part.kind === "action") return <ActionCard key={part.id} action={part.action} onDecide={onDecide} onLate={onLate} />;
           return part.kind === "tool" && asked.has(part.id) ? null : <PartView key={part.kind === "tool" ? part.id : index} part={part} />;
@@ -165,7 +166,8 @@ function Progress({ turn }: { turn: TurnView }) {
   );
 }
 
-function sentence({ status, position, retrying, parts }: TurnView): string {
+function sentence({ status, position, retrying, parts, isUnheard }: TurnView): string {
+  if (isUnheard === true) return "The connection is lost. The agent goes on, and what it writes comes when there is one again";
   if (retrying !== undefined) return `The model did not answer${retrying.status === null ? "" : ` (${retrying.status})`}; attempt ${retrying.attempt} follows`;
   if (status === "sending") return "Sending";
   if (status === "requires_action") return "Waiting for an answer";
