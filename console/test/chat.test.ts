@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { bash } from "../../tests/e2e/client.ts";
 import { ask, findings, isWide, product, said } from "./browser.ts";
+import { importPast } from "./past.ts";
 
 const { running, chrome } = product();
 const TIME_LIMIT = { timeout: 180_000 };
@@ -41,17 +42,67 @@ test("a first question is answered as it is written, and is there after a reload
   assert.match(await page.title(), /^What is 2\+2\?/);
 });
 
-test("a reload in the middle of an answer loses nothing of it", TIME_LIMIT, async (t) => {
+test("a reload and a lost connection in the middle of an answer lose nothing of it, and the connection is told", TIME_LIMIT, async (t) => {
   const client = running.newClient();
-  const page = await chrome.openFor(t, client);
+  const page = await chrome.openFor(t, client, { mayLog: /ERR_INTERNET_DISCONNECTED/ });
+  const answer = page.locator(".answer");
   await page.getByRole("textbox", { name: "Message" }).fill(SLOW);
   await page.keyboard.press("Enter");
   await page.getByRole("log").getByText("word20", { exact: false }).waitFor();
   await page.reload();
   await said(page, "The agent is working");
+  await page.getByRole("log").getByText("word30", { exact: false }).waitFor();
+  assert.equal(await answer.getAttribute("aria-busy"), "true");
+
+  await page.context().setOffline(true);
+  const notice = page.getByRole("status").filter({ hasText: "No connection to the service." });
+  await notice.waitFor();
+  await page.getByText("The connection is lost. The agent goes on").waitFor();
+  await client.query("What is 2+2?", { session_id: "meanwhile" });
+  await page.context().setOffline(false);
+  await notice.waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "What is 2+2?" }).waitFor();
   await said(page, "The answer is complete");
-  const text = await page.locator(".answer .markdown").innerText();
-  assert.equal(text.trim(), Array.from({ length: 400 }, (_, index) => `word${index + 1}`).join(" "));
+  assert.equal(await answer.getAttribute("aria-busy"), "false");
+  assert.equal((await answer.locator(".markdown").innerText()).trim(), Array.from({ length: 400 }, (_, index) => `word${index + 1}`).join(" "));
+});
+
+test("of a long past, what is looked for is loaded, and stays", TIME_LIMIT, async (t) => {
+  const client = running.newClient();
+  // More messages than the service returns at once.
+  await importPast(client, running.url, 520, 90);
+  const page = await chrome.openFor(t, client, { route: "/c/past" });
+  const log = page.getByRole("log");
+  await log.getByText("Question 520", { exact: true }).waitFor();
+  assert.equal(await page.locator(".turn").count(), 40);
+  const place = (text: string): Promise<number> => log.getByText(text, { exact: true }).evaluate((element) => Math.round(element.getBoundingClientRect().top));
+  await log.evaluate((element) => (element.scrollTop = 300));
+  const before = await place("Question 481");
+  await log.getByText("Question 480", { exact: true }).waitFor({ state: "attached" });
+  assert.equal(await place("Question 481"), before);
+  await log.evaluate(async (element) => {
+    while (element.querySelector(".earlier") !== null) {
+      element.scrollTop = 0;
+      await new Promise(requestAnimationFrame);
+    }
+  });
+  assert.equal(await page.locator(".turn").count(), 520);
+  await log.evaluate((element) => (element.scrollTop = 0));
+  const oldest = page.locator(".turn").first();
+  for (const text of ["Question 1", "Answer 1", "400 in", "7 out"]) await oldest.getByText(text, { exact: true }).first().waitFor();
+
+  const list = page.getByRole("navigation", { name: "Conversations" });
+  assert.equal(await list.getByRole("link", { name: /^About/ }).count(), 40);
+  await list.locator(".conversations").evaluate(async (element) => {
+    while (element.querySelectorAll("li").length < 91) {
+      element.scrollTop = element.scrollHeight;
+      await new Promise(requestAnimationFrame);
+    }
+  });
+  await page.getByRole("textbox", { name: "Message" }).fill("What is 2+2?");
+  await page.keyboard.press("Enter");
+  await list.getByRole("region", { name: "Today" }).getByRole("link").first().and(list.getByRole("link", { name: "About past" })).waitFor();
+  assert.equal(await list.getByRole("link", { name: /^About/ }).count(), 91);
 });
 
 test("an answer is stopped, and what was written stays", TIME_LIMIT, async (t) => {
@@ -312,10 +363,13 @@ test("on a phone the list and the files are drawers, and nothing is wider than t
   assert.equal(await isWide(page), false);
   const link = page.getByRole("link", { name: "New conversation" });
   assert.equal(await link.isVisible(), false);
+  const focused = (): Promise<string | null | undefined> => page.evaluate(() => document.activeElement?.getAttribute("aria-label"));
   await page.getByRole("button", { name: "Conversations" }).click();
   await link.waitFor();
+  assert.equal(await focused(), "Close the list");
   await page.keyboard.press("Escape");
   await link.waitFor({ state: "hidden" });
+  assert.equal(await focused(), "Conversations");
   await page.getByRole("button", { name: "Show the files" }).click();
   await page.getByRole("complementary", { name: "Files" }).getByRole("button", { name: /^made\.txt/ }).waitFor();
   await page.getByRole("button", { name: "Close the files" }).click();

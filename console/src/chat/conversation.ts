@@ -41,8 +41,8 @@ export class Conversation extends Store<ConversationState> {
   #history: History;
   #earlier: Promise<void> | undefined;
   #abort = new AbortController();
-  /** The turns whose events are being read, by key. */
-  readonly #followed = new Set<string>();
+  /** The streams of the turns whose events are being read, by key, and what ends them. */
+  readonly #followed = new Map<string, { stream: TurnStream; connection: AbortController }>();
   /** Where to go on with those that are open and were read to a pause, by key. */
   readonly #lastIds = new Map<string, string>();
 
@@ -130,7 +130,7 @@ export class Conversation extends Store<ConversationState> {
     try {
       const blocks = await content?.();
       if (blocks !== undefined) this.#change(key, (turn) => ({ ...turn, content: blocks }));
-      await this.#follow(key, this.#client.query(blocks === undefined ? { query: question, ...common } : { content: blocks, ...common }, { signal }));
+      await this.#follow(key, (signal) => this.#client.query(blocks === undefined ? { query: question, ...common } : { content: blocks, ...common }, { signal }));
     } catch (error) {
       if (!signal.aborted) this.#change(key, (turn) => ended(turn, "failed", error));
     }
@@ -165,7 +165,7 @@ export class Conversation extends Store<ConversationState> {
   compact(): void {
     const turn = newTurn(newId("ask"), "/compact");
     this.set({ turns: [...this.state.turns, turn] });
-    void this.#follow(turn.key, this.#client.compactConversation(this.sessionId, { signal: this.#abort.signal }));
+    void this.#follow(turn.key, (signal) => this.#client.compactConversation(this.sessionId, { signal }));
   }
 
   async #file(path: string, title = path.slice(path.lastIndexOf("/") + 1), type = ""): Promise<File> {
@@ -225,6 +225,11 @@ export class Conversation extends Store<ConversationState> {
     else if (this.state.phase === "ready" && !this.isBusy) void this.load();
   }
 
+  /** There is no connection: on those that are open, nothing comes any more. */
+  cut(): void {
+    for (const { stream, connection } of this.#followed.values()) if (stream.lastEventId !== undefined) connection.abort();
+  }
+
   /** There is a connection again: what happened meanwhile was not heard. */
   reconnected(): void {
     this.#goOn();
@@ -251,17 +256,18 @@ export class Conversation extends Store<ConversationState> {
 
   /** Reads on where the events of an open turn ended with a pause. */
   #goOn(): void {
-    const { signal } = this.#abort;
     for (const { key } of this.state.turns.filter(isOpen)) {
       const lastEventId = this.#lastIds.get(key);
       if (lastEventId === undefined || this.#followed.has(key)) continue;
-      void this.#follow(key, this.#client.followConversation(this.sessionId, { lastEventId, include: INCLUDE, signal }));
+      void this.#follow(key, (signal) => this.#client.followConversation(this.sessionId, { lastEventId, include: INCLUDE, signal }));
     }
   }
 
-  async #follow(key: string, stream: TurnStream): Promise<void> {
+  async #follow(key: string, start: (signal: AbortSignal) => TurnStream): Promise<void> {
     const { signal } = this.#abort;
-    this.#followed.add(key);
+    const connection = new AbortController();
+    const stream = start(AbortSignal.any([signal, connection.signal]));
+    this.#followed.set(key, { stream, connection });
     this.#change(key, (turn) => (turn.isUnheard === true ? { ...turn, isUnheard: false } : turn));
     try {
       for await (const event of stream) {
@@ -271,7 +277,7 @@ export class Conversation extends Store<ConversationState> {
     } catch (error) {
       if (signal.aborted) return;
       // A turn that the service has goes on without a connection to here.
-      const isCut = error instanceof ConnectionError && stream.lastEventId !== undefined;
+      const isCut = (connection.signal.aborted || error instanceof ConnectionError) && stream.lastEventId !== undefined;
       this.#change(key, (turn) => (isCut ? { ...turn, isUnheard: true } : ended(turn, statusOf(error), error)));
     } finally {
       this.#followed.delete(key);

@@ -98,7 +98,8 @@ export class Library extends Store<LibraryState> {
       this.#found = q;
       this.set({ phase: "ready", conversations: [...found, ...tail], hasMore: this.#next !== undefined, error: undefined });
     } catch (error) {
-      if (!signal.aborted) this.set({ phase: "failed", error });
+      // That there is no connection is told already.
+      if (!signal.aborted && !(this.state.isCut && this.state.phase === "ready")) this.set({ phase: "failed", error });
     }
   }
 
@@ -117,7 +118,10 @@ export class Library extends Store<LibraryState> {
     for (let failures = 0; !signal.aborted; failures += 1) {
       const connection = new AbortController();
       // The browser knows earlier than a connection on which nothing comes.
-      const cut = (): void => connection.abort();
+      const cut = (): void => {
+        connection.abort();
+        for (const conversation of this.#open.values()) conversation.cut();
+      };
       addEventListener("offline", cut, { signal: connection.signal });
       try {
         for await (const event of this.#feed.followAccount({ signal: AbortSignal.any([signal, connection.signal]) })) {

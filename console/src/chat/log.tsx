@@ -1,5 +1,6 @@
 /** What was said: the newest at the end, where it stays while it is written; what came before is loaded where somebody looks for it. */
 import { useEffect, useLayoutEffect, useRef } from "react";
+import type { RefObject } from "react";
 import { Button, Failure } from "../ui/controls.tsx";
 import { useReached } from "../ui/reached.ts";
 import { TurnRow } from "./turn-row.tsx";
@@ -21,8 +22,10 @@ const NEAR_END_PX = 120;
 export function Log({ turns, isAtRest, actions, earlier, earlierError }: Props) {
   const log = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
-  const first = useFirst(log, turns[0]?.key);
+  const column = useRef<HTMLDivElement>(null);
   const last = turns.at(-1);
+  usePlace(log, column, turns[0]?.key);
+  useRest(column, `${turns[0]?.key} ${turns.length} ${last?.key}`);
   useEffect(() => {
     const element = log.current;
     if (element !== null && isAtEnd.current) element.scrollTop = element.scrollHeight;
@@ -39,7 +42,7 @@ export function Log({ turns, isAtRest, actions, earlier, earlierError }: Props) 
   return (
     <>
       <div className="log" ref={log} role="log" aria-label="Messages" tabIndex={0} data-scrolls onScroll={onScroll}>
-        <div className="column" ref={first}>
+        <div className="column" ref={column}>
           {earlier !== undefined && <Earlier count={turns.length} error={earlierError} onEarlier={earlier} />}
           {turns.map((turn) => (
             <TurnRow key={turn.key} turn={turn} isLast={turn === last} isAtRest={isAtRest} actions={actions} />
@@ -66,9 +69,8 @@ function Earlier({ count, error, onEarlier }: { count: number; error: unknown; o
   );
 }
 
-/** Keeps what is seen where it is when turns come before it. Returns what belongs to the element around the turns. */
-function useFirst(log: React.RefObject<HTMLElement | null>, key: string | undefined): React.RefObject<HTMLDivElement | null> {
-  const column = useRef<HTMLDivElement>(null);
+/** Keeps what is seen where it is when turns come before it. */
+function usePlace(log: RefObject<HTMLElement | null>, column: RefObject<HTMLElement | null>, key: string | undefined): void {
   const known = useRef<{ key: string | undefined; element: HTMLElement | null; top: number }>(undefined);
   useLayoutEffect(() => {
     const { current: before } = known;
@@ -76,7 +78,18 @@ function useFirst(log: React.RefObject<HTMLElement | null>, key: string | undefi
     const element = column.current?.querySelector<HTMLElement>(".turn") ?? null;
     known.current = { key, element, top: element?.offsetTop ?? 0 };
   });
-  return column;
+}
+
+/** The browser leaves turns alone that are out of sight, once it is known how high they are. The last one still grows. */
+function useRest(column: RefObject<HTMLElement | null>, turns: string): void {
+  useEffect(() => {
+    const fresh = [...(column.current?.querySelectorAll<HTMLElement>(".turn:not(:last-child)") ?? [])].filter(({ style }) => style.contentVisibility === "");
+    const heights = fresh.map(({ offsetHeight }) => offsetHeight);
+    for (const [index, { style }] of fresh.entries()) {
+      style.containIntrinsicBlockSize = `auto ${heights[index]}px`;
+      style.contentVisibility = "auto";
+    }
+  }, [column, turns]);
 }
 
 /** For those who do not see the screen. */
