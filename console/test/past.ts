@@ -6,6 +6,8 @@ const USAGE = { input_tokens: 400, output_tokens: 7, cache_read_input_tokens: 0,
 /** Some time ago, in milliseconds. */
 const NOON = Date.UTC(2026, 0, 2, 12);
 const MINUTE_MS = 60_000;
+/** Markdown that shows nothing: 75 answers with it are more than the service returns at once. */
+const NOTHING = `\n\n[nothing]: # "${"x".repeat(14_000)}"`;
 
 /** A conversation `past` of `turns` turns, and `conversations` of one, the newest last. */
 export async function importPast(client: Client, url: string, turns: number, conversations: number): Promise<void> {
@@ -22,7 +24,7 @@ export async function importPast(client: Client, url: string, turns: number, con
       const message = { type: "message", session_id, part: 0, turn_id, timestamp };
       return [
         { ...message, seq: 2 * turn + 1, role: "user", content: `Question ${turn + 1}` },
-        { ...message, seq: 2 * turn + 2, role: "assistant", content: `Answer ${turn + 1}` },
+        { ...message, seq: 2 * turn + 2, role: "assistant", content: `Answer ${turn + 1}${count > 1 ? NOTHING : ""}` },
         { type: "turn", session_id, turn_id, seq: 2 * turn + 1, ordinal: turn + 1, status: "completed", request_id: `req_${made.toString(16).padStart(32, "0")}`, options: {}, created_at: timestamp, started_at: timestamp, finished_at: timestamp, frames_stored: 0, model: "claude-opus-5-5", usage: USAGE, num_turns: 1, duration_ms: 1, message_n: 3, end_n: 8 },
       ];
     });

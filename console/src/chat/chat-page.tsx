@@ -115,7 +115,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
         </header>
         {state.phase === "loading" && <div className="centre"><Spinner label="Loading the conversation" /></div>}
         {state.phase === "failed" && <div className="centre"><Failure error={state.error} onRetry={() => void conversation.load()} /></div>}
-        {state.phase === "new" && <Welcome onPick={pick} />}
+        {state.phase === "new" && <Welcome isMissing={!isNew && files.isKnown && files.count === 0} onPick={pick} />}
         {state.phase === "ready" && <Log turns={state.turns} isAtRest={open.length === 0} actions={actions} earlier={state.hasEarlier ? earlier : undefined} earlierError={state.earlierError} />}
         <div className="dock">
           {stopError !== undefined && <Failure error={stopError} />}

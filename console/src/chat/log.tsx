@@ -5,6 +5,7 @@ import { Button, Failure } from "../ui/controls.tsx";
 import { useReached } from "../ui/reached.ts";
 import { TurnRow } from "./turn-row.tsx";
 import type { TurnActions } from "./turn-row.tsx";
+import { isOpen } from "./turns.ts";
 import type { TurnView } from "./turns.ts";
 
 type Props = {
@@ -26,10 +27,9 @@ export function Log({ turns, isAtRest, actions, earlier, earlierError }: Props) 
   const last = turns.at(-1);
   usePlace(log, column, turns[0]?.key);
   useRest(column, `${turns[0]?.key} ${turns.length} ${last?.key}`);
-  useEffect(() => {
-    const element = log.current;
-    if (element !== null && isAtEnd.current) element.scrollTop = element.scrollHeight;
-  }, [turns]);
+  const isGrowing = last !== undefined && isOpen(last);
+  // What opens at somebody's click stays where it is.
+  useEnd(log, isGrowing ? column : undefined, isAtEnd);
   // One's own question is always worth seeing.
   useEffect(() => {
     isAtEnd.current = true;
@@ -78,6 +78,19 @@ function usePlace(log: RefObject<HTMLElement | null>, column: RefObject<HTMLElem
     const element = column.current?.querySelector<HTMLElement>(".turn") ?? null;
     known.current = { key, element, top: element?.offsetTop ?? 0 };
   });
+}
+
+/** Stays at the end while what is in the log grows, and when there is less room for the log. */
+function useEnd(log: RefObject<HTMLElement | null>, growing: RefObject<HTMLElement | null> | undefined, isAtEnd: RefObject<boolean>): void {
+  useEffect(() => {
+    const { current } = log;
+    if (current === null) return;
+    const observer = new ResizeObserver(() => {
+      if (isAtEnd.current) current.scrollTop = current.scrollHeight;
+    });
+    for (const element of [current, growing?.current]) if (element) observer.observe(element);
+    return () => observer.disconnect();
+  }, [log, growing, isAtEnd]);
 }
 
 /** The browser leaves turns alone that are out of sight, once it is known how high they are. The last one still grows. */

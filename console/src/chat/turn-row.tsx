@@ -8,9 +8,10 @@ import { Button, CopyButton, Failure, IconButton } from "../ui/controls.tsx";
 import { bytes, dollars, duration, tokens } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Markdown } from "./markdown.tsx";
+import { usePaced } from "./paced.ts";
 import { ToolCard } from "./tool-card.tsx";
 import { isOpen, isWaiting, pendingOf } from "./turns.ts";
-import type { Part, TurnFiles, TurnView } from "./turns.ts";
+import type { Part, TextPart, TurnFiles, TurnView } from "./turns.ts";
 
 export type TurnActions = {
   onRetry: (key: string) => void;
@@ -125,7 +126,7 @@ function Edit({ text, onEdit, onClose }: { text: string; onEdit: (text: string) 
 const PartView = memo(function PartView({ part }: { part: Exclude<Part, ActionPart> }) {
   switch (part.kind) {
     case "text":
-      return <Markdown text={part.text} />;
+      return <Said part={part} />;
     case "thinking":
       return (
         <details className="thinking">
@@ -142,6 +143,10 @@ const PartView = memo(function PartView({ part }: { part: Exclude<Part, ActionPa
       return <p className="notice">{part.text}</p>;
   }
 });
+
+function Said({ part: { text, isWhole } }: { part: TextPart }) {
+  return <Markdown text={usePaced(text, isWhole)} />;
+}
 
 /** After which the time is told: most answers begin before. */
 const PATIENCE_MS = 4000;

@@ -34,8 +34,28 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
     const timer = setTimeout(() => setCopied(false), COPIED_MS);
     return () => clearTimeout(timer);
   }, [isCopied]);
-  const copy = (): void => void navigator.clipboard.writeText(text).then(() => setCopied(true));
+  const copy = (): void => void copied(text).then(setCopied);
   return <IconButton icon={isCopied ? "check" : "copy"} label={isCopied ? "Copied" : label} size={16} onClick={copy} />;
+}
+
+/** Whether it could be copied. On a page without TLS, a browser copies only what is selected. */
+async function copied(text: string): Promise<boolean> {
+  if (navigator.clipboard !== undefined) {
+    return navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+  }
+  const { activeElement } = document;
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "hidden";
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  if (activeElement instanceof HTMLElement) activeElement.focus();
+  return isCopied;
 }
 
 /** A modal dialog; the browser keeps the focus in it and closes it with Escape. */
@@ -160,7 +180,12 @@ export function Failure({ error, onRetry, retryLabel = "Try again", children }: 
         {code !== undefined && code !== "turn_cancelled" && (
           <p className="fine">
             {code}
-            {requestId !== undefined && ` · ${requestId}`}
+            {requestId !== undefined && (
+              <>
+                {` · ${requestId}`}
+                <CopyButton text={requestId} label="Copy the request's id" />
+              </>
+            )}
           </p>
         )}
         {children}
