@@ -119,7 +119,11 @@ test("an answer is stopped, and what was written stays", TIME_LIMIT, async (t) =
   await page.getByRole("button", { name: "Stop" }).click();
   await page.getByRole("alert").getByText("Stopped").waitFor();
   assert.match(await page.locator(".answer .markdown").innerText(), /^word1 word2/);
-  await page.getByRole("textbox", { name: "Message" }).waitFor();
+  await page.getByRole("button", { name: "Stop" }).waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Message");
+  await page.getByRole("button", { name: "Edit the question" }).click();
+  await page.keyboard.press("Escape");
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Edit the question");
 });
 
 test("a tool call is a card that opens to what went in and came out, after a reload as well", TIME_LIMIT, async (t) => {
@@ -351,6 +355,8 @@ test("everything is done by keyboard alone", TIME_LIMIT, async (t) => {
   await reach("Conversation", "Shift+Tab");
   await page.keyboard.press("Enter");
   await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("End");
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Delete");
   await page.keyboard.press("Escape");
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Conversation");
   await page.keyboard.press("Enter");

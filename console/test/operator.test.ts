@@ -104,6 +104,7 @@ test("an account is erased once its name was typed, and there is a receipt", TIM
   const client = running.newClient();
   await client.query("What is 2+2?", { session_id: "gone" });
   const page = await chrome.openFor(t, running.newClient(), { route: `/operator/accounts/${client.accountId}` });
+  assert.equal(await page.getByText("Nobody has used this account so far.").count(), 0);
   await page.getByRole("button", { name: "Account's menu" }).click();
   await page.getByRole("menuitem", { name: "Erase" }).click();
   const erase = page.getByRole("dialog").getByRole("button", { name: "Erase" });
@@ -117,6 +118,8 @@ test("an account is erased once its name was typed, and there is a receipt", TIM
   await page.reload();
   await page.getByText("Nothing of the account is left.").waitFor();
   assert.equal((await client.request("GET", "/conversations/gone")).status, 404);
+  await page.goto(`${running.url}/console/#/operator/accounts/${client.accountId}`);
+  await page.getByText("Nobody has used this account so far.").waitFor();
 });
 
 test("a purge of all accounts is started and told", TIME_LIMIT, async (t) => {

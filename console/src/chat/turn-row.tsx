@@ -1,5 +1,5 @@
 /** A question and everything that came of it. */
-import { memo, useEffect, useState } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import { ActionCard } from "../actions/action-card.tsx";
 import type { ActionPart, Decision } from "../actions/action.ts";
 import type { ChangedFile } from "../files/changes.ts";
@@ -80,13 +80,18 @@ const MAX_QUESTION_LINES = 12;
 function Question({ text, onEdit }: { text: string; onEdit: ((text: string) => Promise<void>) | undefined }) {
   const [isWhole, setWhole] = useState(false);
   const [isEditing, setEditing] = useState(false);
+  // The form that had the focus is gone; its button takes it.
+  const takesFocus = useRef(false);
+  useEffect(() => {
+    takesFocus.current = isEditing;
+  }, [isEditing]);
   if (isEditing && onEdit !== undefined) return <Edit text={text} onEdit={onEdit} onClose={() => setEditing(false)} />;
   if (text === "") return null;
   const isLong = text.length > MAX_QUESTION_CHARS || text.split("\n").length > MAX_QUESTION_LINES;
   return (
     <>
       <div className="question-row">
-        {onEdit !== undefined && <IconButton icon="pencil" size={16} label="Edit the question" onClick={() => setEditing(true)} />}
+        {onEdit !== undefined && <IconButton icon="pencil" size={16} label="Edit the question" autoFocus={takesFocus.current} onClick={() => setEditing(true)} />}
         <div className={isLong && !isWhole ? "bubble long" : "bubble"}>{text}</div>
       </div>
       {isLong && <Button aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>{isWhole ? "Show less" : "Show all of it"}</Button>}

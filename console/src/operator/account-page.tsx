@@ -61,6 +61,7 @@ export function AccountPage({ session, accountId, onSession }: Props) {
           </div>
         </div>
         <Facts account={account} />
+        {account.last_active_day === null && account.conversations === 0 && <p className="note">Nobody has used this account so far. It begins with its first question; what is set here holds from then on.</p>}
       </section>
       <LimitsSection client={client} account={account} onChanged={reload} />
       <UsageSection session={session} accountId={accountId} />

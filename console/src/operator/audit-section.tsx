@@ -40,7 +40,9 @@ export function AuditSection({ client, accountId }: { client: AgentClient; accou
       <div className="section-head">
         <div>
           <h2 id="audit">Audit</h2>
-          <p>Who asked for which change{accountId === undefined && " of which account"}. Whether it was refused is not told here. Kept for {KEPT_DAYS} days.</p>
+          <p>
+            Who asked for which change{accountId === undefined && " of which account"}, whether or not it was refused then; kept for {KEPT_DAYS} days.
+          </p>
         </div>
       </div>
       {list.phase === "loading" && <Spinner label="Loading the audit" />}

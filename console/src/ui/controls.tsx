@@ -119,18 +119,19 @@ export function Menu({ label, items, icon = "more" }: { label: string; items: Me
   const button = (): HTMLElement | null | undefined => root.current?.querySelector("button");
   useEffect(() => {
     if (!isOpen) return;
-    root.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus();
+    root.current?.querySelector<HTMLElement>('[role="menuitem"]:not(:disabled)')?.focus();
     const outside = (event: Event): void => void (root.current?.contains(event.target as Node) !== true && setOpen(false));
     addEventListener("pointerdown", outside);
     return () => removeEventListener("pointerdown", outside);
   }, [isOpen]);
   const onKeyDown = (event: React.KeyboardEvent): void => {
     if (!isOpen) return;
-    const all = [...(root.current?.querySelectorAll<HTMLElement>('[role="menuitem"]') ?? [])];
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step !== undefined) {
+    const all = [...(root.current?.querySelectorAll<HTMLElement>('[role="menuitem"]:not(:disabled)') ?? [])];
+    const at = all.indexOf(document.activeElement as HTMLElement);
+    const to = { ArrowDown: (at + 1) % all.length, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    if (to !== undefined) {
       event.preventDefault();
-      all.at((all.indexOf(document.activeElement as HTMLElement) + step) % all.length)?.focus();
+      all.at(to)?.focus();
     } else if (event.key === "Escape" || event.key === "Tab") {
       if (event.key === "Escape") button()?.focus();
       setOpen(false);
