@@ -1,142 +1,36 @@
 /*
- * A client of the public HTTP contract, as plain as curl: it sends, reads and types answers.
+ * A client of the public HTTP contract: requests as plain as those of curl, and for what must succeed the TypeScript client. Judges every response by openapi.json.
  * Knows no container, no model and no log; asserts only what it must to go on.
  */
 import assert from "node:assert/strict";
+import { AgentClient } from "../../clients/typescript/src/index.ts";
+import type { Schemas } from "../../clients/typescript/src/index.ts";
 import { CODES } from "./codes.ts";
 import { assertDescribed } from "./contract.ts";
 import { EventStream } from "./event-stream.ts";
 
-export type Usage = {
-  input_tokens: number;
-  output_tokens: number;
-  cache_read_input_tokens: number;
-  cache_creation_input_tokens: number;
-  cost_usd: number;
-};
+/** What the service returns, as its TypeScript client knows it. */
+export type Usage = Schemas["TurnUsage"];
+export type TurnFiles = Schemas["TurnFiles"];
+/** The 200 answer of POST /query to a turn that the model answered. */
+export type Answer = Schemas["TurnResult"] & { model: string; num_turns: number; duration_ms: number };
+export type Problem = Schemas["Problem"];
+export type Turn = Schemas["Turn"];
+export type Item = Schemas["Item"] & Record<string, unknown>;
+export type Action = Schemas["Action"] & { decision?: { decision: string } };
+/** The 200 answer of POST /query if the turn requires action. */
+export type Waiting = Schemas["TurnResult"] & { actions: Action[] };
+export type FileList = Schemas["FileList"];
+export type Conversation = Schemas["Conversation"] & { messages: Schemas["Message"][] };
 
-/** What a turn tells of its files. */
-export type TurnFiles = {
-  version: number;
-  saved: boolean;
-  changed: { path: string; change: "added" | "modified" | "deleted"; size?: number }[];
-  changed_total?: number;
-  skipped?: number;
-  reason?: string;
-};
-
-/** The 200 answer of POST /query. */
-export type Answer = {
-  success: true;
-  response: string;
-  session_id: string;
-  turn_id: string;
-  model: string;
-  usage: Usage;
-  num_turns: number;
-  duration_ms: number;
-  files?: TurnFiles;
-};
-
-export type Problem = {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  code: string;
-  error: string;
-  request_id: string;
-};
-
-/** The answer of GET /turns/{id}. */
-export type Turn = {
-  turn_id: string;
-  session_id: string;
-  status: "queued" | "running" | "requires_action" | "completed" | "failed" | "cancelled" | "interrupted";
-  created_at: number;
-  started_at: number | null;
-  finished_at: number | null;
-  response?: string;
-  error?: { code: string; detail: string };
-  usage?: Usage;
-  files?: TurnFiles;
-};
-
-/** Something that a turn did: the data of an event, with its number and name. */
-export type Action = {
-  action_id: string;
-  turn_id: string;
-  session_id: string;
-  kind: string;
-  tool_call_id?: string;
-  tool?: string;
-  input?: object;
-  status: string;
-  decision?: { decision: string };
-};
-
-/** The answer to a query whose turn requires action. */
-export type Waiting = { success: true; status: "requires_action"; response: string; actions: Action[]; session_id: string; turn_id: string };
-
-export type Item = { n: number; type: string; [field: string]: unknown };
-
-export type StoredFile = { path: string; size: number; modified_at: number; etag: string };
-
-/** The JSON answer of GET /conversations/{id}/files. */
-export type FileList = { version: number; saved_at: number | null; unsaved: string | null; files: StoredFile[] };
-
-/** What a conversation tells of an image or a document of a message. */
-export type MessageAttachment = { type: "image" | "document"; media_type?: string; path?: string; url?: string; size?: number; title?: string };
-
-export type StoredMessage = {
-  id: string;
-  turn_id: string;
-  role: "user" | "assistant";
-  content: string;
-  timestamp: number;
-  attachments?: MessageAttachment[];
-};
+export type Include = Schemas["IncludeWord"];
+/** Whatever a stream can tell beside the default events. */
+export const EVERYTHING: readonly Include[] = ["thinking", "tool_input", "tool_result", "subagents", "usage"];
 
 /** What is said: words, or content blocks. */
 export type Said = string | object[];
 
-export type Conversation = {
-  session_id: string;
-  account_id: string;
-  title: string;
-  created_at: number;
-  last_accessed_at: number;
-  metadata: Record<string, unknown> & { message_count: number };
-  usage: Usage;
-  messages: StoredMessage[];
-};
-
-export type StorageStats = {
-  total_conversations: number;
-  oldest_conversation_age_days: number | null;
-  conversations_ready_to_purge: number;
-  retention_policy_days: number;
-  total_messages: number;
-  database_bytes: number;
-};
-
-export type QueryFields = {
-  session_id?: string;
-  stream?: boolean;
-  include?: string[];
-  model?: string;
-  effort?: string;
-  thinking?: "on" | "off";
-  system_prompt?: string;
-  max_turns?: number;
-  output_schema?: object;
-  tools?: object[];
-  permissions?: { ask?: string[]; deny?: string[] };
-  permission_mode?: "plan";
-  questions?: boolean;
-  when_busy?: "queue" | "steer" | "interrupt" | "reject";
-  metadata?: Record<string, string>;
-};
+export type QueryFields = Omit<Schemas["QueryRequest"], "accountId" | "include"> & { include?: readonly Include[] };
 
 export type Headers = Record<string, string>;
 
@@ -149,6 +43,8 @@ export const newAccountId = (): string => `e2e-${process.pid}-${(accounts += 1)}
 export class Client {
   readonly url: string;
   readonly accountId: string;
+  /** The TypeScript client, for what must succeed. It sends everything once, and its responses are judged as the others are. */
+  readonly api: AgentClient;
   readonly #headers: Headers;
 
   /** `headers` go with every request: a key or a token. */
@@ -156,6 +52,7 @@ export class Client {
     this.url = url;
     this.accountId = accountId;
     this.#headers = headers;
+    this.api = new AgentClient({ baseUrl: url, accountId, maxRetries: 0, fetch: (input, init) => this.#fetch(input, init) });
   }
 
   /** Sends a request with the account in the query string. */
@@ -174,31 +71,37 @@ export class Client {
   }
 
   /** PUT of a file that must be taken. */
-  async uploaded(sessionId: string, path: string, content: string | Uint8Array<ArrayBuffer>, headers: Headers = {}): Promise<Omit<StoredFile, "modified_at">> {
-    return json(await this.upload(sessionId, path, content, headers), 200);
+  uploaded(sessionId: string, path: string, content: string | Uint8Array<ArrayBuffer>): Promise<Schemas["UploadedFile"]> {
+    return this.api.uploadFile(sessionId, path, content);
   }
 
   /** The bytes of a file that must be there. */
   async bytes(sessionId: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
-    const response = await this.file("GET", sessionId, path);
-    assert.equal(response.status, 200, `${path}: ${response.status}`);
+    const response = await this.api.readFile(sessionId, path);
     return new Uint8Array(await response.arrayBuffer());
   }
 
   /** One page of a conversation's files. */
-  async files(sessionId: string, parameters: Record<string, string> = {}): Promise<FileList> {
-    return json(await this.request("GET", `/conversations/${sessionId}/files?${new URLSearchParams(parameters)}`), 200);
+  async files(sessionId: string, prefix?: string): Promise<FileList> {
+    const { next: _, ...list } = await this.api.listFiles(sessionId, prefix === undefined ? {} : { prefix });
+    return list;
   }
 
   /** The paths of a conversation's files. */
-  async paths(sessionId: string, parameters: Record<string, string> = {}): Promise<string[]> {
-    return (await this.files(sessionId, parameters)).files.map(({ path }) => path);
+  async paths(sessionId: string, prefix?: string): Promise<string[]> {
+    return (await this.files(sessionId, prefix)).files.map(({ path }) => path);
   }
 
-  async #fetch(url: string | URL, { headers, ...init }: RequestInit & { method: string; headers: Headers }): Promise<Response> {
-    const response = await fetch(url, { headers: { ...this.#headers, ...headers }, ...init });
-    await assertDescribed(init.method, response);
+  /** Sends a request with the client's own headers. */
+  async #send(request: Request): Promise<Response> {
+    for (const [name, value] of Object.entries(this.#headers)) if (!request.headers.has(name)) request.headers.set(name, value);
+    const response = await fetch(request);
+    await assertDescribed(request.method, response);
     return response;
+  }
+
+  #fetch(url: string | URL | Request, init?: RequestInit): Promise<Response> {
+    return this.#send(new Request(url, init));
   }
 
   /** PATCH /conversations/{id} as it is: whatever it answers. */
@@ -234,7 +137,7 @@ export class Client {
   }
 
   /** GET /conversations/{id}/events. */
-  async events(sessionId: string, lastEventId?: string, include: readonly string[] = []): Promise<EventStream> {
+  async events(sessionId: string, lastEventId?: string, include: readonly Include[] = []): Promise<EventStream> {
     const headers: Headers = lastEventId === undefined ? {} : { "last-event-id": lastEventId };
     const words = include.length === 0 ? "" : `?include=${include.join()}`;
     return EventStream.over((signal) => this.request("GET", `/conversations/${sessionId}/events${words}`, headers, signal));
@@ -250,8 +153,8 @@ export class Client {
     return json<Turn>(await this.post(query, fields, { prefer: "respond-async", ...headers }), 202);
   }
 
-  async turn(turnId: string): Promise<Turn> {
-    return json<Turn>(await this.request("GET", `/turns/${turnId}`), 200);
+  turn(turnId: string): Promise<Turn> {
+    return this.api.readTurn(turnId);
   }
 
   /** Follows the conversation's current turn by its events to the end, and says how the turn then stands. */
@@ -262,7 +165,8 @@ export class Client {
   }
 
   async conversation(sessionId: string): Promise<Conversation> {
-    return json<Conversation>(await this.request("GET", `/conversations/${sessionId}`), 200);
+    const { previous: _, messages = [], ...conversation } = await this.api.readConversation(sessionId);
+    return { ...conversation, messages };
   }
 
   /** GET /conversations: one page, and where the next one is. */
@@ -272,8 +176,8 @@ export class Client {
     return { ids: (await json<Conversation[]>(response, 200)).map((conversation) => conversation.session_id), next };
   }
 
-  async stats(): Promise<StorageStats> {
-    return json<StorageStats>(await this.request("GET", "/storage-stats"), 200);
+  stats(): Promise<Schemas["StorageStats"]> {
+    return this.api.storageStats();
   }
 
   /** What was said in a conversation, `role: content` each. */
@@ -291,8 +195,8 @@ export class Client {
   /** Waits until a conversation has so many turns. */
   async queued(sessionId: string, count: number): Promise<void> {
     for (;;) {
-      const turns = await json<Turn[]>(await this.request("GET", `/conversations/${sessionId}/turns`), 200);
-      if (turns.length >= count) return;
+      const turns = await this.api.listTurns(sessionId);
+      if (turns.items.length >= count) return;
     }
   }
 
@@ -303,8 +207,8 @@ export class Client {
   }
 
   /** GET /actions. */
-  async actions(parameters: Record<string, string> = {}): Promise<Action[]> {
-    return json(await this.request("GET", `/actions?${new URLSearchParams(parameters)}`), 200);
+  async actions(parameters: { status?: Schemas["ActionStatus"]; session_id?: string; limit?: number } = {}): Promise<Action[]> {
+    return (await this.api.listActions(parameters)).items as Action[];
   }
 
   async cancel(sessionId: string): Promise<number> {

@@ -200,7 +200,7 @@ async function reckon({ client, asked, taken, sessions }: Decider, ran: Map<stri
   const turnIds: string[] = [];
   for (const sessionId of sessions) {
     const { messages } = await client.conversation(sessionId);
-    const actions = await client.actions({ session_id: sessionId, limit: String(MOST_ACTIONS) });
+    const actions = await client.actions({ session_id: sessionId, limit: MOST_ACTIONS });
     assert.ok(actions.length < MOST_ACTIONS, `${actions.length} actions of ${sessionId}`);
     for (const action of actions) checkAction(action, taken.get(action.action_id), sums);
     const turnsOf = Map.groupBy(messages.filter(({ role }) => role === "user"), ({ content }) => MARK.exec(content)?.[0] ?? "");

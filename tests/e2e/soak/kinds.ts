@@ -10,7 +10,6 @@ export type Question = { prompt: string; answer: string; said: Said; fields: Que
 
 const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const SCHEMA = { type: "object", properties: { answer: { type: "string" } }, required: ["answer"], additionalProperties: false };
-export const EVERYTHING = ["thinking", "tool_input", "tool_result", "subagents", "usage"];
 
 const plain = (prompt: string, answer: string, fields: QueryFields = {}): Question => ({ prompt, answer, said: prompt, fields });
 

@@ -3,11 +3,11 @@
  * with the same idempotency key. Writes down what it asked and was told; judges nothing.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "../client.ts";
+import { Client, EVERYTHING } from "../client.ts";
 import type { Conversation, Headers, Problem } from "../client.ts";
 import { EventStream } from "../event-stream.ts";
 import type { ServerEvent } from "../event-stream.ts";
-import { EVERYTHING, question } from "./kinds.ts";
+import { question } from "./kinds.ts";
 import type { Question } from "./kinds.ts";
 import type { Random } from "./random.ts";
 

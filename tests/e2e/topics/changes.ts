@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { json, problem } from "../client.ts";
-import type { Client, Conversation } from "../client.ts";
+import type { Client, Conversation, Turn } from "../client.ts";
 import type { Service } from "../support.ts";
 
 /** Every allowed character, and one that is all that an id may be. */
@@ -128,13 +128,13 @@ export function changes(service: Service): void {
       const { turn_id, session_id } = await client.query("[[say here]]", { session_id: id });
       assert.equal(session_id, id);
       for (const path of [id, encoded]) {
-        assert.equal((await client.conversation(path)).session_id, id);
+        assert.equal((await json<Conversation>(await client.request("GET", `/conversations/${path}`), 200)).session_id, id);
         assert.equal((await json<Conversation>(await client.patch(path, { title: `of ${turn_id}` }), 200)).title, `of ${turn_id}`);
         assert.equal(await client.cancel(path), 0);
         assert.equal((await (await client.events(path)).toEnd()).data["turn_id"], turn_id);
       }
       assert.ok((await client.page()).ids.includes(id));
-      assert.equal((await client.turn(turn_id.replace("_", "%5F"))).session_id, id);
+      assert.equal((await json<Turn>(await client.request("GET", `/turns/${turn_id.replace("_", "%5F")}`), 200)).session_id, id);
       for (const path of [encoded, id]) await json(await client.request("DELETE", `/conversations/${path}`), 200);
       await problem(client.request("GET", `/conversations/${id}`), 404, "not_found");
     });

@@ -103,7 +103,7 @@ export function files(service: Service): void {
 
     test("is cut by a prefix, which need not be a folder", async () => {
       for (const prefix of ["dir/", "dir", "dir/deep/c", "\u{1F600}", "none"]) {
-        assert.deepEqual(await client.paths(session_id, { prefix }), paths.filter((path) => path.startsWith(prefix)), prefix);
+        assert.deepEqual(await client.paths(session_id, prefix), paths.filter((path) => path.startsWith(prefix)), prefix);
       }
     });
 

@@ -3,12 +3,11 @@
  */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { bash, json, problem } from "../client.ts";
-import type { Client, Item, Usage } from "../client.ts";
+import { bash, EVERYTHING, json, problem } from "../client.ts";
+import type { Client, Include, Item, Usage } from "../client.ts";
 import type { EventStream, ServerEvent } from "../event-stream.ts";
 import type { Service } from "../support.ts";
 
-const EVERYTHING = ["thinking", "tool_input", "tool_result", "subagents", "usage"];
 const DEFAULT = new Set(["turn", "delta", "message", "tool", "done"]);
 const PROMPT = `[[thinking Let me look.]] ${bash("echo hi")}`;
 const TOKENS = ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] as const;
@@ -55,7 +54,7 @@ export function include(service: Service): void {
   });
 
   test("after the end a stream tells again what was told live, with the same ids, as far as it is asked for", async () => {
-    for (const words of [[], ["thinking"], ["tool_result", "usage"], EVERYTHING]) {
+    for (const words of [[], ["thinking"], ["tool_result", "usage"], EVERYTHING] as const) {
       const live = await client.stream(PROMPT, { thinking: "on", include: words });
       const done = await live.toEnd();
       const again = await client.events(String(done.data["session_id"]), undefined, words);
@@ -105,7 +104,7 @@ export function include(service: Service): void {
 
   test("a word that there is not is refused", async () => {
     for (const words of [["everything"], ["usage", "Thinking"], "usage", [7]]) {
-      await problem(client.post("hello", { include: words as string[] }), 400, "invalid_parameter");
+      await problem(client.post("hello", { include: words as Include[] }), 400, "invalid_parameter");
     }
     const { session_id, turn_id } = await client.query("[[say 4]]");
     for (const path of [`/conversations/${session_id}/events?include=items`, `/conversations/${session_id}?include=usage`, `/turns/${turn_id}?include=usage`]) {

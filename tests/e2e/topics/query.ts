@@ -107,7 +107,7 @@ export function query(service: Service): void {
 
   test("a query says how much work the model puts into it, for its turn alone", async () => {
     const client = service.newClient();
-    const asked = async (prompt: string, effort?: string): Promise<string | null | undefined> => {
+    const asked = async (prompt: string, effort?: "low"): Promise<string | null | undefined> => {
       await client.query(prompt, { session_id: "effort", ...(effort !== undefined && { effort }) });
       return service.asked(prompt).at(-1)?.effort;
     };
@@ -115,6 +115,6 @@ export function query(service: Service): void {
     assert.equal(await asked("[[say ok]] effort low", "low"), "low");
     assert.equal(await asked("[[say ok]] effort as before"), usual);
     assert.notEqual(usual, "low");
-    await problem(client.post("hello", { effort: "most" }), 400, "invalid_parameter");
+    await problem(client.post("hello", { effort: "most" as "low" }), 400, "invalid_parameter");
   });
 }

@@ -61,7 +61,7 @@ export function uploads(service: Service): void {
     });
 
     test("of HTML is no page of this origin before a turn, either", async () => {
-      await client.uploaded(session_id, "page.html", "<script>1</script>", { "content-type": "text/html" });
+      assert.equal((await client.upload(session_id, "page.html", "<script>1</script>", { "content-type": "text/html" })).status, 200);
       const { headers } = await client.file("GET", session_id, "page.html");
       assert.match(headers.get("content-disposition") ?? "", /^attachment/);
       assert.match(headers.get("content-security-policy") ?? "", /sandbox(;|$)/);
