@@ -254,7 +254,7 @@ test("conversations are found, renamed and deleted", TIME_LIMIT, async (t) => {
   const client = running.newClient();
   await client.query("What is 2+2?", { session_id: "sums" });
   await client.query("[[say about tea]] Which tea is green?", { session_id: "tea" });
-  const page = await chrome.openFor(t, client, { route: "/c/sums" });
+  const page = await chrome.openFor(t, client, { route: "/c/sums", mayLog: /404/ });
   const list = page.getByRole("navigation", { name: "Conversations" });
   await list.getByRole("link", { name: /tea/ }).waitFor();
 
