@@ -31,8 +31,8 @@ export type TurnOptions = {
   compact?: boolean;
   /** Rules about calls that somebody has to allow, and about calls that are refused, in every mode. */
   ask_tools?: string[];
-  /** Those of `ask_tools` that the request brought; the others are the operator's. */
-  request_ask_tools?: string[];
+  /** Those of `ask_tools` that are the operator's, where the request brought some. */
+  operator_ask_tools?: string[];
   deny_tools?: string[];
   /** Tools that the caller runs. */
   client_tools?: ClientTool[];
@@ -71,7 +71,7 @@ export const liveOptions = ({ model, effort, thinking, deny_tools, client_tools,
 
 /** Two turns with the same key can share a process. What is changed live, or said with the message, is not in it. */
 export function processKey(options: TurnOptions): string {
-  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, request_ask_tools: _requests, deny_tools: _deny, client_tools: _tools, traceparent: _trace, permission_mode, ...rest } = options;
+  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, operator_ask_tools: _operators, deny_tools: _deny, client_tools: _tools, traceparent: _trace, permission_mode, ...rest } = options;
   // Whether a plan is made or was approved is a mode, which changes live.
   const all = { ...rest, ...(rest.after_plan === undefined && { permission_mode }), ...(rulesAskedFirst(options).length > 0 && { asks_first: true }) };
   return JSON.stringify(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -109,7 +109,7 @@ const TYPES: Record<keyof TurnOptions, Is> = {
   thinking: isString,
   compact: (value) => typeof value === "boolean",
   ask_tools: isList,
-  request_ask_tools: isList,
+  operator_ask_tools: isList,
   deny_tools: isList,
   client_tools: (value) => Array.isArray(value) && value.every(isClientTool) && !isDeeperThan(value, MAX_NESTING),
   questions: (value) => typeof value === "boolean",

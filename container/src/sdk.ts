@@ -116,7 +116,7 @@ export function rulesOf({ ask_tools = [], deny_tools = [] }: Pick<TurnOptions, "
 }
 
 /** `dontAsk` would deny what a rule of the operator's says to ask about: such a turn runs in `default`, and what no rule asks about is denied where it is asked. */
-export function modeOf({ permission_mode, allowed_tools, ...rules }: Pick<TurnOptions, "permission_mode" | "allowed_tools" | "ask_tools" | "request_ask_tools">): PermissionMode {
+export function modeOf({ permission_mode, allowed_tools, ...rules }: Pick<TurnOptions, "permission_mode" | "allowed_tools" | "ask_tools" | "operator_ask_tools">): PermissionMode {
   const mode = permission_mode ?? (allowed_tools === undefined ? "bypassPermissions" : "dontAsk");
   return mode === "dontAsk" && operatorsAskRules(rules).length > 0 ? "default" : mode;
 }

@@ -11,7 +11,7 @@ export type Ruled = {
   allowed_tools?: readonly string[];
   disallowed_tools?: readonly string[];
   ask_tools?: readonly string[];
-  request_ask_tools?: readonly string[];
+  operator_ask_tools?: readonly string[];
   deny_tools?: readonly string[];
 };
 
@@ -32,22 +32,24 @@ export function asksByMode(options: Ruled): boolean {
   return operatorsMode(options) === "default";
 }
 
-/** Those that the operator has set; all of them, if nobody says which are the request's. */
-export function operatorsAskRules({ ask_tools = [], request_ask_tools = [] }: Ruled): string[] {
-  return ask_tools.filter((rule) => !request_ask_tools.includes(rule));
+/** Those that the operator has set; all of them, if nobody says whose they are. */
+export function operatorsAskRules({ ask_tools = [], operator_ask_tools = ask_tools }: Ruled): readonly string[] {
+  return operator_ask_tools;
 }
 
 /** Whether the mode asks about every call that it does not let run, or denies none. */
 const restrictsNothing = (options: Ruled): boolean => ["default", "bypassPermissions"].includes(operatorsMode(options));
 
 /** The rules that are asked about before the SDK decides about a call. */
-export function rulesAskedFirst(options: Ruled): readonly string[] {
-  return restrictsNothing(options) ? [] : (options.request_ask_tools ?? []);
+export function rulesAskedFirst(options: Ruled): string[] {
+  if (restrictsNothing(options)) return [];
+  const operators = operatorsAskRules(options);
+  return (options.ask_tools ?? []).filter((rule) => !operators.includes(rule));
 }
 
 /** The rules that the SDK asks about. */
 export function rulesAskedBySdk(options: Ruled): string[] {
-  return rulesAskedFirst(options).length > 0 ? operatorsAskRules(options) : [...(options.ask_tools ?? [])];
+  return [...(restrictsNothing(options) ? (options.ask_tools ?? []) : operatorsAskRules(options))];
 }
 
 /** Whether another input than the model's may be one that the model could not have run. */

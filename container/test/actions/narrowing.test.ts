@@ -28,7 +28,7 @@ describe("what may be allowed", () => {
   });
 
   const GIT = { allowed_tools: ["Read", "Write", "Bash(git --version:*)"] };
-  const request = (...rules: string[]): object => ({ ask_tools: rules, request_ask_tools: rules });
+  const request = (...rules: string[]): object => ({ ask_tools: rules, operator_ask_tools: [] });
   const operator = (...rules: string[]): object => ({ ask_tools: rules });
   const bash = (command: string): string => `[[tool Bash ${JSON.stringify({ command })}]]`;
   const asking = (prompt: string, options: object): Body => ({ prompt, options: { ...options }, actions: true });
@@ -82,12 +82,12 @@ describe("what may be allowed", () => {
   });
 
   test("an operator's rule asks about what else would be denied, beside a request's", async () => {
-    const rules = { ...GIT, ask_tools: ["Bash(touch:*)", "Bash(mkfifo:*)"], request_ask_tools: ["Bash(mkfifo:*)"] };
+    const rules = { ...GIT, ask_tools: ["Bash(touch:*)", "Bash(mkfifo:*)"], operator_ask_tools: ["Bash(touch:*)"] };
     const { turn, asked } = await allowing(`${bash("touch good")} ${bash(EVIL)}`, rules);
     assert.deepEqual([asked, made(turn, "good"), made(turn, "evil")], [["touch good", EVIL], true, false]);
     const alone = await allowing(bash("touch good"), { ...GIT, ...operator("Bash(touch:*)") });
     assert.deepEqual([alone.asked, made(alone.turn, "good")], [["touch good"], true]);
-    const both = await allowing(bash("touch good; git --version"), { ...GIT, ask_tools: ["Bash(touch:*)", "Bash(git:*)"], request_ask_tools: ["Bash(git:*)"] });
+    const both = await allowing(bash("touch good; git --version"), { ...GIT, ask_tools: ["Bash(touch:*)", "Bash(git:*)"], operator_ask_tools: ["Bash(touch:*)"] });
     assert.deepEqual([both.asked, made(both.turn, "good")], [["touch good; git --version"], true], "it is asked about once");
   });
 

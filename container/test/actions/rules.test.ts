@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { mayBeAbout, narrowsInputs, operatorsAskRules, rulesAskedBySdk, rulesAskedFirst } from "../../src/actions/rules.ts";
 
 test("a request's rules are asked about first where the operator's mode restricts, and are else the SDK's", () => {
-  const rules = { ask_tools: ["Write", "Bash"], request_ask_tools: ["Bash"] };
+  const rules = { ask_tools: ["Write", "Bash"], operator_ask_tools: ["Write"] };
   for (const options of [{ allowed_tools: ["Read"] }, { permission_mode: "acceptEdits" }, { permission_mode: "plan" }, { permission_mode: "plan", after_plan: "dontAsk" }]) {
     assert.deepEqual([rulesAskedFirst({ ...options, ...rules }), rulesAskedBySdk({ ...options, ...rules })], [["Bash"], ["Write"]]);
   }
