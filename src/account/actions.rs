@@ -23,7 +23,8 @@ const MAX_DECIDED_BYTES: u64 = 16 * 1024 * 1024;
 /// Rules that are remembered for one conversation; the oldest go.
 const MAX_GRANTS: usize = 256;
 /// Why a call does not run with another input.
-const RESTRICTED: &str = "left out: rules restrict what this tool may do; deny with a `message` that says what to do instead";
+const RESTRICTED: &str =
+    "left out: rules restrict what this tool may do; deny with a `message` that says what to do instead";
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Decides an action, or finds that the same was decided before.

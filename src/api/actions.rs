@@ -174,3 +174,6 @@ fn cursor(text: &str) -> Option<(Millis, ActionId)> {
     let ms = i64::from_str_radix(ms, 16).ok().filter(|ms| *ms >= 0)?;
     Some((Millis::new(ms), id.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,8 @@ pub struct State {
     /// The first line of each `POST /turns`.
     pub asked: Vec<Value>,
     pub draining: bool,
+    /// How many turns may be at work in it; none: any number.
+    pub processes: Option<usize>,
     /// What the platform says instead of starting it.
     pub refuses_to_start: Option<&'static str>,
     /// Turns it began, with the session that they were of.
@@ -293,6 +295,9 @@ impl Scripted {
         }
         if self.state.borrow().draining {
             return Ok(problem(503, "draining"));
+        }
+        if self.state.borrow().processes.is_some_and(|most| self.at_work().len() >= most) {
+            return Ok(problem(503, "at_capacity"));
         }
         let saves = self.state.borrow().workspaces_held.saves && wanted.get("workspace").is_some();
         if saves && let Some(refusal) = self.workspace_refusal(wanted["agent_session"].as_str(), &wanted["workspace"]) {

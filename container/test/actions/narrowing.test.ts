@@ -137,6 +137,11 @@ describe("what may be allowed", () => {
     assert.match(JSON.stringify(second.turn.transcript), /Make the call again, with exactly this input: \{\\"command\\":\\"touch b\\"\}/);
   });
 
+  test("the input that was shown is no changed one", async () => {
+    const { turn, asked } = await allowing(bash("touch a"), { disallowed_tools: ["Bash(mkfifo:*)"], ...operator("Bash(touch:*)") }, { command: "touch a" });
+    assert.deepEqual([asked, made(turn, "a")], [["touch a"], true]);
+  });
+
   test("a changed input runs at once if nothing narrows it", async () => {
     for (const options of [operator("Bash(touch:*)"), { permission_mode: "default" }, request("Bash(touch:*)")]) {
       const { turn, asked } = await allowing(bash("touch a"), options, { command: "touch b" });
