@@ -191,7 +191,7 @@ describe("SIGTERM", () => {
   });
 
   test("parks a turn that waits for somebody, then exits with status 0", async () => {
-    const agent = await startAgent(model);
+    const agent = await startAgent(model, { DRAIN_MS: "5000" });
     const open = await agent.begin({ prompt: '[[tool Bash {"command":"touch asked"}]]', options: { ask_tools: ["Bash"] }, actions: true });
     const { reference } = await open.until("action");
     agent.child.kill("SIGTERM");
