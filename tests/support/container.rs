@@ -61,6 +61,8 @@ pub struct State {
     /// The first line of each `POST /turns`.
     pub asked: Vec<Value>,
     pub draining: bool,
+    /// How many turns may be at work in it; none: any number.
+    pub processes: Option<usize>,
     /// What the platform says instead of starting it.
     pub refuses_to_start: Option<&'static str>,
     /// Turns it began, with the session that they were of.

@@ -26,6 +26,9 @@ impl Scripted {
         if self.state.borrow().draining {
             return Ok(problem(503, "draining"));
         }
+        if self.state.borrow().processes.is_some_and(|most| self.at_work().len() >= most) {
+            return Ok(problem(503, "at_capacity"));
+        }
         let saves = self.state.borrow().workspaces_held.saves && wanted.get("workspace").is_some();
         if saves && let Some(refusal) = self.workspace_refusal(wanted["agent_session"].as_str(), &wanted["workspace"]) {
             return Ok(refusal);
