@@ -12,8 +12,8 @@ use super::schedules::command::SchedulesCommand;
 use super::webhooks::command::WebhooksCommand;
 use crate::domain::action::ActionsOf;
 use crate::domain::{
-    ActionId, Block, Decision, EventId, FilePath, IdempotencyKey, Include, MetadataPatch, Page, RequestId, SdkSession,
-    SearchTerms, SessionId, Title, TurnId, TurnOptions, Usage,
+    ActionId, Block, ChatMessageId, Decision, EventId, FilePath, IdempotencyKey, Include, MetadataPatch, Page,
+    RequestId, SdkSession, SearchTerms, SessionId, Title, TurnId, TurnOptions, Usage,
 };
 
 /// A command with the request that it came from.
@@ -403,4 +403,7 @@ pub struct LookUpAttachments {
     /// What the events tell beside the default.
     #[serde(default)]
     pub include: Include,
+    /// The message whose place the turn takes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replaces: Option<ChatMessageId>,
 }

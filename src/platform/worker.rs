@@ -93,9 +93,7 @@ fn answer(
                 return http::refusal(&ApiError::rate_limited(), &request_id);
             }
             match asked {
-                Ok((account_id, Command::StartTurn(start)))
-                    if start.content.is_some() || start.options.chat.as_ref().is_some_and(|chat| chat.replaces) =>
-                {
+                Ok((account_id, Command::StartTurn(start))) if start.content.is_some() => {
                     attachments::start_turn(env, account_id, request_id, start).await
                 }
                 Ok((account_id, command)) => {
