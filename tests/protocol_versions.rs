@@ -123,6 +123,7 @@ fn commands() -> Vec<(Command, bool)> {
             idempotency: Some(("key".parse().unwrap(), "hash".to_owned())),
             answer: AnswerForm::Json,
             include: Include::NOTHING,
+            replaces: Some("msg-1".parse().unwrap()),
         })),
         Command::ReadTurn { turn_id: turn(1), items: false },
         Command::StorageStats,

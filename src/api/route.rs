@@ -359,7 +359,8 @@ routes! {
         /// Import what an export wrote.
         ///
         /// Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored. What
-        /// the account has used and what is set of it is taken from operators only.
+        /// the account has used and what is set of it is taken from operators only. With `resume=true`, an export may come in parts, and again
+        /// after a cut: conversations that are there are passed over.
         POST Import, Account,
             refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull StorageFull FilesNotConfigured WorkspaceUnavailable],
             described by import;
