@@ -142,3 +142,14 @@ pub enum ManageReply {
     /// How far the erasure has come.
     Erased(ErasureStep),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_of_an_export_which_may_name_a_file_travels_in_the_body() {
+        let place = ExportPlace { files: true, ..ExportPlace::default() };
+        assert!(ManageCommand::Export(Some(place)).has_content());
+    }
+}
