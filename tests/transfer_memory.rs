@@ -73,10 +73,10 @@ fn an_export_and_an_import_take_a_part_of_the_account_at_a_time() {
     }
     assert_eq!(copy.sql.count("conversations"), CONVERSATIONS);
     let ids = vec!["\"a\""; LINE_BYTES / 4].join(",");
-    let fields: String = (0..LINE_BYTES / 12).map(|n| format!("\"{n:07}\":0,")).collect();
+    let fields = (0..LINE_BYTES / 12).map(|n| format!("\"{n:07}\":0")).collect::<Vec<_>>().join(",");
     for line in [
         format!("{{\"type\":\"conversations\",\"session_ids\":[{ids}]}}\n"),
-        format!("{{{fields}\"type\":\"conversations\",\"session_ids\":[]}}\n"),
+        format!("{{{fields},\"type\":\"conversations\",\"session_ids\":[]}}\n"),
     ] {
         let batch = ImportBatch { lines: line, first_line: 1, is_last: false, by_operator: false, resume: false };
         let mut batch = Some(Command::Manage(ManageCommand::Import(Box::new(batch))));

@@ -24,14 +24,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return self.answer_of(turn_id, (asked.answer, asked.include), false, true);
         }
         let replaced = self.turn_replaced(asked.session_id.as_ref(), asked.replaces.as_ref())?;
-        let attachment_bytes = match replaced {
-            Some((session_id, turn_id)) => self.check_replacement(session_id, &turn_id, None, now)?,
-            None => {
-                self.check_admission(&self.limits()?, self.store.active_turns()?.len(), now)?;
-                self.refuse_if_full()?;
-                let held = asked.session_id.as_ref().map(|session_id| self.store.attachment_bytes(session_id));
-                held.transpose()?.unwrap_or(0)
-            }
+        let attachment_bytes = if let Some((session_id, turn_id)) = replaced {
+            self.check_replacement(session_id, &turn_id, None, now)?
+        } else {
+            self.check_admission(&self.limits()?, self.store.active_turns()?.len(), now)?;
+            self.refuse_if_full()?;
+            let held = asked.session_id.as_ref().map(|session_id| self.store.attachment_bytes(session_id));
+            held.transpose()?.unwrap_or(0)
         };
         let find = |path: &crate::domain::FilePath| match &asked.session_id {
             Some(session_id) => self.store.file(session_id, path.as_str()),

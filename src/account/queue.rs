@@ -23,7 +23,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn start_turn(
         self: &Rc<Self>,
         start: &StartTurn,
-        replaced: Option<&Replaced>,
+        in_place_of: Option<&Replaced>,
         request_id: &RequestId,
         again: bool,
         now: Millis,
@@ -34,7 +34,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
             (turn_id, false, false)
         } else {
-            let (turn_id, replayed) = self.admit(start, replaced, request_id, now)?;
+            let (turn_id, replayed) = self.admit(start, in_place_of, request_id, now)?;
             (turn_id, !replayed, replayed)
         };
         if admitted {
@@ -115,7 +115,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     fn admit(
         self: &Rc<Self>,
         start: &StartTurn,
-        replaced: Option<&Replaced>,
+        in_place_of: Option<&Replaced>,
         request_id: &RequestId,
         now: Millis,
     ) -> Result<(TurnId, bool), AccountError> {
@@ -147,7 +147,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         if let Some(content) = &start.content {
             let held =
-                replaced.map_or_else(|| self.store.attachment_bytes(&session_id), |it| Ok(it.attachment_bytes))?;
+                in_place_of.map_or_else(|| self.store.attachment_bytes(&session_id), |it| Ok(it.attachment_bytes))?;
             check(content, held)?;
         }
         if when_busy == WhenBusy::Interrupt {
@@ -172,7 +172,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             starts: starts_now,
             instance: instance.as_deref(),
         };
-        let seq = match replaced {
+        let seq = match in_place_of {
             Some(replaced) => self.admit_in_place(&admission, replaced)?,
             None => self.store.admit(&admission)?,
         };

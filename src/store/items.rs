@@ -50,11 +50,11 @@ impl<S: Sql> Store<S> {
              union all select part, items from turn_items where session_id = +?1 and turn_id = +?2) \
              where part > ?3 order by part limit 1";
         let bytes = usize::try_from(self.items_bytes(session_id, turn_id)?).unwrap_or_default();
-        let (mut list, mut last) = (String::with_capacity(bytes + 2), -2);
+        let (mut list, mut after) = (String::with_capacity(bytes + 2), -2);
         list.push('[');
         let [session_id, turn_id] = [Value::Text(session_id.as_str()), Value::Text(turn_id.as_str())];
-        while let Some(mut row) = self.sql.first(NEXT, &[session_id, turn_id, Value::Integer(last)])? {
-            last = row.integer(0)?;
+        while let Some(mut row) = self.sql.first(NEXT, &[session_id, turn_id, Value::Integer(after)])? {
+            after = row.integer(0)?;
             list.push_str(&row.text(1)?);
         }
         list.push(']');
