@@ -317,7 +317,7 @@ impl From<&AccountError> for ApiError {
                 "The object lost sight of this turn, which is stored and goes on: its conversation tells how it ends.",
             ),
             AccountError::Files(refusal) => Self::from(*refusal),
-            AccountError::Store(_) | AccountError::Bucket(_) | AccountError::NotDelivered(_) => Self::internal(),
+            AccountError::Store(_) | AccountError::Bucket(_) => Self::internal(),
         }
     }
 }

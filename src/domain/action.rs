@@ -229,6 +229,16 @@ pub struct Action {
 }
 
 impl Action {
+    /// Whether somebody gave leave for something that happens outside: once it is told, nobody knows whether it has happened.
+    #[must_use]
+    pub const fn gives_leave(&self) -> bool {
+        matches!(
+            (self.kind, &self.decision),
+            (ActionKind::Permission, Some(Decision::Allow { .. }))
+                | (ActionKind::Elicitation, Some(Decision::Answer { .. }))
+        )
+    }
+
     /// Whether it is a plan that was approved.
     #[must_use]
     pub const fn is_approved_plan(&self) -> bool {

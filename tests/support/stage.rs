@@ -285,6 +285,14 @@ impl Stage {
         }
     }
 
+    /// Admits a turn with a key that the running turn may take in.
+    pub fn query_to_steer(&self, session_id: &str, key: &str) -> TurnId {
+        match self.handle(when_busy_is(WhenBusy::Steer, start(session_id, Some(key), AnswerForm::Accepted))).unwrap() {
+            Response::Ready(Reply::Accepted { turn, .. }) => turn.turn_id,
+            _ => unreachable!(),
+        }
+    }
+
     /// Admits a turn with these options.
     pub fn query_with_options(&self, session_id: &str, options: TurnOptions) -> TurnId {
         let mut command = start(session_id, None, AnswerForm::Accepted);
