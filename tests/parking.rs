@@ -125,6 +125,31 @@ fn a_question_of_a_subagent_is_given_up_and_the_turn_waits_on_for_what_else_it_a
 }
 
 #[test]
+fn an_answer_that_is_on_its_way_when_a_turn_asks_again_is_told_once() {
+    for dies in [false, true] {
+        let stage = Stage::new();
+        let (turn, action) = waiting_for(&stage, "question");
+        for _ in 0..3 {
+            stage.container.fault("POST /turns/", Fault::Fail);
+        }
+        decide(&stage, &action, answer_to(&action)).unwrap();
+        stage.container.ask_beside(turn.as_str(), "tool");
+        stage.pass(Duration::from_millis(50));
+        assert_eq!((status(&stage, &turn), told(&stage, "question")), (TurnStatus::RequiresAction, 0));
+        if dies {
+            stage.container.die(true);
+        }
+        stage.pass(HOLD + SECOND);
+        assert_eq!(stage.container.at_work(), [""; 0]);
+        let [other] = pending(&stage).try_into().unwrap();
+        decide(&stage, &other, answer_to(&other)).unwrap();
+        stage.settle();
+        let times = (told(&stage, "question"), told(&stage, "tool"));
+        assert_eq!((stage.end(&turn).as_str(), times), ("completed", (1, 1)), "{dies}");
+    }
+}
+
+#[test]
 fn the_time_that_a_turn_waits_without_a_process_does_not_count() {
     let stage = Stage::new();
     let steps = [Step::Frame(entry("said")), ask("a"), Step::Wait(120 * SECOND), Step::Frame(result("done"))];

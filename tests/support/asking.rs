@@ -82,6 +82,14 @@ impl Scripted {
         state.world.rest.remove(id).unwrap_or_default()
     }
 
+    /// A turn that waits asks about one more call.
+    pub fn ask_beside(&self, id: &str, call: &str) {
+        if let Some(turn) = self.state.borrow_mut().turns.get_mut(id) {
+            turn.waits.pending.insert(call.to_owned());
+        }
+        self.say(id, &json!({ "type": "action", "reference": call, "kind": kind_of(call), "tool_call_id": call, "tool": "Bash", "input": { "command": call } }));
+    }
+
     /// A turn takes in what was offered to it, and says so with its result.
     pub(super) fn take_in_untold(&self, id: &str) {
         if let Some(turn) = self.state.borrow_mut().turns.get_mut(id) {
@@ -103,11 +111,7 @@ impl Scripted {
         self.state.borrow_mut().world.rest.insert(id.to_owned(), rest);
         for call in calls {
             self.say(id, &json!({ "type": "transcript", "entries": [{ "type": "assistant", "call": call }] }));
-            if let Some(turn) = self.state.borrow_mut().turns.get_mut(id) {
-                turn.waits.pending.insert(call.clone());
-            }
-            let kind = kind_of(call);
-            self.say(id, &json!({ "type": "action", "reference": call, "kind": kind, "tool_call_id": call, "tool": "Bash", "input": { "command": call } }));
+            self.ask_beside(id, call);
         }
         let here = |state: &super::container::State| state.instance.as_deref() == Some(instance);
         self.until(|state| {
