@@ -12,7 +12,9 @@ use claude_agent_service::domain::{Action, ActionKind, ActionStatus, TurnId, Tur
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use support::container::{Fault, Script, Step};
-use support::deciding::{HOLD, actions, allow, answer_to, decide, deny, pending, ran, status, told, waiting_for};
+use support::deciding::{
+    HOLD, actions, allow, answer_to, decide, deny, gives_leave, pending, ran, status, told, waiting_for,
+};
 use support::script::{entry, result};
 use support::stage::{Stage, start};
 
@@ -312,9 +314,9 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
             prop_assert_eq!(ran(&stage, call), usize::from(runs), "{:?}", action);
         }
         // What cannot do harm if it is told twice is told, whatever dies: here, if the object lives.
-        if !action.gives_leave() && end == TurnStatus::Interrupted && resets == 0 && !call.starts_with("sub") {
+        if !gives_leave(action) && end == TurnStatus::Interrupted && resets == 0 && !call.starts_with("sub") {
             let others = decided.iter().filter(|other| other.turn_id == action.turn_id);
-            let careful = others.into_iter().any(Action::gives_leave);
+            let careful = others.into_iter().any(gives_leave);
             prop_assert!(careful || told(&stage, call) >= 1, "{:?} was lost", action);
         }
     }

@@ -228,24 +228,6 @@ pub struct Action {
     pub resolved_at: Option<Millis>,
 }
 
-impl Action {
-    /// Whether somebody gave leave for something that happens outside: once it is told, nobody knows whether it has happened.
-    #[must_use]
-    pub const fn gives_leave(&self) -> bool {
-        matches!(
-            (self.kind, &self.decision),
-            (ActionKind::Permission, Some(Decision::Allow { .. }))
-                | (ActionKind::Elicitation, Some(Decision::Answer { .. }))
-        )
-    }
-
-    /// Whether it is a plan that was approved.
-    #[must_use]
-    pub const fn is_approved_plan(&self) -> bool {
-        matches!((self.kind, &self.decision), (ActionKind::Plan, Some(Decision::Allow { .. })))
-    }
-}
-
 /// Which actions a page lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionsOf {

@@ -38,13 +38,6 @@ pub struct Behind {
     pub spent: Spent,
 }
 
-impl Behind {
-    /// Keeps what the turn waited for last and was decided.
-    pub fn keep_decided(&self, actions: &mut Vec<Action>) {
-        actions.retain(|action| action.n >= self.waits_from && action.status != ActionStatus::Pending);
-    }
-}
-
 /// A turn's question, with what the turn has said up to it.
 pub struct Asking<'a> {
     /// The action.
@@ -167,7 +160,8 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.execute(ANSWERED, &[Value::Text(turn_id.as_str())])?)
     }
 
-    /// Whether somebody gave leave for something in what a turn waited for last; see [`Action::gives_leave`].
+    /// Whether somebody gave leave for something that happens outside in what a turn waited for last: once that is told, nobody knows whether it has
+    /// happened.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement.

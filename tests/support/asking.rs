@@ -87,7 +87,8 @@ impl Scripted {
         if let Some(turn) = self.state.borrow_mut().turns.get_mut(id) {
             turn.waits.pending.insert(call.to_owned());
         }
-        self.say(id, &json!({ "type": "action", "reference": call, "kind": kind_of(call), "tool_call_id": call, "tool": "Bash", "input": { "command": call } }));
+        self.say(id, &json!({ "type": "action", "reference": call, "kind": kind_of(call), "tool_call_id": call, "tool": "Bash", "input": { "command": call },
+            "suggestions": [{ "type": "addRules", "behavior": "allow", "rules": [{ "toolName": "Bash", "ruleContent": call }] }] }));
     }
 
     /// A turn takes in what was offered to it, and says so with its result.

@@ -66,6 +66,15 @@ pub fn answer_to(action: &Action) -> Decision {
     }
 }
 
+/// Whether somebody gave leave for something that happens outside: nobody knows whether it has happened once the container was told.
+pub fn gives_leave(action: &Action) -> bool {
+    match action.kind {
+        ActionKind::Permission => matches!(action.decision, Some(Decision::Allow { .. })),
+        ActionKind::Elicitation => matches!(action.decision, Some(Decision::Answer { .. })),
+        ActionKind::Question | ActionKind::Plan | ActionKind::Tool => false,
+    }
+}
+
 /// How often a call ran.
 pub fn ran(stage: &Stage, call: &str) -> usize {
     stage.container.state.borrow().world.ran.get(call).copied().unwrap_or(0)
