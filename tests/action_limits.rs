@@ -74,9 +74,12 @@ fn waiting(stage: &Stage, name: &'static str, denied: &[&str]) -> (TurnId, Actio
     (action.turn_id.clone(), action)
 }
 
+/// Variables of the operator, and what a query denies.
+type Rules<'a> = (&'a [(&'static str, &'a str)], &'a [&'a str]);
+
 #[test]
 fn another_input_is_refused_where_rules_restrict_the_tool_and_the_action_waits_on() {
-    let cases: [(&[(&str, &str)], &[&str]); 4] = [
+    let cases: [Rules<'_>; 4] = [
         (&[("DISALLOWED_TOOLS", "Bash(mkfifo:*)")], &[]),
         (&[("ALLOWED_TOOLS", "Bash(git log:*)"), ("ASK_TOOLS", "Bash")], &[]),
         (&[("DISALLOWED_TOOLS", "Read(secrets/**)")], &[]),
@@ -103,7 +106,7 @@ fn another_input_is_refused_where_rules_restrict_the_tool_and_the_action_waits_o
 
 #[test]
 fn another_input_is_taken_where_no_rule_restricts_the_tool() {
-    let cases: [(&[(&str, &str)], &[&str]); 3] =
+    let cases: [Rules<'_>; 3] =
         [(&[], &[]), (&[("DISALLOWED_TOOLS", "WebFetch(domain:a.test),Write")], &[]), (&[], &["Write", "Bash"])];
     for (vars, denied) in cases {
         let stage = Stage::with(vars);
