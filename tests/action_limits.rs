@@ -20,6 +20,9 @@ use support::stage::{Stage, start};
 const HOLD: Duration = Duration::from_mins(5);
 const MOMENT: Duration = Duration::from_secs(1);
 
+/// The operator's vars, and the rules that the request denies with.
+type Rules = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
 /// A turn that asks about each of these calls, one after the other, then answers.
 fn asking(calls: &[&str]) -> Script {
     let ask = |call: &&str| Step::Ask(vec![(*call).to_owned()]);
@@ -77,7 +80,7 @@ fn waiting(stage: &Stage, name: &'static str, denied: &[&str]) -> (TurnId, Actio
 
 #[test]
 fn another_input_is_refused_where_rules_restrict_the_tool_and_the_action_waits_on() {
-    let cases: [(&[(&str, &str)], &[&str]); 4] = [
+    let cases: [Rules; 4] = [
         (&[("DISALLOWED_TOOLS", "Bash(mkfifo:*)")], &[]),
         (&[("ALLOWED_TOOLS", "Bash(git log:*)"), ("ASK_TOOLS", "Bash")], &[]),
         (&[("DISALLOWED_TOOLS", "Read(secrets/**)")], &[]),
@@ -104,7 +107,7 @@ fn another_input_is_refused_where_rules_restrict_the_tool_and_the_action_waits_o
 
 #[test]
 fn another_input_is_taken_where_no_rule_restricts_the_tool() {
-    let cases: [(&[(&str, &str)], &[&str]); 3] =
+    let cases: [Rules; 3] =
         [(&[], &[]), (&[("DISALLOWED_TOOLS", "WebFetch(domain:a.test),Write")], &[]), (&[], &["Write", "Bash"])];
     for (vars, denied) in cases {
         let stage = Stage::with(vars);
