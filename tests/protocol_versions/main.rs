@@ -8,6 +8,7 @@ mod containers;
 #[path = "../support/mod.rs"]
 mod support;
 
+use claude_agent_service::account::chat::command::ChatCommand;
 use claude_agent_service::account::command::{CallBegun, Command, Envelope};
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::api::problem::ApiError;
@@ -38,6 +39,13 @@ fn with_unknown_fields(value: &Value) -> Value {
         }
         other => other.clone(),
     }
+}
+
+#[test]
+fn what_workers_sent_ahead_of_a_message_in_the_place_of_another_is_accepted() {
+    let line =
+        r#"{"request_id":"req_0123456789abcdef0123456789abcdef","command":{"chat":{"make_way":["diary","msg-1"]}}}"#;
+    assert!(matches!(Envelope::read(line).unwrap().command, Command::Chat(ChatCommand::MakeWay(_))));
 }
 
 #[test]
