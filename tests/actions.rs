@@ -11,11 +11,10 @@ use claude_agent_service::domain::content::{Attachment, Block, FoundFile, MediaT
 use claude_agent_service::domain::{Action, ActionKind, ActionStatus, TurnId, TurnStatus, WhenBusy};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use support::container::{Fault, Script, Step};
 use support::deciding::{
     HOLD, actions, allow, answer_to, decide, deny, gives_leave, pending, ran, status, told, waiting_for,
 };
-use support::script::{entry, result};
+use support::script::{Fault, Script, Step, entry, result};
 use support::stage::{Stage, start};
 
 /// A turn that waits for leave to run the call `a`.

@@ -9,9 +9,8 @@ use std::time::Duration;
 use claude_agent_service::account::branches::command::RewindTo;
 use claude_agent_service::account::command::Command;
 use claude_agent_service::domain::{ActionStatus, TurnFiles, TurnId, TurnStatus, WhenBusy};
-use support::container::{Fault, Script, Step};
 use support::deciding::{HOLD, actions, allow, answer_to, decide, deny, pending, ran, status, told, waiting_for};
-use support::script::{entry, result};
+use support::script::{Fault, Script, Step, entry, result};
 use support::session;
 use support::stage::Stage;
 

@@ -10,8 +10,7 @@ use claude_agent_service::domain::action::ActionsOf;
 use claude_agent_service::domain::{Action, ActionKind, ActionStatus, Decision, Include, TurnId, TurnStatus};
 use serde_json::{Map, json};
 
-use super::container::{Script, Step};
-use super::script::{entry, result};
+use super::script::{Script, Step, entry, result};
 use super::stage::Stage;
 
 /// The default of `ACTION_HOLD`.

@@ -80,6 +80,15 @@ impl ActiveTurns {
         self.set_wait(turn_id, &[Wait::Holding, Wait::Answered], Wait::Parking, None);
     }
 
+    /// The oldest turn that is held is asked to give up its process.
+    pub fn park_oldest(&self) {
+        let turns = self.0.borrow();
+        let held = turns.values().filter_map(|turn| turn.running.as_ref()).find(|turn| turn.wait == Wait::Holding);
+        if let Some(held) = held {
+            drop(held.signals.unbounded_send(Signal::HoldOver));
+        }
+    }
+
     /// A turn that has its process goes on, and everyone hears of that.
     pub fn end_wait(&self, turn_id: &TurnId) {
         self.set_wait(turn_id, &[Wait::Holding, Wait::Answered, Wait::Parking], Wait::No, Some(Signal::GoesOn));
@@ -111,22 +120,12 @@ impl ActiveTurns {
 
     /// Begins to tell a turn what was decided. False: whoever does so already looks again.
     pub fn begin_telling(&self, turn_id: &TurnId) -> bool {
-        let begins = self.running(turn_id, |running| {
-            let begins = running.telling == Telling::No;
-            running.telling = if begins { Telling::Yes } else { Telling::Again };
-            begins
-        });
-        begins.unwrap_or(false)
+        self.running(turn_id, |running| running.telling.begins()).unwrap_or(false)
     }
 
     /// All is told that was decided when this began. True: more may have been since.
     pub fn end_telling(&self, turn_id: &TurnId) -> bool {
-        let again = self.running(turn_id, |running| {
-            let again = running.telling == Telling::Again;
-            running.telling = if again { Telling::Yes } else { Telling::No };
-            again
-        });
-        again.unwrap_or(false)
+        self.running(turn_id, |running| running.telling.goes_on()).unwrap_or(false)
     }
 
     /// Tells the requests that wait for a turn that it waits for somebody.
