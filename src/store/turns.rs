@@ -380,12 +380,11 @@ impl<S: Sql> Store<S> {
         );
         let Some(mut row) = self.sql.first(ONE, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
         let mut turn = turn_from(&mut row)?;
-        if turn.status == TurnStatus::Completed {
-            turn.response = match &turn.steered_into {
-                Some(into) => self.turn(into)?.and_then(|into| into.response),
-                None => self.message_text(&turn.session_id, row.integer(12)? + 1)?,
-            };
-        }
+        turn.response = match &turn.steered_into {
+            _ if turn.status != TurnStatus::Completed => None,
+            Some(into) => self.turn(into)?.and_then(|into| into.response),
+            None => self.message_text(&turn.session_id, row.integer(12)? + 1)?,
+        };
         Ok(Some(turn))
     }
 

@@ -120,22 +120,12 @@ impl ActiveTurns {
 
     /// Begins to tell a turn what was decided. False: whoever does so already looks again.
     pub fn begin_telling(&self, turn_id: &TurnId) -> bool {
-        let begins = self.running(turn_id, |running| {
-            let begins = running.telling == Telling::No;
-            running.telling = if begins { Telling::Yes } else { Telling::Again };
-            begins
-        });
-        begins.unwrap_or(false)
+        self.running(turn_id, |running| running.telling.begins()).unwrap_or(false)
     }
 
     /// All is told that was decided when this began. True: more may have been since.
     pub fn end_telling(&self, turn_id: &TurnId) -> bool {
-        let again = self.running(turn_id, |running| {
-            let again = running.telling == Telling::Again;
-            running.telling = if again { Telling::Yes } else { Telling::No };
-            again
-        });
-        again.unwrap_or(false)
+        self.running(turn_id, |running| running.telling.goes_on()).unwrap_or(false)
     }
 
     /// Tells the requests that wait for a turn that it waits for somebody.

@@ -47,3 +47,19 @@ pub(super) enum Telling {
     /// Yes, and more may have been decided since.
     Again,
 }
+
+impl Telling {
+    /// Somebody has something to tell. False: whoever tells already looks again.
+    pub fn begins(&mut self) -> bool {
+        let begins = *self == Self::No;
+        *self = if begins { Self::Yes } else { Self::Again };
+        begins
+    }
+
+    /// All is told that there was. True: there may be more by now.
+    pub fn goes_on(&mut self) -> bool {
+        let again = *self == Self::Again;
+        *self = if again { Self::Yes } else { Self::No };
+        again
+    }
+}
