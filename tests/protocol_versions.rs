@@ -22,6 +22,7 @@ use claude_agent_service::api::problem::ApiError;
 use claude_agent_service::directory;
 use claude_agent_service::domain::action::ActionsOf;
 use claude_agent_service::domain::ledger::{Day, Group};
+use claude_agent_service::domain::price::Extras;
 use claude_agent_service::domain::{
     Decision, EventId, EventType, Include, MetadataPatch, Millis, Missed, Page, PurgeOutcome, RequestId, RunId, Title,
     Trigger, TurnOptions, Usage,
@@ -82,6 +83,7 @@ fn commands() -> Vec<(Command, bool)> {
         status: 200,
         model: None,
         usage: Usage::default(),
+        extras: Extras::default(),
         total_ms: 1,
         retry_after_s: None,
     };

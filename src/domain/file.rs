@@ -185,7 +185,8 @@ pub enum Unsaved {
     StorageUnavailable,
     /// The account would hold more than `ACCOUNT_FILES_BYTES`.
     StorageFull,
-    /// The workspace holds more than `WORKSPACE_MAX_BYTES`, or an index of more than [`MAX_INDEX_BYTES`].
+    /// The workspace holds more than `WORKSPACE_MAX_BYTES`, or compresses to more than [`MAX_PACKS`] packs, or has an index of more than
+    /// [`MAX_INDEX_BYTES`].
     TooLarge,
     /// The workspace holds more than `WORKSPACE_MAX_FILES`.
     TooManyFiles,

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod headers;
+mod members;
 pub mod meter;
 
 use crate::config::{Config, Credential};
