@@ -11,6 +11,7 @@ use claude_agent_service::account::wake::WATCH;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::Usage;
 use claude_agent_service::domain::ledger::{Day, Group, NanoUsd};
+use claude_agent_service::domain::price::Extras;
 use claude_agent_service::domain::time::DAY;
 use proptest::prelude::*;
 use support::model_calls::ScriptedGateway;
@@ -319,7 +320,7 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
             (*calls, usage.input_tokens, usage.output_tokens)
         );
         // Each call is rounded to a billionth of a dollar, and these prices have no finer parts.
-        prop_assert_eq!(spent.cost, config.accounts.cost(model, usage).0);
+        prop_assert_eq!(spent.cost, config.accounts.cost(model, usage, &Extras::default()).0);
     }
     let all: u64 = gateway.counted.values().map(|(calls, _)| calls).sum();
     prop_assert_eq!(sums.iter().map(|sum| sum.counted.calls).sum::<u64>(), all);

@@ -55,6 +55,16 @@ impl Refused {
         Self::new(429, "rate_limit_error", "As many calls of the model are open as a turn may have. Try again later.")
     }
 
+    /// The account calls the model faster than `MODEL_RATE` allows.
+    #[must_use]
+    pub fn too_fast() -> Self {
+        Self::new(
+            429,
+            "rate_limit_error",
+            "This account calls the model faster than MODEL_RATE allows. Try again later.",
+        )
+    }
+
     /// The account's object did not say whether a turn is running.
     #[must_use]
     pub fn no_word() -> Self {

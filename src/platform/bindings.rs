@@ -126,8 +126,6 @@ extern "C" {
     /// A rate limit; none if there is no such binding.
     #[wasm_bindgen(method, getter, js_name = QUERY_RATE)]
     pub fn query_rate(this: &Environment) -> Option<RateLimit>;
-    #[wasm_bindgen(method, getter, js_name = WRITE_RATE)]
-    pub fn write_rate(this: &Environment) -> Option<RateLimit>;
     #[wasm_bindgen(method, getter, js_name = MODEL_RATE)]
     pub fn model_rate(this: &Environment) -> Option<RateLimit>;
 

@@ -10,7 +10,7 @@ use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{self, Js, WorkerContext, head};
-use super::{http, relay, runtime, stub, vars};
+use super::{http, rate, relay, runtime, stub, vars};
 use crate::account::command::{CallBegun, CallEnded, Command, Envelope};
 use crate::api::answer::TURN_HEADER;
 use crate::api::query::Target;
@@ -123,6 +123,9 @@ impl Call {
 
     /// The turn that the call is counted for. No other call leaves.
     async fn begin(&self, counts: bool) -> Result<TurnId, Refused> {
+        if counts && !rate::allows_model_call(&self.env, &self.account_id).await {
+            return Err(Refused::too_fast());
+        }
         let sdk_session = self.request.headers().get(SESSION_HEADER).ok().flatten().and_then(|id| id.try_into().ok());
         let command = Command::BeginCall(CallBegun { sdk_session, counts });
         let envelope = Envelope::new(self.request_id.clone(), command);
