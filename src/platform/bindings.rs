@@ -249,7 +249,6 @@ export const relay = async (body, writer, see, alone) => {
   const reader = body.getReader();
   let written, limit;
   const left = () => (limit ??= setTimeout(() => reader.cancel().catch(() => {}), alone));
-  writer.closed.catch(left);
   try {
     for (;;) {
       const { done, value } = await reader.read();

@@ -134,10 +134,13 @@ export function usage(service: Service): void {
 
   test("an answer that its caller leaves long before its end stops the model, and counts what was said, a token for two bytes", async () => {
     const client = service.newClient();
-    await client.query(bash(`${ask("claude-cut", "[[hang-midway]] [[words 32]]")} -m 1`));
+    await client.query(bash(`${ask("claude-cut", "[[delay 700]] [[words 60]]")} | grep -m1 -o word4`));
     const told = await service.model.control.waitFor((request) => request.model === "claude-cut" && request.aborted);
     const { model_calls, input_tokens, output_tokens } = await rowOf(client, "claude-cut");
-    assert.deepEqual([model_calls, input_tokens, output_tokens], [1, told.usage?.input_tokens, "word1 word2 word3 word4 ".length / 2]);
+    assert.deepEqual([model_calls, input_tokens], [1, told.usage?.input_tokens]);
+    // What was sent last may not have been read.
+    const least = Math.ceil("word1 word2 word3 word4 ".length / 2);
+    assert.ok(least <= output_tokens && output_tokens <= Math.ceil(told.said_bytes / 2), `${output_tokens}`);
     await service.stack.waitForLog((line) => line.includes('"model_usage_estimated"') && line.includes("claude-cut"), LOG_MS);
   });
 
