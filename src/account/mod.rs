@@ -154,7 +154,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Carries out a command. Changes are stored when it returns; only the end of a turn and a purge are waited for.
     ///
     /// # Errors
-    /// [`AccountError::Store`] if storage fails; every other [`AccountError`] is the caller's fault.
+    /// [`AccountError::Store`] if storage fails, [`AccountError::Bucket`] if the bucket fails, [`AccountError::EndUnseen`] if
+    /// the object lost the turn; every other [`AccountError`] is the caller's fault.
     pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Response<S::Json>, AccountError> {
         if self.erasing.get() && envelope.command.needs_active_account() {
             return Err(AccountError::Suspended(Some(ERASING.to_owned())));
@@ -309,7 +310,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Reply::Events { subscription: from(first), replayed })
     }
 
-    fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
+    pub(in crate::account) fn delete_conversation(
+        self: &Rc<Self>,
+        session_id: &SessionId,
+    ) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id, None)?;
         let now = self.runtime.now();
         let is_told = self.feed.has_readers() && self.store.conversation(session_id)?.is_some();
