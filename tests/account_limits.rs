@@ -151,7 +151,7 @@ fn begin_upload(stage: &Stage, size: u64) -> Result<(), AccountError> {
     stage.handle(Command::Files { session_id: session("a"), ask }).map(drop)
 }
 
-fn is_full<T>(outcome: Result<T, AccountError>) -> bool {
+fn is_full<T>(outcome: &Result<T, AccountError>) -> bool {
     matches!(outcome, Err(AccountError::StorageFull(Exceeded { name: LimitName::StorageBytes, .. })))
 }
 
@@ -172,8 +172,8 @@ fn storage_bytes_holds_for_whatever_is_stored() {
         stage.settle();
     }
     let room = MOST - stage.store.database_bytes() - stage.store.files_bytes().unwrap();
-    assert!(is_full(begin_upload(&stage, room + 1)) && begin_upload(&stage, room).is_ok());
-    assert!(is_full(manage(&stage, made(&" ".repeat(usize::try_from(room).unwrap() + 1)))));
+    assert!(is_full(&begin_upload(&stage, room + 1)) && begin_upload(&stage, room).is_ok());
+    assert!(is_full(&manage(&stage, made(&" ".repeat(usize::try_from(room).unwrap() + 1)))));
     let large = "y".repeat(usize::try_from(room).unwrap() + 1_000);
     let turn = stage.query_that("a", Script::writes(&[("f", &large)]));
     stage.settle();
@@ -188,7 +188,7 @@ fn storage_bytes_holds_for_whatever_is_stored() {
     stage.sql.run(&format!("insert into workspace_packs values ('b', 99, 1, null, '0a1b/full', {MOST}, 0)"));
     stage.settle();
     assert_eq!(stage.turn(&turn).files.unwrap().reason, None);
-    assert!(is_full(fork("c")) && is_full(begin_upload(&stage, 0)) && is_full(manage(&stage, made(""))));
+    assert!(is_full(&fork("c")) && is_full(&begin_upload(&stage, 0)) && is_full(&manage(&stage, made(""))));
     assert_eq!(refusal(&stage).name, LimitName::StorageBytes);
 }
 

@@ -160,9 +160,9 @@ mod tests {
         let mut members = Members::default();
         members.feed(br#"{"content":""#);
         for _ in 0..100 {
-            members.feed(&[b'a'; 64 * 1024]);
+            members.feed(&vec![b'a'; MAX_VALUE_BYTES]);
         }
-        assert_eq!(members.text.capacity(), MAX_NAME_BYTES.min(members.text.capacity()));
+        assert!(members.text.capacity() <= 2 * MAX_NAME_BYTES);
         members.feed(br#"","usage":{"a":1}}"#);
         assert_eq!(members.usage, Some(br#"{"a":1}"#.to_vec()));
     }

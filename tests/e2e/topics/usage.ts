@@ -166,6 +166,15 @@ export function usage(service: Service): void {
     assert.deepEqual(limits(await problem(client.post("[[say no]]"), 507, "storage_full")), [["limit_name", "storage_bytes"], ["limit", most / 2]]);
   });
 
+  test("calls of the model above the rate are refused before the account is asked, and the turn goes on", async () => {
+    const client = service.newClient();
+    // More than the rate allows in two periods, so that it is exceeded in one of them.
+    const { response } = await client.query(bash(`for n in 1 2 3 4 5 6; do (for m in $(seq 20); do ${CALL}; done) & done; wait`));
+    const statuses = response.trim().split(" ");
+    assert.deepEqual([statuses.length, [...new Set(statuses)].sort()], [120, ["200", "429"]]);
+    assert.equal((await report(client)).total.model_calls, 2 + statuses.filter((status) => status === "200").length);
+  });
+
   test("queries above the rate are refused before the account is asked", async () => {
     const client = service.newClient();
     const answers = await Promise.all(Array.from({ length: 20 }, () => client.post("[[say fast]]", { session_id: "fast" }, { prefer: "respond-async" })));
