@@ -14,8 +14,7 @@ use claude_agent_service::domain::content::{Attachment, Block, FoundFile, MediaT
 use claude_agent_service::domain::{Action, ActionStatus, Decision, Include, TurnId, TurnStatus, WhenBusy};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use support::container::{Fault, Script, Step};
-use support::script::{entry, result};
+use support::script::{Fault, Script, Step, entry, result};
 use support::stage::{Stage, start};
 
 const HOLD: Duration = Duration::from_mins(5);

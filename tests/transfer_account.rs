@@ -270,7 +270,7 @@ fn an_account_that_was_suspended_is_so_at_the_end_of_its_import() {
     let copy = copy_of(&export(&stage, true), true);
     copy.settle();
     assert_eq!(set(&copy), set(&stage));
-    assert!(copy.runtime.noted.borrow().iter().any(|(_, status)| *status == Some(AccountStatus::Suspended)));
+    assert!(copy.runtime.noted.all().iter().any(|(_, status)| *status == Some(AccountStatus::Suspended)));
 }
 
 #[test]

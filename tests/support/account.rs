@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::noted::Noted;
 use super::runtime::{VirtualRuntime, drive};
 use super::zones::utc_offset_s;
-use super::{Note, Rusqlite, exchange, store};
+use super::{Rusqlite, exchange, store};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, StartTurn};
 use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
@@ -41,7 +42,7 @@ pub struct World {
     pub container_runs: Rc<Cell<bool>>,
     pub container_answers: Rc<Cell<bool>>,
     pub container_calls: Rc<RefCell<Vec<String>>>,
-    pub noted: Rc<RefCell<Vec<Note>>>,
+    pub noted: Noted,
 }
 
 impl Runtime for World {
@@ -113,8 +114,7 @@ impl Directory for World {
         active: bool,
         status: Option<AccountStatus>,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.noted.borrow_mut().push((active, status));
-        std::future::ready(Ok(()))
+        self.noted.take((active, status))
     }
 
     fn report(
@@ -200,7 +200,7 @@ impl Fixture {
             registered: Rc::default(),
             container_runs: Rc::default(),
             container_answers: Rc::new(Cell::new(true)),
-            noted: Rc::default(),
+            noted: Noted::default(),
             container_calls: Rc::default(),
         };
         let account = account(&world, &sql);

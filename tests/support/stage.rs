@@ -1,131 +1,32 @@
 //! An account with a scripted container, on a deterministic executor: commands go in, time passes, and what is left is looked at.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::bucket::ScriptedBucket;
 use super::container::{Script, Scripted};
 use super::executor::{Executor, Owner};
+use super::noted::Noted;
 use super::receiver::Receiver;
-use super::zones::utc_offset_s;
-use super::{Note, Rusqlite, made_store, session};
+use super::stage_runtime::StageRuntime;
+use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, StartTurn};
 use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::reply::Reply;
-use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
+use claude_agent_service::account::runtime::Runtime as _;
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
-use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::content::prompt_of;
-use claude_agent_service::domain::fleet::FleetReport;
 use claude_agent_service::domain::{
-    AccountId, Block, Include, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
+    Block, Include, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
 };
-use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use serde_json::Value;
-use uuid::Uuid;
 
 /// Virtual time after which what has not settled never will.
 const PATIENCE: Duration = Duration::from_hours(3);
-
-/// The runtime of an object on the executor.
-#[derive(Clone)]
-pub struct StageRuntime {
-    executor: Executor,
-    uuids: Rc<Cell<u128>>,
-    alarm: Rc<Cell<Option<Millis>>>,
-    log: Rc<RefCell<Vec<String>>>,
-    /// What the directory was told.
-    pub noted: Rc<RefCell<Vec<Note>>>,
-    /// What it reported.
-    pub reported: Rc<RefCell<Vec<FleetReport>>>,
-    receiver: Receiver,
-}
-
-impl StageRuntime {
-    pub fn log_lines(&self) -> Vec<String> {
-        self.log.borrow().clone()
-    }
-}
-
-impl Runtime for StageRuntime {
-    fn now(&self) -> Millis {
-        self.executor.now()
-    }
-
-    fn uuid(&self) -> Uuid {
-        self.uuids.set(self.uuids.get() + 1);
-        Uuid::from_u128(self.uuids.get())
-    }
-
-    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static {
-        self.executor.sleep(time)
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.executor.spawn(Owner::Object, task);
-    }
-
-    fn set_alarm(&self, at: Millis) {
-        self.alarm.set(Some(at));
-    }
-
-    fn log(&self, _level: Level, line: &Line<'_>) {
-        self.log.borrow_mut().push(line.json());
-    }
-
-    fn post(
-        &self,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-        _limit: Duration,
-    ) -> impl Future<Output = Result<u16, NotSent>> + 'static {
-        self.receiver.post(url, headers, body)
-    }
-
-    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32> {
-        utc_offset_s(zone, at)
-    }
-
-    fn turn_json(&self, turn: &Turn) -> String {
-        turn_json(turn)
-    }
-}
-
-impl Directory for StageRuntime {
-    fn register(
-        &self,
-        _account_id: &AccountId,
-        _oldest: Millis,
-    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        std::future::ready(Ok(()))
-    }
-
-    fn note(
-        &self,
-        _account_id: &AccountId,
-        active: bool,
-        status: Option<AccountStatus>,
-    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.noted.borrow_mut().push((active, status));
-        std::future::ready(Ok(()))
-    }
-
-    fn report(
-        &self,
-        _account_id: &AccountId,
-        report: FleetReport,
-    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.reported.borrow_mut().push(report);
-        std::future::ready(Ok(()))
-    }
-}
 
 type StageAccount = Account<Rusqlite, Scripted, StageRuntime>;
 pub type Sent<T> = Rc<RefCell<Option<T>>>;
@@ -178,7 +79,7 @@ impl Stage {
             uuids: Rc::default(),
             alarm: Rc::default(),
             log: Rc::default(),
-            noted: Rc::default(),
+            noted: Noted::default(),
             reported: Rc::default(),
             receiver: receiver.clone(),
         };

@@ -897,8 +897,11 @@ export interface components {
         };
         /** @description A change of what an operator has set of an account. Unknown fields are ignored. */
         AccountChangeRequest: {
-            /** @description Limits to set. A limit of null means no limit; if `limits` itself is null, the deployment's limits apply again. */
-            limits?: components["schemas"]["LimitsOfAccount"] | null;
+            /**
+             * @description Limits to set. A limit of null means no limit, and `default` restores the deployment's; if `limits` itself is null, all limits of the deployment
+             *     apply again.
+             */
+            limits?: components["schemas"]["LimitsOfAccount"] | components["schemas"]["LimitsChange"] | null;
             /**
              * @description Notes to set, and with `null` to remove; null removes all.
              * @default null
@@ -1539,6 +1542,23 @@ export interface components {
             /** @description The same in a month. */
             usd_per_month: number | null;
         };
+        /** @description Limits to set for an account. */
+        LimitsChange: {
+            /** @description Turns that run at once; null is the operator's limit. */
+            concurrency?: (number | null) | "default";
+            /** @description Turns that may wait; null is the operator's limit. */
+            queued_turns?: (number | null) | "default";
+            /** @description Bytes of the account's database and of its files. */
+            storage_bytes?: (number | null) | "default";
+            /** @description Tokens of all four kinds in a day. */
+            tokens_per_day?: (number | null) | "default";
+            /** @description Turns in a day. */
+            turns_per_day?: (number | null) | "default";
+            /** @description US dollars for calls of the model in a day of UTC. */
+            usd_per_day?: (number | null) | "default";
+            /** @description The same in a month. */
+            usd_per_month?: (number | null) | "default";
+        };
         /** @description What is set for one account. An absent limit is the operator's for all accounts; one that is null is none. */
         LimitsOfAccount: {
             /** @description Turns that run at once; null is the operator's limit. */
@@ -1732,7 +1752,7 @@ export interface components {
             /** @description The model of this turn, if the operator allows it. */
             model?: string | null;
             /**
-             * @description A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
+             * @description A JSON Schema (draft-07) of an object that the answer has to match, at most 32 KiB.
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
@@ -1860,7 +1880,7 @@ export interface components {
             /** @description The model of its turns, if the operator allows it. */
             model?: string | null;
             /**
-             * @description A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
+             * @description A JSON Schema (draft-07) of an object that the answers have to match, at most 32 KiB.
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
@@ -2401,6 +2421,8 @@ export interface components {
         "WWW-Authenticate": string;
         /** @description Names this request in the logs: `req_` and 32 characters. */
         "X-Request-Id": string;
+        /** @description The `traceparent` of the request, if it had one that the specification allows. */
+        traceparent: string;
     };
     pathItems: never;
 }
@@ -2785,6 +2807,8 @@ export interface operations {
             header?: {
                 /** @description The same request sent twice with the same key runs once. */
                 "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
+                /** @description W3C Trace Context: the log lines of the turn have its `trace_id`, the agent's commands have it in `TRACEPARENT`, and the response has it again. One that breaks the specification's rules counts as absent. */
+                traceparent?: string;
             };
             path?: never;
             cookie?: never;
@@ -2799,6 +2823,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3840,6 +3865,8 @@ export interface operations {
                 "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
                 /** @description `respond-async`: respond at once with 202. */
                 Prefer?: string;
+                /** @description W3C Trace Context: the log lines of the turn have its `trace_id`, the agent's commands have it in `TRACEPARENT`, and the response has it again. One that breaks the specification's rules counts as absent. */
+                traceparent?: string;
             };
             path?: never;
             cookie?: never;
@@ -3856,6 +3883,7 @@ export interface operations {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     "Server-Timing": components["headers"]["Server-Timing"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3945,6 +3973,7 @@ export interface operations {
                     Location: components["headers"]["Location"];
                     "Preference-Applied": components["headers"]["Preference-Applied"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -171,9 +171,21 @@ fn branch_behind(turns: &[EndedTurn], last: Option<usize>) -> Result<(Branch, Ve
         Some(turn) => turn.transcript_seq.ok_or(NoBranch::TranscriptUnknown)?,
         None => 0,
     };
-    // A turn that told of no files left them as they were.
-    let files_version = until.iter().rev().find_map(|turn| turn.files_version).unwrap_or(0);
-    Ok((Branch { turns: kept, transcript_seq: Some(transcript_seq), files_version: Some(files_version) }, removed))
+    Ok((
+        Branch { turns: kept, transcript_seq: Some(transcript_seq), files_version: Some(version_behind(until)) },
+        removed,
+    ))
+}
+
+/// The version of the files behind these turns; 0 if there was none. A turn that told of no files left them as they were.
+fn version_behind(turns: &[EndedTurn]) -> u64 {
+    turns.iter().rev().find_map(|turn| turn.files_version).unwrap_or(0)
+}
+
+/// The version of the files at the end of a turn, of which `turns` are those of its conversation that have ended. If it is none of them, the one there is by now.
+pub(super) fn files_version_at(turns: &[EndedTurn], turn_id: &TurnId) -> u64 {
+    let until = position_of(turns, turn_id).and_then(|last| turns.get(..=last));
+    version_behind(until.unwrap_or(turns))
 }
 
 #[cfg(test)]
@@ -230,6 +242,17 @@ mod tests {
         assert_eq!(position_of(&turns, &turns[1].turn_id), Some(0));
         assert_eq!(behind(&turns, Some(0)), Ok((vec![1, 2], Some(1), Some(0), 1)));
         assert_eq!(behind(&turns, None), Ok((vec![], Some(0), Some(0), 3)));
+    }
+
+    #[test]
+    fn a_turn_that_told_of_no_files_has_those_of_the_one_before() {
+        let mut turns = [queued(1), turn(2), queued(3), turn(4), queued(5)];
+        turns[1].files_version = Some(4);
+        turns[3].files_version = Some(6);
+        turns[4].steered_into = Some(turns[1].turn_id.clone());
+        let at = |n: usize| files_version_at(&turns, &turns[n].turn_id);
+        assert_eq!([at(0), at(1), at(2), at(3), at(4)], [0, 4, 4, 6, 4]);
+        assert_eq!(files_version_at(&turns, &queued(6).turn_id), 6, "it has not ended");
     }
 
     #[test]

@@ -80,6 +80,15 @@ impl ActiveTurns {
         self.set_wait(turn_id, Wait::Holding, Wait::Parking, None);
     }
 
+    /// The oldest turn that is held is asked to give up its process.
+    pub fn park_oldest(&self) {
+        let turns = self.0.borrow();
+        let held = turns.values().filter_map(|turn| turn.running.as_ref()).find(|turn| turn.wait == Wait::Holding);
+        if let Some(held) = held {
+            drop(held.signals.unbounded_send(Signal::HoldOver));
+        }
+    }
+
     /// A turn that is held goes on.
     pub fn end_wait(&self, turn_id: &TurnId) {
         self.set_wait(turn_id, Wait::Holding, Wait::No, Some(Signal::GoesOn));
