@@ -165,6 +165,7 @@ fn storage_bytes_holds_for_whatever_is_stored() {
             first_line: 1,
             is_last: true,
             by_operator: false,
+            resume: false,
         }))
     };
     for id in ["a", "own"] {

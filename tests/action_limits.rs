@@ -13,8 +13,7 @@ use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::action::ActionsOf;
 use claude_agent_service::domain::{Action, ActionStatus, Decision, FailureCode, Include, TurnId, TurnStatus};
 use serde_json::{Value, json};
-use support::container::{Script, Step};
-use support::script::{entry, result};
+use support::script::{Script, Step, entry, result};
 use support::stage::{Stage, start};
 
 const HOLD: Duration = Duration::from_mins(5);

@@ -79,6 +79,7 @@ fn look_up(
         idempotency: key.map(|(key, hash)| (key.parse().unwrap(), hash.to_owned())),
         answer: AnswerForm::Accepted,
         include: Include::NOTHING,
+        replaces: None,
     })))
 }
 

@@ -172,9 +172,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let now = self.runtime.now();
         let reply = match envelope.command {
             Command::StartTurn(start) => {
-                return self.start_turn(&start, &envelope.request_id, envelope.again, now);
+                return self.start_in_place(start, envelope.request_id, envelope.again, now);
             }
-            Command::LookUpAttachments(asked) => return self.look_up_attachments(&asked),
+            Command::LookUpAttachments(asked) => return self.look_up_attachments(&asked, now),
             Command::ListConversations { limit, page, words } => self.list_conversations(limit, &page, words)?,
             Command::ReadConversation { session_id, before, items } => {
                 let read = self.read_conversation(&session_id, before, items, now)?;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::chat::replace::Replaced;
 use super::command::{AnswerForm, StartTurn};
 use super::error::AccountError;
 use super::feed::ConversationChange;
@@ -22,6 +23,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn start_turn(
         self: &Rc<Self>,
         start: &StartTurn,
+        in_place_of: Option<&Replaced>,
         request_id: &RequestId,
         again: bool,
         now: Millis,
@@ -32,7 +34,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
             (turn_id, false, false)
         } else {
-            let (turn_id, replayed) = self.admit(start, request_id, now)?;
+            let (turn_id, replayed) = self.admit(start, in_place_of, request_id, now)?;
             (turn_id, !replayed, replayed)
         };
         if admitted {
@@ -109,10 +111,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Reply::RequiresAction { turn: Box::new(turn), actions, replayed })
     }
 
-    /// Stores a turn, or finds the one that its key made; nothing comes between the two.
+    /// Stores a turn, or finds the one that its key made; nothing comes between the two. What it takes the place of goes in the same transaction.
     fn admit(
         self: &Rc<Self>,
         start: &StartTurn,
+        in_place_of: Option<&Replaced>,
         request_id: &RequestId,
         now: Millis,
     ) -> Result<(TurnId, bool), AccountError> {
@@ -143,7 +146,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Err(AccountError::QueueFull { depth: queued });
         }
         if let Some(content) = &start.content {
-            check(content, self.store.attachment_bytes(&session_id)?)?;
+            let held =
+                in_place_of.map_or_else(|| self.store.attachment_bytes(&session_id), |it| Ok(it.attachment_bytes))?;
+            check(content, held)?;
         }
         if when_busy == WhenBusy::Interrupt {
             self.end_parked_of(&session_id, None)?;
@@ -151,7 +156,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let turn_id = TurnId::new(self.runtime.uuid());
         let queue_position =
             if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };
-        let seq = self.store.admit(&Admission {
+        let instance = self.agent.ready_instance();
+        let admission = Admission {
             account_id: &self.id,
             turn_id: &turn_id,
             session_id: &session_id,
@@ -164,8 +170,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             now,
             queue_position,
             starts: starts_now,
-            instance: self.agent.ready_instance().as_deref(),
-        })?;
+            instance: instance.as_deref(),
+        };
+        let seq = match in_place_of {
+            Some(replaced) => self.admit_in_place(&admission, replaced)?,
+            None => self.store.admit(&admission)?,
+        };
         if seq == FIRST_SEQ {
             self.feed.conversation(&session_id, ConversationChange::Created, Some(start.title.as_str()));
         }

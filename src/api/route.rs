@@ -266,7 +266,8 @@ routes! {
         /// Import what an export wrote.
         ///
         /// Adds to what the account has. If an id is taken, the import is refused before anything is stored; if a line is refused, what came before it
-        /// stays. Usage and settings are imported for operators only.
+        /// stays. Usage and settings are imported for operators only. With `resume=true`, an export may be sent in parts, or again after a failure:
+        /// conversations that exist already are skipped.
         POST Import, Account,
             refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull StorageFull FilesNotConfigured WorkspaceUnavailable],
             described by import;

@@ -93,6 +93,7 @@ pub fn commands() -> Vec<(Command, bool)> {
             idempotency: Some(("key".parse().unwrap(), "hash".to_owned())),
             answer: AnswerForm::Json,
             include: Include::NOTHING,
+            replaces: Some("msg-1".parse().unwrap()),
         })),
         Command::ReadTurn { turn_id: turn(1), items: false },
         Command::StorageStats,
@@ -139,7 +140,6 @@ fn automation() -> Vec<Command> {
             missed: Missed::RunOnce,
             enabled: true,
         }))),
-        Command::Chat(ChatCommand::MakeWay(session("diary"), "msg-1".parse().unwrap())),
         Command::Chat(ChatCommand::Answer(Box::new(ChatAnswers {
             session_id: session("diary"),
             turn_id: "turn_0123456789abcdef0123456789abcdef".parse().unwrap(),

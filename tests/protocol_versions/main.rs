@@ -41,6 +41,13 @@ fn with_unknown_fields(value: &Value) -> Value {
 }
 
 #[test]
+fn what_workers_sent_ahead_of_a_message_in_the_place_of_another_is_accepted() {
+    let line =
+        r#"{"request_id":"req_0123456789abcdef0123456789abcdef","command":{"chat":{"make_way":["diary","msg-1"]}}}"#;
+    assert!(matches!(Envelope::read(line).unwrap().command, Command::Chat(ChatCommand::MakeWay(_))));
+}
+
+#[test]
 fn an_object_understands_every_command_of_version_1() {
     let mut names = Vec::new();
     for line in COMMANDS.lines() {

@@ -536,7 +536,7 @@ export interface paths {
         put?: never;
         /**
          * Import what an export wrote
-         * @description Adds to what the account has. If an id is taken, the import is refused before anything is stored; if a line is refused, what came before it stays. Usage and settings are imported for operators only.
+         * @description Adds to what the account has. If an id is taken, the import is refused before anything is stored; if a line is refused, what came before it stays. Usage and settings are imported for operators only. With `resume=true`, an export may be sent in parts, or again after a failure: conversations that exist already are skipped.
          */
         post: operations["import"];
         delete?: never;
@@ -3733,6 +3733,8 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
+                /** @description Whether conversations that are there are passed over, and one that is not whole at the end stays for the next request. */
+                resume?: boolean;
             };
             header?: never;
             path?: never;

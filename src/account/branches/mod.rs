@@ -109,7 +109,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Lets the container forget what it holds of a conversation, which goes on in another session of the SDK.
-    fn leave_session(self: &Rc<Self>, session_id: &SessionId, left: Option<SdkSession>) {
+    pub(super) fn leave_session(self: &Rc<Self>, session_id: &SessionId, left: Option<SdkSession>) {
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
         if let Some(left) = left.filter(|_| self.agent.is_running()) {
             let account = Rc::clone(self);
@@ -130,13 +130,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Refuses a branch whose version of the files is kept no longer.
-    fn need_files(&self, session_id: &SessionId, branch: &Branch) -> Result<(), AccountError> {
+    pub(super) fn need_files(&self, session_id: &SessionId, branch: &Branch) -> Result<(), AccountError> {
         let Some(version) = branch.files_version else { return Ok(()) };
         let (oldest, _) = self.store.kept_versions(session_id)?;
         if version > 0 && version < oldest { Err(NoBranch::FilesGone.into()) } else { Ok(()) }
     }
 
-    fn new_sdk_session(&self) -> Result<SdkSession, AccountError> {
+    pub(super) fn new_sdk_session(&self) -> Result<SdkSession, AccountError> {
         Ok(sdk_session(self.runtime.uuid().to_string())?)
     }
 }
@@ -148,7 +148,7 @@ fn position_of(turns: &[EndedTurn], turn_id: &TurnId) -> Option<usize> {
 }
 
 /// Where the end of a turn stands: one whose query another turn took in ended with that.
-fn end_of(turns: &[EndedTurn], at: usize, turn: &EndedTurn) -> usize {
+pub(super) fn end_of(turns: &[EndedTurn], at: usize, turn: &EndedTurn) -> usize {
     let host = turn.steered_into.as_ref();
     host.and_then(|host| turns.iter().position(|turn| turn.turn_id == *host)).unwrap_or(at)
 }
@@ -166,15 +166,17 @@ fn branch_behind(turns: &[EndedTurn], last: Option<usize>) -> Result<(Branch, Ve
     if removed.is_empty() {
         return Ok((Branch { turns: kept, transcript_seq: None, files_version: None }, removed));
     }
-    let until = last.and_then(|last| turns.get(..=last)).unwrap_or_default();
-    let transcript_seq = match until.iter().rfind(|turn| turn.ran) {
+    Ok((state_after(kept)?, removed))
+}
+
+/// The state of a conversation that has these turns and no later one.
+pub(super) fn state_after(turns: Vec<EndedTurn>) -> Result<Branch, NoBranch> {
+    let transcript_seq = match turns.iter().rfind(|turn| turn.ran) {
         Some(turn) => turn.transcript_seq.ok_or(NoBranch::TranscriptUnknown)?,
         None => 0,
     };
-    Ok((
-        Branch { turns: kept, transcript_seq: Some(transcript_seq), files_version: Some(version_behind(until)) },
-        removed,
-    ))
+    let files_version = Some(version_behind(&turns));
+    Ok(Branch { turns, transcript_seq: Some(transcript_seq), files_version })
 }
 
 /// The version of the files behind these turns; 0 if there was none. A turn that told of no files left them as they were.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ActionId, Block, Decision, FilePath, IdempotencyKey, Include, SessionId, Title, TurnOptions};
+use crate::domain::{
+    ActionId, Block, ChatMessageId, Decision, FilePath, IdempotencyKey, Include, SessionId, Title, TurnOptions,
+};
 
 /// The form in which the caller of a turn wants its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,4 +71,7 @@ pub struct LookUpAttachments {
     /// What the events tell beside the default.
     #[serde(default)]
     pub include: Include,
+    /// The message whose place the turn takes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replaces: Option<ChatMessageId>,
 }
