@@ -6,11 +6,15 @@ mod support;
 use std::time::Duration;
 
 use claude_agent_service::account::Response;
+use claude_agent_service::account::branches::command::ForkAsked;
 use claude_agent_service::account::command::Command;
 use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::files::command::{FilesCommand, Precondition};
 use claude_agent_service::account::limits::MAX_OPEN_CALLS;
+use claude_agent_service::account::manage::command::{ImportBatch, ManageCommand, ManageReply};
 use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::webhooks::command::SetWebhook;
+use claude_agent_service::domain::file::Unsaved;
 use claude_agent_service::domain::ledger::{Day, NanoUsd};
 use claude_agent_service::domain::limits::{Amount, Exceeded, LimitName};
 use claude_agent_service::domain::time::DAY;
@@ -19,6 +23,7 @@ use serde_json::Value;
 use support::listening::told;
 use support::model_calls::ScriptedGateway;
 use support::script::{Script, Step, entry, result};
+use support::session;
 use support::stage::Stage;
 use support::webhooks::{set, wanted};
 
@@ -131,6 +136,61 @@ fn an_account_that_stores_as_much_as_it_may_admits_no_turn() {
         (exceeded.name, exceeded.limit, exceeded.resets_at),
         (LimitName::StorageBytes, Amount::Count(1_000), None)
     );
+}
+
+fn manage(stage: &Stage, ask: ManageCommand) -> Result<ManageReply, AccountError> {
+    match stage.handle(Command::Manage(ask))? {
+        Response::Ready(Reply::Managed(reply)) => Ok(*reply),
+        _ => panic!("another reply"),
+    }
+}
+
+fn begin_upload(stage: &Stage, size: u64) -> Result<(), AccountError> {
+    let path = "up".parse().unwrap();
+    let ask = FilesCommand::BeginUpload { path, size, precondition: Precondition::default() };
+    stage.handle(Command::Files { session_id: session("a"), ask }).map(drop)
+}
+
+fn is_full<T>(outcome: &Result<T, AccountError>) -> bool {
+    matches!(outcome, Err(AccountError::StorageFull(Exceeded { name: LimitName::StorageBytes, .. })))
+}
+
+#[test]
+fn storage_bytes_holds_for_whatever_is_stored() {
+    const MOST: u64 = 1 << 20;
+    let stage = Stage::with_files(&[("ACCOUNT_STORAGE_BYTES", "1MiB")]);
+    let made = |lines: &str| {
+        ManageCommand::Import(Box::new(ImportBatch {
+            lines: lines.to_owned(),
+            first_line: 1,
+            is_last: true,
+            by_operator: false,
+            resume: false,
+        }))
+    };
+    for id in ["a", "own"] {
+        stage.query_that(id, Script::writes(&[("f", "x")]));
+        stage.settle();
+    }
+    let room = MOST - stage.store.database_bytes() - stage.store.files_bytes().unwrap();
+    assert!(is_full(&begin_upload(&stage, room + 1)) && begin_upload(&stage, room).is_ok());
+    assert!(is_full(&manage(&stage, made(&" ".repeat(usize::try_from(room).unwrap() + 1)))));
+    let large = "y".repeat(usize::try_from(room).unwrap() + 1_000);
+    let turn = stage.query_that("a", Script::writes(&[("f", &large)]));
+    stage.settle();
+    assert_eq!(stage.turn(&turn).files.unwrap().reason, Some(Unsaved::StorageFull));
+    let fork = |into: &str| {
+        let asked = ForkAsked { source: session("a"), at: None, session_id: Some(session(into)), title: None };
+        stage.handle(Command::Fork(Box::new(asked)))
+    };
+    fork("b").unwrap();
+    // What a turn leaves that takes no more than before is saved all the same.
+    let turn = stage.query_that("own", Script::writes(&[("f", "z")]));
+    stage.sql.run(&format!("insert into workspace_packs values ('b', 99, 1, null, '0a1b/full', {MOST}, 0)"));
+    stage.settle();
+    assert_eq!(stage.turn(&turn).files.unwrap().reason, None);
+    assert!(is_full(&fork("c")) && is_full(&begin_upload(&stage, 0)) && is_full(&manage(&stage, made(""))));
+    assert_eq!(refusal(&stage).name, LimitName::StorageBytes);
 }
 
 #[test]

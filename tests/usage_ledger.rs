@@ -11,6 +11,7 @@ use claude_agent_service::account::wake::WATCH;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::Usage;
 use claude_agent_service::domain::ledger::{Day, Group, NanoUsd};
+use claude_agent_service::domain::price::Extras;
 use claude_agent_service::domain::time::DAY;
 use proptest::prelude::*;
 use support::model_calls::ScriptedGateway;
@@ -167,19 +168,23 @@ fn no_call_leaves_without_a_turn() {
 
 #[test]
 fn the_log_says_so_if_the_sdk_and_the_gateway_do_not_agree() {
-    let differs = |tokens| {
-        let (stage, mut gateway) = (Stage::new(), ScriptedGateway::default());
-        let usage_of_sdk = serde_json::json!({"input_tokens": 1000, "output_tokens": 0});
+    // By the list, 1,000 tokens of a model that it does not know are 0.015 dollars.
+    let differs = |vars: &[(&'static str, &str)], tokens, cost_of_sdk: serde_json::Value| {
+        let (stage, mut gateway) = (Stage::with(vars), ScriptedGateway::default());
         let mut said = result("4");
-        said["usage"] = usage_of_sdk;
+        said["usage"] = serde_json::json!({"input_tokens": 1000, "output_tokens": 0});
+        said["cost_usd"] = cost_of_sdk;
         stage.query_that("a", Script::new([Step::Wait(Duration::from_secs(2)), Step::Frame(said)]));
         stage.pass(Duration::from_secs(1));
         gateway.call(&stage, "m", usage(tokens, 0)).unwrap();
         stage.settle();
         stage.logged("usage_differs").len()
     };
-    assert_eq!([990, 1_000, 1_010].map(differs), [0, 0, 0]);
-    assert_eq!([989, 1_011].map(differs), [1, 1]);
+    assert_eq!([990, 1_000, 1_010].map(|tokens| differs(&[], tokens, 0.015.into())), [0, 0, 0]);
+    assert_eq!([989, 1_011].map(|tokens| differs(&[], tokens, 0.015.into())), [1, 1]);
+    assert_eq!([0.0148, 0.0152, 3.0].map(|cost| differs(&[], 1_000, cost.into())), [1, 1, 1], "searches, for instance");
+    let own = [("MODEL_PRICES", r#"{"m": {"input": 1, "output": 1, "cache_read": 1, "cache_write": 1}}"#)];
+    assert_eq!(differs(&own, 1_000, 0.015.into()), 0, "the SDK does not know an operator's prices");
 }
 
 #[test]
@@ -319,7 +324,7 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
             (*calls, usage.input_tokens, usage.output_tokens)
         );
         // Each call is rounded to a billionth of a dollar, and these prices have no finer parts.
-        prop_assert_eq!(spent.cost, config.accounts.cost(model, usage).0);
+        prop_assert_eq!(spent.cost, config.accounts.cost(model, usage, &Extras::default()).0);
     }
     let all: u64 = gateway.counted.values().map(|(calls, _)| calls).sum();
     prop_assert_eq!(sums.iter().map(|sum| sum.counted.calls).sum::<u64>(), all);

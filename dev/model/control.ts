@@ -46,6 +46,8 @@ export type LoggedRequest = {
   status: number | null;
   /** What its answer has told of its usage so far; null before that. */
   usage: Usage | null;
+  /** The bytes of what a streamed answer has said so far, as its JSON has them. */
+  said_bytes: number;
 };
 
 export type Rule = { fail?: Failure; delayMs?: number; hang?: boolean; times?: number };
@@ -143,6 +145,7 @@ export class Control {
       aborted: false,
       status: null,
       usage: null,
+      said_bytes: 0,
     };
     if (this.#log.length >= MAX_LOGGED_REQUESTS) this.#log.shift();
     this.#log.push(logged);
@@ -151,7 +154,7 @@ export class Control {
   }
 
   /** For the server: notes what became of a request. */
-  update(logged: LoggedRequest, change: Partial<Pick<LoggedRequest, "state" | "status" | "usage">>): void {
+  update(logged: LoggedRequest, change: Partial<Pick<LoggedRequest, "state" | "status" | "usage" | "said_bytes">>): void {
     Object.assign(logged, change);
     logged.aborted = logged.state === "aborted";
     this.#changes.emit("change");

@@ -150,10 +150,11 @@ async function stream(
   let ending = plan.ending;
   let piece = "";
   let usage: Usage | null = null;
+  let saidBytes = 0;
   const flush = async (): Promise<void> => {
     const text = piece;
     piece = "";
-    control.update(logged, { usage });
+    control.update(logged, { usage, said_bytes: saidBytes });
     if (text !== "" && !response.destroyed && !response.write(text)) await drained(response);
   };
   const message = messageFor(asked, plan);
@@ -173,6 +174,7 @@ async function stream(
         await sleep(plan.delayMs);
       }
       deltas += 1;
+      saidBytes += saidIn(event["delta"] as object);
     }
     if (response.destroyed) return;
     if (event.type === "message_start") usage = { ...message.usage, output_tokens: 1 };
@@ -180,8 +182,13 @@ async function stream(
     piece += encode(event);
     if (piece.length > MAX_PIECE_CHARS) await flush();
   }
-  control.update(logged, { usage });
+  control.update(logged, { usage, said_bytes: saidBytes });
   response.end(piece);
+}
+
+/** The bytes of a delta's value, without its quotes. */
+function saidIn({ type: _, ...value }: { type?: string } & object): number {
+  return Object.values(value).reduce<number>((sum, said) => sum + Buffer.byteLength(JSON.stringify(said)) - 2, 0);
 }
 
 /** Waits until the reader has caught up or left, and listens no longer. */

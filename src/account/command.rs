@@ -13,6 +13,7 @@ use super::manage::command::ManageCommand;
 use super::schedules::command::SchedulesCommand;
 use super::webhooks::command::WebhooksCommand;
 use crate::domain::action::ActionsOf;
+use crate::domain::price::Extras;
 use crate::domain::{
     ActionId, EventId, Include, MetadataPatch, Page, RequestId, SdkSession, SearchTerms, SessionId, Title, TurnId,
     Usage,
@@ -334,6 +335,9 @@ pub struct CallEnded {
     pub model: Option<String>,
     /// What it told of its tokens.
     pub usage: Usage,
+    /// What else it told that has a price.
+    #[serde(default, skip_serializing_if = "Extras::is_none")]
+    pub extras: Extras,
     /// From the call to the end of its answer, in milliseconds.
     pub total_ms: u64,
     /// The seconds that a refusal asked to wait.

@@ -30,7 +30,7 @@ pub const MAX_RECENT_CALLS: usize = 3 * MAX_PENDING_CALLS;
 const UNNAMED_MODEL: &str = "unknown";
 /// Models of unknown price that are remembered as logged.
 const MAX_LOGGED_MODELS: usize = 16;
-/// Of a hundred tokens, so many may the SDK's count of a turn differ from the gateway's before the log says so.
+/// By so many percent the SDK's count of a turn, in tokens or in money, may differ from the gateway's before the log says so.
 const TOLERATED_PERCENT: u64 = 1;
 
 /// A call that is not stored yet.
@@ -136,7 +136,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Ok(stored);
         }
         let model = call.model.clone().unwrap_or_else(|| UNNAMED_MODEL.to_owned());
-        let (cost, known) = self.config.accounts.cost(&model, &call.usage);
+        let (cost, known) = self.config.accounts.cost(&model, &call.usage, &call.extras);
         let counted = Counted { calls: 1, spent: Spent::new(&call.usage, cost) };
         self.take_ended_call(call, &counted, request_id);
         self.report_long_work();
@@ -230,13 +230,20 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.ledger.settle();
     }
 
-    /// Says so in the log if the SDK and the gateway do not agree on what a turn used.
+    /// Says so in the log if the SDK and the gateway do not agree on what a turn used, or cost by the list.
     pub(super) fn compare_usage(&self, turn_id: &TurnId, result: &TurnResult, counted: &Counted) {
         let (gateway, sdk) = (counted.spent.tokens(), Spent::new(&result.usage, NanoUsd::default()).tokens());
-        if gateway.abs_diff(sdk).saturating_mul(100) <= gateway.max(sdk).saturating_mul(TOLERATED_PERCENT) {
+        let why = if differ(gateway, sdk) {
+            format!("the gateway counted {gateway} tokens, the SDK {sdk}")
+        } else if !self.config.accounts.has_own_prices() {
+            let (gateway, sdk) = (counted.spent.cost, NanoUsd::of_usd(result.cost_usd));
+            if !differ(gateway.get().unsigned_abs(), sdk.get().unsigned_abs()) {
+                return;
+            }
+            format!("the gateway counted {} US dollars, the SDK {}", gateway.usd(), sdk.usd())
+        } else {
             return;
-        }
-        let why = format!("the gateway counted {gateway} tokens, the SDK {sdk}");
+        };
         self.log(
             Level::Warn,
             Line { event: "usage_differs", turn_id: Some(turn_id), error: Some(&why), ..Line::default() },
@@ -265,6 +272,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.log(Level::Warn, Line { event: "model_price_unknown", model: Some(model), ..Line::default() });
         }
     }
+}
+
+/// Whether two counts of one thing differ by more than is tolerated.
+const fn differ(a: u64, b: u64) -> bool {
+    let most = if a > b { a } else { b };
+    a.abs_diff(b).saturating_mul(100) > most.saturating_mul(TOLERATED_PERCENT)
 }
 
 /// The row of a day and a model; a new one if there is none.

@@ -14,6 +14,7 @@ use crate::domain::limits::{Amount, Exceeded, LimitName, Limits};
 use crate::domain::webhook::Event;
 use crate::domain::{EventType, Millis, TurnId, WebhookEventId};
 use crate::log::{Level, Line};
+use crate::store::StoreError;
 use crate::store::sql::Sql;
 
 /// Calls of the model that one turn may have open at once: an overrun of its budget is at most these.
@@ -45,7 +46,7 @@ struct Used {
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// What an operator has set of the account.
-    pub(super) fn settings(&self) -> Result<Rc<AccountSettings>, AccountError> {
+    pub(super) fn settings(&self) -> Result<Rc<AccountSettings>, StoreError> {
         if let Some(settings) = &*self.settings.read.borrow() {
             return Ok(Rc::clone(settings));
         }
@@ -56,7 +57,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// What the account may use.
-    pub(super) fn limits(&self) -> Result<Limits, AccountError> {
+    pub(super) fn limits(&self) -> Result<Limits, StoreError> {
         let all = &self.config.accounts.limits;
         let all =
             Limits { queued_turns: self.config.max_queued_turns, concurrency: self.config.account_concurrency, ..*all };
@@ -71,7 +72,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Refuses a turn for which a limit leaves no room.
     pub(super) fn check_admission(&self, limits: &Limits, open_turns: usize, now: Millis) -> Result<(), AccountError> {
-        self.check_storage(limits)?;
+        self.check_storage(limits, 0)?;
         if !limits.count_usage() {
             return Ok(());
         }
@@ -83,11 +84,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
     }
 
-    /// Refuses what would be stored if the account stores as much as it may.
-    pub(super) fn check_storage(&self, limits: &Limits) -> Result<(), AccountError> {
+    /// Refuses so many bytes more if the account stores as much as it may, or would store more.
+    pub(super) fn check_storage(&self, limits: &Limits, more: u64) -> Result<(), AccountError> {
         if let Some(most) = limits.storage_bytes {
             let used = self.store.database_bytes().saturating_add(self.store.files_bytes()?);
-            if used >= most {
+            if used >= most || used.saturating_add(more) > most {
                 let (limit, used) = (Amount::Count(most), Amount::Count(used));
                 let exceeded = Exceeded::for_good(LimitName::StorageBytes, limit, used);
                 return Err(AccountError::StorageFull(exceeded));

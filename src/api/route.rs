@@ -123,7 +123,7 @@ routes! {
         ///
         /// Without `at`, that is its last turn. The new conversation has used nothing yet; uploads that wait for a turn are not copied.
         POST ForkConversation(session_id: SessionId = session), Account,
-            refuses [InvalidSessionId InvalidParameter NotFound ConversationBusy ConversationExists BranchUnavailable],
+            refuses [InvalidSessionId InvalidParameter NotFound ConversationBusy ConversationExists BranchUnavailable AccountFull],
             described by fork_conversation;
     }
     ["conversations", session_id, "rewind"] {
@@ -183,7 +183,7 @@ routes! {
         /// A conversation that does not exist is created. What a running turn writes to the same path is replaced.
         PUT UploadFile(session_id: SessionId = session, path: FilePath = file), Account,
             refuses [InvalidSessionId InvalidParameter RequestTimeout LengthRequired PreconditionFailed BodyTooLarge StorageFull
-            UnsupportedMediaType FilesNotConfigured WorkspaceUnavailable], described by upload_file;
+            AccountFull UnsupportedMediaType FilesNotConfigured WorkspaceUnavailable], described by upload_file;
         /// Delete a file; with a `/` at the end of the path, a folder with everything in it; without a path, all files.
         ///
         /// It is gone for the agent from its next turn on.

@@ -10,13 +10,14 @@ use super::policy::is_model;
 use crate::domain::Usage;
 use crate::domain::ledger::NanoUsd;
 use crate::domain::limits::{Limits, MAX_COUNT, MAX_USD};
-use crate::domain::price::{self, Price};
+use crate::domain::price::{self, Extras, Price};
 
 /// Most models of `MODEL_PRICES`.
 const MAX_PRICES: usize = 64;
 /// The highest price that may be set, in US dollars for a million tokens.
 const MAX_PRICE: f64 = 1e6;
-const PRICES_RULE: &str = "an object of prices by model, each {\"input\", \"output\", \"cache_read\", \"cache_write\"} in US dollars for a million tokens";
+const PRICES_RULE: &str = "an object of prices by model, each {\"input\", \"output\", \"cache_read\", \"cache_write\"} in US dollars for a million tokens, \
+     with \"cache_write_1h\" and \"web_search\" if they are not the list's";
 
 /// What accounts may use.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ struct SetPrice {
     output: f64,
     cache_read: f64,
     cache_write: f64,
+    cache_write_1h: Option<f64>,
+    web_search: Option<f64>,
 }
 
 impl AccountsPolicy {
@@ -88,10 +91,16 @@ impl AccountsPolicy {
 
     /// What a call of that model costs, and whether its price is known; if it is not, the dearest known one counts.
     #[must_use]
-    pub fn cost(&self, model: &str, usage: &Usage) -> (NanoUsd, bool) {
+    pub fn cost(&self, model: &str, usage: &Usage, extras: &Extras) -> (NanoUsd, bool) {
         let set = self.prices.0.iter().rfind(|(name, _)| price::is_model(model, name)).map(|(_, price)| *price);
         let known = set.or_else(|| price::of_model(model, usage));
-        (NanoUsd::of_usd(known.unwrap_or(price::DEAREST).cost_usd(usage)), known.is_some())
+        (NanoUsd::of_usd(known.unwrap_or(price::DEAREST).cost_usd(model, usage, extras)), known.is_some())
+    }
+
+    /// Whether the operator has set prices, which are not those that the SDK reckons with.
+    #[must_use]
+    pub const fn has_own_prices(&self) -> bool {
+        !self.prices.0.is_empty()
     }
 }
 
@@ -100,10 +109,12 @@ impl Prices {
         let set: BTreeMap<String, SetPrice> =
             serde_json::from_str(text).ok().filter(|set: &BTreeMap<_, _>| set.len() <= MAX_PRICES)?;
         let read = |(name, set): (String, SetPrice)| {
-            let SetPrice { input, output, cache_read, cache_write } = set;
-            let all = [input, output, cache_read, cache_write];
+            let SetPrice { input, output, cache_read, cache_write, .. } = set;
+            let cache_write_1h = set.cache_write_1h.unwrap_or(input * price::CACHE_WRITE_1H_FACTOR);
+            let web_search = set.web_search.unwrap_or(price::WEB_SEARCH);
+            let all = [input, output, cache_read, cache_write, cache_write_1h, web_search];
             let valid = is_model(&name) && all.iter().all(|price| (0.0..=MAX_PRICE).contains(price));
-            valid.then_some((name, Price { input, output, cache_read, cache_write }))
+            valid.then_some((name, Price { input, output, cache_read, cache_write, cache_write_1h, web_search }))
         };
         // In order of length: the longest name that a model goes by counts.
         let mut prices: Vec<_> = set.into_iter().map(read).collect::<Option<_>>()?;
@@ -133,11 +144,22 @@ mod tests {
         let prices = r#"{"claude-opus": {"input": 1, "output": 2, "cache_read": 0, "cache_write": 3},
             "claude-opus-5-5": {"input": 7.5, "output": 2, "cache_read": 0, "cache_write": 3}}"#;
         let policy = policy(&[("MODEL_PRICES", prices)]).unwrap();
-        let cost = |model| policy.cost(model, &MILLION);
+        let cost = |model| policy.cost(model, &MILLION, &Extras::default());
         assert_eq!(cost("claude-opus-5-5-20261101"), (NanoUsd::of_usd(7.5), true));
         assert_eq!(cost("claude-opus-latest"), (NanoUsd::of_usd(1.0), true));
         assert_eq!(cost("claude-sonnet-5"), (NanoUsd::of_usd(2.0), true));
         assert_eq!(cost("a model of tomorrow"), (NanoUsd::of_usd(15.0), false));
+    }
+
+    #[test]
+    fn an_operators_price_may_leave_out_searches_and_entries_of_an_hour() {
+        let prices = r#"{"plain": {"input": 1, "output": 2, "cache_read": 0, "cache_write": 3},
+            "own": {"input": 1, "output": 2, "cache_read": 0, "cache_write": 3, "cache_write_1h": 5, "web_search": 0.5}}"#;
+        let policy = policy(&[("MODEL_PRICES", prices)]).unwrap();
+        let written = Usage { input_tokens: 0, cache_creation_input_tokens: 1_000_000, ..MILLION };
+        let extras = Extras { cache_write_1h_tokens: 1_000_000, web_searches: 10, ..Extras::default() };
+        let cost = |model| policy.cost(model, &written, &extras).0;
+        assert_eq!((cost("plain"), cost("own")), (NanoUsd::of_usd(2.1), NanoUsd::of_usd(10.0)));
     }
 
     #[test]

@@ -185,7 +185,7 @@ pub enum Unsaved {
     StorageUnavailable,
     /// The account would hold more than `ACCOUNT_FILES_BYTES`.
     StorageFull,
-    /// The workspace is larger than `WORKSPACE_MAX_BYTES`, or its index is larger than 16 MiB.
+    /// The workspace is larger than `WORKSPACE_MAX_BYTES`, or compresses to more than 128 packs of 16 MiB, or its index is larger than 16 MiB.
     TooLarge,
     /// The workspace holds more than `WORKSPACE_MAX_FILES`.
     TooManyFiles,

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod headers;
+mod members;
 pub mod meter;
 
 use crate::config::{Config, Credential};
@@ -52,6 +53,16 @@ impl Refused {
     #[must_use]
     pub fn too_many_calls() -> Self {
         Self::new(429, "rate_limit_error", "This turn has too many model calls open. Try again later.")
+    }
+
+    /// The account calls the model faster than `MODEL_RATE` allows.
+    #[must_use]
+    pub fn too_fast() -> Self {
+        Self::new(
+            429,
+            "rate_limit_error",
+            "This account calls the model faster than MODEL_RATE allows. Try again later.",
+        )
     }
 
     /// The account's object did not say whether a turn is running.

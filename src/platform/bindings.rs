@@ -126,6 +126,8 @@ extern "C" {
     /// A rate limit; none if there is no such binding.
     #[wasm_bindgen(method, getter, js_name = QUERY_RATE)]
     pub fn query_rate(this: &Environment) -> Option<RateLimit>;
+    #[wasm_bindgen(method, getter, js_name = MODEL_RATE)]
+    pub fn model_rate(this: &Environment) -> Option<RateLimit>;
 
     /// A dataset of Analytics Engine; none if there is no such binding.
     #[wasm_bindgen(method, getter, js_name = METRICS)]
@@ -243,23 +245,24 @@ export const sendOn = (from, url, names, name, value, body, limitMs) => {
 export const passBack = (body, { status, headers }, names) => new Response(body, { status, headers: picked(headers, names) });
 export const plainResponse = (body, status, id) => new Response(body, { status, headers: { 'content-type': 'application/json', 'request-id': id } });
 export const transform = (length) => (length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length));
-export const relay = async (body, writer, see) => {
+export const relay = async (body, writer, see, alone) => {
   const reader = body.getReader();
+  let written, limit;
+  const left = () => (limit ??= setTimeout(() => reader.cancel().catch(() => {}), alone));
   try {
-    let written;
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
       see(value);
       await written;
-      written = writer.write(value);
-      written.catch(() => {});
+      if (limit === undefined) written = writer.write(value).catch(left);
     }
     await written;
-    await writer.close();
+    if (limit === undefined) await writer.close();
   } catch (error) {
     await Promise.allSettled([reader.cancel(error), writer.abort(error)]);
   }
+  clearTimeout(limit);
 };
 export const ask = (objects, name, url, body, repeatable) => {
   const send = (headers) => objects.getByName(name).fetch(url, body === undefined ? undefined : { method: 'POST', body, headers });
@@ -321,9 +324,10 @@ extern "C" {
     /// A stream that passes bytes on as they are; the reader is told their number if it is known.
     #[wasm_bindgen(catch)]
     pub fn transform(length: Option<f64>) -> Js<TransformStream>;
-    /// Writes a body as it comes, one piece ahead, and shows each piece to `see` before. It resolves when the body has ended, or its reader has left.
+    /// Writes a body as it comes, one piece ahead, and shows each piece to `see` before. When its reader has left it goes on reading for at most
+    /// `alone_ms`, then cancels the body. It resolves when nothing more is read.
     #[wasm_bindgen(catch)]
-    pub fn relay(body: &JsValue, writer: &Writer, see: &Closure<dyn FnMut(Uint8Array)>) -> Js<Promise>;
+    pub fn relay(body: &JsValue, writer: &Writer, see: &Closure<dyn FnMut(Uint8Array)>, alone_ms: u32) -> Js<Promise>;
     /// Asks the object of that name: by the URL alone, or with `body`. What is `repeatable` is asked once more, with the header `x-again`, if
     /// the platform says that asking again may help.
     #[wasm_bindgen(catch)]

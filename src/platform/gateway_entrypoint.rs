@@ -10,7 +10,7 @@ use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Env, web_sys, worker_sys};
 
 use super::bindings::{self, Js, WorkerContext, head};
-use super::{http, relay, runtime, stub, vars};
+use super::{http, rate, relay, runtime, stub, vars};
 use crate::account::command::{CallBegun, CallEnded, Command, Envelope};
 use crate::api::answer::TURN_HEADER;
 use crate::api::query::Target;
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::domain::{AccountId, Millis, RequestId, TurnId};
 use crate::gateway::body::BodyScan;
 use crate::gateway::headers::{RETRY_AFTER, SESSION_HEADER, forwards_header, may_return_header};
-use crate::gateway::meter::{Meter, Metered};
+use crate::gateway::meter::{Asked, Meter, Metered};
 use crate::gateway::{self, Refused};
 use crate::log::{Level, Line};
 
@@ -56,13 +56,17 @@ pub fn gateway(request: web_sys::Request, env: Env, context: worker_sys::Context
     let account = Reflect::get(&context.props(), &ACCOUNT_PROP.into()).ok().and_then(|name| name.as_string());
     let known = account.and_then(|name| AccountId::try_from(name).ok()).zip(vars::config(&env).ok());
     let Some((account_id, config)) = known else { return refusal(&Refused::no_word(), &request_id) };
-    http::later(&request_id.clone(), async move {
+    let goes_on = context.clone();
+    let answer = http::later(&request_id.clone(), async move {
         let call = Rc::new(Call { request, account_id, request_id, begun_at, config, env, context });
         match call.forward().await {
             Ok(response) => Ok(response),
             Err(refused) => refusal(&refused, &call.request_id),
         }
-    })
+    })?;
+    // A caller that leaves before the answer has begun pays for it, too.
+    goes_on.wait_until(answer.unchecked_ref());
+    Ok(answer)
 }
 
 fn refusal(refused: &Refused, request_id: &RequestId) -> Js {
@@ -119,6 +123,9 @@ impl Call {
 
     /// The turn that the call is counted for. No other call leaves.
     async fn begin(&self, counts: bool) -> Result<TurnId, Refused> {
+        if counts && !rate::allows_model_call(&self.env, &self.account_id).await {
+            return Err(Refused::too_fast());
+        }
         let sdk_session = self.request.headers().get(SESSION_HEADER).ok().flatten().and_then(|id| id.try_into().ok());
         let command = Command::BeginCall(CallBegun { sdk_session, counts });
         let envelope = Envelope::new(self.request_id.clone(), command);
@@ -143,9 +150,8 @@ impl Call {
 
     /// Tells the account how a call ended. What cannot be told is in the log.
     async fn end(&self, turn_id: &TurnId, status: u16, told: Metered, retry_after_s: Option<u64>) {
-        let total_ms = u64::try_from(runtime::now().since(self.begun_at).as_millis()).unwrap_or(u64::MAX);
-        let (turn_id, Metered { model, usage }) = (turn_id.clone(), told);
-        let command = Command::EndCall(CallEnded { turn_id, status, model, usage, total_ms, retry_after_s });
+        let (turn_id, total_ms, Metered { model, usage, extras, .. }) = (turn_id.clone(), self.took_ms(), told);
+        let command = Command::EndCall(CallEnded { turn_id, status, model, usage, extras, total_ms, retry_after_s });
         let envelope = Envelope::new(self.request_id.clone(), command);
         let mut pause = TELL_PAUSE;
         for again in (0..TELL_TRIES).rev() {
@@ -194,12 +200,37 @@ impl Call {
         let (readable, read) = relay::metered(answer, meter)?;
         let (call, status) = (Rc::clone(self), answer.status());
         let told = async move {
-            let told = read.await.end();
+            let told = read.await.end(call.asked());
+            if told.is_estimated {
+                call.log_estimate(&turn_id, &told);
+            }
             call.end(&turn_id, status, told, None).await;
             Ok(JsValue::UNDEFINED)
         };
         self.context.wait_until(&future_to_promise(told));
         Ok(readable)
+    }
+
+    fn asked(&self) -> Asked {
+        let length = self.request.headers().get("content-length").ok().flatten();
+        Asked { bytes: length.and_then(|length| length.parse().ok()), took_ms: self.took_ms() }
+    }
+
+    fn took_ms(&self) -> u64 {
+        u64::try_from(runtime::now().since(self.begun_at).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn log_estimate(&self, turn_id: &TurnId, told: &Metered) {
+        let line = Line {
+            event: "model_usage_estimated",
+            request_id: Some(&self.request_id),
+            turn_id: Some(turn_id),
+            model: told.model.as_deref(),
+            input_tokens: Some(told.usage.input_tokens),
+            output_tokens: Some(told.usage.output_tokens),
+            ..Line::default()
+        };
+        runtime::log(Level::Warn, &line);
     }
 
     fn broken(&self, error: &JsValue) -> Refused {

@@ -50,6 +50,10 @@ pub fn scanned(request: &web_sys::Request, mut scan: BodyScan) -> Js<(JsValue, V
     Ok((stream.readable(), verdict))
 }
 
+/// How long an answer is read on when its reader has left. Most that the model still says then ends within it, and tells what it has cost; the
+/// rest is not asked for: a turn that is cancelled stops the model.
+const ALONE_MS: u32 = 1_000;
+
 /// An answer's body as it comes, and the meter that has read it when it has ended or its reader has left. The loop is JavaScript's: most
 /// answers are many small pieces, and each that Rust waits for costs the caller a tenth of a millisecond.
 pub fn metered(answer: &web_sys::Response, meter: Meter) -> Js<(JsValue, impl Future<Output = Meter> + 'static)> {
@@ -60,7 +64,7 @@ pub fn metered(answer: &web_sys::Response, meter: Meter) -> Js<(JsValue, impl Fu
     let read = Rc::clone(&meter);
     let see: Closure<dyn FnMut(Uint8Array)> =
         Closure::new(move |piece: Uint8Array| read.borrow_mut().feed(&piece.to_vec()));
-    let passed = bindings::relay(&answer.body().into(), &writer, &see)?;
+    let passed = bindings::relay(&answer.body().into(), &writer, &see, ALONE_MS)?;
     Ok((stream.readable(), async move {
         // It does not reject: what goes wrong cuts the body.
         drop(JsFuture::from(passed).await);

@@ -9,7 +9,7 @@ import { usage } from "./topics/usage.ts";
 
 const running = service({
   vars: { ACCOUNT_STORAGE_BYTES: "2MiB", ACCOUNT_TURNS_PER_DAY: "40" },
-  configuration: { added: { analytics_engine_datasets: [{ binding: "METRICS", dataset: "turns" }], ratelimits: [{ name: "QUERY_RATE", namespace_id: "1001", simple: { limit: 12, period: 10 } }] } },
+  configuration: { added: { analytics_engine_datasets: [{ binding: "METRICS", dataset: "turns" }], ratelimits: [{ name: "QUERY_RATE", namespace_id: "1001", simple: { limit: 12, period: 10 } }, { name: "MODEL_RATE", namespace_id: "1002", simple: { limit: 40, period: 10 } }] } },
 });
 
 test("the product starts", () => assert.match(running.url, /^http:/));

@@ -12,6 +12,7 @@ use claude_agent_service::account::schedules::command::{SchedulesCommand, SetSch
 use claude_agent_service::account::webhooks::command::{SetWebhook, WebhooksCommand};
 use claude_agent_service::domain::action::ActionsOf;
 use claude_agent_service::domain::ledger::{Day, Group};
+use claude_agent_service::domain::price::Extras;
 use claude_agent_service::domain::{
     Decision, EventId, EventType, Include, MetadataPatch, Missed, Page, Title, TurnOptions, Usage,
 };
@@ -50,6 +51,7 @@ pub fn commands() -> Vec<(Command, bool)> {
         status: 200,
         model: None,
         usage: Usage::default(),
+        extras: Extras::default(),
         total_ms: 1,
         retry_after_s: None,
     };

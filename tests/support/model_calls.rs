@@ -10,6 +10,7 @@ use claude_agent_service::account::Response;
 use claude_agent_service::account::command::{CallBegun, CallEnded, Command};
 use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::reply::Reply;
+use claude_agent_service::domain::price::Extras;
 use claude_agent_service::domain::{RequestId, TurnId, Usage};
 
 /// A call that was let through.
@@ -56,7 +57,15 @@ impl ScriptedGateway {
         sum.cache_read_input_tokens += usage.cache_read_input_tokens;
         sum.cache_creation_input_tokens += usage.cache_creation_input_tokens;
         let model = Some(model.to_owned());
-        let end = CallEnded { turn_id, status: 200, model, usage, total_ms: 5, retry_after_s: None };
+        let end = CallEnded {
+            turn_id,
+            status: 200,
+            model,
+            usage,
+            extras: Extras::default(),
+            total_ms: 5,
+            retry_after_s: None,
+        };
         let answer = tell(stage, &request_id, &end);
         self.told.push(Told { request_id, end, answer });
     }

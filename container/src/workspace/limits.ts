@@ -31,8 +31,8 @@ export const MAX_PATH_BYTES = 1024;
 export const MAX_SEGMENT_NAME_BYTES = 255;
 export const MAX_LINK_BYTES = 4096;
 
-/** Of one upload. */
-export const MAX_UPLOAD_BYTES = 95 * MIB;
+/** Of one upload: the most that `MAX_UPLOAD_BYTES` may be. The object knows what it is. */
+export const MAX_UPLOAD_BYTES = 500 * MIB;
 /** Of the body of `PUT …/workspace`: the index and its header. */
 export const MAX_RESTORE_BODY_BYTES = MAX_INDEX_BYTES + MIB;
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { HASH_BYTES } from "./entries.ts";
 import type { Pack, Segment } from "./entries.ts";
-import { FRAME_BYTES, PACK_BYTES, PACKS_A_SAVE, SEGMENT_BYTES } from "./limits.ts";
+import { FRAME_BYTES, MAX_PACKS, PACK_BYTES, PACKS_A_SAVE, SEGMENT_BYTES } from "./limits.ts";
 import { Refused } from "./scan.ts";
 
 const LEVEL = 1;
@@ -41,13 +41,16 @@ export class PackWriter {
   readonly packs: Pack[] = [];
   readonly #folder: string;
   readonly #version: number;
+  readonly #most: number;
   #open: { no: number; fd: number; bytes: number } | undefined;
   #group: { bytes: Buffer; segment: Segment }[] = [];
   #groupBytes = 0;
 
-  constructor(folder: string, version: number) {
+  /** Writes at most so many packs. */
+  constructor(folder: string, version: number, most = MAX_PACKS) {
     this.#folder = folder;
     this.#version = version;
+    this.#most = most;
   }
 
   /** A file of at most `FRAME_BYTES`. The segment is filled in when its frame is written: when the next one does not fit, or by `flush`. */
@@ -98,7 +101,7 @@ export class PackWriter {
   }
 
   #next(): { no: number; fd: number; bytes: number } {
-    if (this.packs.length === PACKS_A_SAVE) throw new Refused("too_large", { files: 0, bytes: 0 });
+    if (this.packs.length >= this.#most) throw new Refused("too_large", { files: 0, bytes: 0 });
     const no = this.#version * PACKS_A_SAVE + this.packs.length;
     return { no, fd: openSync(join(this.#folder, String(no)), "wx"), bytes: 0 };
   }

@@ -103,7 +103,7 @@ export function packsToKeep(pairs: readonly Pair[], packs: readonly Pack[]): Set
   const isHalfDead = ({ no, bytes }: Pack): boolean => (live.get(no) ?? 0) < bytes / 2;
   if (rawBytes === 0 && used.length <= MAX_PACKS && !used.some(isHalfDead)) return new Set(used.map(({ no }) => no));
   const kept = used.filter((pack) => pack.bytes >= SMALL_PACK_BYTES && !isHalfDead(pack));
-  if (kept.length + Math.ceil(rawBytes / PACK_BYTES) > MAX_PACKS) compact(kept);
+  if (kept.length + Math.ceil(rawBytes / (PACK_BYTES - SEGMENT_BYTES)) > MAX_PACKS) compact(kept);
   return new Set(kept.map(({ no }) => no));
 }
 

@@ -9,6 +9,7 @@ import { changesOf } from "./changes.ts";
 import type { Changes } from "./changes.ts";
 import * as inbox from "./inbox.ts";
 import { writeIndex } from "./index-file.ts";
+import { MAX_PACKS } from "./limits.ts";
 import { complete, extract, layOut, readIndexFile } from "./restore.ts";
 import { PackWriter } from "./packs.ts";
 import { compare, pack, packsToKeep } from "./save.ts";
@@ -114,7 +115,7 @@ function saved(tree: Tree, store: Store, job: SaveJob, checkTime: () => void): S
   const version = job.base + 1;
   const kept = packsToKeep(pairs, base.head.packs);
   const folder = store.beginSave();
-  const writer = new PackWriter(folder, version);
+  const writer = new PackWriter(folder, version, MAX_PACKS - kept.size);
   try {
     const { table, unsettled } = pack(tree, pairs, kept, writer, checkTime);
     const keep = base.head.packs.filter(({ no }) => kept.has(no));

@@ -246,6 +246,13 @@ test("the agent can neither read nor write what the server keeps of its workspac
   }
 });
 
+test("an upload may be as large as any that the object lets through", async () => {
+  const { session } = await begun("echo x > x");
+  const bytes = 100 * MIB;
+  const response = await put(agent, files(session, "large.bin", 1), Buffer.alloc(bytes, 7));
+  assert.deepEqual([response.status, statSync(fileOf(session, "large.bin")).size], [200, bytes]);
+});
+
 test("a disk that is full refuses the save and the upload, and the next ones are made", async () => {
   const command = ["-c", `trap '' XFSZ; exec "$0" "$@"`, process.execPath];
   const server = await startAgent(model, {}, { program: "/bin/bash", leading: command });

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { Table } from "../../src/workspace/entries.ts";
 import { compare, pack, packsToKeep } from "../../src/workspace/save.ts";
-import { scan } from "../../src/workspace/scan.ts";
+import { Refused, scan } from "../../src/workspace/scan.ts";
+import { PACK_BYTES } from "../../src/workspace/limits.ts";
 import { PackWriter } from "../../src/workspace/packs.ts";
 import { Tree } from "../../src/workspace/tree.ts";
 import { Place, scratchFolder } from "./place.ts";
@@ -129,6 +130,16 @@ describe("a save", () => {
     assert.deepEqual(save.changed.map(({ path, change }) => [path, change]), [["file", "deleted"], ["folder", "added"], ["folder/inner/x", "deleted"], ["link", "modified"]]);
     assert.deepEqual(place.restored().contents(), place.contents());
   });
+});
+
+test("a save that would have more packs than a version may is refused as too large", () => {
+  const most = 2;
+  const writer = new PackWriter(scratchFolder(), 1, most);
+  const segments = most * (PACK_BYTES / MIB - 1);
+  for (let n = 0; n < segments; n += 1) writer.segment(random(MIB));
+  assert.throws(() => writer.segment(random(MIB)), (error: unknown) => error instanceof Refused && error.refusal === "too_large");
+  writer.abandon();
+  assert.equal(writer.packs.length, most);
 });
 
 describe("a file that changes while it is saved", () => {

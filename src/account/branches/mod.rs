@@ -48,9 +48,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let at = at.map_or(Ok(last), |at| position_of(&turns, &at).ok_or(AccountError::NotFound))?;
         let (branch, _) = branch_behind(&turns, Some(at))?;
         self.need_files(&source, &branch)?;
-        if self.store.bytes_of_branch(&source, &branch)? > MAX_FORK_BYTES {
+        let bytes = self.store.bytes_of_branch(&source, &branch)?;
+        if bytes > MAX_FORK_BYTES {
             return Err(NoBranch::TooLarge.into());
         }
+        self.check_storage(&self.limits()?, bytes)?;
         let session_id = session_id.unwrap_or_else(|| SessionId::generate(now, self.runtime.uuid()));
         let turn_ids: Vec<TurnId> = branch.turns.iter().map(|_| TurnId::new(self.runtime.uuid())).collect();
         self.store.fork(&Fork {

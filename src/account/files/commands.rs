@@ -141,10 +141,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if !self.store.inbox_has_room(session_id, path.as_str())? {
             return Err(FilesRefusal::InboxFull.into());
         }
-        if !self.make_room(size, now)? {
-            return Err(FilesRefusal::StorageFull.into());
-        }
-        Ok(())
+        self.need_room(size, now)
     }
 
     fn delete_files(

@@ -1,6 +1,8 @@
-//! Room for files: an account holds at most `ACCOUNT_FILES_BYTES`. Older versions, which are kept for branches, give way to what is new.
+//! Room for files: an account holds at most `ACCOUNT_FILES_BYTES`, and at most what its database leaves of `storage_bytes`. Older versions, which are kept for branches, give way to what is new.
 
 use crate::account::Account;
+use crate::account::error::AccountError;
+use crate::account::files::command::FilesRefusal;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::Container;
 use crate::domain::file::KEPT_VERSIONS;
@@ -14,7 +16,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// unless that would not be enough.
     pub(in crate::account) fn make_room(&self, bytes: u64, now: Millis) -> Result<bool, StoreError> {
         let wanted = self.store.files_bytes()?.saturating_add(bytes);
-        let mut over = wanted.saturating_sub(self.config.files.account_bytes);
+        let of_storage = self.limits()?.storage_bytes;
+        let of_storage = of_storage.map(|bytes| bytes.saturating_sub(self.store.database_bytes()));
+        let most = self.config.files.account_bytes;
+        let mut over = wanted.saturating_sub(of_storage.map_or(most, |bytes| bytes.min(most)));
         if over == 0 {
             return Ok(true);
         }
@@ -36,6 +41,15 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(true)
     }
 
+    /// Refuses a file of so many bytes for which the account has no room.
+    pub(in crate::account) fn need_room(&self, bytes: u64, now: Millis) -> Result<(), AccountError> {
+        if self.make_room(bytes, now)? {
+            return Ok(());
+        }
+        self.check_storage(&self.limits()?, bytes)?;
+        Err(FilesRefusal::StorageFull.into())
+    }
+
     /// How many versions a save of the conversation may leave; none if the account has no room for it at all. `keep` are the stored packs that it
     /// goes on using, `added` are the bytes of its new ones.
     pub(super) fn room_for_save(
@@ -48,9 +62,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if self.make_room(added, now)? {
             return Ok(Some(KEPT_VERSIONS));
         }
-        // The version that it replaces gives way, too.
+        // The version that it replaces gives way, too. What takes no more than that is saved even if limits were lowered meanwhile.
         let replaced = self.store.bytes_replaced(session_id, keep)?;
-        let fits = replaced > 0 && self.make_room(added.saturating_sub(replaced), now)?;
+        let more = added.saturating_sub(replaced);
+        let fits = more == 0 || (replaced > 0 && self.make_room(more, now)?);
         Ok(fits.then_some(1))
     }
 }

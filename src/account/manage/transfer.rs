@@ -38,7 +38,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Stores a batch of lines, all or none of them.
     pub(super) fn import(self: &Rc<Self>, batch: &ImportBatch, now: Millis) -> Result<ManageReply, AccountError> {
-        self.check_storage(&self.limits()?)?;
+        let bytes = u64::try_from(batch.lines.len()).unwrap_or(u64::MAX);
+        self.check_storage(&self.limits()?, bytes)?;
         let (mut line_no, rules) = (batch.first_line, self.import_rules(batch.by_operator, batch.resume, now)?);
         let stored = self.store.transaction(|| {
             self.store.remember_account(&self.id)?;
@@ -89,9 +90,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 return Ok(ManageReply::PassedOver);
             }
             let size = self.store.object_size(&asked.line, self.config.files.max_upload_bytes).map_err(refused)?;
-            if !self.make_room(size, now)? {
-                return Err(FilesRefusal::StorageFull.into());
-            }
+            self.need_room(size, now)?;
             let key = format!("{}{}", bucket.prefix(), self.runtime.uuid());
             self.store.doom(std::slice::from_ref(&key), now)?;
             self.set_alarm()?;

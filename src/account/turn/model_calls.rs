@@ -89,12 +89,16 @@ mod tests {
     use super::*;
     use crate::domain::Usage;
     use crate::domain::ledger::{NanoUsd, Spent};
+    use crate::domain::price::Extras;
 
     fn ended(status: u16, retry_after_s: Option<u64>) -> (CallEnded, Counted) {
         let usage = Usage { input_tokens: 2, output_tokens: u64::MAX, ..Usage::default() };
         let turn_id = TurnId::new(uuid::Uuid::nil());
         let counted = Counted { calls: 1, spent: Spent::new(&usage, NanoUsd::new(5)) };
-        (CallEnded { turn_id, status, model: None, usage, total_ms: 1, retry_after_s }, counted)
+        (
+            CallEnded { turn_id, status, model: None, usage, extras: Extras::default(), total_ms: 1, retry_after_s },
+            counted,
+        )
     }
 
     fn end(calls: &mut ModelCalls, (call, counted): &(CallEnded, Counted)) {

@@ -1,9 +1,9 @@
 /*
  * The soak's check of the ledger: what accounts are said to have used is what the stand-in for the model has told them, call by call.
- * A call is in doubt if the gateway may not have read its answer to the end, or may have died before the account had stored it: its answer was cut;
- * a container was killed, or its turn was cut short, while it was answered; or the Worker was restarted before its turn had ended, which on
- * this machine ends the gateway and the account's object together. Such a call may count for nothing, or for up to all that was told.
- * Every other one counts, once and exactly.
+ * A call is in doubt if the Worker was restarted before its turn had ended, which on this machine ends the gateway and the account's object
+ * together. Such a call may count for nothing, or for up to all that was told.
+ * Every other one counts, once and exactly, whatever became of its container. Of one whose answer was cut before its end the output is an estimate
+ * of what was said until then, as docs/api.md has it.
  */
 import assert from "node:assert/strict";
 import type { LoggedRequest } from "../../../dev/model/control.ts";
@@ -14,6 +14,8 @@ import type { Client } from "../client.ts";
 const FIELDS = ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"] as const;
 /** So late may the runtime's clock, which stands still between two events, be behind that of this process. */
 const CLOCK_MS = 1_000;
+/** What an estimate takes for a token. */
+const BYTES_A_TOKEN = 2;
 /** A call that ends beside its turn is stored by the next alarm. */
 const STORED_MS = 5_000;
 /** How long the last calls may take to be told. */
@@ -21,7 +23,7 @@ const TOLD_MS = 20_000;
 const LOOK_MS = 250;
 
 type Counts = Record<"model_calls" | (typeof FIELDS)[number], number>;
-type Call = { accountId: string; at: number; endedAt: number; isCut: boolean; counts: Counts };
+type Call = { accountId: string; at: number; endedAt: number; counts: Counts; most: Counts };
 
 /** A turn that ran, and whether it came to its own end. */
 export type Ran = { from: number; to: number; completed: boolean };
@@ -40,13 +42,19 @@ export class ModelCount {
     model.control.onEnd((request) => this.#note(request));
   }
 
-  #note({ at, state, usage, user_texts }: LoggedRequest): void {
+  #note({ at, state, usage, said_bytes, user_texts }: LoggedRequest): void {
     if (usage === null) return;
     const texts = user_texts.join("\n");
     const accountId = this.#accountIds.find((id) => texts.includes(`${id}-`) || texts.includes(`${id}]`));
     assert.ok(accountId !== undefined, `nobody's call: ${texts}`);
-    const counts = Object.fromEntries(FIELDS.map((field) => [field, usage[field]])) as Counts;
-    this.#calls.push({ accountId, at, endedAt: Date.now(), isCut: state === "aborted", counts: { ...counts, model_calls: 1 } });
+    const counts = { ...Object.fromEntries(FIELDS.map((field) => [field, usage[field]])), model_calls: 1 } as Counts;
+    const call = { accountId, at, endedAt: Date.now(), counts, most: counts };
+    if (state === "aborted") {
+      // The last that was written may not have been read.
+      call.counts = { ...counts, output_tokens: 1 };
+      call.most = { ...counts, output_tokens: Math.max(counts.output_tokens, Math.ceil(said_bytes / BYTES_A_TOKEN)) };
+    }
+    this.#calls.push(call);
   }
 
   /** Checks one account. */
@@ -55,7 +63,7 @@ export class ModelCount {
     const certain = calls.filter((call) => !isInDoubt(call, turns, disturbances));
     this.all += calls.length;
     this.certain += certain.length;
-    const [least, most] = [sum(certain), sum(calls)];
+    const [least, most] = [sum(certain.map(({ counts }) => counts)), sum(calls.map((call) => call.most))];
     let told = await used(client);
     for (const end = Date.now() + TOLD_MS; Date.now() < end && told.model_calls < least.model_calls; ) {
       await new Promise((wait) => setTimeout(wait, LOOK_MS));
@@ -74,19 +82,16 @@ async function used(client: Client): Promise<Counts> {
   return (await json<{ total: Counts }>(await client.request("GET", `/usage?from=${yesterday}&to=${today}`), 200)).total;
 }
 
-function sum(calls: readonly Call[]): Counts {
+function sum(all: readonly Counts[]): Counts {
   const zero: Counts = { model_calls: 0, input_tokens: 0, output_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 };
-  for (const { counts } of calls) for (const field of ["model_calls", ...FIELDS] as const) zero[field] += counts[field];
+  for (const counts of all) for (const field of ["model_calls", ...FIELDS] as const) zero[field] += counts[field];
   return zero;
 }
 
-function isInDoubt({ at, endedAt, isCut }: Call, turns: readonly Ran[], disturbances: readonly Disturbance[]): boolean {
-  if (isCut) return true;
+function isInDoubt({ at, endedAt }: Call, turns: readonly Ran[], disturbances: readonly Disturbance[]): boolean {
   const own = turns.filter(({ from, to }) => from - CLOCK_MS <= endedAt && at <= to + CLOCK_MS);
-  if (own.some(({ completed, to }) => !completed && endedAt >= to - CLOCK_MS)) return true;
   return disturbances.some(({ kind, from, to }) => {
-    if (at > to + CLOCK_MS) return false;
-    if (kind === "kill") return endedAt >= from - CLOCK_MS;
+    if (kind === "kill" || at > to + CLOCK_MS) return false;
     return endedAt >= from - STORED_MS || own.some((turn) => turn.to >= from - CLOCK_MS);
   });
 }
