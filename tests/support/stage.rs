@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::bucket::ScriptedBucket;
-use super::container::{Script, Scripted};
+use super::container::Scripted;
 use super::executor::{Executor, Owner};
 use super::noted::Noted;
 use super::receiver::Receiver;
+use super::script::Script;
 use super::stage_runtime::StageRuntime;
 use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, StartTurn};
