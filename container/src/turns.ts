@@ -348,9 +348,9 @@ function asksOf(turn: Turn, { grants = [], options }: TurnRequest, process: Agen
       async asked(asked) {
         await entered.call(asked.tool_call_id);
         mapper.flush();
+        turn.limit.restart();
         // If the turn is parked without another word, it goes on with them.
         turn.tellTaken(turn.offers.entered);
-        turn.limit.restart();
         turn.emit({ type: "action", ...asked });
       },
       resolved(reference, outcome) {
