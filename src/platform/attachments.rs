@@ -49,7 +49,7 @@ async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start:
     }
     let paths = named.iter().map(|(_, path)| path).chain(uploads.iter().map(|upload| &upload.path)).cloned().collect();
     let (session_id, idempotency) = (start.session_id.clone(), start.idempotency.clone());
-    let replaces = start.options.chat.as_ref().filter(|chat| chat.replaces).map(|chat| chat.id.clone());
+    let replaces = start.replaced_message().cloned();
     // Files that the conversation has now may go with the message that is replaced.
     let may_be_there = replaces.is_none();
     let (answer, include) = (start.answer, start.include);
