@@ -26,6 +26,7 @@ fn compacting(session_id: &str, instructions: &str, key: Option<&str>, answer: A
         prompt,
         content: None,
         include: Include::NOTHING,
+        replaces: false,
         options,
         idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         answer,

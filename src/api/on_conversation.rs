@@ -94,6 +94,7 @@ impl OnConversation {
                     idempotency,
                     answer,
                     include: Include::NOTHING,
+                    replaces: false,
                 })))
             }
         }

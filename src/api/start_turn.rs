@@ -141,7 +141,7 @@ pub(super) fn turn_that(
         Some(blocks) if prompt.is_empty() => title_of(blocks),
         _ => Title::from_prompt(&prompt),
     };
-    StartTurn { session_id, prompt, content, title, options, idempotency, answer, include }
+    StartTurn { session_id, prompt, content, title, options, idempotency, answer, include, replaces: false }
 }
 
 /// The refusal of a prompt.

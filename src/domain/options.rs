@@ -144,9 +144,6 @@ impl TurnKind {
 pub struct ChatMessage {
     /// The client's name for it.
     pub id: ChatMessageId,
-    /// Whether it takes the place of the message of this name, and of all that came after that.
-    #[serde(skip)]
-    pub replaces: bool,
 }
 
 impl TurnOptions {

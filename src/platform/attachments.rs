@@ -40,6 +40,7 @@ pub async fn start_turn(env: Env, account_id: AccountId, request_id: RequestId, 
 }
 
 async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start: &mut StartTurn) -> Replied<()> {
+    let replaces = start.replaced_message().cloned();
     let Some(blocks) = start.content.as_mut() else { return Ok(()) };
     let has_bucket = Reflect::get(env, &r2::BINDING.into())?.is_object();
     let uploads = if has_bucket { take_data(blocks) } else { Vec::new() };
@@ -49,7 +50,6 @@ async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start:
     }
     let paths = named.iter().map(|(_, path)| path).chain(uploads.iter().map(|upload| &upload.path)).cloned().collect();
     let (session_id, idempotency) = (start.session_id.clone(), start.idempotency.clone());
-    let replaces = start.options.chat.as_ref().filter(|chat| chat.replaces).map(|chat| chat.id.clone());
     // Files that the conversation has now may go with the message that is replaced.
     let may_be_there = replaces.is_none();
     let (answer, include) = (start.answer, start.include);

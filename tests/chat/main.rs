@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use claude_agent_service::account::Response;
 use claude_agent_service::account::chat::command::{ChatCommand, ChatReply, ChatStream, ChatTurn};
-use claude_agent_service::account::command::{AnswerForm, Command, StartTurn};
+use claude_agent_service::account::command::{AnswerForm, Command, Envelope, StartTurn};
 use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::reply::Reply;
 use claude_agent_service::api::chat::chunks::Chunks;
@@ -28,7 +28,7 @@ fn message(id: &str, text: &str) -> Command {
 }
 
 fn start(id: &str, text: &str, replaces: bool) -> StartTurn {
-    let chat = Some(ChatMessage { id: id.parse().unwrap(), replaces });
+    let chat = Some(ChatMessage { id: id.parse().unwrap() });
     StartTurn {
         session_id: Some(session("a")),
         prompt: text.to_owned(),
@@ -38,6 +38,7 @@ fn start(id: &str, text: &str, replaces: bool) -> StartTurn {
         idempotency: None,
         answer: AnswerForm::Chat,
         include: Include::THINKING,
+        replaces,
     }
 }
 
@@ -48,8 +49,15 @@ fn chat(reply: Reply<String>) -> ChatReply {
     }
 }
 
+/// The command as the object reads it from the Worker.
+fn sent(stage: &Stage, command: &Command) -> Command {
+    let request_id = stage.request_id();
+    let json = serde_json::json!({ "request_id": request_id, "command": command });
+    Envelope::read(&json.to_string()).unwrap().command
+}
+
 fn ask(stage: &Stage, command: Command) -> Result<ChatReply, AccountError> {
-    match stage.handle(command)? {
+    match stage.handle(sent(stage, &command))? {
         Response::Ready(reply) => Ok(chat(reply)),
         Response::Deferred(_) => panic!("it waits"),
     }

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use super::support::script::{Script, Step, result};
 use super::support::session;
 use super::support::stage::Stage;
-use super::{SECOND, Stream, chat, follow, said, send, start};
+use super::{SECOND, Stream, chat, follow, said, send, sent, start};
 use claude_agent_service::account::chat::command::ChatReply;
 
 fn in_place(id: &str, text: &str) -> Command {
@@ -42,7 +42,7 @@ fn looked_up(replaces: Option<&str>) -> Command {
 
 /// Sends a message in the place of another one, whose turn has ended.
 fn replace(stage: &Stage, id: &str, text: &str) -> Result<Stream, AccountError> {
-    match stage.handle(in_place(id, text))? {
+    match stage.handle(sent(stage, &in_place(id, text)))? {
         Response::Ready(reply) => Ok(streamed(reply)),
         Response::Deferred(_) => panic!("it waits"),
     }
@@ -81,7 +81,7 @@ fn files(bytes: u64) -> Vec<Block> {
 
 fn refused(stage: &Stage, command: Command) -> AccountError {
     let before = stored(stage);
-    let Err(error) = stage.handle(command) else { panic!("it is admitted") };
+    let Err(error) = stage.handle(sent(stage, &command)) else { panic!("it is admitted") };
     stage.settle();
     assert_eq!(stored(stage), before, "{error}");
     error
@@ -126,7 +126,7 @@ fn a_message_that_finds_the_queue_full_replaces_nothing() {
 /// As [`refused`], with turns that do not end by themselves.
 fn refused_while_busy(stage: &Stage, command: Command) -> AccountError {
     let before = stored(stage);
-    let Err(error) = stage.handle(command) else { panic!("it is admitted") };
+    let Err(error) = stage.handle(sent(stage, &command)) else { panic!("it is admitted") };
     stage.pass(SECOND);
     assert_eq!(stored(stage), before, "{error}");
     error
@@ -177,7 +177,7 @@ fn a_message_that_is_being_answered_is_replaced_when_its_turn_has_ended() {
     let mut running = send(&stage, "m-1", "one");
     let mut waiting = send(&stage, "m-2", "two");
     stage.pass(SECOND);
-    let Ok(Response::Deferred(mut replaced)) = stage.handle(in_place("m-1", "first")) else {
+    let Ok(Response::Deferred(mut replaced)) = stage.handle(sent(&stage, &in_place("m-1", "first"))) else {
         panic!("it does not wait")
     };
     assert!((&mut replaced).now_or_never().is_none());
@@ -201,7 +201,9 @@ fn a_turn_runs_on_whose_message_is_not_replaced() {
     stage.container.script(slow());
     stage.query("other");
     let before = stored(&stage);
-    let Err(AccountError::QueueFull { depth: 1 }) = stage.handle(in_place("m-1", "first")) else { panic!("admitted") };
+    let Err(AccountError::QueueFull { depth: 1 }) = stage.handle(sent(&stage, &in_place("m-1", "first"))) else {
+        panic!("admitted")
+    };
     assert_eq!(stored(&stage), before);
     stage.settle();
     assert!(running.heard().contains(r#""finishReason":"stop""#), "{}", running.heard());
@@ -215,7 +217,9 @@ fn a_question_before_the_one_that_is_replaced_stays_whichever_ended_first() {
     send(&stage, "m-1", "one");
     send(&stage, "m-2", "two");
     stage.pass(SECOND);
-    let Ok(Response::Deferred(replaced)) = stage.handle(in_place("m-2", "second")) else { panic!("it does not wait") };
+    let Ok(Response::Deferred(replaced)) = stage.handle(sent(&stage, &in_place("m-2", "second"))) else {
+        panic!("it does not wait")
+    };
     stage.pass(SECOND);
     streamed(replaced.now_or_never().unwrap().unwrap());
     stage.settle();
@@ -228,7 +232,9 @@ fn what_comes_in_between_may_refuse_a_message_that_waits_to_replace_another_whic
     stage.container.script(Script::endless());
     send(&stage, "m-1", "one");
     stage.pass(SECOND);
-    let Ok(Response::Deferred(replaced)) = stage.handle(in_place("m-1", "first")) else { panic!("it does not wait") };
+    let Ok(Response::Deferred(replaced)) = stage.handle(sent(&stage, &in_place("m-1", "first"))) else {
+        panic!("it does not wait")
+    };
     stage.container.script(Script::endless());
     stage.query("b");
     stage.pass(SECOND);

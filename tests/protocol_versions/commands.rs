@@ -40,6 +40,7 @@ pub fn commands() -> Vec<(Command, bool)> {
             idempotency: full.then(|| ("key".parse().unwrap(), "hash".to_owned())),
             answer: if full { AnswerForm::Events } else { AnswerForm::Json },
             include: Include::NOTHING,
+            replaces: full,
         }))
     };
     let patch = MetadataPatch::try_from(json!({ "a": "1", "b": null })).unwrap();

@@ -290,6 +290,7 @@ pub fn start_command() -> Command {
         idempotency: None,
         answer: AnswerForm::Accepted,
         include: Include::NOTHING,
+        replaces: false,
     }))
 }
 

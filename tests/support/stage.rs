@@ -378,5 +378,6 @@ pub fn start(session_id: &str, key: Option<&str>, answer: AnswerForm) -> Command
         idempotency: key.map(|key| (key.parse().unwrap(), "hash".to_owned())),
         answer,
         include: Include::NOTHING,
+        replaces: false,
     }))
 }

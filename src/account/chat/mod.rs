@@ -76,7 +76,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// The turn that was made of this very message before, if it was. One whose place a message takes was not made of it.
     pub(super) fn turn_of_chat(&self, start: &StartTurn) -> Result<Option<TurnId>, AccountError> {
         let (Some(session_id), Some(chat)) = (&start.session_id, &start.options.chat) else { return Ok(None) };
-        if chat.replaces { Ok(None) } else { self.turn_of_message(session_id, &chat.id) }
+        if start.replaces { Ok(None) } else { self.turn_of_message(session_id, &chat.id) }
     }
 
     fn turn_of_message(&self, session_id: &SessionId, id: &ChatMessageId) -> Result<Option<TurnId>, AccountError> {

@@ -39,8 +39,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         again: bool,
         now: Millis,
     ) -> Result<Response<S::Json>, AccountError> {
-        let message = start.options.chat.as_ref().filter(|chat| chat.replaces).map(|chat| &chat.id);
-        let Some((session_id, turn_id)) = self.turn_replaced(start.session_id.as_ref(), message)? else {
+        let replaced = self.turn_replaced(start.session_id.as_ref(), start.replaced_message())?;
+        let Some((session_id, turn_id)) = replaced else {
             return self.start_turn(&start, None, &request_id, again, now);
         };
         let is_made = self.turn_of_key(start.idempotency.as_ref())?.is_some()

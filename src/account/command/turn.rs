@@ -41,6 +41,17 @@ pub struct StartTurn {
     /// What the client wants to hear beside the default events.
     #[serde(skip_serializing_if = "Include::is_nothing", default)]
     pub include: Include,
+    /// Whether its message takes the place of the message of the same name, and of all that came after that.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub replaces: bool,
+}
+
+impl StartTurn {
+    /// The message whose place it takes.
+    #[must_use]
+    pub fn replaced_message(&self) -> Option<&ChatMessageId> {
+        self.options.chat.as_ref().filter(|_| self.replaces).map(|chat| &chat.id)
+    }
 }
 
 /// A decision.

@@ -121,6 +121,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             idempotency: key.map(|key| (key, REQUEST_HASH.to_owned())),
             answer: AnswerForm::Accepted,
             include: Include::NOTHING,
+            replaces: false,
         };
         match self.start_turn(&start, None, request_id, again, now)? {
             Response::Ready(Reply::Accepted { turn, .. }) => Ok(*turn),

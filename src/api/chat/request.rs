@@ -87,9 +87,10 @@ pub(in crate::api) fn with_body(head: QueryHead, body: Option<&[u8]>) -> Result<
     let blocks = blocks(&parts, &session_id, head.internet, replaces)?;
     let said = asked(Some(prompt_of(&blocks)), Some(blocks))?;
     let mut options = options(&head.policy, &fields)?;
-    options.chat = Some(ChatMessage { id, replaces });
+    options.chat = Some(ChatMessage { id });
     let form = (AnswerForm::Chat, Include::THINKING);
-    let start = turn_that(Some(session_id), said, options, head.idempotency_key, form);
+    let mut start = turn_that(Some(session_id), said, options, head.idempotency_key, form);
+    start.replaces = replaces;
     Ok((account_id, Command::StartTurn(Box::new(start))))
 }
 
@@ -170,12 +171,12 @@ mod tests {
         assert_eq!((start.prompt.as_str(), start.content, start.answer), ("one\n\ntwo", None, AnswerForm::Chat));
         assert_eq!(start.session_id.unwrap().as_str(), "s");
         assert_eq!((start.options.model.as_deref(), start.options.max_turns), (Some("m"), Some(3)));
-        assert_eq!(start.options.chat, Some(ChatMessage { id: "m-1".parse().unwrap(), replaces: false }));
+        assert_eq!(start.options.chat, Some(ChatMessage { id: "m-1".parse().unwrap() }));
     }
 
     #[test]
     fn a_message_takes_the_place_of_the_one_that_is_named_as_it_is() {
-        let replaces = |more| with(LAST, more).unwrap().options.chat.unwrap().replaces;
+        let replaces = |more| with(LAST, more).unwrap().replaces;
         assert!(replaces(r#","trigger":"submit-message","messageId":"m-1""#));
         assert!(replaces(r#","trigger":"regenerate-message","messageId":"answer""#));
         assert!(replaces(r#","trigger":"regenerate-message""#));
