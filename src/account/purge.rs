@@ -199,7 +199,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.registering.set(true);
         let account = Rc::clone(self);
         self.runtime.spawn(async move {
-            let answer = account.runtime.register(&account.id, oldest).await;
+            let answer = account.runtime.register(account.shard(), &account.id, oldest).await;
             account.registering.set(false);
             if let Err(error) = answer {
                 account.log_failure(Level::Warn, "not_registered", &error);

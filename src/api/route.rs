@@ -331,7 +331,8 @@ routes! {
     ["accounts", "usage"] {
         /// List what accounts have used in a day.
         ///
-        /// Each of them is asked; those that have used nothing are left out. An account with the id `usage` is `/accounts/%75sage`.
+        /// Each of them is asked; those that have used nothing are left out. The row of an account that does not answer has an `error`, and its
+        /// numbers say nothing: read that account's usage later. An account with the id `usage` is `/accounts/%75sage`.
         GET ListAccountsUsage, Operator, refuses [InvalidParameter ObjectReset], described by list_accounts_usage;
     }
     ["accounts", account_id] {
@@ -386,7 +387,9 @@ routes! {
     }
     ["erasures", erasure_id] {
         /// Read the receipt of an erasure.
-        GET ReadErasure(erasure_id: ErasureId = erasure), Operator, refuses [NotFound], described by read_erasure;
+        ///
+        /// `DELETE /account` and `DELETE /accounts/{account_id}` tell its id.
+        GET ReadErasure(erasure_id: ErasureId = erasure), Account, refuses [NotFound], described by read_erasure;
     }
     ["webhooks"] {
         /// List the account's webhooks.

@@ -143,17 +143,34 @@ pub(super) fn report(ask: &UsageAsk, rows: &[UsageSum], total: &UsageSum) -> (&'
     ("application/json", serde_json::to_string(&report).unwrap_or_default())
 }
 
-/// What one account has used in a day, as a row of the list of all accounts, out of its own report; none if that is nothing.
+/// Why a row of the list of all accounts holds no numbers.
+const UNREACHABLE: &str = "unreachable";
+
+/// What one account has used in a day, as a row of the list of all accounts, out of its own report; none if that is nothing. The row of an account
+/// without a report says so: whoever bills from the list has to ask it again.
 #[must_use]
-pub fn of_account(account_id: &AccountId, report: &str) -> Option<String> {
-    let fields = Fields::of(report.as_bytes(), &["total"]).ok()?;
-    let total = fields.written("total")?;
-    let nothing = UsageSum { container: Some(ContainerUse::default()), ..UsageSum::default() };
-    if serde_json::to_string(&RowJson::of(&nothing, None)).is_ok_and(|nothing| nothing == total) {
+pub fn of_account(account_id: &AccountId, report: Option<&str>) -> Option<String> {
+    let row = |sum: &UsageSum| serde_json::to_string(&RowJson::of(sum, None)).unwrap_or_default();
+    let fields = report.and_then(|report| Fields::of(report.as_bytes(), &["total"]).ok());
+    let total = fields.as_ref().and_then(|fields| fields.written("total"));
+    if total == Some(&row(&UsageSum { container: Some(ContainerUse::default()), ..UsageSum::default() })) {
         return None;
     }
-    let id = serde_json::to_string(account_id.as_str()).ok()?;
-    Some(format!("{{\"account_id\":{id},{}", total.strip_prefix('{')?))
+    let id = serde_json::to_string(account_id.as_str()).unwrap_or_default();
+    Some(match total.and_then(|total| total.strip_prefix('{')) {
+        Some(total) => format!("{{\"account_id\":{id},{total}"),
+        None => format!("{{\"account_id\":{id},\"error\":\"{UNREACHABLE}\",{}", &row(&UsageSum::default())[1..]),
+    })
+}
+
+/// Why there are no numbers of an account.
+#[cfg(test)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "it is a schema")]
+enum UsageError {
+    Unreachable,
 }
 
 /// What one account has used in a day.
@@ -163,6 +180,10 @@ pub fn of_account(account_id: &AccountId, report: &str) -> Option<String> {
 pub(super) struct AccountUsageJson<'a> {
     /// The account.
     account_id: &'a AccountId,
+    /// Why the numbers of this row say nothing: the account did not answer. Ask it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "UsageError")]
+    error: Option<&'a str>,
     /// What it has used.
     #[serde(flatten)]
     used: RowJson<'a>,

@@ -28,6 +28,7 @@ const CUTOFF: Millis = Millis::new(NOW.get() - 30 * 86_400_000);
 /// Not due for an hour.
 const FRESH: Millis = Millis::new(CUTOFF.get() + 3_600_000);
 
+type Erasing = Rc<dyn Fn(&str) -> Option<Result<ErasureStep, Unreachable>>>;
 type Answer = Rc<dyn Fn(&str) -> Result<PurgeOutcome, Unreachable>>;
 
 #[derive(Clone)]
@@ -40,6 +41,8 @@ struct World {
     hangs: Rc<Cell<bool>>,
     /// What an account answers that is to be erased, and what was asked of it.
     steps: Rc<RefCell<VecDeque<ErasureStep>>>,
+    /// What it answers if it has no steps; none if it never answers.
+    erasing: Rc<RefCell<Erasing>>,
     erased: Rc<RefCell<Vec<String>>>,
 }
 
@@ -68,8 +71,14 @@ impl Runtime for World {
         _erasure_id: ErasureId,
     ) -> Result<ErasureStep, Unreachable> {
         self.erased.borrow_mut().push(format!("{account_id} {keep_account} {counted}"));
-        let answer = self.steps.borrow_mut().pop_front();
-        answer.ok_or_else(|| Unreachable("gone".to_owned()))
+        if let Some(answer) = self.steps.borrow_mut().pop_front() {
+            return Ok(answer);
+        }
+        let answer = Rc::clone(&self.erasing.borrow());
+        match answer(account_id.as_str()) {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
     }
 
     async fn visit(&self, account_id: &AccountId) -> Result<PurgeOutcome, Unreachable> {
@@ -121,6 +130,7 @@ impl Fixture {
             most_at_once: Rc::default(),
             hangs: Rc::default(),
             steps: Rc::default(),
+            erasing: Rc::new(RefCell::new(Rc::new(|_| Some(Err(Unreachable("gone".to_owned())))))),
             erased: Rc::default(),
         };
         let directory = open(&world, &sql);

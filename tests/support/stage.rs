@@ -1,6 +1,7 @@
 //! An account with a scripted container, on a deterministic executor: commands go in, time passes, and what is left is looked at.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
+use claude_agent_service::directory::shards::shard_of;
 use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::content::prompt_of;
 use claude_agent_service::domain::fleet::FleetReport;
@@ -44,10 +46,23 @@ pub struct StageRuntime {
     pub noted: Rc<RefCell<Vec<Note>>>,
     /// What it reported.
     pub reported: Rc<RefCell<Vec<FleetReport>>>,
+    /// Whether the directory answers, over how many shards it is split, and which of them were told something or forgot the account.
+    pub directory_is_up: Rc<Cell<bool>>,
+    pub shards: Rc<Cell<u32>>,
+    pub told_shards: Rc<RefCell<BTreeSet<u32>>>,
+    pub forgotten: Rc<RefCell<Vec<u32>>>,
     receiver: Receiver,
 }
 
 impl StageRuntime {
+    fn answer_of_shard(&self, shard: u32) -> std::future::Ready<Result<(), NotRegistered>> {
+        if !self.directory_is_up.get() {
+            return std::future::ready(Err(NotRegistered("down".to_owned())));
+        }
+        self.told_shards.borrow_mut().insert(shard);
+        std::future::ready(Ok(()))
+    }
+
     pub fn log_lines(&self) -> Vec<String> {
         self.log.borrow().clone()
     }
@@ -99,31 +114,47 @@ impl Runtime for StageRuntime {
 }
 
 impl Directory for StageRuntime {
+    fn shard_of(&self, account_id: &AccountId, known: Option<u32>) -> u32 {
+        known.unwrap_or_else(|| shard_of(account_id, self.shards.get()))
+    }
+
     fn register(
         &self,
+        shard: u32,
         _account_id: &AccountId,
         _oldest: Millis,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        std::future::ready(Ok(()))
+        self.answer_of_shard(shard)
+    }
+
+    fn forget(&self, shard: u32, _account_id: &AccountId) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        if self.directory_is_up.get() {
+            self.forgotten.borrow_mut().push(shard);
+        }
+        self.answer_of_shard(shard)
     }
 
     fn note(
         &self,
+        shard: u32,
         _account_id: &AccountId,
         active: bool,
         status: Option<AccountStatus>,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.noted.borrow_mut().push((active, status));
-        std::future::ready(Ok(()))
+        if self.directory_is_up.get() {
+            self.noted.borrow_mut().push((active, status));
+        }
+        self.answer_of_shard(shard)
     }
 
     fn report(
         &self,
+        shard: u32,
         _account_id: &AccountId,
         report: FleetReport,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
         self.reported.borrow_mut().push(report);
-        std::future::ready(Ok(()))
+        self.answer_of_shard(shard)
     }
 }
 
@@ -180,6 +211,10 @@ impl Stage {
             log: Rc::default(),
             noted: Rc::default(),
             reported: Rc::default(),
+            directory_is_up: Rc::new(Cell::new(true)),
+            shards: Rc::new(Cell::new(8)),
+            told_shards: Rc::default(),
+            forgotten: Rc::default(),
             receiver: receiver.clone(),
         };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());

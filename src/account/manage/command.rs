@@ -17,6 +17,8 @@ pub enum ManageCommand {
     Overview,
     /// Change what is set of it.
     Change(Box<AccountChange>),
+    /// Say whether it is active: one that is suspended may not erase itself.
+    CheckActive,
     /// A page of its conversations as lines; the first if there is no place.
     Export(Option<ExportPlace>),
     /// Store conversations out of lines.
@@ -42,7 +44,12 @@ impl ManageCommand {
     pub(in crate::account) const fn has_content(&self) -> bool {
         match self {
             Self::Change(_) | Self::Import(_) | Self::ImportObject(_) => true,
-            Self::Usage(_) | Self::Overview | Self::Erase { .. } | Self::Export(_) | Self::DropImport => false,
+            Self::Usage(_)
+            | Self::Overview
+            | Self::CheckActive
+            | Self::Erase { .. }
+            | Self::Export(_)
+            | Self::DropImport => false,
         }
     }
 
@@ -114,6 +121,8 @@ pub enum ManageReply {
     },
     /// The account as a whole.
     Overview(Box<Overview>),
+    /// The account is active.
+    Active,
     /// A page of lines, and where the next one begins.
     Exported {
         /// They.

@@ -184,6 +184,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.log_end(&ended, &Progress::default(), None);
         self.feed.ended(&ended);
         self.turns.end(ended, last);
+        self.report(finished_at);
         self.deliver()
     }
 

@@ -6,6 +6,7 @@ mod import;
 mod objects;
 mod tables;
 
+pub use export::first_line;
 pub use import::BadLine;
 
 /// The version of the format.
