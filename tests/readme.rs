@@ -205,6 +205,37 @@ fn every_script_and_test_that_a_document_names_exists() {
     assert!(found >= 12, "scripts and tests are found");
 }
 
+/// The part of a document under that heading, up to the next heading that is no deeper.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let level = heading.split(' ').next().unwrap();
+    let part = text.split(&format!("\n{heading}\n")).nth(1).unwrap();
+    let end = part.match_indices("\n#").find(|(at, _)| part[at + 1..].split(' ').next().unwrap().len() <= level.len());
+    &part[..end.map_or(part.len(), |(at, _)| at)]
+}
+
+#[test]
+fn every_event_is_in_the_tables() {
+    let openapi: serde_json::Value = serde_json::from_str(&read("public/openapi.json")).unwrap();
+    let events = |path: &str| {
+        let stream = &openapi["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]["schema"];
+        stream["oneOf"].as_array().unwrap().iter().map(|event| event["properties"]["event"]["const"].clone()).collect()
+    };
+    let types = openapi["components"]["schemas"]["EventType"]["oneOf"].as_array().unwrap();
+    let types: Vec<_> = types.iter().map(|kind| kind["const"].clone()).collect();
+    let named: [(&str, Vec<serde_json::Value>); 3] = [
+        ("## Events", events("/conversations/{session_id}/events")),
+        ("### The account's feed", events("/events")),
+        ("## Webhooks", types),
+    ];
+    let text = read("docs/api.md");
+    for (heading, names) in named {
+        let told: BTreeSet<&str> = quoted(section(&text, heading)).flat_map(|words| words.split([' ', ':'])).collect();
+        for name in names {
+            assert!(told.contains(name.as_str().unwrap()), "{heading} does not name {name}");
+        }
+    }
+}
+
 /// A suite of `cargo test` is a file in `tests`, or a folder with a `main.rs`.
 fn is_suite(name: &str) -> bool {
     let tests = root().join("tests");

@@ -14,6 +14,10 @@ use crate::store::sql::Sql;
 
 /// Actions that one alarm finds expired.
 const MAX_EXPIRED: u32 = 64;
+/// Bytes of actions that one page lists.
+const MAX_PAGE_BYTES: u64 = 1024 * 1024;
+/// Bytes of what is decided of the actions that a turn waits for at once: if it was parked, the container is told all of it in one request.
+const MAX_DECIDED_BYTES: u64 = 16 * 1024 * 1024;
 /// Rules that are remembered for one conversation; the oldest go.
 const MAX_GRANTS: usize = 256;
 
@@ -47,6 +51,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn resolve(&self, action: &Action, decision: &Decision, now: Millis) -> Result<(), AccountError> {
         self.store.transaction(|| {
             self.store.close_action(&action.action_id, ActionStatus::Resolved, Some(decision), now)?;
+            let waits_from = self.store.behind(&action.turn_id)?.waits_from;
+            if self.store.decided_bytes(&action.turn_id, waits_from)? > MAX_DECIDED_BYTES {
+                return Err(AccountError::DecisionsTooLarge);
+            }
             let Decision::Allow { remember: Some(Remember::Conversation), .. } = decision else { return Ok(()) };
             action.suggestions.as_ref().map_or(Ok(()), |suggestions| self.remember(action, suggestions))
         })?;
@@ -95,9 +103,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     pub(super) fn list_actions(&self, of: &ActionsOf, limit: u32) -> Result<Reply<S::Json>, AccountError> {
-        let mut actions = self.store.list_actions(of, limit.saturating_add(1))?;
-        let more = actions.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-        actions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let (actions, more) = self.store.list_actions(of, limit, MAX_PAGE_BYTES)?;
         Ok(Reply::Actions { actions, of: of.clone(), limit, more })
     }
 }

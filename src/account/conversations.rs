@@ -148,7 +148,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             snapshot.turns.push(TurnState { turn_id, session_id, status, position });
         }
         let of = ActionsOf { status: Some(ActionStatus::Pending), ..ActionsOf::default() };
-        snapshot.actions = self.store.list_actions(&of, self.config.max_pending_actions)?;
+        snapshot.actions = self.store.list_actions(&of, self.config.max_pending_actions, u64::MAX)?.0;
         Ok(snapshot)
     }
 

@@ -51,6 +51,9 @@ pub enum AccountError {
     /// The action was decided otherwise, has expired or was cancelled.
     #[error("the action was decided before")]
     ActionResolved(Box<Action>),
+    /// What was decided of the actions that the turn waits for is more than the container can be told at once.
+    #[error("the decisions of a turn are too large")]
+    DecisionsTooLarge,
     /// The message that was answered waits for no answer.
     #[error("nothing is asked there")]
     NothingAsked,

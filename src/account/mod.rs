@@ -309,7 +309,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Reply::Events { subscription: from(first), replayed })
     }
 
-    fn delete_conversation(self: &Rc<Self>, session_id: &SessionId) -> Result<Reply<S::Json>, AccountError> {
+    pub(in crate::account) fn delete_conversation(
+        self: &Rc<Self>,
+        session_id: &SessionId,
+    ) -> Result<Reply<S::Json>, AccountError> {
         self.stop_turns_of(session_id, None)?;
         let now = self.runtime.now();
         let is_told = self.feed.has_readers() && self.store.conversation(session_id)?.is_some();

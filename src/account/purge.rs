@@ -1,5 +1,6 @@
 //! Retention of one account: deletes what is due in batches that let reads in between, clears the storage of an account that is
-//! left empty, and makes the account known to the directory. Conversations with a queued or running turn are left.
+//! left empty, and makes the account known to the directory. Conversations with a queued or running turn are left; a turn that waits for
+//! somebody without a process ends with its conversation.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -82,11 +83,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Some(Box::pin(async move { account.purge_or_retry().await })))
     }
 
-    async fn purge_slice(&self, began: Millis) -> Result<Slice, AccountError> {
+    async fn purge_slice(self: &Rc<Self>, began: Millis) -> Result<Slice, AccountError> {
         let mut slice = Slice::default();
         self.store.forget_deliveries(self.cutoff(began))?;
         loop {
             let cutoff = self.cutoff(self.runtime.now());
+            match self.delete_parked(cutoff) {
+                Ok(deleted) => slice.deleted += deleted,
+                Err(error) => {
+                    slice.errors += 1;
+                    self.log_failure(Level::Error, "purge_failed", &error);
+                    return Ok(slice);
+                }
+            }
             let batch = match self.store.transaction(|| self.store.purge_batch(cutoff)) {
                 Ok(batch) => batch,
                 Err(error) => {
@@ -110,6 +119,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.set_alarm()?;
             self.runtime.sleep(Duration::ZERO).await;
         }
+    }
+
+    /// Deletes what is due and has a turn that waits for somebody without a process, as `DELETE` does; returns how many.
+    fn delete_parked(self: &Rc<Self>, cutoff: Millis) -> Result<u64, AccountError> {
+        let mut deleted = 0;
+        for session_id in self.store.parked_before(cutoff, PURGE_BATCH)? {
+            let active = self.store.active_turns()?;
+            if active.iter().all(|turn| turn.session_id != session_id || self.is_parked_in(&session_id, turn)) {
+                self.delete_conversation(&session_id)?;
+                deleted += 1;
+            }
+        }
+        Ok(deleted)
     }
 
     /// Lets a running container forget what was deleted; returns how often it did not.

@@ -12,8 +12,7 @@ use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::content::check;
 use crate::domain::{
-    ActionStatus, IdempotencyKey, Include, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnKind, TurnStatus,
-    WhenBusy,
+    IdempotencyKey, Include, Millis, RawJson, RequestId, SessionId, Turn, TurnId, TurnKind, TurnStatus, WhenBusy,
 };
 use crate::store::sql::Sql;
 use crate::store::transactions::{Admission, FIRST_SEQ};
@@ -106,8 +105,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     fn requires_action(&self, turn: Turn, replayed: bool) -> Result<Reply<S::Json>, AccountError> {
-        let mut actions = self.store.actions_of(&turn.turn_id)?;
-        actions.retain(|action| action.status == ActionStatus::Pending);
+        let actions = self.store.pending_of(&turn.turn_id)?;
         Ok(Reply::RequiresAction { turn: Box::new(turn), actions, replayed })
     }
 
@@ -239,8 +237,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<(), AccountError> {
         let waits = |turn: &&ActiveTurn| turn.status == TurnStatus::RequiresAction && turn.session_id == *session_id;
         let Some(turn) = active.iter().find(waits).filter(|_| when_busy != WhenBusy::Interrupt) else { return Ok(()) };
-        let mut actions = self.store.actions_of(&turn.turn_id)?;
-        actions.retain(|action| action.status == ActionStatus::Pending);
+        let actions = self.store.pending_of(&turn.turn_id)?;
         if actions.is_empty() {
             return Ok(());
         }
@@ -248,7 +245,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Whether it is a turn of this conversation that waits without a process.
-    fn is_parked_in(&self, session_id: &SessionId, turn: &ActiveTurn) -> bool {
+    pub(super) fn is_parked_in(&self, session_id: &SessionId, turn: &ActiveTurn) -> bool {
         turn.session_id == *session_id && turn.is_parked() && !self.turns.is_running(&turn.turn_id)
     }
 

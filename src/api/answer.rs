@@ -274,6 +274,10 @@ impl From<&AccountError> for ApiError {
                 Code::ConversationBusy,
                 "A turn of this conversation is queued or running. Wait for its end, or cancel it first.",
             ),
+            AccountError::DecisionsTooLarge => Self::new(
+                Code::BodyTooLarge,
+                "What is decided of the actions that a turn waits for at once has at most 16 MiB. Send a shorter result.",
+            ),
             AccountError::NothingAsked => Self::new(
                 Code::ConversationBusy,
                 "This message waits for no answer. Load the messages again with GET /chat/{session_id}/messages.",

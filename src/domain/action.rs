@@ -228,14 +228,6 @@ pub struct Action {
     pub resolved_at: Option<Millis>,
 }
 
-impl Action {
-    /// Whether it is a plan that was approved.
-    #[must_use]
-    pub const fn is_approved_plan(&self) -> bool {
-        matches!((self.kind, &self.decision), (ActionKind::Plan, Some(Decision::Allow { .. })))
-    }
-}
-
 /// Which actions a page lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionsOf {

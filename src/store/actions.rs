@@ -33,10 +33,8 @@ impl<S: Sql> Store<S> {
             columns!(),
             ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
         );
-        const SAME: &str = concat!("select ", columns!(), " from actions where turn_id = +?1 and reference = +?2");
-        let same = self.sql.first(SAME, &[Value::Text(action.turn_id.as_str()), Value::Text(&action.reference)])?;
-        if let Some(row) = same {
-            return Ok(ActionKept { action: action_from(row)?, is_new: false });
+        if let Some(action) = self.action_called(&action.turn_id, &action.reference)? {
+            return Ok(ActionKept { action, is_new: false });
         }
         let decision = action.decision.as_ref().map(json).transpose()?;
         self.sql.execute(
@@ -74,6 +72,58 @@ impl<S: Sql> Store<S> {
         self.sql.first(ONE, &[Value::Text(action_id.as_str())])?.map(action_from).transpose()
     }
 
+    /// A turn's action by what the container calls it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
+    pub fn action_called(&self, turn_id: &TurnId, reference: &str) -> Result<Option<Action>, StoreError> {
+        const ONE: &str = concat!("select ", columns!(), " from actions where turn_id = +?1 and reference = +?2");
+        let row = self.sql.first(ONE, &[Value::Text(turn_id.as_str()), Value::Text(reference)])?;
+        row.map(action_from).transpose()
+    }
+
+    /// A turn's actions that nobody has decided, in the order in which they came up.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
+    pub fn pending_of(&self, turn_id: &TurnId) -> Result<Vec<Action>, StoreError> {
+        const OF: &str =
+            concat!("select ", columns!(), " from actions where turn_id = +?1 and status = 'pending' order by n");
+        self.sql.query(OF, &[Value::Text(turn_id.as_str())])?.into_iter().map(action_from).collect()
+    }
+
+    /// The ids of a turn's actions that came up with the event `n` or later and are not pending, in the order in which they came up.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
+    pub fn closed_since(&self, turn_id: &TurnId, n: u64) -> Result<Vec<ActionId>, StoreError> {
+        const CLOSED: &str =
+            "select action_id from actions where turn_id = +?1 and n >= ?2 and status <> 'pending' order by n";
+        let rows = self.sql.query(CLOSED, &[Value::Text(turn_id.as_str()), integer(n)])?;
+        rows.into_iter().map(action_id).collect()
+    }
+
+    /// The bytes of what was decided of a turn's actions that came up with the event `n` or later.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn decided_bytes(&self, turn_id: &TurnId, n: u64) -> Result<u64, StoreError> {
+        const BYTES: &str =
+            "select coalesce(sum(octet_length(decision)), 0) from actions where turn_id = +?1 and n >= ?2";
+        let row = self.sql.first(BYTES, &[Value::Text(turn_id.as_str()), integer(n)])?;
+        Ok(row.map_or(Ok(0), |row| row.count(0))?)
+    }
+
+    /// Whether a plan of the turn was approved.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn has_approved_plan(&self, turn_id: &TurnId) -> Result<bool, StoreError> {
+        const HAS: &str =
+            "select 1 from actions where turn_id = +?1 and kind = 'plan' and decision ->> 'decision' = 'allow' limit 1";
+        Ok(self.sql.first(HAS, &[Value::Text(turn_id.as_str())])?.is_some())
+    }
+
     /// A turn's actions, in the order in which they came up.
     ///
     /// # Errors
@@ -83,26 +133,35 @@ impl<S: Sql> Store<S> {
         self.sql.query(OF, &[Value::Text(turn_id.as_str())])?.into_iter().map(action_from).collect()
     }
 
-    /// The oldest `limit` actions that a page lists.
+    /// The oldest `limit` actions that a page lists, or fewer if they have more than `max_bytes`, but one at least. Returns whether there are more.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
-    pub fn list_actions(&self, of: &ActionsOf, limit: u32) -> Result<Vec<Action>, StoreError> {
-        const LIST: &str = concat!(
-            "select ",
-            columns!(),
-            " from actions where (?1 is null or status = ?1) and (?2 is null or session_id = ?2) \
-             and (created_at, action_id) > (?3, ?4) order by created_at, action_id limit +?5"
-        );
-        let (created_at, action_id) = of.after.as_ref().map_or((i64::MIN, ""), |(at, id)| (at.get(), id.as_str()));
+    pub fn list_actions(&self, of: &ActionsOf, limit: u32, max_bytes: u64) -> Result<(Vec<Action>, bool), StoreError> {
+        // Their sizes are read first: what a page does not hold must not come into memory.
+        const LIST: &str = "select action_id, coalesce(octet_length(input), 0) + coalesce(octet_length(message), 0) \
+             + coalesce(octet_length(suggestions), 0) + coalesce(octet_length(schema), 0) + coalesce(octet_length(decision), 0) \
+             from actions where (?1 is null or status = ?1) and (?2 is null or session_id = ?2) \
+             and (created_at, action_id) > (?3, ?4) order by created_at, action_id limit +?5";
+        let (created_at, behind) = of.after.as_ref().map_or((i64::MIN, ""), |(at, id)| (at.get(), id.as_str()));
         let values = [
             of.status.map(ActionStatus::as_str).into(),
             of.session_id.as_ref().map(SessionId::as_str).into(),
             Value::Integer(created_at),
-            Value::Text(action_id),
-            Value::Integer(i64::from(limit)),
+            Value::Text(behind),
+            Value::Integer(i64::from(limit) + 1),
         ];
-        self.sql.query(LIST, &values)?.into_iter().map(action_from).collect()
+        let rows = self.sql.query(LIST, &values)?;
+        let (found, mut actions, mut bytes) = (rows.len(), Vec::new(), 0);
+        for row in rows.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+            bytes += row.count(1)?;
+            if bytes > max_bytes && !actions.is_empty() {
+                break;
+            }
+            actions.extend(self.action(&action_id(row)?)?);
+        }
+        let more = actions.len() < found;
+        Ok((actions, more))
     }
 
     /// Whether a turn has an action that nobody has decided.
@@ -207,6 +266,10 @@ impl<S: Sql> Store<S> {
         const SET: &str = "update conversations set grants = ?2 where session_id = +?1";
         Ok(self.sql.execute(SET, &[Value::Text(session_id.as_str()), Value::Text(&json(&grants)?)])?)
     }
+}
+
+fn action_id(mut row: Row) -> Result<ActionId, StoreError> {
+    row.text(0)?.try_into().map_err(|e| unreadable("action_id", &e))
 }
 
 fn action_from(mut row: Row) -> Result<Action, StoreError> {

@@ -194,7 +194,8 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// Goes back to a state of the conversation: what came after it is deleted. What was used stays counted.
+    /// Goes back to a state of the conversation: what came after it is deleted. What was used stays counted. No call runs unasked any more: of a
+    /// remembered rule it is not known when it was given.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
@@ -209,7 +210,7 @@ impl<S: Sql> Store<S> {
         const TRANSCRIPT: &str = "delete from transcripts where session_id = +?1 and seq > ?2";
         const GO_BACK: &str = "update conversations set agent_session = iif(exists (select 1 from transcripts where session_id = +?1), ?2, null), context = iif(?3, null, context), \
              attachment_bytes = coalesce(?7, attachment_bytes), message_count = message_count - ?4, message_bytes = message_bytes - ?5, \
-             last_accessed_at = max(last_accessed_at, ?6) where session_id = +?1";
+             last_accessed_at = max(last_accessed_at, ?6), grants = null where session_id = +?1";
         let id = Value::Text(session_id.as_str());
         self.transaction(|| {
             let attachment_bytes = self.attachment_bytes_of(session_id, branch)?;
@@ -250,7 +251,7 @@ impl<S: Sql> Store<S> {
         Ok(integer(bytes))
     }
 
-    /// Deletes turns that have ended, with their messages, items and content. Returns how many messages, and their bytes.
+    /// Deletes turns that have ended, with their messages, items, content and actions. Returns how many messages, and their bytes.
     fn delete_turns(&self, session_id: Value<'_>, turn_ids: &[TurnId]) -> Result<(i64, i64), StoreError> {
         macro_rules! messages {
             ($head:literal) => {
@@ -269,6 +270,8 @@ impl<S: Sql> Store<S> {
             "delete from turn_items where session_id = +?1 and turn_id in (select value from json_each(?2))";
         const CONTENT: &str =
             "delete from turn_content where session_id = +?1 and turn_id in (select value from json_each(?2))";
+        const ACTIONS: &str =
+            "delete from actions where session_id = +?1 and turn_id in (select value from json_each(?2))";
         const TURNS: &str = "delete from turns where session_id = +?1 and turn_id in (select value from json_each(?2))";
         let (mut messages, mut bytes) = (0, 0);
         for turn_ids in turn_ids.chunks(TURNS_AT_ONCE) {
@@ -278,7 +281,7 @@ impl<S: Sql> Store<S> {
                 messages += row.integer(0)?;
                 bytes += row.integer(1)?;
             }
-            for statement in [MESSAGES, ITEMS, CONTENT, TURNS] {
+            for statement in [MESSAGES, ITEMS, CONTENT, ACTIONS, TURNS] {
                 self.sql.execute(statement, &values)?;
             }
         }

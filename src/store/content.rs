@@ -31,6 +31,18 @@ impl<S: Sql> Store<S> {
         Ok(self.sql.execute(COUNT, &[id, integer(sent_bytes(blocks))])?)
     }
 
+    /// Counts the attachments of a turn's query no more for its conversation: the model never got them, and later queries do not send them again.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects a statement, [`StoreError::Unreadable`] if what is stored is not what this version writes.
+    pub fn take_back_content(&self, session_id: &SessionId, turn_id: &TurnId) -> Result<(), StoreError> {
+        const COUNT: &str =
+            "update conversations set attachment_bytes = max(0, attachment_bytes - ?2) where session_id = +?1";
+        let Some(content) = self.content_of(session_id, turn_id)? else { return Ok(()) };
+        let blocks: Vec<Block> = serde_json::from_str(content.get()).map_err(|e| unreadable("content", &e))?;
+        Ok(self.sql.execute(COUNT, &[Value::Text(session_id.as_str()), integer(sent_bytes(&blocks))])?)
+    }
+
     /// The blocks of a turn's query as they are stored; none if it is words alone.
     ///
     /// # Errors

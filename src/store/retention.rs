@@ -55,6 +55,18 @@ impl<S: Sql> Store<S> {
         Ok(PurgedBatch { conversations, session_ids: due, sdk_sessions })
     }
 
+    /// The first `limit` conversations whose last access lies before `cutoff`, of those with a turn that waits without a process, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
+    pub fn parked_before(&self, cutoff: Millis, limit: u32) -> Result<Vec<SessionId>, StoreError> {
+        const PARKED: &str = "select distinct session_id from turns join conversations using (session_id) \
+             where finished_at is null and turns.status = 'requires_action' and parked <> 0 and last_accessed_at < ?1 \
+             order by last_accessed_at, session_id limit +?2";
+        let rows = self.sql.query(PARKED, &[Value::Integer(cutoff.get()), Value::Integer(i64::from(limit))])?;
+        rows.into_iter().map(|mut row| session_id(row.text(0)?)).collect()
+    }
+
     /// The oldest last access of all conversations; none if there is no conversation.
     ///
     /// # Errors

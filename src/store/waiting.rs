@@ -38,13 +38,6 @@ pub struct Behind {
     pub spent: Spent,
 }
 
-impl Behind {
-    /// Keeps what the turn waited for last and was decided.
-    pub fn keep_decided(&self, actions: &mut Vec<Action>) {
-        actions.retain(|action| action.n >= self.waits_from && action.status != ActionStatus::Pending);
-    }
-}
-
 /// A turn's question, with what the turn has said up to it.
 pub struct Asking<'a> {
     /// The action.

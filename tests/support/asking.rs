@@ -85,8 +85,13 @@ impl Scripted {
             if let Some(turn) = self.state.borrow_mut().turns.get_mut(id) {
                 turn.waits.pending.insert(call.clone());
             }
-            let kind = if call.starts_with("plan") { "plan" } else { "permission" };
-            self.say(id, &json!({ "type": "action", "reference": call, "kind": kind, "tool_call_id": call, "tool": "Bash", "input": { "command": call } }));
+            let kind = match call {
+                plan if plan.starts_with("plan") => "plan",
+                tool if tool.starts_with("tool") => "tool",
+                _ => "permission",
+            };
+            self.say(id, &json!({ "type": "action", "reference": call, "kind": kind, "tool_call_id": call, "tool": "Bash", "input": { "command": call },
+                "suggestions": [{ "type": "addRules", "behavior": "allow", "rules": [{ "toolName": "Bash", "ruleContent": call }] }] }));
         }
         let here = |state: &super::container::State| state.instance.as_deref() == Some(instance);
         self.until(|state| {

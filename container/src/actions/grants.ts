@@ -8,11 +8,13 @@ import type { PermissionUpdate } from "@anthropic-ai/claude-agent-sdk";
 const MAX_RULE_CHARS = 4_096;
 
 /**
- * What the SDK suggests so that a call is not asked about again. If it suggests nothing: the whole tool, but of a command that very command, since
+ * What the SDK suggests so that a call is not asked about again. Its suggestions are alternatives: where there are rules for the call, a mode, which
+ * would cover other tools, is left out. If it suggests nothing: the whole tool, but of a command that very command, since
  * the whole tool would be every command.
  */
 export function suggestionsFor(tool: string, suggested: readonly PermissionUpdate[] | undefined, input: unknown = {}): PermissionUpdate[] {
-  const useful = (suggested ?? []).filter((update) => (update.type === "addRules" && update.behavior === "allow") || update.type === "setMode");
+  const rules = (suggested ?? []).filter((update) => update.type === "addRules" && update.behavior === "allow");
+  const useful = rules.length > 0 ? rules : (suggested ?? []).filter((update) => update.type === "setMode");
   if (useful.length > 0) return useful.map((update) => ({ ...update, destination: "session" }));
   const { command } = input as { command?: unknown };
   if (typeof command === "string" && command.length > MAX_RULE_CHARS) return [];

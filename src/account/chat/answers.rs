@@ -43,8 +43,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 return Err(AccountError::ActionResolved(Box::new(action)));
             }
             // Some clients would send the same again at once, and again.
-            let mut pending = self.store.actions_of(turn_id)?;
-            pending.retain(|action| action.status == ActionStatus::Pending);
+            let pending = self.store.pending_of(turn_id)?;
             if !pending.is_empty() {
                 return Err(AccountError::ActionPending(pending.into_iter().map(|action| action.action_id).collect()));
             }

@@ -109,6 +109,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             stored => stored?,
         };
         self.ledger_stored();
+        if !progress.is_in_history() {
+            self.store.take_back_content(&turn.session_id, &turn.turn_id)?;
+        }
         if let Some(result) = outcome.result.as_deref().filter(|_| calls.open == 0) {
             self.compare_usage(&turn.turn_id, result, &calls.counted);
         }
@@ -181,6 +184,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.store.end_waiting(&turn.turn_id, &end)?.map(|ended| (ended, last))
         };
         let Some((ended, last)) = ended else { return Ok(()) };
+        if !turn.is_parked() {
+            self.store.take_back_content(&turn.session_id, &turn.turn_id)?;
+        }
         self.log_end(&ended, &Progress::default(), None);
         self.feed.ended(&ended);
         self.turns.end(ended, last);

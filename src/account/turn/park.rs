@@ -15,7 +15,7 @@ use crate::agent::Container;
 use crate::agent::continuation::{Continuation, Continued, Decided};
 use crate::domain::event::{ActionResolved, Paused};
 use crate::domain::file::Unsaved;
-use crate::domain::{Action, ActionStatus, ContinueBy, TurnId, TurnStatus};
+use crate::domain::{Action, ContinueBy, TurnId, TurnStatus};
 use crate::store::StoreError;
 use crate::store::sql::Sql;
 use crate::store::turns::ActiveTurn;
@@ -95,8 +95,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// What a turn waits for; none if all is decided.
     fn paused(&self, turn: &ActiveTurn) -> Result<Option<Paused>, AccountError> {
-        let mut actions = self.store.actions_of(&turn.turn_id)?;
-        actions.retain(|action| action.status == ActionStatus::Pending);
+        let actions = self.store.pending_of(&turn.turn_id)?;
         let paused = Paused {
             turn_id: turn.turn_id.clone(),
             session_id: turn.session_id.clone(),
@@ -142,19 +141,16 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// What a turn waited for last and was decided.
     fn decided(&self, turn_id: &TurnId, behind: &Behind) -> Result<Vec<Action>, StoreError> {
-        let mut actions = self.store.actions_of(turn_id)?;
-        behind.keep_decided(&mut actions);
-        Ok(actions)
+        let ids = self.store.closed_since(turn_id, behind.waits_from)?;
+        ids.iter().filter_map(|action_id| self.store.action(action_id).transpose()).collect()
     }
 
     /// How a turn goes on that was parked.
     pub(super) fn continuation(&self, turn: &ActiveTurn) -> Result<Option<Continuation>, StoreError> {
         let Some(by) = turn.parked else { return Ok(None) };
         let behind = self.store.behind(&turn.turn_id)?;
-        let mut actions = self.store.actions_of(&turn.turn_id)?;
-        let has_plan = actions.iter().any(Action::is_approved_plan);
-        behind.keep_decided(&mut actions);
-        let actions = actions.into_iter().map(|action| Continued {
+        let has_plan = self.store.has_approved_plan(&turn.turn_id)?;
+        let actions = self.decided(&turn.turn_id, &behind)?.into_iter().map(|action| Continued {
             reference: action.reference,
             kind: action.kind,
             tool_call_id: action.tool_call_id,

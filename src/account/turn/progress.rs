@@ -124,6 +124,11 @@ impl Progress {
         self.frames_stored > 0
     }
 
+    /// Whether the conversation's transcript has anything of it, and so the model whatever it was asked.
+    pub const fn is_in_history(&self) -> bool {
+        self.bytes > 0 || self.frames_stored > 0 || self.has_waited()
+    }
+
     /// Takes what the `started` frame says.
     pub fn started(&mut self, started: Started) {
         self.sdk_session = Some(started.sdk_session);

@@ -108,10 +108,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let_go: &ActionLetGo,
         progress: &mut Progress,
     ) -> Result<(), NotTaken> {
-        let all = self.store.actions_of(&turn.turn_id)?;
-        let Some(mut action) = all.into_iter().find(|action| action.reference == let_go.reference) else {
-            return Ok(());
-        };
+        let Some(mut action) = self.store.action_called(&turn.turn_id, &let_go.reference)? else { return Ok(()) };
         let now = self.runtime.now();
         if action.status == ActionStatus::Pending {
             self.store.close_action(&action.action_id, ActionStatus::Cancelled, None, now)?;
@@ -160,9 +157,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     async fn deliver_decisions(&self, turn_id: &TurnId) -> Result<(), AccountError> {
         let waits_from = self.store.behind(turn_id)?.waits_from;
-        let all = self.store.actions_of(turn_id)?;
-        for action in all.into_iter().filter(|action| action.n >= waits_from && action.status != ActionStatus::Pending)
-        {
+        for action_id in self.store.closed_since(turn_id, waits_from)? {
+            let Some(action) = self.store.action(&action_id)? else { continue };
             let decided = Decided::of(action.decision);
             let (mut tries, mut pause) = (1, FIRST_DELIVER_PAUSE);
             while let Err(error) = self.agent.decide(turn_id, &action.reference, &decided).await {
