@@ -55,7 +55,7 @@ fn commands() -> Vec<Command> {
         Command::ReadTurn { turn_id, items: false },
         Command::StorageStats,
         Command::BeginCall(CallBegun { sdk_session: None, counts: true }),
-        Command::ListTurns { session_id: None, before: None, limit: 50 },
+        Command::ListTurns { session_id: session("s"), before: None, limit: 50 },
         Command::ListActions { of: ActionsOf::default(), limit: 50 },
         Command::Manage(ManageCommand::Export(None)),
         Command::Manage(ManageCommand::Export(Some(ExportPlace { after: "s".to_owned(), ..ExportPlace::default() }))),

@@ -210,11 +210,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,
             Command::Purge => {
-                let purge = Rc::clone(self).purge();
+                let purge = Rc::clone(self).purge(false);
                 return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Purged(purge.await?)) })));
             }
             Command::Visit => {
-                let purge = Rc::clone(self).purge();
+                let purge = Rc::clone(self).purge(true);
                 return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
             Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),

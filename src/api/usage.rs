@@ -251,6 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_the_list_of_accounts_is_what_the_account_reports_or_says_that_it_reports_nothing() {
+        let ask = asked("from=2026-11-22&to=2026-11-22", "").unwrap();
+        let account_id: AccountId = "zoë".parse().unwrap();
+        let row = |total: &UsageSum| of_account(&account_id, Some(&report(&ask, &[], total).1));
+        let used = row(&sum("")).unwrap();
+        assert!(used.starts_with(r#"{"account_id":"zoë","turns":1,"model_calls":2,"input_tokens":7,"#), "{used}");
+        assert_eq!(row(&UsageSum { container: Some(ContainerUse::default()), ..UsageSum::default() }), None);
+        for report in [None, Some("{}"), Some("<html>")] {
+            let row = of_account(&account_id, report).unwrap();
+            assert!(row.starts_with(r#"{"account_id":"zoë","error":"unreachable","turns":0,"#), "{row}");
+            assert!(serde_json::from_str::<serde_json::Value>(&row).is_ok());
+        }
+    }
+
+    #[test]
     fn a_report_is_of_this_month_by_day_unless_it_is_asked_for_another() {
         let days = |parameters: &str| asked(parameters, "").map(|ask| (ask.from.to_string(), ask.to.to_string()));
         let pair = |a: &str, b: &str| Ok((a.to_owned(), b.to_owned()));

@@ -55,7 +55,7 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
             Ok(true) => return Ok(()),
             Ok(false) => ERASE_AGAIN,
             Err(error) => {
-                self.stalled("erasure_stalled", ERASE_RETRY, &error);
+                self.stalled(Level::Warn, "erasure_stalled", ERASE_RETRY, &error);
                 ERASE_RETRY
             }
         };

@@ -126,21 +126,21 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
         // What has begun while this alarm was at work is in the rows as well: the alarm that it set is replaced here.
         let run = match purged.and_then(|()| Ok(self.store.open_run()?.map(|_| now))) {
             Ok(run) => run,
-            Err(error) => Some(self.stalled("purge_run_stalled", STORAGE_RETRY, &error)),
+            Err(error) => Some(self.stalled(Level::Error, "purge_run_stalled", STORAGE_RETRY, &error)),
         };
         let erasure = match erased.and_then(|()| Ok(self.store.next_erasure()?)) {
             Ok(erasure) => erasure.map(|at| at.max(now)),
-            Err(error) => Some(self.stalled("erasure_stalled", ERASE_RETRY, &error)),
+            Err(error) => Some(self.stalled(Level::Error, "erasure_stalled", ERASE_RETRY, &error)),
         };
         if let Some(at) = [run, erasure].into_iter().flatten().min() {
             self.runtime.set_alarm(at);
         }
     }
 
-    /// Storage failed; when to look again.
-    fn stalled(&self, event: &'static str, pause: Duration, error: &DirectoryError) -> Millis {
+    /// Something failed; when to look again.
+    fn stalled(&self, level: Level, event: &'static str, pause: Duration, error: &DirectoryError) -> Millis {
         let why = error.to_string();
-        self.runtime.log(Level::Error, &Line { event, error: Some(&why), ..Line::default() });
+        self.runtime.log(level, &Line { event, error: Some(&why), ..Line::default() });
         self.runtime.now().plus(pause)
     }
 

@@ -6,6 +6,7 @@ use claude_agent_service::account::command::{AnswerForm, Command, DecideAction};
 use claude_agent_service::account::wake::REGISTER_RETRY;
 use claude_agent_service::directory::shards::shard_of;
 use claude_agent_service::domain::account::{AccountChange, AccountStatus};
+use claude_agent_service::domain::ledger::Day;
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{Decision, Include, Usage};
 
@@ -60,8 +61,10 @@ fn the_directory_hears_of_every_day_on_which_something_is_used_whoever_began_it_
     let (mut stage, mut gateway) = (Stage::new(), ScriptedGateway::default());
     let ask = Step::Ask(vec!["a".to_owned()]);
     let work = [Step::Wait(Duration::from_mins(1)), Step::Frame(result("done"))];
+    let midnight = Day::of(stage.executor.now()).plus(1).start();
+    stage.pass(midnight.minus(Duration::from_mins(3)).since(stage.executor.now()));
     stage.query_that("a", Script::new([Step::Frame(entry("said")), ask].into_iter().chain(work)));
-    stage.pass(2 * DAY - Duration::from_hours(1));
+    stage.pass(Duration::from_mins(6));
     stage.reset();
     assert_eq!(active_notes(&stage), 1);
     let action_id = stage.sql.text("select action_id from actions").parse().unwrap();
@@ -72,11 +75,11 @@ fn the_directory_hears_of_every_day_on_which_something_is_used_whoever_began_it_
     gateway.call(&stage, "m", Usage { input_tokens: 5, ..Usage::default() }).unwrap();
     stage.settle();
     stage.pass(Duration::from_mins(2));
-    assert_eq!(active_notes(&stage), 2, "a turn that waited over days is used on the day of its call");
+    assert_eq!(active_notes(&stage), 2, "a turn that waited uses something on the day of its call");
     stage.pass(DAY);
     drop(stage.handle(Command::Prewarm).unwrap());
     stage.pass(Duration::from_hours(1));
-    assert_eq!(active_notes(&stage), 3, "so is a container that no turn has used");
+    assert_eq!(active_notes(&stage), 3, "and so does a container that no turn has used");
 }
 
 #[test]
@@ -114,4 +117,20 @@ fn an_account_stays_in_the_shard_that_knows_it_when_there_are_more() {
     stage.query("d");
     stage.settle();
     assert_eq!(shards(&stage), [shard_of(&id, more)], "one that comes back is a new one");
+}
+
+#[test]
+fn an_account_that_empties_itself_leaves_the_directory_unless_a_visit_says_so() {
+    for visited in [false, true] {
+        let stage = Stage::new();
+        stage.query("a");
+        stage.settle();
+        stage.pass(30 * DAY + Duration::from_mins(1));
+        if visited {
+            assert_eq!(stage.visit().unwrap().oldest_access_at, None);
+        }
+        stage.pass(3 * DAY);
+        assert!(stage.sql.texts("select name from sqlite_schema").is_empty());
+        assert_eq!(stage.runtime.forgotten.borrow().len(), usize::from(!visited));
+    }
 }

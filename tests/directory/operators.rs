@@ -156,6 +156,7 @@ fn an_account_that_does_not_answer_is_asked_again_after_a_reset_and_one_that_is_
     assert_eq!(fixture.world.runtime.alarm.get(), Some(NOW.plus(Duration::from_secs(30))));
     assert_eq!(fixture.world.runtime.logged("erasure_stalled").len(), 1);
     let again = Fixture { directory: open(&fixture.world, &fixture.sql), ..fixture };
+    again.world.runtime.now.set(NOW.plus(Duration::from_secs(30)));
     let done = ErasureStep { counts: COUNTS, done: true };
     again.world.steps.borrow_mut().extend([done, done]);
     alarm(&again);
@@ -180,7 +181,8 @@ fn is_done(fixture: &Fixture, id: &ErasureId) -> bool {
 fn pass(fixture: &Fixture, time: Duration) -> usize {
     let (runtime, mut rang) = (&fixture.world.runtime, 0);
     let until = runtime.now.get().plus(time);
-    while let Some(at) = runtime.alarm.take().filter(|at| *at <= until) {
+    while let Some(at) = runtime.alarm.get().filter(|at| *at <= until) {
+        runtime.alarm.set(None);
         runtime.now.set(at.max(runtime.now.get()));
         alarm(fixture);
         rang += 1;
