@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * List what accounts have used in a day
-         * @description Each of them is asked; those that have used nothing are left out. An account with the id `usage` is `/accounts/%75sage`.
+         * @description Each of them is asked; those that have used nothing are left out. The row of an account that does not answer has an `error`, and its numbers say nothing: read that account's usage later. An account with the id `usage` is `/accounts/%75sage`.
          */
         get: operations["listAccountsUsage"];
         put?: never;
@@ -438,7 +438,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the receipt of an erasure */
+        /**
+         * Read the receipt of an erasure
+         * @description `DELETE /account` and `DELETE /accounts/{account_id}` tell its id.
+         */
         get: operations["readErasure"];
         put?: never;
         post?: never;
@@ -952,6 +955,11 @@ export interface components {
             cost_usd: number;
             /** @description The day. */
             day?: components["schemas"]["Day"];
+            /**
+             * @description Why the numbers of this row say nothing: the account did not answer. Ask it again.
+             * @enum {string}
+             */
+            error?: "unreachable";
             /** @description Tokens sent, those from the cache left out. */
             input_tokens: number;
             /** @description The model. */
@@ -3551,7 +3559,10 @@ export interface operations {
     };
     readErasure: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
             header?: never;
             path: {
                 erasure_id: components["schemas"]["ErasureId"];
