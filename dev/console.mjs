@@ -27,7 +27,7 @@ export function buildConsole() {
   const bytes = firstLoad();
   if (bytes > MAX_FIRST_LOAD_BYTES) {
     rmSync(PAGE);
-    return fail(`its first load has ${bytes} bytes gzipped, at most ${MAX_FIRST_LOAD_BYTES}: load what is not needed at first later`);
+    return fail(`its first load has ${bytes} bytes gzipped, at most ${MAX_FIRST_LOAD_BYTES}: load later what the first view does not need`);
   }
   console.log(`build: ${((Date.now() - started) / 1000).toFixed(1)} s, console, first load ${(bytes / 1000).toFixed(1)} KB gzipped`);
   return true;

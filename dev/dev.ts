@@ -19,7 +19,7 @@ async function main(): Promise<void> {
   say(
     docker
       ? "containers: Docker, built from container/Dockerfile"
-      : "containers: the local engine, as `docker info` does not answer. It runs the agent server as a plain process of yours: it isolates nothing",
+      : "containers: the local engine, because `docker info` does not answer. It runs the agent server as a process of your user, WITHOUT isolation",
   );
   const credential = credentialOf(vars, devVars);
   if (credential === undefined) {

@@ -91,7 +91,7 @@ pub struct Line<'a> {
     /// Conversations that a purge deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<u64>,
-    /// Things that went wrong in a purge; each has a line of its own.
+    /// Steps of a purge that failed. Of sessions that a container did not forget, only the first has a line of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<u64>,
     /// Whether a purge goes on with the next alarm.

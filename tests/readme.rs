@@ -236,6 +236,42 @@ fn every_event_is_in_the_tables() {
     }
 }
 
+/// The events that a source logs: fields of a line, and what is given to functions that log.
+fn events_of(source: &str) -> BTreeSet<&str> {
+    let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let calls =
+        ["event: ", "log(", "log_turn_problem(", "log_wait(", "log_left(", "log_failure(", "log_delivery(", "settle("];
+    let calls = calls.iter().chain(&["finish(", "let (event, ", "let event = "]);
+    let after = calls.flat_map(|call| code.match_indices(call).map(|(at, call)| &code[at + call.len()..]));
+    let within = after.map(|rest| rest.split([';', '}']).next().unwrap());
+    let words = within.filter_map(|text| text.split('"').nth(1));
+    let is_event = |word: &&str| word.contains('_') && word.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
+    words.filter(is_event).collect()
+}
+
+#[test]
+fn every_event_of_the_log_is_in_the_tables_and_no_other() {
+    let text = read("docs/log.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let told: BTreeSet<&str> =
+        rows.flat_map(|names| names.split("`, `")).map(|name| name.trim_end_matches('`')).collect();
+    let (mut open, mut code) = (vec![root().join("src")], String::new());
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if !path.starts_with(root().join("src/api")) {
+            let source = fs::read_to_string(path).unwrap();
+            for event in events_of(&source) {
+                assert!(told.contains(event), "docs/log.md lacks {event}");
+            }
+            code.push_str(&source);
+        }
+    }
+    for event in told {
+        assert!(code.contains(&format!("\"{event}\"")), "docs/log.md has {event}, which nothing logs");
+    }
+}
+
 /// A suite of `cargo test` is a file in `tests`, or a folder with a `main.rs`.
 fn is_suite(name: &str) -> bool {
     let tests = root().join("tests");

@@ -15,8 +15,8 @@ const BEARER = /^Bearer +(\S+)$/i;
 export function accessRule(token: string | undefined): (headers: IncomingHttpHeaders) => Denial | undefined {
   const expected = token === undefined ? undefined : digest(token);
   return ({ host, origin, authorization }) => {
-    if (origin !== undefined) return { status: 403, code: "forbidden", message: "this server takes no calls of web pages" };
-    if (host === undefined || !HOST.test(host)) return { status: 403, code: "forbidden", message: "this server is not called by this name" };
+    if (origin !== undefined) return { status: 403, code: "forbidden", message: "calls from web pages are refused" };
+    if (host === undefined || !HOST.test(host)) return { status: 403, code: "forbidden", message: "unexpected Host header" };
     if (expected === undefined) return undefined;
     const given = BEARER.exec(authorization ?? "")?.[1] ?? "";
     return timingSafeEqual(digest(given), expected) ? undefined : { status: 401, code: "unauthorized", message: "the token of this container's start is missing or wrong" };

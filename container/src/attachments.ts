@@ -62,7 +62,7 @@ export async function messageOf(blocks: readonly Block[], place: Place): Promise
 export async function readReference({ path, media_type, size, etag }: FileReference, place: Place): Promise<string> {
   const bytes = await bytesOf(path, size, place);
   if (bytes === undefined) throw new AttachmentFailed("attachment_not_found", `the conversation has no file ${path}`);
-  if (bytes === "changed" || etagOf(bytes) !== etag) throw new AttachmentFailed("attachment_not_found", `the file ${path} is another than when it was attached`);
+  if (bytes === "changed" || etagOf(bytes) !== etag) throw new AttachmentFailed("attachment_not_found", `the file ${path} has changed since it was attached`);
   if (media_type !== "text/plain") return bytes.toString("base64");
   if (!isUtf8(bytes)) throw new AttachmentFailed("unsupported_attachment", `the file ${path} is no text in UTF-8`);
   return bytes.toString();

@@ -231,7 +231,7 @@ function streamFrames(response: ServerResponse, turn: Turn, after: number): void
 
 function turnOf({ turns }: App, id = ""): Turn {
   const turn = TURN_ID.test(id) ? turns.get(id) : undefined;
-  if (turn === undefined) throw new HttpError(404, "turn_not_found", "there is no memory of this turn");
+  if (turn === undefined) throw new HttpError(404, "turn_not_found", "this server does not know the turn");
   return turn;
 }
 

@@ -275,7 +275,7 @@ function inspection(name: string, spec: ContainerSpec, status: string, exitCode:
 }
 
 function unsupported(req: IncomingMessage): Answer {
-  return { status: 501, body: { message: `the local engine does not do ${req.method} ${req.url}` } };
+  return { status: 501, body: { message: `the local engine does not support ${req.method} ${req.url}` } };
 }
 
 function send(res: ServerResponse, { status, body }: Answer): void {

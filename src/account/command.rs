@@ -277,7 +277,6 @@ impl Command {
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         match self {
-            // The end of a call is known by its request's id, too.
             Self::NoteRefusal(_) => false,
             Self::Webhooks(ask) => ask.is_repeatable(),
             Self::Manage(ask) => ask.is_repeatable(),

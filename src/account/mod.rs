@@ -154,7 +154,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Carries out a command. Changes are stored when it returns; only the end of a turn and a purge are waited for.
     ///
     /// # Errors
-    /// [`AccountError::Store`] if storage fails; every other [`AccountError`] is the caller's fault.
+    /// [`AccountError::Store`] if storage fails, [`AccountError::Bucket`] if the bucket fails, [`AccountError::EndUnseen`] if
+    /// the object lost the turn; every other [`AccountError`] is the caller's fault.
     pub fn handle(self: &Rc<Self>, envelope: Envelope) -> Result<Response<S::Json>, AccountError> {
         if self.erasing.get() && envelope.command.needs_active_account() {
             return Err(AccountError::Suspended(Some(ERASING.to_owned())));

@@ -249,8 +249,7 @@ impl From<&AccountError> for ApiError {
             ),
             AccountError::BudgetExhausted(exceeded) => {
                 let name = exceeded.name.as_str();
-                let detail =
-                    format!("This account has used what `{name}` allows. It may go on when that is counted anew.");
+                let detail = format!("This account has used up `{name}`. Try again after `resets_at`.");
                 let retry_after_s = exceeded.retry_after_s;
                 Self { exceeded: Some(Box::new(*exceeded)), retry_after_s, ..Self::new(Code::BudgetExhausted, detail) }
             }
@@ -264,7 +263,7 @@ impl From<&AccountError> for ApiError {
             }
             AccountError::Suspended(reason) => Self::new(
                 Code::AccountSuspended,
-                reason.as_deref().unwrap_or("This account is suspended: it may be read and nothing else."),
+                reason.as_deref().unwrap_or("This account is suspended: it can only be read."),
             ),
             AccountError::TooManyWait => Self::new(
                 Code::QueueFull,
@@ -276,16 +275,16 @@ impl From<&AccountError> for ApiError {
             ),
             AccountError::DecisionsTooLarge => Self::new(
                 Code::BodyTooLarge,
-                "What is decided of the actions that a turn waits for at once has at most 16 MiB. Send a shorter result.",
+                "The decisions for this turn may have at most 16 MiB together. Send a shorter result.",
             ),
             AccountError::NothingAsked => Self::new(
                 Code::ConversationBusy,
-                "This message waits for no answer. Load the messages again with GET /chat/{session_id}/messages.",
+                "This message is not waiting for an answer. Load the messages again with GET /chat/{session_id}/messages.",
             ),
             AccountError::ActionPending(ids) => {
                 let ids: Vec<&str> = ids.iter().map(ActionId::as_str).collect();
                 let detail = format!(
-                    "The conversation's turn waits for {}. Decide that first, or cancel the turn.",
+                    "The conversation's turn waits for a decision on {}. Decide it first, or cancel the turn.",
                     ids.join(", ")
                 );
                 Self::new(Code::ActionPending, detail)
@@ -302,7 +301,7 @@ impl From<&AccountError> for ApiError {
             AccountError::Attachments(error) => content::too_large(error),
             AccountError::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
-                "This Idempotency-Key came with another request before. Use a new one for each request.",
+                "This Idempotency-Key was used for a different request. Use a new key for each request.",
             ),
             AccountError::Refused { parameter, rule } => Self::parameter(parameter, rule),
             AccountError::ConversationExists => {
@@ -311,14 +310,14 @@ impl From<&AccountError> for ApiError {
             AccountError::BadImport(why) => Self::new(Code::InvalidParameter, why.clone()),
             AccountError::ImportConflicts(ids) => {
                 let ids: Vec<&str> = ids.iter().map(SessionId::as_str).collect();
-                let detail = format!("{} conversations of the import are there already: {}", ids.len(), ids.join(" "));
+                let detail = format!("{} conversations of the import already exist: {}", ids.len(), ids.join(" "));
                 Self::new(Code::ConversationExists, detail)
             }
             AccountError::NoBranch(why) => Self::from(*why),
             AccountError::Metadata(rule) => Self::parameter("metadata", &rule.to_string()),
             AccountError::EndUnseen => Self::new(
                 Code::Internal,
-                "The object lost sight of this turn, which is stored and goes on: its conversation tells how it ends.",
+                "The service lost track of this turn, which is stored and continues. GET /conversations/{session_id}/turns shows how it ends.",
             ),
             AccountError::Files(refusal) => Self::from(*refusal),
             AccountError::Store(_) | AccountError::Bucket(_) | AccountError::NotDelivered(_) => Self::internal(),

@@ -278,7 +278,7 @@ pub(super) fn from_url(at: &Place, url: Cow<'_, str>, internet: bool) -> Result<
         return Err(at.refused("an https URL without a user name or a password, in ASCII"));
     }
     if !internet {
-        return Err(at.refused("none; this service has no access to the internet"));
+        return Err(at.refused("not allowed: this deployment has no access to the internet"));
     }
     Ok(Source::Url { url: url.into_owned() })
 }

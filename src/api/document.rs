@@ -98,11 +98,11 @@ impl ContextJson {
 pub(super) struct PurgedJson {
     /// How many conversations it deleted.
     pub(super) deleted: u64,
-    /// How many it could not delete; the log names them.
+    /// How many steps failed: a batch that was rolled back, a copy that the container kept, a listing of the bucket. The log says which.
     pub(super) errors: u64,
 }
 
-/// The result of a turn that completed, or what one is at that requires action.
+/// The result of a completed turn, or the state of a turn that requires action.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields, rename = "TurnResult"))]
 pub struct DoneJson<'a> {

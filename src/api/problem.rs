@@ -65,21 +65,21 @@ codes! {
     NoPrompt 400 "no_prompt" "No prompt";
     InvalidAccount 400 "invalid_account" "Not an account id";
     InvalidSessionId 400 "invalid_session_id" "Not a session id";
-    InvalidParameter 400 "invalid_parameter" "A parameter is out of range";
+    InvalidParameter 400 "invalid_parameter" "A parameter is not valid";
     Unauthorized 401 "unauthorized" "Not authenticated";
     WrongAccount 403 "wrong_account" "Not your account";
-    OperatorOnly 403 "operator_only" "For operators";
+    OperatorOnly 403 "operator_only" "Operators only";
     AuthNotConfigured 403 "auth_not_configured" "Authentication is not configured";
     NotFound 404 "not_found" "Not found";
     MethodNotAllowed 405 "method_not_allowed" "Method not allowed";
-    RequestTimeout 408 "request_timeout" "The body did not come in time";
-    AttachmentNotFound 404 "attachment_not_found" "An attachment is not there";
+    RequestTimeout 408 "request_timeout" "The body did not arrive in time";
+    AttachmentNotFound 404 "attachment_not_found" "An attachment was not found";
     TurnCancelled 409 "turn_cancelled" "The turn was cancelled";
     PromptTooLarge 413 "prompt_too_large" "The prompt is too large";
     BodyTooLarge 413 "body_too_large" "The body is too large";
     AttachmentTooLarge 413 "attachment_too_large" "An attachment is too large";
-    UnsupportedAttachment 415 "unsupported_attachment" "Not an attachment that the model takes";
-    UnsupportedMediaType 415 "unsupported_media_type" "Not JSON";
+    UnsupportedAttachment 415 "unsupported_attachment" "The model does not accept this attachment";
+    UnsupportedMediaType 415 "unsupported_media_type" "Unsupported media type";
     IdempotencyKeyReused 422 "idempotency_key_reused" "The idempotency key was used for another request";
     QueueFull 429 "queue_full" "Too many turns are waiting";
     ModelRateLimited 429 "model_rate_limited" "The model asks for fewer requests";
@@ -89,13 +89,13 @@ codes! {
     ModelAuthFailed 502 "model_auth_failed" "The model refused the credential";
     ModelFailed 502 "model_failed" "The model failed";
     AtCapacity 503 "at_capacity" "No container is free";
-    ContainerUnavailable 503 "container_unavailable" "No container";
+    ContainerUnavailable 503 "container_unavailable" "The container is unavailable";
     ObjectReset 503 "object_reset" "The account is being updated";
     TurnInterrupted 503 "turn_interrupted" "The turn was interrupted";
     TurnTimeout 504 "turn_timeout" "The turn took too long";
     RangeNotSatisfiable 416 "range_not_satisfiable" "The file has no such bytes";
     LengthRequired 411 "length_required" "The body has no length";
-    PreconditionFailed 412 "precondition_failed" "The file is another by now";
+    PreconditionFailed 412 "precondition_failed" "The file has changed";
     StorageFull 413 "storage_full" "No room for more files";
     WorkspaceDamaged 500 "workspace_damaged" "The files are damaged";
     FilesNotConfigured 501 "files_not_configured" "Files are not configured";
@@ -103,14 +103,14 @@ codes! {
     InvalidOutputSchema 400 "invalid_output_schema" "Not a usable JSON Schema";
     InvalidToolSchema 400 "invalid_tool_schema" "Not a usable JSON Schema";
     ConversationExists 409 "conversation_exists" "There is a conversation with this id";
-    BranchUnavailable 409 "branch_unavailable" "The conversation has no branch there";
-    ConversationBusy 409 "conversation_busy" "The conversation has a turn open";
+    BranchUnavailable 409 "branch_unavailable" "The conversation cannot be branched there";
+    ConversationBusy 409 "conversation_busy" "The conversation has an open turn";
     ActionPending 409 "action_pending" "The conversation's turn requires action";
-    ActionResolved 409 "action_resolved" "The action was decided before";
+    ActionResolved 409 "action_resolved" "The action has already been decided";
     BudgetExhausted 402 "budget_exhausted" "The budget is exhausted";
     AccountSuspended 403 "account_suspended" "The account is suspended";
     RateLimited 429 "rate_limited" "Too many requests";
-    AccountFull 507 "storage_full" "The account stores as much as it may";
+    AccountFull 507 "storage_full" "The account's storage is full";
     OutputInvalid 502 "output_invalid" "The answer does not match the schema";
 }
 
@@ -157,7 +157,7 @@ impl ApiError {
     /// The body did not come within the time that it has.
     #[must_use]
     pub fn request_timeout() -> Self {
-        Self::new(Code::RequestTimeout, "The body did not come whole within 60 seconds.")
+        Self::new(Code::RequestTimeout, "The body did not arrive in full within 60 seconds.")
     }
 
     /// The account sends more queries than `QUERY_RATE` allows.
@@ -179,8 +179,8 @@ impl ApiError {
     pub fn token_not_set() -> Self {
         Self::new(
             Code::TokenNotSet,
-            "CLAUDE_CODE_OAUTH_TOKEN not set. Run `npx wrangler secret put ANTHROPIC_API_KEY` (or CLAUDE_CODE_OAUTH_TOKEN); \
-             for `wrangler dev`, put it into .dev.vars.",
+            "Neither ANTHROPIC_API_KEY nor CLAUDE_CODE_OAUTH_TOKEN is set. Run `npx wrangler secret put ANTHROPIC_API_KEY`; \
+             for `npm run dev`, put it into .dev.vars.",
         )
     }
 
@@ -248,7 +248,7 @@ impl From<FilesRefusal> for ApiError {
             ),
             FilesRefusal::UploadTooLarge => (Code::BodyTooLarge, "The upload is larger than MAX_UPLOAD_BYTES."),
             FilesRefusal::PreconditionFailed => {
-                (Code::PreconditionFailed, "If-Match or If-None-Match does not hold of the file that is there.")
+                (Code::PreconditionFailed, "The existing file does not satisfy If-Match or If-None-Match.")
             }
             FilesRefusal::UploadExpired => {
                 (Code::RequestTimeout, "The upload took longer than 10 minutes. Send it again.")
@@ -266,7 +266,7 @@ impl From<NoBranch> for ApiError {
         let detail = match why {
             NoBranch::NoTurn => "No turn of this conversation has ended.",
             NoBranch::TranscriptUnknown => {
-                "This turn ended before an update of the service, and others came after it: its state is not known. Choose a later turn."
+                "This turn ended before the service supported branches, so its state is unknown. Choose a later turn."
             }
             NoBranch::FilesGone => {
                 "The files of that moment are kept no longer: 32 versions are kept, and none from before all files were deleted. Choose a later turn."
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(problem(&ApiError::from(&failed)), at_capacity);
         let reset = (Some(503), "object_reset".into(), "The account is being updated".into(), Some(2));
         assert_eq!(problem(&ApiError::object_reset()), reset);
-        let late = (Some(408), "request_timeout".into(), "The body did not come in time".into(), None);
+        let late = (Some(408), "request_timeout".into(), "The body did not arrive in time".into(), None);
         assert_eq!(problem(&ApiError::request_timeout()), late);
     }
 

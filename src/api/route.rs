@@ -176,13 +176,13 @@ routes! {
     ["chat", session_id, "messages"] {
         /// Read a chat as UI messages, oldest first.
         ///
-        /// None of a conversation that does not exist. Of one with more than 1,000 messages, or more than 1 MiB of them, these are the newest.
+        /// A conversation that does not exist has none. If there are more than 1,000 messages, or more than 1 MiB of them, the newest are returned.
         GET ReadChat(session_id: SessionId = session), Account, refuses [InvalidSessionId], described by read_chat;
     }
     ["events"] {
         /// Follow what changes in the account.
         ///
-        /// The first event is a snapshot of what goes on; the stream has no ids, and a client that comes back begins with a new snapshot.
+        /// The first event is a snapshot of the account's open turns and pending actions. Events have no ids: a client that reconnects gets a new snapshot.
         GET FollowAccount, Account, refuses [], described by follow_account;
     }
     ["conversations"] {
@@ -237,7 +237,7 @@ routes! {
     ["conversations", session_id, "compact"] {
         /// Replace a conversation's history by a summary of it, for the model alone: its messages stay.
         ///
-        /// It is a turn, with the forms of answer, the queue and the idempotency of `POST /query`, and without a response.
+        /// This is a turn: it is queued, answered and made idempotent like that of `POST /query`. Its `response` is empty.
         POST CompactConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound
             TurnCancelled IdempotencyKeyReused QueueFull ModelRateLimited TokenNotSet AgentFailed ModelAuthFailed ModelFailed
             ActionPending AtCapacity ContainerUnavailable TurnInterrupted TurnTimeout WorkspaceDamaged WorkspaceUnavailable],
@@ -246,8 +246,8 @@ routes! {
     ["conversations", session_id, "events"] {
         /// Follow the events of a conversation's current or latest turn.
         ///
-        /// With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event. Of a turn that has ended, what it
-        /// did is told again as it was live, but for pieces of text and of inputs.
+        /// With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event. A turn that has ended is replayed
+        /// as it was live, without the pieces of text and of inputs.
         GET FollowConversation(session_id: SessionId = session), Account, refuses [InvalidSessionId InvalidParameter NotFound],
             described by follow_conversation;
     }
@@ -279,13 +279,13 @@ routes! {
             UnsupportedMediaType FilesNotConfigured WorkspaceUnavailable], described by upload_file;
         /// Delete a file; with a `/` at the end of the path, a folder with everything in it; without a path, all files.
         ///
-        /// The agent misses it at its next turn.
+        /// It is gone for the agent from its next turn on.
         DELETE DeleteFiles(session_id: SessionId = session, path: Target = target), Account,
             refuses [InvalidSessionId InvalidParameter NotFound PreconditionFailed StorageFull FilesNotConfigured],
             described by delete_files;
     }
     ["turns", turn_id] {
-        /// Read a turn in its current state, if asked for with what it did.
+        /// Read a turn in its current state; with `include=items`, also what it did.
         GET ReadTurn(turn_id: TurnId = turn), Account, refuses [InvalidParameter NotFound], described by read_turn;
     }
     ["actions"] {
@@ -310,8 +310,8 @@ routes! {
     ["usage"] {
         /// Tell what an account has used, by day, model or conversation.
         ///
-        /// The numbers are the model gateway's, which the agent cannot change. `Accept: text/csv` gives the rows as CSV. They outlive the
-        /// conversations, for `USAGE_DAYS`; by conversation, they are of those that are still there.
+        /// The numbers are counted at the model gateway, where the agent cannot change them. `Accept: text/csv` returns the rows as CSV. Rows by day
+        /// and model outlive the conversations and are kept for `USAGE_DAYS`; rows by conversation exist only for conversations that still do.
         GET ReadUsage, Account, refuses [InvalidParameter], described by read_usage;
     }
     ["prewarm"] {
@@ -331,21 +331,21 @@ routes! {
     ["accounts", "usage"] {
         /// List what accounts have used in a day.
         ///
-        /// Each of them is asked; those that have used nothing are left out. The row of an account that does not answer has an `error`, and its
-        /// numbers say nothing: read that account's usage later. An account with the id `usage` is `/accounts/%75sage`.
+        /// Accounts that used nothing are left out. The row of an account that does not respond has an `error`, and its numbers mean nothing: read
+        /// that account's usage later. (An account whose id is `usage` is read as `/accounts/%75sage`.)
         GET ListAccountsUsage, Operator, refuses [InvalidParameter ObjectReset], described by list_accounts_usage;
     }
     ["accounts", account_id] {
         /// Read an account as a whole.
         GET ReadAccount(account_id: AccountId = account), Operator, refuses [ObjectReset], described by read_account;
-        /// Change what is set of an account: its status, its limits, its retention, notes.
+        /// Change an account's status, limits, retention or notes.
         ///
-        /// What is absent stays. A suspended account may be read and nothing else: its running turns and its container end, its queue stays.
+        /// Absent fields stay as they are. A suspended account can only be read: its running turns and its container end, its queue stays.
         PATCH ChangeAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter ObjectReset],
             described by change_account;
-        /// Erase an account with everything there is of it.
+        /// Erase an account with all of its data.
         ///
-        /// With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
+        /// With `keep_account=true`, its settings and its usage stay. If an erasure is under way already, its id is returned.
         DELETE EraseAccount(account_id: AccountId = account), Operator, refuses [InvalidParameter], described by erase_account;
     }
     ["export"] {
@@ -359,24 +359,24 @@ routes! {
     ["import"] {
         /// Import what an export wrote.
         ///
-        /// Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored. What
-        /// the account has used and what is set of it is taken from operators only.
+        /// Adds to what the account has. If an id is taken, the import is refused before anything is stored; if a line is refused, what came before it
+        /// stays. Usage and settings are imported for operators only.
         POST Import, Account,
             refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull StorageFull FilesNotConfigured WorkspaceUnavailable],
             described by import;
     }
     ["account"] {
-        /// Erase everything there is of an account, but for what operators have set of it and what it has used.
+        /// Erase an account's data; its usage and what operators have set for it stay.
         DELETE EraseOwnAccount, Account, refuses [], described by erase_own_account;
     }
     ["fleet"] {
-        /// Read what all accounts are at: turns, containers, versions, and how turns of the last hour ended.
+        /// Read the state of all accounts together: turns, containers, versions, and how the turns of the last hour ended.
         ///
-        /// It is the sum of what accounts report while they work, at most once a minute each.
+        /// It sums up what accounts report while they work, each at most once a minute.
         GET ReadFleet, Operator, refuses [], described by read_fleet;
     }
     ["audit"] {
-        /// List who asked for which change of accounts, shard by shard, newest first.
+        /// List requested changes to accounts and who requested them, shard by shard, newest first.
         ///
         /// Entries are kept for 400 days. Each is written before the change is carried out, which may then have been refused.
         GET ListAudit, Operator, refuses [InvalidParameter], described by list_audit;
@@ -388,7 +388,7 @@ routes! {
     ["erasures", erasure_id] {
         /// Read the receipt of an erasure.
         ///
-        /// `DELETE /account` and `DELETE /accounts/{account_id}` tell its id.
+        /// `DELETE /account` and `DELETE /accounts/{account_id}` return its id. Whoever has the id may read it.
         GET ReadErasure(erasure_id: ErasureId = erasure), Account, refuses [NotFound], described by read_erasure;
     }
     ["webhooks"] {
@@ -430,7 +430,7 @@ routes! {
             described by read_schedule;
         /// Make a schedule, or change it.
         ///
-        /// Its query is a turn of the account at each due time. A schedule that was paused runs again.
+        /// At each due time, its query runs as a turn of the account. Writing a paused schedule resumes it.
         PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema InvalidToolSchema],
             described by set_schedule;
         /// Delete a schedule. Its turns stay with their conversations.

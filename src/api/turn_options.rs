@@ -37,7 +37,7 @@ pub(super) fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnO
     let system_prompt = text("system_prompt", MAX_SYSTEM_PROMPT_BYTES)?;
     if let Some(prompt) = &system_prompt {
         if !policy.allows_system_prompt() {
-            return Err(ApiError::parameter("system_prompt", "none; this service has its own"));
+            return Err(ApiError::parameter("system_prompt", "not allowed: this deployment sets its own"));
         }
         if prompt.len() > MAX_SYSTEM_PROMPT_BYTES {
             return Err(ApiError::parameter("system_prompt", "at most 65536 bytes"));

@@ -109,7 +109,7 @@ pub struct ListedAccount {
     pub account_id: AccountId,
     /// Whether it may work.
     pub status: AccountStatus,
-    /// When the directory first heard of it; null for one from before that was kept.
+    /// When the directory first heard of it; null for an account older than this field.
     pub created_at: Option<Millis>,
     /// The last day on which it ran a turn: the moment of that day's first query; null for one from before that was kept.
     pub last_active_at: Option<Millis>,

@@ -176,7 +176,7 @@ pub struct ChangedFile {
     pub size: Option<u64>,
 }
 
-/// Why the files of a turn were not saved. Its names are stored and sent.
+/// Why the files of a turn were not saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -185,7 +185,7 @@ pub enum Unsaved {
     StorageUnavailable,
     /// The account would hold more than `ACCOUNT_FILES_BYTES`.
     StorageFull,
-    /// The workspace holds more than `WORKSPACE_MAX_BYTES`, or an index of more than [`MAX_INDEX_BYTES`].
+    /// The workspace is larger than `WORKSPACE_MAX_BYTES`, or its index is larger than 16 MiB.
     TooLarge,
     /// The workspace holds more than `WORKSPACE_MAX_FILES`.
     TooManyFiles,
@@ -224,7 +224,7 @@ pub struct TurnFiles {
     pub version: u64,
     /// Whether that version holds everything that the turn left.
     pub saved: bool,
-    /// What it changed, the first [`MAX_CHANGES_LISTED`].
+    /// The files that the turn changed, at most 100.
     #[serde(default)]
     pub changed: Vec<ChangedFile>,
     /// How many it changed, if that is more than are listed.

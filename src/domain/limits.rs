@@ -15,7 +15,7 @@ pub const MAX_QUEUED: u32 = 1_000;
 /// Most turns that may run at once; each takes a process of the container.
 pub const MAX_CONCURRENCY: u32 = 8;
 
-/// What an account may use. None: as much as there is.
+/// What an account may use; null means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Limits {
@@ -204,7 +204,7 @@ impl Amount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Exceeded {
-    /// Which.
+    /// The limit that is reached.
     #[serde(rename = "limit_name")]
     pub name: LimitName,
     /// How much may be used.
@@ -213,7 +213,7 @@ pub struct Exceeded {
     /// How much is.
     #[cfg_attr(test, schemars(with = "f64"))]
     pub used: Amount,
-    /// When it is counted anew; absent for what is not counted by the day.
+    /// When the count starts over; absent for limits that are not per day or month.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Millis"))]
     pub resets_at: Option<Millis>,

@@ -38,7 +38,7 @@ impl Refused {
         Self::new(
             403,
             "permission_error",
-            "No turn of this account is running: the model is called by running turns only.",
+            "No turn of this account is running: only a running turn may call the model.",
         )
     }
 
@@ -51,7 +51,7 @@ impl Refused {
     /// As many calls are open as may be.
     #[must_use]
     pub fn too_many_calls() -> Self {
-        Self::new(429, "rate_limit_error", "As many calls of the model are open as a turn may have. Try again later.")
+        Self::new(429, "rate_limit_error", "This turn has too many model calls open. Try again later.")
     }
 
     /// The account's object did not say whether a turn is running.

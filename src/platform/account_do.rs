@@ -19,7 +19,7 @@ use crate::account::reply::Reply;
 use crate::account::{Account, Response};
 use crate::agent::Agent;
 use crate::api::answer::Answer;
-use crate::api::problem::ApiError;
+use crate::api::problem::{ApiError, Code};
 use crate::config::Config;
 use crate::domain::{AccountId, RequestId};
 use crate::log::{Level, Line};
@@ -152,17 +152,15 @@ fn respond(reply: Result<Reply<JsValue>, AccountError>, id: &AccountId, request_
     let answer = match reply {
         Ok(reply) => Answer::of(reply, id, request_id),
         Err(error) => {
-            if let AccountError::Store(detail) = &error {
-                let why = detail.to_string();
-                let line = Line {
-                    event: "storage_failed",
-                    request_id: Some(request_id),
-                    error: Some(&why),
-                    ..Line::default()
-                };
+            let refusal = ApiError::from(&error);
+            // The response of `internal` promises that the log has the details.
+            if refusal.code == Code::Internal {
+                let event = if matches!(error, AccountError::Store(_)) { "storage_failed" } else { "command_failed" };
+                let why = error.to_string();
+                let line = Line { event, request_id: Some(request_id), error: Some(&why), ..Line::default() };
                 runtime::log(Level::Error, &line);
             }
-            Answer::refusal(&ApiError::from(&error), request_id)
+            Answer::refusal(&refusal, request_id)
         }
     };
     http::response(answer, request_id)

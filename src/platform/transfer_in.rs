@@ -174,7 +174,7 @@ impl Import {
         let Some(data) = data else { return Err(wrong(self.line_no, "data: base64").into()) };
         if self.put.is_none() {
             let Some((head, head_no)) = &self.head else {
-                return Err(wrong(self.line_no, "bytes without what they are the bytes of").into());
+                return Err(wrong(self.line_no, "a `bytes` line without a `pack` or `upload` line before it").into());
             };
             let asked = ImportObject { line: head.clone(), line_no: *head_no, stored: None };
             let (_, told) = self.peer.ask(ManageCommand::ImportObject(Box::new(asked))).await?;

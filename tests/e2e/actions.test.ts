@@ -8,7 +8,8 @@ import type { Continuation } from "../../container/src/actions/terms.ts";
 import { bash, json, problem } from "./client.ts";
 import type { Action, Answer, Client, Waiting } from "./client.ts";
 import type { EventStream } from "./event-stream.ts";
-import { gone, serverAndCli } from "./processes.ts";
+import { serverAndCli } from "./containers.ts";
+import { gone } from "./processes.ts";
 import { service } from "./support.ts";
 
 const TIMEOUT_MS = 240_000;

@@ -9,7 +9,8 @@ import { Bucket } from "../../dev/bucket.ts";
 import { Objects } from "../../dev/objects.ts";
 import { bash, json, problem } from "./client.ts";
 import type { Client } from "./client.ts";
-import { gone, serverAndCli } from "./processes.ts";
+import { serverAndCli } from "./containers.ts";
+import { gone } from "./processes.ts";
 import { service } from "./support.ts";
 
 const MEBIBYTE = 1024 * 1024;

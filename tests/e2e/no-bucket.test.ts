@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { bash, json, problem } from "./client.ts";
 import type { Client } from "./client.ts";
-import { gone, serverAndCli } from "./processes.ts";
+import { serverAndCli } from "./containers.ts";
+import { gone } from "./processes.ts";
 import { service } from "./support.ts";
 import { pdf, PNG, shownTo, words } from "./topics/attachments.ts";
 

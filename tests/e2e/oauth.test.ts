@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { before, describe, test } from "node:test";
 import type { Client } from "./client.ts";
-import { containerOf, whileTurnRuns } from "./processes.ts";
+import { containerOf, whileTurnRuns } from "./containers.ts";
 import { Outbound, serviceWithUpstream } from "./upstream.ts";
 
 const TOKEN = "sk-ant-oat01-e2e-77c1d0";

@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { json, problem } from "./client.ts";
 import type { Client } from "./client.ts";
-import { containerOf, gone } from "./processes.ts";
+import { containerOf } from "./containers.ts";
+import { gone } from "./processes.ts";
 import { service } from "./support.ts";
 
 /** Long enough for a turn to come while its container idles, on a busy machine. */

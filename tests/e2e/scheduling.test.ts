@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { containerOf, gone, whileTurnRuns } from "./processes.ts";
+import { containerOf, whileTurnRuns } from "./containers.ts";
+import { gone } from "./processes.ts";
 import { SECRET, service } from "./support.ts";
 import { Outbound } from "./upstream.ts";
 import type { Heard } from "./upstream.ts";

@@ -14,7 +14,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Erase everything there is of an account, but for what operators have set of it and what it has used */
+        /** Erase an account's data; its usage and what operators have set for it stay */
         delete: operations["eraseOwnAccount"];
         options?: never;
         head?: never;
@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * List what accounts have used in a day
-         * @description Each of them is asked; those that have used nothing are left out. The row of an account that does not answer has an `error`, and its numbers say nothing: read that account's usage later. An account with the id `usage` is `/accounts/%75sage`.
+         * @description Accounts that used nothing are left out. The row of an account that does not respond has an `error`, and its numbers mean nothing: read that account's usage later. (An account whose id is `usage` is read as `/accounts/%75sage`.)
          */
         get: operations["listAccountsUsage"];
         put?: never;
@@ -73,15 +73,15 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Erase an account with everything there is of it
-         * @description With `keep_account=true`, what is set of it and what it has used stay. One that is being erased already is joined.
+         * Erase an account with all of its data
+         * @description With `keep_account=true`, its settings and its usage stay. If an erasure is under way already, its id is returned.
          */
         delete: operations["eraseAccount"];
         options?: never;
         head?: never;
         /**
-         * Change what is set of an account: its status, its limits, its retention, notes
-         * @description What is absent stays. A suspended account may be read and nothing else: its running turns and its container end, its queue stays.
+         * Change an account's status, limits, retention or notes
+         * @description Absent fields stay as they are. A suspended account can only be read: its running turns and its container end, its queue stays.
          */
         patch: operations["changeAccount"];
         trace?: never;
@@ -132,7 +132,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List who asked for which change of accounts, shard by shard, newest first
+         * List requested changes to accounts and who requested them, shard by shard, newest first
          * @description Entries are kept for 400 days. Each is written before the change is carried out, which may then have been refused.
          */
         get: operations["listAudit"];
@@ -173,7 +173,7 @@ export interface paths {
         };
         /**
          * Read a chat as UI messages, oldest first
-         * @description None of a conversation that does not exist. Of one with more than 1,000 messages, or more than 1 MiB of them, these are the newest.
+         * @description A conversation that does not exist has none. If there are more than 1,000 messages, or more than 1 MiB of them, the newest are returned.
          */
         get: operations["readChat"];
         put?: never;
@@ -277,7 +277,7 @@ export interface paths {
         put?: never;
         /**
          * Replace a conversation's history by a summary of it, for the model alone: its messages stay
-         * @description It is a turn, with the forms of answer, the queue and the idempotency of `POST /query`, and without a response.
+         * @description This is a turn: it is queued, answered and made idempotent like that of `POST /query`. Its `response` is empty.
          */
         post: operations["compactConversation"];
         delete?: never;
@@ -315,7 +315,7 @@ export interface paths {
         };
         /**
          * Follow the events of a conversation's current or latest turn
-         * @description With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event. Of a turn that has ended, what it did is told again as it was live, but for pieces of text and of inputs.
+         * @description With `Last-Event-ID`, the events after that one; 204 if it is the id of the turn's last event. A turn that has ended is replayed as it was live, without the pieces of text and of inputs.
          */
         get: operations["followConversation"];
         put?: never;
@@ -363,7 +363,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a file; with a `/` at the end of the path, a folder with everything in it; without a path, all files
-         * @description The agent misses it at its next turn.
+         * @description It is gone for the agent from its next turn on.
          */
         delete: operations["deleteFiles"];
         options?: never;
@@ -440,7 +440,7 @@ export interface paths {
         };
         /**
          * Read the receipt of an erasure
-         * @description `DELETE /account` and `DELETE /accounts/{account_id}` tell its id.
+         * @description `DELETE /account` and `DELETE /accounts/{account_id}` return its id. Whoever has the id may read it.
          */
         get: operations["readErasure"];
         put?: never;
@@ -460,7 +460,7 @@ export interface paths {
         };
         /**
          * Follow what changes in the account
-         * @description The first event is a snapshot of what goes on; the stream has no ids, and a client that comes back begins with a new snapshot.
+         * @description The first event is a snapshot of the account's open turns and pending actions. Events have no ids: a client that reconnects gets a new snapshot.
          */
         get: operations["followAccount"];
         put?: never;
@@ -499,8 +499,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read what all accounts are at: turns, containers, versions, and how turns of the last hour ended
-         * @description It is the sum of what accounts report while they work, at most once a minute each.
+         * Read the state of all accounts together: turns, containers, versions, and how the turns of the last hour ended
+         * @description It sums up what accounts report while they work, each at most once a minute.
          */
         get: operations["readFleet"];
         put?: never;
@@ -539,7 +539,7 @@ export interface paths {
         put?: never;
         /**
          * Import what an export wrote
-         * @description Beside what is there: ids that are taken are refused before anything is stored. What comes before a line that is refused is stored. What the account has used and what is set of it is taken from operators only.
+         * @description Adds to what the account has. If an id is taken, the import is refused before anything is stored; if a line is refused, what came before it stays. Usage and settings are imported for operators only.
          */
         post: operations["import"];
         delete?: never;
@@ -648,7 +648,7 @@ export interface paths {
         get: operations["readSchedule"];
         /**
          * Make a schedule, or change it
-         * @description Its query is a turn of the account at each due time. A schedule that was paused runs again.
+         * @description At each due time, its query runs as a turn of the account. Writing a paused schedule resumes it.
          */
         put: operations["setSchedule"];
         post?: never;
@@ -734,7 +734,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a turn in its current state, if asked for with what it did */
+        /** Read a turn in its current state; with `include=items`, also what it did */
         get: operations["readTurn"];
         put?: never;
         post?: never;
@@ -753,7 +753,7 @@ export interface paths {
         };
         /**
          * Tell what an account has used, by day, model or conversation
-         * @description The numbers are the model gateway's, which the agent cannot change. `Accept: text/csv` gives the rows as CSV. They outlive the conversations, for `USAGE_DAYS`; by conversation, they are of those that are still there.
+         * @description The numbers are counted at the model gateway, where the agent cannot change them. `Accept: text/csv` returns the rows as CSV. Rows by day and model outlive the conversations and are kept for `USAGE_DAYS`; rows by conversation exist only for conversations that still do.
          */
         get: operations["readUsage"];
         put?: never;
@@ -900,7 +900,7 @@ export interface components {
         };
         /** @description A change of what an operator has set of an account. Unknown fields are ignored. */
         AccountChangeRequest: {
-            /** @description Limits to set. One that is null is none; `limits` that are null are those of all accounts again. */
+            /** @description Limits to set. A limit of null means no limit; if `limits` itself is null, the deployment's limits apply again. */
             limits?: components["schemas"]["LimitsOfAccount"] | null;
             /**
              * @description Notes to set, and with `null` to remove; null removes all.
@@ -909,9 +909,9 @@ export interface components {
             metadata?: {
                 [key: string]: string | null;
             } | null;
-            /** @description Why it may not, for its user; only with the status `suspended`. */
+            /** @description Why the account is suspended, shown to its users; only with the status `suspended`. */
             reason?: string | null;
-            /** @description How many days its conversations are kept; null is as those of all accounts. */
+            /** @description How many days its conversations are kept; null restores the deployment's retention. */
             retention_days?: number | null;
             /** @description Whether the account may work. */
             status?: components["schemas"]["AccountStatus"] | null;
@@ -934,7 +934,7 @@ export interface components {
              * @default unknown
              */
             container: components["schemas"]["KnownContainer"];
-            /** @description When the directory first heard of it; null for one from before that was kept. */
+            /** @description When the directory first heard of it; null for an account older than this field. */
             created_at: components["schemas"]["Millis"] | null;
             /** @description The last day on which it ran a turn: the moment of that day's first query; null for one from before that was kept. */
             last_active_at: components["schemas"]["Millis"] | null;
@@ -1530,7 +1530,7 @@ export interface components {
         KnownContainer: "running" | "stopped" | "unknown";
         /** @description A limit by its name. */
         LimitName: "usd_per_day" | "usd_per_month" | "turns_per_day" | "tokens_per_day" | "storage_bytes" | "usd_per_turn";
-        /** @description What an account may use. None: as much as there is. */
+        /** @description What an account may use; null means no limit. */
         Limits: {
             /** @description Turns that run at once. */
             concurrency: number;
@@ -1669,10 +1669,10 @@ export interface components {
             error: string;
             /** @description How much may be used. */
             limit?: number;
-            /** @description Which. */
+            /** @description The limit that is reached. */
             limit_name?: components["schemas"]["LimitName"];
             request_id: components["schemas"]["RequestId"];
-            /** @description When it is counted anew; absent for what is not counted by the day. */
+            /** @description When the count starts over; absent for limits that are not per day or month. */
             resets_at?: components["schemas"]["Millis"];
             status: number;
             title: string;
@@ -1684,7 +1684,7 @@ export interface components {
         PurgeResult: {
             /** @description How many conversations it deleted. */
             deleted: number;
-            /** @description How many it could not delete; the log names them. */
+            /** @description How many steps failed: a batch that was rolled back, a copy that the container kept, a listing of the bucket. The log says which. */
             errors: number;
         };
         /** @description A run, of one shard or of all. */
@@ -1872,16 +1872,24 @@ export interface components {
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
+            /** @description `plan`: the agent changes nothing until somebody has approved its plan. */
+            permission_mode?: components["schemas"]["QueryMode"] | null;
+            /** @description Rules about the agent's tools, in addition to the operator's. */
+            permissions?: components["schemas"]["Permissions"] | null;
             /** @description An alias for `query`, which counts if `query` is absent or holds white space alone. */
             prompt?: string | null;
             /** @description What the user says, at most 64 KiB of UTF-8. */
             query?: string | null;
+            /** @description Whether the agent may ask questions, which are actions. Default: as the operator says, else not. */
+            questions?: boolean | null;
             /** @description The system prompt of its turns, if the operator allows one; at most 64 KiB of UTF-8. */
             system_prompt?: string | null;
             /** @description Whether the model thinks before it answers. */
             thinking?: components["schemas"]["Thinking"] | null;
             /** @description The IANA name of the zone of these times. Default: UTC. */
             timezone?: string | null;
+            /** @description Tools that the caller runs: each call of one is an action. */
+            tools?: components["schemas"]["ClientTool"][] | null;
             /** @description What happens if a turn of the conversation runs or waits. Default: `queue`. */
             when_busy?: components["schemas"]["WhenBusy"] | null;
         };
@@ -1951,7 +1959,7 @@ export interface components {
             /** @description Always true. */
             success: boolean;
         };
-        /** @description See [`Summary::kind`]. */
+        /** @description What an attachment is. */
         SummaryKind: "image" | "document";
         /** @description Whether the model thinks before it answers. */
         Thinking: "on" | "off";
@@ -2067,7 +2075,7 @@ export interface components {
         /** @description What a turn tells of its files. */
         TurnFiles: {
             /**
-             * @description What it changed, the first [`MAX_CHANGES_LISTED`].
+             * @description The files that the turn changed, at most 100.
              * @default []
              */
             changed: components["schemas"]["ChangedFile"][];
@@ -2084,7 +2092,7 @@ export interface components {
         };
         /** @description a turn id is turn_ and 32 hexadecimal digits */
         TurnId: string;
-        /** @description The result of a turn that completed, or what one is at that requires action. */
+        /** @description The result of a completed turn, or the state of a turn that requires action. */
         TurnResult: {
             /** @description What the turn waits for, the oldest first; absent if it has ended. */
             actions?: components["schemas"]["Action"][];
@@ -2194,7 +2202,7 @@ export interface components {
             /** @description In the last one `user`, or `assistant` with answers. */
             role: string;
         };
-        /** @description Why the files of a turn were not saved. Its names are stored and sent. */
+        /** @description Why the files of a turn were not saved. */
         Unsaved: "storage_unavailable" | "storage_full" | "too_large" | "too_many_files" | "container_lost" | "save_timeout" | "scan_failed" | "invalid_save";
         /** @description A file that was uploaded. */
         UploadedFile: {
@@ -2571,7 +2579,7 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
-                /** @description Only actions that stand so. */
+                /** @description Only actions with this status. */
                 status?: "pending" | "resolved" | "expired" | "cancelled";
                 /** @description Only actions of this conversation. */
                 session_id?: components["schemas"]["SessionId"];
@@ -3182,7 +3190,7 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
-                /** @description What is told beside the default events, with commas in between. */
+                /** @description Events to send in addition to the default ones, comma-separated. */
                 include?: string;
             };
             header?: {
@@ -3331,7 +3339,7 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
-                /** @description The turn at whose end it is read; now, if absent. */
+                /** @description Read the file as it was at the end of this turn. Default: as it is now. */
                 at?: components["schemas"]["TurnId"];
             };
             header?: {
@@ -3641,7 +3649,7 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
-                /** @description Where the export starts: behind this conversation. */
+                /** @description Where the export starts: after this conversation. */
                 cursor?: components["schemas"]["SessionId"];
                 /** @description Whether files come with their bytes. */
                 files?: "list" | "inline";

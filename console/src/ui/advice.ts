@@ -15,7 +15,7 @@ const KNOWN: Record<string, [title: string, next: string, canRetry: boolean]> = 
   not_found: ["It is not here any more", "It may have been deleted, or belong to another account.", false],
   turn_cancelled: ["Stopped", "What the agent had written is kept. Ask again whenever you like.", true],
   conversation_busy: ["The agent is still working", "Wait for the answer, or stop it first.", true],
-  branch_unavailable: ["That moment cannot be returned to", "Its files are kept no longer. Take a later one.", false],
+  branch_unavailable: ["That moment cannot be returned to", "Its files are no longer kept. Choose a later one.", false],
   conversation_exists: ["There is such a conversation already", "Choose another id.", false],
   action_pending: ["The agent waits for an answer", "Answer what it asks, or stop it first.", false],
   action_resolved: ["Somebody has decided already", "The first decision counts. Reload to see it.", false],

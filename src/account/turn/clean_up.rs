@@ -141,10 +141,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     async fn end_orphans(&self) -> Result<(), AgentError> {
         let at_work = self.agent.at_work().await?;
         // If storage fails or is cleared, a later look finds them.
-        let Some(active) = Some(()).filter(|()| self.store.is_made()).and_then(|()| self.store.active_turns().ok())
-        else {
+        if !self.store.is_made() {
             return Ok(());
-        };
+        }
+        let Ok(active) = self.store.active_turns() else { return Ok(()) };
         let orphans = at_work.into_turns().into_iter().filter(|id| active.iter().all(|turn| turn.turn_id != *id));
         for turn_id in orphans.take(MAX_ORPHANS) {
             self.agent.forget_turn(&turn_id).await?;

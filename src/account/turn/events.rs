@@ -134,7 +134,7 @@ impl EventLog {
         }
     }
 
-    /// Whether nothing of the turn is in it.
+    /// Whether the log holds any part of the turn, kept or dropped.
     #[must_use]
     pub fn has_parts(&self) -> bool {
         self.log.iter().any(|kept| match kept {

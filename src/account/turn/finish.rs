@@ -296,10 +296,10 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
     let sentence = match code {
         FailureCode::TurnCancelled => "The turn was cancelled.",
         FailureCode::BudgetExhausted => {
-            "The turn or its account has spent as much on the model as it may. The turn's work so far is kept."
+            "The budget of the turn or of its account is used up. The turn's work so far is kept."
         }
         FailureCode::TurnTimeout => "The turn ran longer than TURN_TIMEOUT allows.",
-        FailureCode::TurnInterrupted => "The container died under the turn. It is safe to send it again.",
+        FailureCode::TurnInterrupted => "The container died during the turn. It is safe to send the query again.",
         FailureCode::AtCapacity => "No container is free at the moment. It is safe to send the turn again.",
         FailureCode::WorkspaceUnavailable => {
             "The conversation's files cannot be read at the moment. It is safe to send the turn again."
@@ -307,7 +307,7 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         FailureCode::WorkspaceDamaged => {
             "A part of the conversation's files is gone. DELETE /conversations/{id}/files/ lets the conversation go on without files."
         }
-        FailureCode::ContainerUnavailable => "The account's container does not start. Try again later.",
+        FailureCode::ContainerUnavailable => "The account's container could not be started. Try again later.",
         FailureCode::AgentFailed
         | FailureCode::AttachmentNotFound
         | FailureCode::AttachmentTooLarge
@@ -320,7 +320,7 @@ fn failure(code: FailureCode, result: Option<&TurnResult>, asked_to_wait: Option
         | FailureCode::UnsupportedAttachment => told
             .map(|error| error.message.as_str())
             .filter(|message| !message.is_empty())
-            .unwrap_or("No detail is known."),
+            .unwrap_or("No details are available."),
     };
     let retry_after_s = told.and_then(|error| error.retry_after).map(|seconds| whole_ms(seconds.ceil()));
     let asked_to_wait = asked_to_wait.filter(|_| code == FailureCode::ModelRateLimited);

@@ -39,7 +39,7 @@ const MAX_CUT_PAUSE: Duration = Duration::from_secs(5);
 /// How long the container has to park a turn that waits: what it was allowed to do before may have to end first.
 const PARK_LIMIT: Duration = Duration::from_secs(30);
 /// The `detail` of a turn whose container sent a line that is no frame.
-const NOT_A_FRAME: &str = "The container said something that its protocol does not allow.";
+const NOT_A_FRAME: &str = "The container violated its protocol.";
 
 /// How a turn enters the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -127,11 +127,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         // Deleted while the container started, it is gone.
         let origin = self.store.origin_of(&turn.turn_id)?.ok_or(SubmitError::Gone)?;
-        // To one that does not know the command to compact, its instructions would be a query.
-        let waits = self.config.agent.needs_actions(&work.options) || turn.parked.is_some();
-        if waits {
+        if self.config.agent.needs_actions(&work.options) || turn.parked.is_some() {
             self.container_for_actions(turn, busy).await.map_err(SubmitError::Start)?;
         }
+        // An agent server that does not know `compact` would run its instructions as a query.
         if work.options.kind == TurnKind::Compact || work.content.is_some() || origin.has_attachments {
             self.container_for_content(turn, busy).await.map_err(SubmitError::Start)?;
         }

@@ -96,8 +96,8 @@ fn authenticate(
         } else {
             Err(ApiError::new(
                 Code::AuthNotConfigured,
-                "Nobody has said who may ask. Set API_KEYS or JWT_SECRET with `npx wrangler secret put`, \
-                 or the var AUTH = \"none\" behind something else that authenticates.",
+                "Authentication is not configured. Set API_KEYS or JWT_SECRET with `npx wrangler secret put`, \
+                 or AUTH = \"none\" if something in front of the service authenticates.",
             ))
         };
     }
@@ -159,8 +159,8 @@ fn refuse_other_sites(
     if origin.is_some_and(is_foreign) || header("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         return Err(ApiError::new(
             Code::AuthNotConfigured,
-            "Nothing says that another site's page may ask (`Origin`, `Sec-Fetch-Site`). \
-             With API_KEYS or JWT_SECRET set, a key or a token says it; else ALLOWED_ORIGINS may name the page's origin.",
+            "Requests from pages of other sites are refused while no credential is required (`Origin`, `Sec-Fetch-Site`). \
+             Name the page's origin in ALLOWED_ORIGINS, or set API_KEYS or JWT_SECRET.",
         ));
     }
     Ok(Principal::Operator)

@@ -19,7 +19,7 @@ mod tools;
 
 const DONE: &str = "data: [DONE]\n\n";
 /// What a client is told whose stream was cut because it read too slowly.
-const CUT: &str = "The connection was too slow for this answer, which goes on. Load it again.";
+const CUT: &str = "The connection was too slow and was closed. The answer continues: load the conversation again.";
 
 /// The part that is being written.
 enum Open {

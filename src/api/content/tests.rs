@@ -186,7 +186,7 @@ fn nothing_is_fetched_where_there_is_no_internet() {
     let content = json!([image(json!({ "type": "url", "url": "https://a.example/b" }))]).to_string();
     assert!(parse(&content, true).is_ok());
     let detail = parse(&content, false).unwrap_err().detail;
-    assert_eq!(detail, "content[0].source.url: none; this service has no access to the internet");
+    assert_eq!(detail, "content[0].source.url: not allowed: this deployment has no access to the internet");
 }
 
 #[test]

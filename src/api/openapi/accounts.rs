@@ -180,7 +180,7 @@ pub(in crate::api) fn export(schemas: &mut Schemas) -> Described {
     lines.content = json!({"application/x-ndjson": {}});
     Described {
         parameters: vec![
-            parameter("query", "cursor", &cursor, "Where the export starts: behind this conversation."),
+            parameter("query", "cursor", &cursor, "Where the export starts: after this conversation."),
             parameter(
                 "query",
                 "files",

@@ -63,7 +63,7 @@ pub(in crate::api) fn list_actions(schemas: &mut Schemas) -> Described {
     let list = list_of::<Action>(schemas);
     Described {
         parameters: vec![
-            parameter("query", "status", &status, "Only actions that stand so."),
+            parameter("query", "status", &status, "Only actions with this status."),
             parameter("query", "session_id", &session, "Only actions of this conversation."),
             parameter("query", "limit", &limit, "Most actions of a page."),
             parameter("query", "cursor", &json!({"type": "string"}), "Where the page starts; from a `Link` header."),

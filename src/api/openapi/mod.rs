@@ -112,9 +112,6 @@ const ENDS_OF_TURNS: &[Code] = &[
     Code::OutputInvalid,
     Code::InvalidOutputSchema,
     Code::InvalidToolSchema,
-    Code::UnsupportedAttachment,
-    Code::AttachmentTooLarge,
-    Code::AttachmentNotFound,
     Code::BudgetExhausted,
 ];
 
@@ -234,7 +231,7 @@ fn tag(path: &str) -> &'static str {
         Some("query" | "turns") => "turns",
         Some("conversations") => "conversations",
         Some("chat") => "chat",
-        Some("purge-runs" | "accounts" | "erasures" | "tokens" | "audit") => "operators",
+        Some("purge-runs" | "accounts" | "fleet" | "erasures" | "tokens" | "audit") => "operators",
         Some("webhooks") => "webhooks",
         Some("schedules") => "schedules",
         _ => "accounts",

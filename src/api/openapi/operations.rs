@@ -195,7 +195,7 @@ pub(in crate::api) fn follow_conversation(schemas: &mut Schemas) -> Described {
     Described {
         parameters: vec![
             parameter("header", "Last-Event-ID", &id, "The id of the last event that the client has."),
-            parameter("query", "include", &words, "What is told beside the default events, with commas in between."),
+            parameter("query", "include", &words, "Events to send in addition to the default ones, comma-separated."),
         ],
         body: None,
         responses: vec![events, nothing("The client has seen the turn's last event.")],
@@ -266,7 +266,7 @@ pub(in crate::api) fn read_file(schemas: &mut Schemas) -> Described {
         Response { status: 304, headers: &["ETag", "Accept-Ranges"], ..nothing("The client has the file.") };
     Described {
         parameters: vec![
-            parameter("query", "at", &at, "The turn at whose end it is read; now, if absent."),
+            parameter("query", "at", &at, "Read the file as it was at the end of this turn. Default: as it is now."),
             header("Range", "`bytes=<first>-<last>`, `bytes=<first>-` or `bytes=-<count>`."),
             header("If-Range", "Send the range only of the file with this entity tag."),
             header("If-Match", "Entity tags of which the file must have one."),

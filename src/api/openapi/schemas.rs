@@ -201,12 +201,12 @@ pub(super) struct ConversationChange {
 pub(super) struct AccountChangeRequest {
     /// Whether the account may work.
     status: Option<AccountStatus>,
-    /// Why it may not, for its user; only with the status `suspended`.
+    /// Why the account is suspended, shown to its users; only with the status `suspended`.
     #[schemars(length(max = 200))]
     reason: Option<String>,
-    /// Limits to set. One that is null is none; `limits` that are null are those of all accounts again.
+    /// Limits to set. A limit of null means no limit; if `limits` itself is null, the deployment's limits apply again.
     limits: Option<SetLimits>,
-    /// How many days its conversations are kept; null is as those of all accounts.
+    /// How many days its conversations are kept; null restores the deployment's retention.
     #[schemars(range(min = 1, max = 36500))]
     retention_days: Option<u32>,
     /// Notes to set, and with `null` to remove; null removes all.
@@ -281,6 +281,15 @@ pub(super) struct ScheduleRequest {
     /// How many times the agent may call the model in a turn.
     #[schemars(range(min = 1, max = 1000))]
     max_turns: Option<u32>,
+    /// Tools that the caller runs: each call of one is an action.
+    #[schemars(length(max = 64))]
+    tools: Option<Vec<ClientTool>>,
+    /// Rules about the agent's tools, in addition to the operator's.
+    permissions: Option<Permissions>,
+    /// `plan`: the agent changes nothing until somebody has approved its plan.
+    permission_mode: Option<QueryMode>,
+    /// Whether the agent may ask questions, which are actions. Default: as the operator says, else not.
+    questions: Option<bool>,
 }
 
 /// A webhook as it is to be. Unknown fields are ignored.

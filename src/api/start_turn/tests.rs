@@ -73,7 +73,7 @@ fn more_turns_than_the_operator_gives_are_refused() {
 fn a_system_prompt_is_refused_where_the_operator_has_one_and_does_not_give_it_up() {
     let fields = r#""system_prompt":"mine""#;
     for name in ["SYSTEM_PROMPT", "SYSTEM_PROMPT_APPEND"] {
-        assert_eq!(refusal(&[(name, "a")], fields), "system_prompt: none; this service has its own");
+        assert_eq!(refusal(&[(name, "a")], fields), "system_prompt: not allowed: this deployment sets its own");
         assert!(asked(&[(name, "a"), ("ALLOW_SYSTEM_PROMPT", "on")], fields).is_ok());
     }
 }

@@ -63,7 +63,7 @@ pub struct Summary<'a> {
     pub title: Option<&'a str>,
 }
 
-/// See [`Summary::kind`].
+/// What an attachment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -200,7 +200,8 @@ impl Notice {
     /// The notice that stands for the events of these numbers.
     #[must_use]
     pub fn events_dropped(from: u64, to: u64) -> Self {
-        let message = "These events are kept no more. A message repeats its deltas, and the turn keeps what it did.";
+        let message =
+            "These events are no longer kept. Later messages repeat dropped text, and the turn's items remain.";
         Self { code: EVENTS_DROPPED.to_owned(), message: message.to_owned(), from: Some(from), to: Some(to) }
     }
 

@@ -187,7 +187,7 @@ fn is_pack(fields: &Fields<'_>) -> Result<bool, BadLine> {
     match text(fields, "type")? {
         kind if kind == PACK.line => Ok(true),
         kind if kind == UPLOAD.line => Ok(false),
-        _ => Err(bad("bytes without what they are the bytes of")),
+        _ => Err(bad("a `bytes` line without a `pack` or `upload` line before it")),
     }
 }
 

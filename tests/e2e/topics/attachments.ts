@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { before, describe, test } from "node:test";
 import { bash, json, problem } from "../client.ts";
 import type { Client, Said } from "../client.ts";
-import { gone, serverAndCli } from "../processes.ts";
+import { serverAndCli } from "../containers.ts";
+import { gone } from "../processes.ts";
 import type { Service } from "../support.ts";
 import { noise } from "./uploads.ts";
 

@@ -7,7 +7,8 @@ import { before, test } from "node:test";
 import { bash, json, problem } from "../client.ts";
 import type { Answer, Client, Conversation, Turn } from "../client.ts";
 import { EventStream } from "../event-stream.ts";
-import { gone, serverAndCli } from "../processes.ts";
+import { serverAndCli } from "../containers.ts";
+import { gone } from "../processes.ts";
 import type { Service } from "../support.ts";
 
 const EXIT_MS = 10_000;

@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { problem } from "../client.ts";
 import type { Client } from "../client.ts";
-import { descendantsOf, gone, isAlive, serverAndCli } from "../processes.ts";
+import { serverAndCli } from "../containers.ts";
+import { descendantsOf, gone, isAlive } from "../processes.ts";
 import type { Service } from "../support.ts";
 
 /** The contract: a turn whose container died has ended within five seconds of the death. */

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import type { Client } from "../client.ts";
-import { containerOf } from "../processes.ts";
+import { containerOf } from "../containers.ts";
 import type { Service } from "../support.ts";
 import { Outbound, throughTunnel } from "../upstream.ts";
 import type { Upstream } from "../upstream.ts";

@@ -10,7 +10,7 @@ import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { problem } from "../client.ts";
 import type { Client } from "../client.ts";
-import { containerOf } from "../processes.ts";
+import { containerOf } from "../containers.ts";
 import { SECRET } from "../support.ts";
 import type { Service } from "../support.ts";
 import { Outbound, statusLine } from "../upstream.ts";

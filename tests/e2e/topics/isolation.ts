@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import type { Client } from "../client.ts";
-import { gone, serverAndCli } from "../processes.ts";
+import { serverAndCli } from "../containers.ts";
+import { gone } from "../processes.ts";
 import type { Service } from "../support.ts";
 import type { Upstream } from "../upstream.ts";
 

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bash, Client, json, newAccountId } from "../client.ts";
 import type { Action, Answer, Headers, Waiting } from "../client.ts";
-import { serverAndCli } from "../processes.ts";
+import { serverAndCli } from "../containers.ts";
 import type { Service } from "../support.ts";
 
 const TIMEOUT_MS = 120_000;
