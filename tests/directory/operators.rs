@@ -208,8 +208,15 @@ fn accounts_that_are_never_done_or_never_answer_hold_up_no_other_and_are_asked_e
     assert!(others.iter().all(|id| is_done(&fixture, id)));
     assert!(!stuck.iter().any(|id| is_done(&fixture, id)));
     pass(&fixture, Duration::from_hours(2));
-    let rang = pass(&fixture, DAY);
-    assert!((100..3_000).contains(&rang), "{rang}");
+    let asked = |account: &str| {
+        let asked = format!("{account} false true");
+        fixture.world.erased.borrow().iter().filter(|ask| **ask == asked).count()
+    };
+    let (never, fails) = (asked("never1"), fixture.world.runtime.logged("erasure_stalled").len());
+    pass(&fixture, DAY);
+    let (never, fails) = (asked("never1") - never, fixture.world.runtime.logged("erasure_stalled").len() - fails);
+    assert!((400..700).contains(&never), "every two minutes: {never}");
+    assert!((100..300).contains(&fails), "each of five every half hour: {fails}");
     let late = begin(&fixture, 40, "late");
     pass(&fixture, Duration::from_secs(1));
     assert!(is_done(&fixture, &late));
