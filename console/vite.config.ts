@@ -20,5 +20,5 @@ export default defineConfig({
     reportCompressedSize: false,
     rolldownOptions: { checks: { pluginTimings: false } },
   },
-  server: { proxy: Object.fromEntries(["/health", "/query", "/chat", "/actions", "/usage", "/accounts", "/conversations", "/turns", "/events", "/prewarm", "/purge", "/purge-runs", "/storage-stats", "/webhooks", "/schedules", "/openapi.json"].map((path) => [path, API])) },
+  server: { proxy: Object.fromEntries(["/health", "/query", "/chat", "/actions", "/usage", "/account", "/erasures", "/fleet", "/audit", "/tokens", "/export", "/import", "/conversations", "/turns", "/events", "/prewarm", "/purge", "/purge-runs", "/storage-stats", "/webhooks", "/schedules", "/openapi.json"].map((path) => [path, API])) },
 });

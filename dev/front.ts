@@ -4,10 +4,11 @@
  * its Host, drops those headers, and passes all else on as it is: both ways, as it comes, no faster than it is read.
  */
 import { Agent, createServer, request } from "node:http";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { endToEnd, passOn } from "./forward.ts";
 import { hostname, isLoopback } from "./loopback.ts";
+import { problem, starting } from "./not-served.ts";
 
 export type FrontOptions = {
   /** Where it listens: 127.0.0.1 and a free port by default. */
@@ -19,7 +20,7 @@ export type FrontOptions = {
 
 export type Front = {
   port: number;
-  /** Where requests go from now on: a port of 127.0.0.1. */
+  /** Where requests go from now on: a port of 127.0.0.1. Until then, whoever asks is told to come back. */
   leadTo(port: number): void;
   close(): Promise<void>;
 };
@@ -32,10 +33,11 @@ const WRANGLERS_OWN = "mf-";
 
 export async function startFront(options: FrontOptions): Promise<Front> {
   const agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
-  let inner = 0;
+  let inner: number | undefined;
   const server = createServer({ maxHeaderSize: MAX_HEAD_BYTES, requestTimeout: 0, noDelay: true }, (req, res) => {
     const why = refusal(req, options.hosts);
     if (why !== undefined) return problem(res, 403, "foreign_host", "Foreign host", why);
+    if (inner === undefined) return starting(req, res);
     const headers = endToEnd(req.rawHeaders, (name) => name.startsWith(WRANGLERS_OWN));
     passOn(req, res, request({ host: "127.0.0.1", port: inner, agent, method: req.method, path: req.url, headers }), () =>
       problem(res, 502, "worker_unreachable", "Worker unreachable", "wrangler does not answer; what it said is in the terminal."),
@@ -67,7 +69,3 @@ function refusal(req: IncomingMessage, hosts: readonly string[] | "any"): string
   return "This server answers requests for localhost. `npm run dev -- --allow-host NAME` adds a name.";
 }
 
-function problem(res: ServerResponse, status: number, code: string, title: string, detail: string): void {
-  res.writeHead(status, { "content-type": "application/problem+json", "cache-control": "no-store" });
-  res.end(JSON.stringify({ type: "about:blank", title, status, detail, code, error: detail }));
-}

@@ -92,6 +92,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     forget();
   };
   try {
+    // The port is taken first: the build and wrangler's start can take minutes, and whoever asks meanwhile gets an answer.
+    const front: Front | undefined = options.front && (await startFront({ ...options.front, port: asked }));
+    if (front !== undefined) closing.push(() => front.close());
     await build(log.add);
     const model = options.model === undefined || options.model === "own" ? await startModel() : options.model;
     if (model !== "none" && model !== options.model) closing.push(() => model.close());
@@ -131,9 +134,6 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       ],
       env: engine === undefined ? {} : engineEnvironment(engine),
     });
-    // The port is taken before wrangler starts, which can take minutes, so that nobody else takes it meanwhile.
-    const front: Front | undefined = options.front && (await startFront({ ...options.front, port: asked }));
-    if (front !== undefined) closing.push(() => front.close());
     let { wrangler, port } = await Wrangler.start(wranglerOptions(front === undefined ? asked : 0));
     front?.leadTo(port);
     // wrangler may be killed only in a snapshot: in the checkout and with Docker it has files and containers to remove.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use claude_agent_service::api::problem::Code;
 use claude_agent_service::config::Config;
+use claude_agent_service::store::schema::{ACCOUNT, DIRECTORY, Migration};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -234,6 +235,24 @@ fn every_event_is_in_the_tables() {
             assert!(told.contains(name.as_str().unwrap()), "{heading} does not name {name}");
         }
     }
+}
+
+#[test]
+fn every_table_of_the_databases_is_told_of_and_no_other() {
+    let made = |migrations: &[Migration]| -> BTreeSet<String> {
+        let sql: String = migrations.iter().map(|migration| migration.sql).collect();
+        let names = sql.split("create table ").skip(1).map(|rest| rest.split([' ', '(']).next().unwrap().to_owned());
+        names.collect()
+    };
+    let text = read("docs/storage-and-purge.md");
+    let tables = section(&text, "### The tables");
+    let told = |head: &str| -> BTreeSet<String> {
+        let rows = tables.lines().skip_while(|line| !line.starts_with(head)).skip(2);
+        let cells = rows.take_while(|line| line.starts_with('|')).map(|line| line.split('|').nth(1).unwrap());
+        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+    };
+    assert_eq!(told("| table of an account"), made(ACCOUNT));
+    assert_eq!(told("| table of a directory shard"), made(DIRECTORY));
 }
 
 /// The events that a source logs: fields of a line, and what is given to functions that log.

@@ -55,7 +55,7 @@ fn exported(stage: &Stage) -> String {
 }
 
 fn import(stage: &Stage, lines: &str, first_line: u64, is_last: bool) -> Result<u64, AccountError> {
-    let batch = ImportBatch { lines: lines.to_owned(), first_line, is_last, by_operator: true };
+    let batch = ImportBatch { lines: lines.to_owned(), first_line, is_last, by_operator: true, resume: false };
     match manage(stage, ManageCommand::Import(Box::new(batch)))? {
         ManageReply::Imported { conversations } => Ok(conversations),
         _ => panic!("another reply"),
@@ -135,13 +135,20 @@ fn account() -> Stage {
 
 const ALL: [&str; 3] = ["failed", "long", "small"];
 
+/// An account without anything, some seconds after the others: what comes from the future is dated anew.
+fn empty() -> Stage {
+    let stage = Stage::new();
+    stage.pass(Duration::from_secs(20));
+    stage
+}
+
 #[test]
 fn every_read_of_the_copy_is_that_of_the_original_and_so_is_its_export() {
     let stage = account();
     let text = exported(&stage);
     assert!(text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
     for lines_at_once in [2, 1_000] {
-        let copy = Stage::new();
+        let copy = empty();
         assert_eq!(import_all(&copy, &text, lines_at_once).unwrap(), 4);
         assert_eq!(reads(&copy, &ALL)[1..], reads(&stage, &ALL)[1..]);
         assert_eq!(conversations(&exported(&copy)), conversations(&text));
@@ -154,7 +161,7 @@ fn every_read_of_the_copy_is_that_of_the_original_and_so_is_its_export() {
 #[test]
 fn the_next_turn_of_an_imported_conversation_replays_its_transcript() {
     let text = exported(&account());
-    let copy = Stage::new();
+    let copy = empty();
     import_all(&copy, &text, 10).unwrap();
     for _ in 0..1_000 {
         copy.request_id();
@@ -198,7 +205,7 @@ fn a_conversation_that_changes_while_it_is_written_is_begun_again() {
     let begun =
         text.lines().filter(|line| line.starts_with("{\"type\":\"conversation\",\"session_id\":\"long\"")).count();
     assert!(changed && begun == 2, "{begun}");
-    let copy = Stage::new();
+    let copy = empty();
     assert_eq!(import_all(&copy, &text, 2).unwrap(), 4);
     assert_eq!(reads(&copy, &["long"])[1..], reads(&stage, &["long"])[1..]);
 }
@@ -234,7 +241,7 @@ fn an_import_that_ends_in_the_middle_leaves_whole_conversations_only() {
     let text = exported(&account());
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     for cut in (1..lines.len()).step_by(11) {
-        let mut copy = Stage::new();
+        let mut copy = empty();
         import(&copy, &lines[..cut].concat(), 1, false).unwrap();
         copy.reset();
         assert!(manage(&copy, ManageCommand::DropImport).is_ok());
@@ -252,13 +259,17 @@ fn a_line_that_no_export_writes_is_refused_by_its_number() {
     let at = lines.iter().position(|line| line.starts_with("{\"type\":\"turn\"")).unwrap();
     for (bad, why) in [
         ("x\n".to_owned(), "not a JSON object"),
+        (
+            format!("{{\"type\":\"conversations\",\"session_ids\":[{}]}}\n", ["\"a\""; 1_001].join(",")),
+            "at most 1000 ids",
+        ),
         (lines[at].replace("\"session_id\":\"failed\"", "\"session_id\":\"small\""), "not of the conversation"),
         (lines[at].replace("\"seq\":1", "\"seq\":\"1\""), "seq: an integer"),
         (lines[at].replace("\"status\":\"cancelled\"", "\"status\":\"running\""), ""),
         (lines[at].replace("\"options\":{", "\"options\":{\"metadata\":7,"), ""),
         (lines[at].replace("\"options\":", "\"items\":\"{\",\"options\":"), "items: "),
     ] {
-        let copy = Stage::new();
+        let copy = empty();
         let with = [&lines[..at], &[bad.as_str()], &lines[at + 1..]].concat().concat();
         match import(&copy, &with, 1, true) {
             Err(AccountError::BadImport(said)) => assert!(said.starts_with("line ") && said.contains(why), "{said}"),
@@ -266,8 +277,30 @@ fn a_line_that_no_export_writes_is_refused_by_its_number() {
         }
         assert_eq!(copy.sql.count("conversations"), 0);
     }
-    let copy = Stage::new();
+    let copy = empty();
     assert!(matches!(import(&copy, "{\"type\":\"export\",\"version\":2}\n", 1, true), Err(AccountError::BadImport(_))));
+}
+
+#[test]
+fn an_access_is_never_of_the_future_and_never_so_old_that_the_import_is_deleted_at_once() {
+    let stage = Stage::new();
+    stage.query("a");
+    stage.settle();
+    let text = exported(&stage);
+    let told = stage.sql.text("select cast(last_accessed_at as text) from conversations");
+    let field = |at: &str| format!("\"last_accessed_at\":{at}");
+    for at in ["9000000000000000", "0", "-1"] {
+        let copy = Stage::with(&[("RETENTION_DAYS", "30")]);
+        copy.pass(Duration::from_hours(1));
+        let now = copy.executor.now();
+        assert_eq!(import(&copy, &text.replace(&field(&told), &field(at)), 1, true).unwrap(), 1);
+        let stored = copy.sql.text("select cast(last_accessed_at as text) from conversations");
+        assert_eq!(stored, now.get().to_string(), "{at}");
+        assert_eq!(copy.visit().map(|visit| visit.deleted), Some(0), "{at}");
+        copy.pass(Duration::from_hours(24 * 31));
+        copy.visit();
+        assert!(!exported(&copy).contains("\"type\":\"conversation\""), "{at}");
+    }
 }
 
 proptest! {
@@ -285,7 +318,7 @@ proptest! {
                 lines[n].replace_range(at..=at, &with);
             }
         }
-        let copy = Stage::new();
+        let copy = empty();
         copy.query("mine");
         copy.settle();
         let mine = reads(&copy, &["mine"])[1..].to_vec();

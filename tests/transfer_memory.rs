@@ -17,6 +17,8 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const CONVERSATIONS: usize = 1_000;
 const ANSWER_BYTES: usize = 10_000;
+/// Longest line of an import.
+const LINE_BYTES: usize = 6 * 1024 * 1024;
 /// Far less than all of it, and a few pages of an export.
 const MAX_EXTRA_BYTES: usize = 4 * 1024 * 1024;
 
@@ -59,11 +61,27 @@ fn an_export_and_an_import_take_a_part_of_the_account_at_a_time() {
         if n == 0 {
             batch.insert_str(0, &format!("{head}\n"));
         }
-        let batch = ImportBatch { lines: batch, first_line: 1, is_last: n + 1 == CONVERSATIONS, by_operator: true };
+        let batch = ImportBatch {
+            lines: batch,
+            first_line: 1,
+            is_last: n + 1 == CONVERSATIONS,
+            by_operator: true,
+            resume: false,
+        };
         let mut batch = Some(Box::new(batch));
         measured(&mut || drop(manage(&copy, ManageCommand::Import(batch.take().unwrap()))));
     }
     assert_eq!(copy.sql.count("conversations"), CONVERSATIONS);
+    let ids = vec!["\"a\""; LINE_BYTES / 4].join(",");
+    let fields = (0..LINE_BYTES / 12).map(|n| format!("\"{n:07}\":0")).collect::<Vec<_>>().join(",");
+    for line in [
+        format!("{{\"type\":\"conversations\",\"session_ids\":[{ids}]}}\n"),
+        format!("{{{fields},\"type\":\"conversations\",\"session_ids\":[]}}\n"),
+    ] {
+        let batch = ImportBatch { lines: line, first_line: 1, is_last: false, by_operator: false, resume: false };
+        let mut batch = Some(Command::Manage(ManageCommand::Import(Box::new(batch))));
+        measured(&mut || assert!(copy.handle(batch.take().unwrap()).is_err(), "more than an export writes"));
+    }
     let (mut place, mut bytes) = (Some(ExportPlace::default()), 0);
     while let Some(asked) = place.take() {
         let mut asked = Some(asked);

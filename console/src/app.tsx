@@ -1,5 +1,5 @@
 /** Signs in, and shows the page that the address names in the frame that all pages share. */
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { AgentError } from "claude-agent-service-client";
 import type { Schemas } from "claude-agent-service-client";
 import { ChatPage } from "./chat/chat-page.tsx";
@@ -10,8 +10,10 @@ import { href, useRoute } from "./route.ts";
 import { clientFor, forget, open, storedCredential } from "./session/session.ts";
 import type { Session } from "./session/session.ts";
 import { SignIn } from "./session/sign-in.tsx";
-import { Failure, IconButton, Spinner } from "./ui/controls.tsx";
+import { useStore } from "./store.ts";
 import { Boundary } from "./ui/boundary.tsx";
+import { Button, Failure, IconButton, Spinner } from "./ui/controls.tsx";
+import { Icon } from "./ui/icons.tsx";
 
 const AutomationPage = lazy(() => import("./automation/automation-page.tsx"));
 const OperatorPage = lazy(() => import("./operator/operator-page.tsx"));
@@ -59,7 +61,7 @@ type ShellProps = { session: Session; hasAuth: boolean; onSession: (session: Ses
 
 function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
   const route = useRoute();
-  const library = useMemo(() => new Library(session.client), [session.client]);
+  const library = useMemo(() => new Library(session.client, session.feed), [session]);
   const [isDrawerOpen, setDrawerOpen] = useState(false);
   const [isOperator, setOperator] = useState(!hasAuth);
   const [refusal, setRefusal] = useState<unknown>();
@@ -75,6 +77,14 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
   useEffect(() => {
     setDrawerOpen(false);
   }, [route]);
+
+  // The keyboard goes where the drawer is, and back.
+  const wasDrawerOpen = useRef(false);
+  useEffect(() => {
+    if (isDrawerOpen) document.querySelector<HTMLElement>(".drawer-close")?.focus();
+    else if (wasDrawerOpen.current && document.activeElement?.closest(".sidebar") !== null) document.querySelector<HTMLElement>(".drawer-button")?.focus();
+    wasDrawerOpen.current = isDrawerOpen;
+  }, [isDrawerOpen]);
 
   useEffect(() => {
     if (hasAuth) void session.client.listPurgeRuns().then(() => setOperator(true), () => setOperator(false));
@@ -100,7 +110,7 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
       </a>
       <Sidebar library={library} session={session} current={sessionId} page={route.page} isOperator={isOperator} hasAuth={hasAuth} onClose={() => setDrawerOpen(false)} onSession={onSession} onSignOut={onSignOut} />
       <div className="scrim" onClick={() => setDrawerOpen(false)} />
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} onFocus={() => setDrawerOpen(false)}>
         <IconButton className="drawer-button" icon="menu" label="Conversations" aria-expanded={isDrawerOpen} onClick={() => setDrawerOpen(true)} />
         <Boundary key={route.page}>
           <Suspense fallback={<div className="centre"><Spinner label="Loading" /></div>}>
@@ -114,7 +124,24 @@ function Shell({ session, hasAuth, onSession, onSignOut }: ShellProps) {
             <ChatPage library={library} sessionId={sessionId ?? draft} isNew={sessionId === undefined} />
           </Boundary>
         )}
+        <Connection library={library} />
       </main>
+    </div>
+  );
+}
+
+/** Says that what is shown may be old. */
+function Connection({ library }: { library: Library }) {
+  const { isCut } = useStore(library);
+  return (
+    <div role="status">
+      {isCut && (
+        <p className="cut">
+          <Icon name="warning" size={16} />
+          <span>No connection to the service. The console goes on trying.</span>
+          <Button onClick={() => library.reconnect()}>Try now</Button>
+        </p>
+      )}
     </div>
   );
 }

@@ -6,7 +6,25 @@ import { bash, json } from "../../tests/e2e/client.ts";
 import type { Action, Client, Waiting } from "../../tests/e2e/client.ts";
 import { ask, findings, isWide, picture, product, said } from "./browser.ts";
 
-const { running, chrome } = product({ vars: { ACTION_HOLD: "4s" } });
+/** A server whose one tool asks for a seat, and answers with what it was told. */
+const SEATS = `
+let call;
+const send = (message) => process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\\n");
+require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const { id, method, params, result } = JSON.parse(line);
+  if (method === "initialize") send({ id, result: { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "seats", version: "1" } } });
+  else if (method === "tools/list") send({ id, result: { tools: [{ name: "book", description: "books a seat", inputSchema: { type: "object", properties: {} } }] } });
+  else if (method === "tools/call") send({ id: \`ask-\${call = id}\`, method: "elicitation/create", params: { message: "Where do you sit?", requestedSchema: {
+    type: "object", required: ["row", "side"],
+    properties: { row: { type: "integer", title: "Row", minimum: 1, maximum: 30 }, side: { type: "string", title: "Side", enum: ["window", "aisle"] }, quiet: { type: "boolean", title: "Quiet" } },
+  } } });
+  else if (id === \`ask-\${call}\`) send({ id: call, result: { content: [{ type: "text", text: "told " + JSON.stringify(result) }] } });
+});
+`;
+const { running, chrome } = product({
+  vars: { ACTION_HOLD: "4s" },
+  configuration: { vars: { MCP_SERVERS: { seats: { command: process.execPath, args: ["-e", SEATS] } } } },
+});
 const TIME_LIMIT = { timeout: 240_000 };
 const WAITS = "The agent waits for your answer";
 const DONE = "The answer is complete";
@@ -122,6 +140,27 @@ test("a tool of the caller's waits for its application, and gets a result by han
   await form.getByRole("button", { name: "Give this result" }).click();
   await said(page, DONE);
   await page.locator(".answer .markdown").getByText("shipped").waitFor();
+});
+
+test("a tool of an MCP server is asked about, and what the server asks is a form", TIME_LIMIT, async (t) => {
+  const page = await chrome.openFor(t, running.newClient(), { width: 375, height: 740 });
+  await askFirst(page, "[[tool mcp__seats__book {}]]");
+  await page.getByRole("region", { name: "May the agent use “book (seats)”?" }).getByRole("button", { name: "Allow", exact: true }).click();
+  const form = page.getByRole("region", { name: "“seats” asks you" });
+  await form.getByText("Where do you sit?").waitFor();
+  const row = form.getByRole("spinbutton", { name: "Row" });
+  await row.fill("31");
+  await form.getByRole("combobox", { name: "Side" }).selectOption("window");
+  await form.getByRole("checkbox", { name: "Quiet" }).check();
+  await row.press("Enter");
+  assert.equal(await row.evaluate((input: HTMLInputElement) => input.validity.rangeOverflow), true);
+  assert.deepEqual([await isWide(page), await findings(page)], [false, []]);
+  await picture(page, "7-elicitation-light");
+  await row.fill("7");
+  await row.press("Enter");
+  await said(page, DONE);
+  assert.match(await page.locator(".answer .markdown").innerText(), /told .*"action":"accept".*"quiet":true,"row":7,"side":"window"/);
+  assert.match(await page.locator(".outcome").last().innerText(), /Answered\s+row\s+7\s+side\s+window\s+quiet\s+true/);
 });
 
 test("questions are answered by keyboard, with choices and one's own words, and the answers stay", TIME_LIMIT, async (t) => {

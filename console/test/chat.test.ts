@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { bash } from "../../tests/e2e/client.ts";
 import { ask, findings, isWide, product, said } from "./browser.ts";
+import { importPast } from "./past.ts";
 
 const { running, chrome } = product();
 const TIME_LIMIT = { timeout: 180_000 };
@@ -38,20 +39,76 @@ test("a first question is answered as it is written, and is there after a reload
   await page.reload();
   await page.getByRole("log").getByText("4", { exact: true }).waitFor();
   assert.match(await page.locator(".cost").innerText(), /in[^]*out[^]*\$/);
+  // As on a page without TLS, where there is no clipboard.
+  await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+  await page.getByRole("button", { name: "Copy the answer" }).click();
+  await page.getByRole("button", { name: "Copied" }).waitFor();
+  await page.getByRole("textbox", { name: "Message" }).focus();
+  await page.keyboard.press("Control+v");
+  assert.equal(await page.getByRole("textbox", { name: "Message" }).inputValue(), "4");
   assert.match(await page.title(), /^What is 2\+2\?/);
 });
 
-test("a reload in the middle of an answer loses nothing of it", TIME_LIMIT, async (t) => {
+test("a reload and a lost connection in the middle of an answer lose nothing of it, and the connection is told", TIME_LIMIT, async (t) => {
   const client = running.newClient();
-  const page = await chrome.openFor(t, client);
+  const page = await chrome.openFor(t, client, { mayLog: /ERR_INTERNET_DISCONNECTED/ });
+  const answer = page.locator(".answer");
   await page.getByRole("textbox", { name: "Message" }).fill(SLOW);
   await page.keyboard.press("Enter");
   await page.getByRole("log").getByText("word20", { exact: false }).waitFor();
   await page.reload();
   await said(page, "The agent is working");
+  await page.getByRole("log").getByText("word30", { exact: false }).waitFor();
+  assert.equal(await answer.getAttribute("aria-busy"), "true");
+
+  await page.context().setOffline(true);
+  const notice = page.getByRole("status").filter({ hasText: "No connection to the service." });
+  await notice.waitFor();
+  await page.getByText("The connection is lost. The agent goes on").waitFor();
+  await client.query("What is 2+2?", { session_id: "meanwhile" });
+  await page.context().setOffline(false);
+  await notice.waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "What is 2+2?" }).waitFor();
   await said(page, "The answer is complete");
-  const text = await page.locator(".answer .markdown").innerText();
-  assert.equal(text.trim(), Array.from({ length: 400 }, (_, index) => `word${index + 1}`).join(" "));
+  assert.equal(await answer.getAttribute("aria-busy"), "false");
+  assert.equal((await answer.locator(".markdown").innerText()).trim(), Array.from({ length: 400 }, (_, index) => `word${index + 1}`).join(" "));
+});
+
+test("of a long past, what is looked for is loaded, and stays", TIME_LIMIT, async (t) => {
+  const client = running.newClient();
+  await importPast(client, running.url, 100, 90);
+  const page = await chrome.openFor(t, client, { route: "/c/past" });
+  const log = page.getByRole("log");
+  await log.getByText("Question 100", { exact: true }).waitFor();
+  assert.equal(await page.locator(".turn").count(), 40);
+  const place = (text: string): Promise<number> => log.getByText(text, { exact: true }).evaluate((element) => Math.round(element.getBoundingClientRect().top));
+  await log.evaluate((element) => (element.scrollTop = 300));
+  const before = await place("Question 61");
+  await log.getByText("Question 60", { exact: true }).waitFor({ state: "attached" });
+  assert.equal(await place("Question 61"), before);
+  await log.evaluate(async (element) => {
+    while (element.querySelector(".earlier") !== null) {
+      element.scrollTop = 0;
+      await new Promise(requestAnimationFrame);
+    }
+  });
+  assert.equal(await page.locator(".turn").count(), 100);
+  await log.evaluate((element) => (element.scrollTop = 0));
+  const oldest = page.locator(".turn").first();
+  for (const text of ["Question 1", "Answer 1", "400 in", "7 out"]) await oldest.getByText(text, { exact: true }).first().waitFor();
+
+  const list = page.getByRole("navigation", { name: "Conversations" });
+  assert.equal(await list.getByRole("link", { name: /^About/ }).count(), 40);
+  await list.locator(".conversations").evaluate(async (element) => {
+    while (element.querySelectorAll("li").length < 91) {
+      element.scrollTop = element.scrollHeight;
+      await new Promise(requestAnimationFrame);
+    }
+  });
+  await page.getByRole("textbox", { name: "Message" }).fill("What is 2+2?");
+  await page.keyboard.press("Enter");
+  await list.getByRole("region", { name: "Today" }).getByRole("link").first().and(list.getByRole("link", { name: "About past" })).waitFor();
+  assert.equal(await list.getByRole("link", { name: /^About/ }).count(), 91);
 });
 
 test("an answer is stopped, and what was written stays", TIME_LIMIT, async (t) => {
@@ -62,7 +119,11 @@ test("an answer is stopped, and what was written stays", TIME_LIMIT, async (t) =
   await page.getByRole("button", { name: "Stop" }).click();
   await page.getByRole("alert").getByText("Stopped").waitFor();
   assert.match(await page.locator(".answer .markdown").innerText(), /^word1 word2/);
-  await page.getByRole("textbox", { name: "Message" }).waitFor();
+  await page.getByRole("button", { name: "Stop" }).waitFor({ state: "detached" });
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Message");
+  await page.getByRole("button", { name: "Edit the question" }).click();
+  await page.keyboard.press("Escape");
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Edit the question");
 });
 
 test("a tool call is a card that opens to what went in and came out, after a reload as well", TIME_LIMIT, async (t) => {
@@ -193,7 +254,7 @@ test("conversations are found, renamed and deleted", TIME_LIMIT, async (t) => {
   const client = running.newClient();
   await client.query("What is 2+2?", { session_id: "sums" });
   await client.query("[[say about tea]] Which tea is green?", { session_id: "tea" });
-  const page = await chrome.openFor(t, client, { route: "/c/sums" });
+  const page = await chrome.openFor(t, client, { route: "/c/sums", mayLog: /404/ });
   const list = page.getByRole("navigation", { name: "Conversations" });
   await list.getByRole("link", { name: /tea/ }).waitFor();
 
@@ -217,6 +278,9 @@ test("conversations are found, renamed and deleted", TIME_LIMIT, async (t) => {
   await list.getByRole("link", { name: "Simple sums" }).waitFor({ state: "detached" });
   await page.getByRole("heading", { name: "What should the agent do?" }).waitFor();
   assert.equal((await client.request("GET", "/conversations/sums")).status, 404);
+  assert.equal(await page.getByText("There is no conversation at this address").count(), 0);
+  await page.goBack();
+  await page.getByText("There is no conversation at this address").waitFor();
 });
 
 test("a file is dropped, seen, used by the agent, and what it made is downloaded", TIME_LIMIT, async (t) => {
@@ -291,6 +355,8 @@ test("everything is done by keyboard alone", TIME_LIMIT, async (t) => {
   await reach("Conversation", "Shift+Tab");
   await page.keyboard.press("Enter");
   await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("End");
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Delete");
   await page.keyboard.press("Escape");
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Conversation");
   await page.keyboard.press("Enter");
@@ -312,10 +378,13 @@ test("on a phone the list and the files are drawers, and nothing is wider than t
   assert.equal(await isWide(page), false);
   const link = page.getByRole("link", { name: "New conversation" });
   assert.equal(await link.isVisible(), false);
+  const focused = (): Promise<string | null | undefined> => page.evaluate(() => document.activeElement?.getAttribute("aria-label"));
   await page.getByRole("button", { name: "Conversations" }).click();
   await link.waitFor();
+  assert.equal(await focused(), "Close the list");
   await page.keyboard.press("Escape");
   await link.waitFor({ state: "hidden" });
+  assert.equal(await focused(), "Conversations");
   await page.getByRole("button", { name: "Show the files" }).click();
   await page.getByRole("complementary", { name: "Files" }).getByRole("button", { name: /^made\.txt/ }).waitFor();
   await page.getByRole("button", { name: "Close the files" }).click();

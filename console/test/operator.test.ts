@@ -51,6 +51,8 @@ test("an account is suspended with a reason and activated again", TIME_LIMIT, as
   const client = running.newClient();
   await client.query("What is 2+2?");
   const page = await chrome.openFor(t, client, { route: `/operator/accounts/${client.accountId}` });
+  const audit = page.getByRole("region", { name: "Audit" });
+  await audit.getByText("Nobody has asked for a change yet.").waitFor();
   await page.getByRole("button", { name: "Suspend" }).click();
   await page.getByRole("textbox", { name: "Why, for its user (optional)" }).fill("unpaid");
   await page.keyboard.press("Enter");
@@ -60,6 +62,7 @@ test("an account is suspended with a reason and activated again", TIME_LIMIT, as
   await page.getByRole("button", { name: "Activate" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Activate" }).click();
   await page.getByRole("heading", { name: `${client.accountId} active` }).waitFor();
+  await audit.getByRole("row", { name: /nobody signed in Change the account req_/ }).nth(1).waitFor();
   assert.equal((await client.query("What is 3+3?")).response, "6");
 });
 
@@ -82,12 +85,26 @@ test("limits are set, and go back to those of all accounts", TIME_LIMIT, async (
   await change("Cost a day", "As for all accounts");
   await page.getByText(/of \$5\.00$/).waitFor({ state: "detached" });
   await page.getByText(/of 20 MB$/).waitFor();
+
+  const audit = page.getByRole("region", { name: "Audit" });
+  for (let count = 0; count < 8; count += 1) {
+    const body = JSON.stringify({ metadata: { count: String(count) } });
+    assert.equal((await fetch(`${running.url}/accounts/${client.accountId}`, { method: "PATCH", headers: { "content-type": "application/json" }, body })).status, 200);
+  }
+  await page.reload();
+  await audit.getByRole("row").nth(10).waitFor();
+  assert.equal(await audit.getByRole("row").count(), 11);
+  await audit.getByRole("button", { name: "Show more" }).click();
+  await audit.getByRole("button", { name: "Show more" }).waitFor({ state: "detached" });
+  // Three by hand, of which the last took two requests.
+  assert.equal(await audit.getByRole("row").count(), 1 + 4 + 8);
 });
 
 test("an account is erased once its name was typed, and there is a receipt", TIME_LIMIT, async (t) => {
   const client = running.newClient();
   await client.query("What is 2+2?", { session_id: "gone" });
   const page = await chrome.openFor(t, running.newClient(), { route: `/operator/accounts/${client.accountId}` });
+  assert.equal(await page.getByText("Nobody has used this account so far.").count(), 0);
   await page.getByRole("button", { name: "Account's menu" }).click();
   await page.getByRole("menuitem", { name: "Erase" }).click();
   const erase = page.getByRole("dialog").getByRole("button", { name: "Erase" });
@@ -101,6 +118,8 @@ test("an account is erased once its name was typed, and there is a receipt", TIM
   await page.reload();
   await page.getByText("Nothing of the account is left.").waitFor();
   assert.equal((await client.request("GET", "/conversations/gone")).status, 404);
+  await page.goto(`${running.url}/console/#/operator/accounts/${client.accountId}`);
+  await page.getByText("Nobody has used this account so far.").waitFor();
 });
 
 test("a purge of all accounts is started and told", TIME_LIMIT, async (t) => {
@@ -110,6 +129,9 @@ test("a purge of all accounts is started and told", TIME_LIMIT, async (t) => {
   await runs.getByRole("button", { name: "Run now" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Run now" }).click();
   await runs.getByRole("cell", { name: "operator" }).waitFor();
+  await page.reload();
+  const audit = page.getByRole("region", { name: "Audit" });
+  await audit.getByRole("row", { name: /nobody signed in Run the purge all req_/ }).waitFor();
 });
 
 for (const dark of [false, true]) {

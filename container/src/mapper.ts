@@ -101,7 +101,9 @@ export class TurnMapper {
   /** The turn is parked: however the SDK ended it, it has not. */
   parked(result: ResultFrame, by: ContinueBy, actions: string[]): ResultFrame {
     const { error: _error, ...rest } = result;
-    return { ...rest, status: "requires_action", continue_by: by, actions };
+    // An interrupt counts as turns to the SDK, and a process that is gone has counted none.
+    const num_turns = Math.min(rest.num_turns || rest.model_calls, rest.model_calls);
+    return { ...rest, num_turns, status: "requires_action", continue_by: by, actions };
   }
 
   /** The end of a turn that the SDK says nothing about: cancelled before it began, or its process is gone. */

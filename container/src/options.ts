@@ -4,6 +4,7 @@
  * Decides which options a live process can take on and which need a new one. Knows nothing of the SDK's types.
  */
 import type { ClientTool } from "./actions/client-tools.ts";
+import { rulesAskedBySdk, rulesAskedFirst } from "./actions/rules.ts";
 import { isDeeperThan } from "./turn/schema.ts";
 
 export type TurnOptions = {
@@ -30,6 +31,8 @@ export type TurnOptions = {
   compact?: boolean;
   /** Rules about calls that somebody has to allow, and about calls that are refused, in every mode. */
   ask_tools?: string[];
+  /** Those of `ask_tools` that are the operator's, where the request brought some. */
+  operator_ask_tools?: string[];
   deny_tools?: string[];
   /** Tools that the caller runs. */
   client_tools?: ClientTool[];
@@ -56,11 +59,11 @@ export class InvalidOptions extends Error {}
 /** What a live process takes on from turn to turn. */
 export type LiveOptions = Pick<TurnOptions, "model" | "effort" | "thinking" | "ask_tools" | "deny_tools" | "client_tools" | "traceparent">;
 
-export const liveOptions = ({ model, effort, thinking, ask_tools, deny_tools, client_tools, traceparent }: TurnOptions): LiveOptions => ({
+export const liveOptions = ({ model, effort, thinking, deny_tools, client_tools, traceparent, ...options }: TurnOptions): LiveOptions => ({
   ...(model !== undefined && { model }),
   ...(effort !== undefined && { effort }),
   ...(thinking !== undefined && { thinking }),
-  ...(ask_tools !== undefined && { ask_tools }),
+  ...(options.ask_tools !== undefined && { ask_tools: rulesAskedBySdk(options) }),
   ...(deny_tools !== undefined && { deny_tools }),
   ...(client_tools !== undefined && { client_tools }),
   ...(traceparent !== undefined && { traceparent }),
@@ -68,19 +71,14 @@ export const liveOptions = ({ model, effort, thinking, ask_tools, deny_tools, cl
 
 /** Two turns with the same key can share a process. What is changed live, or said with the message, is not in it. */
 export function processKey(options: TurnOptions): string {
-  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, deny_tools: _deny, client_tools: _tools, traceparent: _trace, permission_mode, ...rest } = options;
+  const { model: _model, effort: _effort, thinking: _thinking, compact: _compact, ask_tools: _ask, operator_ask_tools: _operators, deny_tools: _deny, client_tools: _tools, traceparent: _trace, permission_mode, ...rest } = options;
   // Whether a plan is made or was approved is a mode, which changes live.
-  const all = rest.after_plan === undefined ? { ...rest, permission_mode } : rest;
+  const all = { ...rest, ...(rest.after_plan === undefined && { permission_mode }), ...(rulesAskedFirst(options).length > 0 && { asks_first: true }) };
   return JSON.stringify(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Two turns with the same rules can share a process that was started with them. */
 export const rulesKey = ({ ask_tools = [], deny_tools = [] }: TurnOptions): string => JSON.stringify([ask_tools, deny_tools]);
-
-/** Whether calls that only the mode wants asked about are asked about, too: else they are denied. */
-export function asksByMode({ permission_mode, after_plan }: TurnOptions): boolean {
-  return (after_plan ?? permission_mode) === "default";
-}
 
 /** A budget counts for the life of a process, so its process serves one turn. */
 export function servesOneTurn(options: TurnOptions): boolean {
@@ -111,6 +109,7 @@ const TYPES: Record<keyof TurnOptions, Is> = {
   thinking: isString,
   compact: (value) => typeof value === "boolean",
   ask_tools: isList,
+  operator_ask_tools: isList,
   deny_tools: isList,
   client_tools: (value) => Array.isArray(value) && value.every(isClientTool) && !isDeeperThan(value, MAX_NESTING),
   questions: (value) => typeof value === "boolean",

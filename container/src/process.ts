@@ -15,6 +15,8 @@ import type { Message } from "./attachments.ts";
 import { removeFolders } from "./folders.ts";
 import { command, Input, userMessage } from "./input.ts";
 import { log, reason } from "./log.ts";
+import { rulesAskedFirst } from "./actions/rules.ts";
+import { liveOptions } from "./options.ts";
 import type { LiveOptions } from "./options.ts";
 import { killGroup, killProcesses, MARK, marked } from "./reap.ts";
 import { modeOf, rulesOf, sdkOptions } from "./sdk.ts";
@@ -97,7 +99,7 @@ export class AgentProcess {
   /** What it was last told of the options that change live. */
   #live: LiveOptions;
   #mode: PermissionMode;
-  readonly callbacks = new Callbacks();
+  readonly callbacks = new Callbacks(() => this.#interrupt());
   /** It began a turn by itself: what it says of it before somebody runs that. */
   #early: SDKMessage[] | undefined;
   #turn: Turn | undefined;
@@ -116,7 +118,7 @@ export class AgentProcess {
     this.#mark = randomUUID();
     this.#session = setup.session;
     this.#user = setup.user;
-    const { model, ask_tools, deny_tools, client_tools } = setup.options;
+    const { model, ask_tools, deny_tools, client_tools } = liveOptions(setup.options);
     const rules = setup.goesOn === true ? { ...(ask_tools && { ask_tools }), ...(deny_tools && { deny_tools }) } : {};
     this.#live = { ...(model !== undefined && { model }), ...rules, ...(client_tools && { client_tools }) };
     this.#mode = modeOf(setup.options);
@@ -125,7 +127,7 @@ export class AgentProcess {
       this.callbacks.gate.expect();
     }
     const clientServer = client_tools === undefined ? undefined : this.callbacks.serverOf(client_tools);
-    const options = sdkOptions({ ...setup, asks: this.callbacks.options, clientServer, mark: this.#mark, onSpawn: (child, config) => this.#spawned(child, config) });
+    const options = sdkOptions({ ...setup, asks: this.callbacks.optionsFor({ everyCall: rulesAskedFirst(setup.options).length > 0 }), clientServer, mark: this.#mark, onSpawn: (child, config) => this.#spawned(child, config) });
     this.#query = query({ prompt: this.#input, options });
     this.ready = this.#start();
     this.ready.catch(() => {});

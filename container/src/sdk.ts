@@ -6,11 +6,13 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { renameSync } from "node:fs";
 import type { McpServerConfig, Options, PermissionMode, SessionStore, SpawnOptions } from "@anthropic-ai/claude-agent-sdk";
+import { operatorsAskRules } from "./actions/rules.ts";
 import { CLIENT_SERVER } from "./actions/terms.ts";
 import { handOver } from "./folders.ts";
 import type { Paths } from "./folders.ts";
 import type { Entry } from "./frames.ts";
 import { log, reason } from "./log.ts";
+import { liveOptions } from "./options.ts";
 import type { TurnOptions } from "./options.ts";
 import { MARK } from "./reap.ts";
 import type { User } from "./users.ts";
@@ -53,7 +55,7 @@ export function sdkOptions(setup: Setup): Options {
     settingSources: [],
     // A process keeps the rules that it is started with. One that waits for its first message is told of them before that, and can be told otherwise.
     // What a plan may not do is denied or asked about: no model is asked whether it is safe.
-    settings: { attribution: { commit: "", pr: "" }, useAutoModeDuringPlan: false, ...(setup.goesOn === true && { permissions: rulesOf(options) }) },
+    settings: { attribution: { commit: "", pr: "" }, useAutoModeDuringPlan: false, ...(setup.goesOn === true && { permissions: rulesOf(liveOptions(options)) }) },
     strictMcpConfig: true,
     // Each message says so itself: see `userMessage`.
     verbatimPrompts: false,
@@ -113,10 +115,10 @@ export function rulesOf({ ask_tools = [], deny_tools = [] }: Pick<TurnOptions, "
   return { ask: ask_tools, deny: deny_tools };
 }
 
-/** `dontAsk` would deny what a rule says to ask about: such a turn runs in `default`, and what no rule asks about is denied where it is asked. */
-export function modeOf({ permission_mode, allowed_tools, ask_tools }: Pick<TurnOptions, "permission_mode" | "allowed_tools" | "ask_tools">): PermissionMode {
+/** `dontAsk` would deny what a rule of the operator's says to ask about: such a turn runs in `default`, and what no rule asks about is denied where it is asked. */
+export function modeOf({ permission_mode, allowed_tools, ...rules }: Pick<TurnOptions, "permission_mode" | "allowed_tools" | "ask_tools" | "operator_ask_tools">): PermissionMode {
   const mode = permission_mode ?? (allowed_tools === undefined ? "bypassPermissions" : "dontAsk");
-  return mode === "dontAsk" && ask_tools !== undefined && ask_tools.length > 0 ? "default" : mode;
+  return mode === "dontAsk" && operatorsAskRules(rules).length > 0 ? "default" : mode;
 }
 
 /** The mode that an approved plan leads to. */

@@ -15,7 +15,7 @@ import { FrameLog, MAX_FRAME_BYTES, MAX_TURN_FRAME_BYTES } from "./frames.ts";
 import type { Entry, Frame, ResultFrame, TurnError } from "./frames.ts";
 import { log, reason } from "./log.ts";
 import { TurnMapper } from "./mapper.ts";
-import { asksByMode, liveOptions } from "./options.ts";
+import { liveOptions } from "./options.ts";
 import type { TurnOptions } from "./options.ts";
 import { EntryTooLarge, transcriptFrames } from "./pieces.ts";
 import { ProcessGone } from "./process.ts";
@@ -24,6 +24,7 @@ import { discard, InvalidRequest, TranscriptCut } from "./request.ts";
 import type { Lease, Sessions, Wanted } from "./sessions.ts";
 import { modeAfterPlan, modeOf } from "./sdk.ts";
 import { compactCommand, Compaction } from "./turn/compaction.ts";
+import { RunningLimit } from "./turn/limit.ts";
 import { Offers } from "./turn/offers.ts";
 import { StructuredOutput } from "./turn/output.ts";
 import { InvalidSchema } from "./turn/schema.ts";
@@ -34,7 +35,7 @@ import type { WorkspaceFrame, WorkspaceWanted } from "./workspace/terms.ts";
 export const MAX_FINISHED_TURNS = 64;
 const MAX_FINISHED_BYTES = 64 * 1024 * 1024;
 /** The caller has its own, shorter limit; this one is for a caller that is gone. */
-const MAX_TURN_MS = 60 * 60_000;
+export const MAX_TURN_MS = 60 * 60_000;
 
 /** How long a call that the SDK lets go of may mean that its process dies, before it is taken to be withdrawn. */
 const DEATH_LIMIT_MS = 500;
@@ -53,7 +54,9 @@ export class Turn {
   readonly #ending = new AbortController();
   /** Messages that it may take in. */
   readonly offers = new Offers(this.#ending.signal);
+  readonly #toldTaken = new Set<string>();
   readonly #end = Promise.withResolvers<void>();
+  readonly limit = new RunningLimit(MAX_TURN_MS, () => this.park() || this.stop("the turn took too long"));
   #cutShort = false;
   /** Set where the server itself ends the turn. */
   stopped: TurnError | undefined;
@@ -98,6 +101,14 @@ export class Turn {
     if (this.stopped !== undefined || this.cancelled) return;
     this.stopped = { code: "agent_failed", message };
     this.#ending.abort();
+  }
+
+  /** Says which messages it has taken in, each once. */
+  tellTaken(ids: readonly string[]): void {
+    const untold = ids.filter((id) => !this.#toldTaken.has(id));
+    if (untold.length === 0) return;
+    for (const id of untold) this.#toldTaken.add(id);
+    this.emit({ type: "steered", turn_ids: untold });
   }
 
   /** From an entry on that cannot be sent, nothing is: what the caller stores has no gap in its middle. */
@@ -182,7 +193,6 @@ export class Turns {
   async #run(turn: Turn, request: TurnRequest): Promise<void> {
     const begun = performance.now();
     const mapper = new TurnMapper({ emit: (frame) => turn.emit(frame), stop: (message) => turn.stop(message) }, request.content);
-    const limit = setTimeout(() => turn.park() || turn.stop("the turn took too long"), MAX_TURN_MS);
     let lease: Lease | undefined;
     let result: ResultFrame;
     try {
@@ -202,14 +212,14 @@ export class Turns {
     } catch (error) {
       result = endedBadly(turn, mapper, error);
     }
-    clearTimeout(limit);
+    turn.limit.end();
     mapper.flush();
     turn.offers.end();
     const settled = await turn.offers.settled();
     lease?.session.detach();
     // The next turn begins with what the caller has.
     if (turn.cutShort || !settled) await lease?.session.forget();
-    if (turn.offers.taken.length > 0) turn.emit({ type: "steered", turn_ids: turn.offers.taken });
+    turn.tellTaken(turn.offers.taken);
     if (request.workspace === undefined) {
       if (lease !== undefined) this.#sessions.release(lease.session, request.options);
       turn.emit(result);
@@ -332,16 +342,21 @@ async function messageFor({ prompt, content, continuation }: TurnRequest, { sess
 function asksOf(turn: Turn, { grants = [], options }: TurnRequest, process: AgentProcess, mapper: TurnMapper, entered: Entered): Asks {
   return {
     grants,
-    rulesOnly: !asksByMode(options),
-    askRules: options.ask_tools ?? [],
+    options,
     afterPlan: modeAfterPlan(options),
     port: {
       async asked(asked) {
         await entered.call(asked.tool_call_id);
         mapper.flush();
+        turn.limit.restart();
+        // If the turn is parked without another word, it goes on with them.
+        turn.tellTaken(turn.offers.entered);
         turn.emit({ type: "action", ...asked });
       },
-      resolved: (reference, outcome) => turn.emit({ type: "action_resolved", reference, outcome }),
+      resolved(reference, outcome) {
+        turn.limit.restart();
+        turn.emit({ type: "action_resolved", reference, outcome });
+      },
       letGo: () => (turn.signal.aborted ? Promise.resolve("withdrawn") : Promise.race([process.over.then(() => "parked" as const), sleep(DEATH_LIMIT_MS, "withdrawn" as const, { ref: false })])),
     },
   };

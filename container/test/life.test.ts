@@ -190,6 +190,17 @@ describe("SIGTERM", () => {
     await agent.stop();
   });
 
+  test("parks a turn that waits for somebody, then exits with status 0", async () => {
+    const agent = await startAgent(model, { DRAIN_MS: "5000" });
+    const open = await agent.begin({ prompt: '[[tool Bash {"command":"touch asked"}]]', options: { ask_tools: ["Bash"] }, actions: true });
+    const { reference } = await open.until("action");
+    agent.child.kill("SIGTERM");
+    const { result } = await open.rest();
+    assert.deepEqual([result.status, result.continue_by, result.actions], ["requires_action", "message", [reference]]);
+    assert.equal(await agent.exited(), 0);
+    await agent.stop();
+  });
+
   test("ends a turn that does not finish in time", async () => {
     const agent = await startAgent(model, { DRAIN_MS: "200" });
     const { open } = await hanging(agent);

@@ -194,9 +194,30 @@ describe("an answer", TIME_LIMIT, () => {
   });
 });
 
+test("a front whose wrangler is not ready yet says when to come back: to a browser with a page that reloads itself", TIME_LIMIT, async (t) => {
+  const early = await startFront({ hosts: [] });
+  t.after(() => early.close());
+  const asks = async (accept: string): Promise<[IncomingMessage, string]> => {
+    const response = await responseTo(ask({ host: "localhost", accept }, { port: early.port, path: "/console/" }).end());
+    return [response, await text(response)];
+  };
+  const [json, problem] = await asks("*/*");
+  assert.deepEqual([json.statusCode, json.headers["retry-after"], json.headers["content-type"]], [503, "2", "application/problem+json"]);
+  assert.equal((JSON.parse(problem) as { code: string }).code, "starting");
+  const [html, page] = await asks("text/html,application/xhtml+xml,*/*;q=0.8");
+  assert.deepEqual([html.statusCode, html.headers["retry-after"], html.headers["content-type"]], [503, "2", "text/html; charset=utf-8"]);
+  assert.match(page, /<meta http-equiv="refresh" content="2">/);
+  early.leadTo((inner.address() as AddressInfo).port);
+  assert.equal((await asks("text/html"))[1], "inner");
+});
+
 test("a front whose wrangler is gone says so", TIME_LIMIT, async (t) => {
   const alone = await startFront({ hosts: [] });
   t.after(() => alone.close());
+  const gone = createServer();
+  await once(gone.listen(0, "127.0.0.1"), "listening");
+  alone.leadTo((gone.address() as AddressInfo).port);
+  await new Promise((resolve) => gone.close(resolve));
   const response = await responseTo(ask({ host: "localhost" }, { port: alone.port }).end());
   assert.equal(response.statusCode, 502);
   assert.match(await text(response), /"code":"worker_unreachable"/);

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use serde_json::{Map, Value};
+
 use super::command::DecideAction;
 use super::error::AccountError;
 use super::reply::Reply;
@@ -20,6 +22,9 @@ const MAX_PAGE_BYTES: u64 = 1024 * 1024;
 const MAX_DECIDED_BYTES: u64 = 16 * 1024 * 1024;
 /// Rules that are remembered for one conversation; the oldest go.
 const MAX_GRANTS: usize = 256;
+/// Why a call does not run with another input.
+const RESTRICTED: &str =
+    "left out: rules restrict what this tool may do; deny with a `message` that says what to do instead";
 
 impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S, C, R> {
     /// Decides an action, or finds that the same was decided before.
@@ -49,6 +54,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     pub(super) fn resolve(&self, action: &Action, decision: &Decision, now: Millis) -> Result<(), AccountError> {
+        if let Decision::Allow { input: Some(input), .. } = decision {
+            self.check_input(action, input)?;
+        }
         self.store.transaction(|| {
             self.store.close_action(&action.action_id, ActionStatus::Resolved, Some(decision), now)?;
             let waits_from = self.store.behind(&action.turn_id)?.waits_from;
@@ -65,6 +73,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             ..action.clone()
         };
         self.feed.action(&resolved);
+        Ok(())
+    }
+
+    /// A call runs with another input only if no rules are about what its tool may do: they have decided about the input that the model gave.
+    fn check_input(&self, action: &Action, input: &Map<String, Value>) -> Result<(), AccountError> {
+        let shown = action.input.as_ref().map(|shown| serde_json::from_str::<Map<String, Value>>(shown.get()));
+        if shown.is_some_and(|shown| shown.is_ok_and(|shown| shown == *input)) {
+            return Ok(());
+        }
+        let tool = action.tool.as_deref().unwrap_or_default();
+        if self.config.agent.restricts(tool, &self.store.denied_by(&action.turn_id)?) {
+            return Err(AccountError::Refused { parameter: "input", rule: RESTRICTED });
+        }
         Ok(())
     }
 

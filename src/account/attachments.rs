@@ -9,6 +9,7 @@ use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::{Account, Response};
 use crate::agent::Container;
+use crate::domain::Millis;
 use crate::domain::content::MAX_BLOCKS;
 use crate::store::sql::Sql;
 
@@ -17,18 +18,26 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn look_up_attachments(
         self: &Rc<Self>,
         asked: &LookUpAttachments,
+        now: Millis,
     ) -> Result<Response<S::Json>, AccountError> {
         if let Some(turn_id) = self.turn_of_key(asked.idempotency.as_ref())? {
             return self.answer_of(turn_id, (asked.answer, asked.include), false, true);
         }
-        self.refuse_if_full()?;
+        let replaced = self.turn_replaced(asked.session_id.as_ref(), asked.replaces.as_ref())?;
+        let attachment_bytes = if let Some((session_id, turn_id)) = replaced {
+            self.check_replacement(session_id, &turn_id, None, now)?
+        } else {
+            self.check_admission(&self.limits()?, self.store.active_turns()?.len(), now)?;
+            self.refuse_if_full()?;
+            let held = asked.session_id.as_ref().map(|session_id| self.store.attachment_bytes(session_id));
+            held.transpose()?.unwrap_or(0)
+        };
         let find = |path: &crate::domain::FilePath| match &asked.session_id {
             Some(session_id) => self.store.file(session_id, path.as_str()),
             None => Ok(None),
         };
         let files = asked.paths.iter().take(MAX_BLOCKS).map(find).collect::<Result<_, _>>()?;
-        let held = asked.session_id.as_ref().map(|session_id| self.store.attachment_bytes(session_id)).transpose()?;
-        let found = FilesReply::Found { files, attachment_bytes: held.unwrap_or(0) };
+        let found = FilesReply::Found { files, attachment_bytes };
         Ok(Response::Ready(Reply::Files(Box::new(found))))
     }
 }

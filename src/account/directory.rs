@@ -89,6 +89,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Has the directory forget the account, of which nothing is left.
     pub(super) async fn leave_directory(&self) -> Result<(), AccountError> {
         let forgotten = self.runtime.forget(self.shard(), &self.id).await;
-        forgotten.map_err(|error| AccountError::NotDelivered(error.to_string()))
+        forgotten.map_err(|error| AccountError::DirectoryNotTold(error.to_string()))
     }
 }

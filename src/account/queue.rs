@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use super::chat::replace::Replaced;
 use super::command::{AnswerForm, StartTurn};
 use super::error::AccountError;
 use super::feed::ConversationChange;
 use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::turn::run;
+use super::turn::wait::Wait;
 use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::content::check;
@@ -22,6 +24,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     pub(super) fn start_turn(
         self: &Rc<Self>,
         start: &StartTurn,
+        in_place_of: Option<&Replaced>,
         request_id: &RequestId,
         again: bool,
         now: Millis,
@@ -32,7 +35,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let (turn_id, admitted, replayed) = if let Some(turn_id) = made {
             (turn_id, false, false)
         } else {
-            let (turn_id, replayed) = self.admit(start, request_id, now)?;
+            let (turn_id, replayed) = self.admit(start, in_place_of, request_id, now)?;
             (turn_id, !replayed, replayed)
         };
         if admitted {
@@ -109,10 +112,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Reply::RequiresAction { turn: Box::new(turn), actions, replayed })
     }
 
-    /// Stores a turn, or finds the one that its key made; nothing comes between the two.
+    /// Stores a turn, or finds the one that its key made; nothing comes between the two. What it takes the place of goes in the same transaction.
     fn admit(
         self: &Rc<Self>,
         start: &StartTurn,
+        in_place_of: Option<&Replaced>,
         request_id: &RequestId,
         now: Millis,
     ) -> Result<(TurnId, bool), AccountError> {
@@ -143,7 +147,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Err(AccountError::QueueFull { depth: queued });
         }
         if let Some(content) = &start.content {
-            check(content, self.store.attachment_bytes(&session_id)?)?;
+            let held =
+                in_place_of.map_or_else(|| self.store.attachment_bytes(&session_id), |it| Ok(it.attachment_bytes))?;
+            check(content, held)?;
         }
         if when_busy == WhenBusy::Interrupt {
             self.end_parked_of(&session_id, None)?;
@@ -151,7 +157,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let turn_id = TurnId::new(self.runtime.uuid());
         let queue_position =
             if when_busy == WhenBusy::Interrupt { place_of_interruption(&session_id, &active) } else { None };
-        let seq = self.store.admit(&Admission {
+        let instance = self.agent.ready_instance();
+        let admission = Admission {
             account_id: &self.id,
             turn_id: &turn_id,
             session_id: &session_id,
@@ -164,8 +171,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             now,
             queue_position,
             starts: starts_now,
-            instance: self.agent.ready_instance().as_deref(),
-        })?;
+            instance: instance.as_deref(),
+        };
+        let seq = match in_place_of {
+            Some(replaced) => self.admit_in_place(&admission, replaced)?,
+            None => self.store.admit(&admission)?,
+        };
         if seq == FIRST_SEQ {
             self.feed.conversation(&session_id, ConversationChange::Created, Some(start.title.as_str()));
         }
@@ -220,6 +231,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             && self.turns.turn_of(session_id).is_none()
             && active.iter().all(|turn| turn.status == TurnStatus::Queued || turn.session_id != *session_id)
             && !self.leaving.borrow().contains(session_id))
+    }
+
+    /// A turn that has not ended, as it is stored now.
+    fn active_turn(&self, turn_id: &TurnId) -> Result<Option<ActiveTurn>, AccountError> {
+        Ok(self.store.active_turns()?.into_iter().find(|turn| turn.turn_id == *turn_id))
     }
 
     /// Whether one more turn of the account may run.
@@ -283,9 +299,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let work = admitted.take_if(|(turn_id, _)| **turn_id == turn.turn_id).map(|(_, work)| work);
                 self.launch(turn, run::Entry::Submit, work);
             } else if turn.is_parked() && !known {
-                if self.resume_if_decided(&turn)? {
-                    let started = ActiveTurn { status: TurnStatus::Running, ..turn };
-                    self.launch(started, run::Entry::Submit, None);
+                if self.resume_if_decided(&turn)?
+                    && let Some(resumed) = self.active_turn(&turn.turn_id)?
+                {
+                    self.launch(resumed, run::Entry::Submit, None);
                 }
             } else if turn.status == TurnStatus::RequiresAction && known {
                 self.go_on_if_decided(&turn)?;
@@ -304,7 +321,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
-        let signals = self.turns.launch(&turn.turn_id, &turn.session_id, turn.status == TurnStatus::RequiresAction);
+        let signals = self.turns.launch(&turn.turn_id, &turn.session_id, Wait::of(&turn));
         if work.is_none() {
             self.take_up_counts(&turn.turn_id);
         }
@@ -332,10 +349,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 }
 
 /// Where a query that interrupts its conversation's turn goes in the queue: before every turn that waits, since it takes the place of one
-/// that runs; if none of its conversation runs, before those of its conversation. None if it has nobody to pass.
+/// that runs or is held; if there is none, before those of its conversation. None if it has nobody to pass.
 fn place_of_interruption(session_id: &SessionId, active: &[ActiveTurn]) -> Option<i64> {
     let of_conversation = |turn: &&ActiveTurn| turn.session_id == *session_id;
-    let interrupts = active.iter().filter(of_conversation).any(|turn| turn.status == TurnStatus::Running);
+    let interrupts = active.iter().filter(of_conversation).any(|turn| turn.status != TurnStatus::Queued);
     let mut queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued);
     queued.find(|turn| interrupts || of_conversation(turn)).map(|turn| turn.queue_position)
 }

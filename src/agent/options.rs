@@ -72,6 +72,9 @@ pub struct RunOptions<'a> {
     /// Rules about calls that a person has to allow, in every mode.
     #[serde(skip_serializing_if = "Rules::is_empty")]
     pub ask_tools: Rules<'a>,
+    /// Those of them that are the operator's, if the request brought some: only they are about calls that the mode would deny.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator_ask_tools: Option<&'a [String]>,
     /// Rules about calls that are refused, in every mode.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub deny_tools: &'a [String],

@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::body::{Fields, Head, is_deeper, need_json, not_json};
 use super::links;
@@ -14,7 +15,7 @@ use crate::account::manage::command::ManageCommand;
 use crate::domain::account::{AccountChange, AccountFilter, AccountStatus, MAX_REASON_CHARS, RETENTION_DAYS};
 use crate::domain::audit::AuditAction;
 use crate::domain::ledger::Day;
-use crate::domain::limits::SetLimits;
+use crate::domain::limits::{SETTABLE, SetLimits};
 use crate::domain::{AccountId, ErasureId, Millis};
 
 /// Accounts of a page, if the request does not say how many; and the most.
@@ -26,6 +27,8 @@ pub(super) const MAX_USAGES: u32 = 50;
 const MAX_CHANGE_BYTES: usize = 256 * 1024;
 /// Longest `limits` of a change, in bytes.
 const MAX_LIMITS_BYTES: usize = 2 * 1024;
+/// The value of a limit that is the one of all accounts again, as it is written.
+const DEFAULT: &str = "\"default\"";
 const FIELDS: &[&str] = &["status", "reason", "limits", "retention_days", "metadata"];
 
 /// What is asked of the directory.
@@ -156,9 +159,9 @@ impl ChangeHead {
             let rule = "at most 200 characters without control characters, with the status suspended";
             return Err(ApiError::parameter("reason", rule));
         }
-        let (limits, clears_limits) = match fields.written("limits") {
-            None => (SetLimits::default(), false),
-            Some("null") => (SetLimits::default(), true),
+        let ((limits, taken_back), clears_limits) = match fields.written("limits") {
+            None => Default::default(),
+            Some("null") => (Default::default(), true),
             Some(raw) => (limits(raw)?, false),
         };
         let retention_days = match fields.written("retention_days") {
@@ -170,20 +173,34 @@ impl ChangeHead {
             }
         };
         let metadata = fields.written("metadata").map(update::metadata).transpose()?;
-        let change = AccountChange { status, reason, limits, clears_limits, retention_days, metadata };
+        let change = AccountChange { status, reason, limits, clears_limits, taken_back, retention_days, metadata };
         Ok((self.0, Command::Manage(ManageCommand::Change(Box::new(change)))))
     }
 }
 
-fn limits(raw: &str) -> Result<SetLimits, ApiError> {
-    let rule = "an object of limits, each a number or null";
+/// The limits that are set, and the names of those that are taken back.
+fn limits(raw: &str) -> Result<(SetLimits, Vec<String>), ApiError> {
+    let rule = "an object of limits, each a number, null or \"default\"";
     if raw.len() > MAX_LIMITS_BYTES || !raw.starts_with('{') || is_deeper(raw, 1) {
         return Err(ApiError::parameter("limits", rule));
     }
-    let limits: SetLimits = serde_json::from_str(raw)
+    let (set, taken_back) = if raw.contains(DEFAULT) { without_defaults(raw)? } else { (raw.to_owned(), Vec::new()) };
+    let limits: SetLimits = serde_json::from_str(&set)
         .map_err(|error| if error.is_data() { ApiError::parameter("limits", rule) } else { not_json(&error) })?;
     limits.check().map_err(|(name, rule)| ApiError::parameter(name, rule))?;
-    Ok(limits)
+    Ok((limits, taken_back))
+}
+
+/// An object of limits without those that are to be the default, and the names of these.
+fn without_defaults(raw: &str) -> Result<(String, Vec<String>), ApiError> {
+    let fields = Fields::of(raw.as_bytes(), &SETTABLE)?;
+    let mut set: Map<String, Value> = serde_json::from_str(raw).map_err(|error| not_json(&error))?;
+    let is_default = |name: &&str| fields.written(name) == Some(DEFAULT);
+    let taken_back: Vec<String> = SETTABLE.into_iter().filter(is_default).map(str::to_owned).collect();
+    for name in &taken_back {
+        set.remove(name);
+    }
+    Ok((Value::Object(set).to_string(), taken_back))
 }
 
 /// The account of a path.
@@ -241,7 +258,15 @@ mod tests {
         assert_eq!((read.retention_days, read.clears_limits), (Some(7), false));
         let nothing = change(r#"{"limits":null,"retention_days":null}"#).unwrap();
         assert_eq!((nothing.clears_limits, nothing.retention_days, nothing.status), (true, Some(0), None));
+        let taken = change(r#"{"limits":{"usd_per_day":"default","turns_per_day":7,"tokens_per_day":null}}"#).unwrap();
+        assert_eq!((taken.taken_back, taken.clears_limits), (vec!["usd_per_day".to_owned()], false));
+        let limits = SetLimits { turns_per_day: Some(Some(7)), tokens_per_day: Some(None), ..SetLimits::default() };
+        assert_eq!(taken.limits, limits);
         for (bad, name) in [
+            (r#"{"limits":{"usd":"default"}}"#, "limits"),
+            (r#"{"limits":{"usd_per_day":"none","turns_per_day":"default"}}"#, "limits"),
+            (r#"{"limits":{"usd_per_day":-1,"turns_per_day":"default"}}"#, "limits.usd_per_day"),
+            (r#"{"limits":{"usd_per_day":1,"usd_per_day":"default"}}"#, "The body has the field `usd_per_day` twice"),
             (r#"{"status":"gone"}"#, "status"),
             (r#"{"reason":"x"}"#, "reason"),
             (r#"{"limits":{"usd_per_day":-1}}"#, "limits.usd_per_day"),
@@ -250,7 +275,7 @@ mod tests {
             (r#"{"retention_days":0}"#, "retention_days"),
             (r#"{"metadata":7}"#, "metadata"),
         ] {
-            assert!(change(bad).is_err_and(|detail| detail.starts_with(&format!("{name}: "))), "{bad}");
+            assert!(change(bad).is_err_and(|detail| detail.starts_with(name)), "{bad}");
         }
     }
 }

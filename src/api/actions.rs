@@ -10,6 +10,7 @@ use super::problem::{ApiError, Code};
 use super::query::Target;
 use crate::account::command::{Command, DecideAction};
 use crate::domain::action::{ActionsOf, Remember};
+use crate::domain::content::{Bytes, MediaType};
 use crate::domain::{AccountId, Action, ActionId, ActionStatus, Decision, Millis, SessionId};
 
 /// Actions of a page, if the request does not say, and at most.
@@ -129,14 +130,23 @@ fn content(fields: &Fields<'_>) -> Result<Value, ApiError> {
     let content: Value = serde_json::from_str(raw).map_err(|e| not_json(&e))?;
     let is_block = |block: &Value| match block["type"].as_str() {
         Some("text") => block["text"].is_string(),
-        Some("image") => block["source"].is_object(),
+        Some("image") => is_image(&block["source"]),
         _ => false,
     };
     match &content {
         Value::String(_) => Ok(content),
         Value::Array(blocks) if blocks.iter().all(is_block) => Ok(content),
-        _ => refused("a string, or a list of `text` and `image` blocks"),
+        _ => refused("a string, or a list of `text` blocks and of `image` blocks in base64"),
     }
+}
+
+/// An image that is there as a whole, in a type that the model's API takes.
+fn is_image(source: &Value) -> bool {
+    let text = |name: &str| source[name].as_str();
+    let media_type = text("media_type").and_then(MediaType::parse).filter(|media_type| media_type.is_image());
+    let data = text("data").and_then(Bytes::decode);
+    text("type") == Some("base64")
+        && data.is_some_and(|data| media_type.is_some() && MediaType::of(&data.0, true) == media_type)
 }
 
 /// Which actions `GET /actions` lists.
@@ -164,3 +174,6 @@ fn cursor(text: &str) -> Option<(Millis, ActionId)> {
     let ms = i64::from_str_radix(ms, 16).ok().filter(|ms| *ms >= 0)?;
     Some((Millis::new(ms), id.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests;

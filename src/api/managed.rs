@@ -45,7 +45,7 @@ pub(super) fn document(reply: ManageReply, account_id: &AccountId) -> Document {
         ManageReply::Erased(step) => json(&step),
         ManageReply::Imported { conversations } => json(&ImportedJson { conversations }),
         ManageReply::Object(object) => json(&object),
-        ManageReply::Dropped => json(&ImportedJson { conversations: 0 }),
+        ManageReply::Dropped | ManageReply::PassedOver => json(&ImportedJson { conversations: 0 }),
         ManageReply::Exported { text, next } => {
             // Structs with text keys: serialising them does not fail.
             let link = next.map(|next| serde_json::to_string(&next).unwrap_or_default());

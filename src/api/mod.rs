@@ -17,6 +17,7 @@ pub mod files;
 pub mod fleet;
 pub mod health;
 pub mod include;
+mod json_schema;
 pub mod links;
 pub mod managed;
 mod on_conversation;

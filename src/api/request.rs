@@ -55,16 +55,18 @@ pub enum Asked {
     Files(AccountId, SessionId, FilesRequest),
     /// What is known when its body is read.
     WithBody(Pending),
+    /// The same, and what is written into the audit if its body is no reason to refuse it.
+    AuditedBody(Pending, Audited),
     /// A change that is written into the audit before.
     Audited(Audited, Box<Asked>),
-    /// `POST /tokens`, by the operator.
-    Token(TokenHead),
+    /// `POST /tokens`, by the operator, and what of it is written into the audit but for the account, which the body names.
+    Token(TokenHead, Audited),
     /// What is asked of the directory.
     Operator(OperatorAsks),
     /// `GET /export`, and where it begins.
     Export(AccountId, Option<ExportPlace>),
-    /// `POST /import`, and whether an operator asks.
-    Import(AccountId, bool),
+    /// `POST /import`, whether an operator asks, and whether an earlier one goes on.
+    Import(AccountId, (bool, bool)),
     /// `POST /purge-runs`, by the operator.
     StartPurgeRun,
     /// `GET /purge-runs`, by the operator.
@@ -255,6 +257,15 @@ pub fn parse(head: &Head<'_>, config: &Config) -> Result<Asked, ApiError> {
     }
 }
 
+/// A parameter that is true or false; false if it is absent.
+fn flag(target: &Target<'_>, name: &'static str) -> Result<bool, ApiError> {
+    match parameter(target, name)?.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(ApiError::parameter(name, "true or false")),
+    }
+}
+
 /// What a request of an operator asks for, or one to erase an account.
 fn operators_ask(
     route: Route,
@@ -264,32 +275,22 @@ fn operators_ask(
     named: Option<AccountId>,
     config: &Config,
 ) -> Result<Asked, ApiError> {
-    let audited = |action, target: Option<AccountId>, asked| {
-        let actor = actor(principal, &config.auth, head.header);
-        Ok(Asked::Audited(Audited { actor, action, target }, Box::new(asked)))
-    };
+    let audit = |action, target| Audited { actor: actor(principal, &config.auth, head.header), action, target };
+    let audited = |action, target, asked| Ok(Asked::Audited(audit(action, target), Box::new(asked)));
     match route {
         Route::ReadFleet => Ok(Asked::Operator(OperatorAsks::Fleet)),
         Route::ListAudit => accounts::audit(target).map(Asked::Operator),
-        Route::MakeToken => {
-            let head = TokenHead::parse(head, config)?;
-            audited(AuditAction::MakeToken, None, Asked::Token(head))
-        }
+        Route::MakeToken => Ok(Asked::Token(TokenHead::parse(head, config)?, audit(AuditAction::MakeToken, None))),
         Route::ListAccounts => accounts::list(target).map(Asked::Operator),
         Route::ListAccountsUsage => accounts::usage(target, head.now).map(Asked::Operator),
         Route::ReadAccount(account_id) => Ok(Asked::Command(account_id, Command::Manage(ManageCommand::Overview))),
         Route::ChangeAccount(account_id) => {
-            let change = Asked::WithBody(Pending::Change(ChangeHead::parse(head, account_id.clone())?));
-            audited(AuditAction::ChangeAccount, Some(account_id), change)
+            let change = Pending::Change(ChangeHead::parse(head, account_id.clone())?);
+            Ok(Asked::AuditedBody(change, audit(AuditAction::ChangeAccount, Some(account_id))))
         }
         Route::EraseAccount(account_id) => {
-            let keep = parameter(target, "keep_account")?;
-            let keep = match keep.as_deref() {
-                None | Some("false") => false,
-                Some("true") => true,
-                Some(_) => return Err(ApiError::parameter("keep_account", "true or false")),
-            };
-            let erase = OperatorAsks::Erase { account_id: account_id.clone(), keep_account: keep, by_itself: false };
+            let keep_account = flag(target, "keep_account")?;
+            let erase = OperatorAsks::Erase { account_id: account_id.clone(), keep_account, by_itself: false };
             audited(AuditAction::EraseAccount, Some(account_id), Asked::Operator(erase))
         }
         Route::Export => {
@@ -306,11 +307,9 @@ fn operators_ask(
         }
         Route::Import => {
             let account_id = principal.account(named)?;
-            audited(
-                AuditAction::ImportAccount,
-                Some(account_id.clone()),
-                Asked::Import(account_id, *principal == Principal::Operator),
-            )
+            let import =
+                Asked::Import(account_id.clone(), (*principal == Principal::Operator, flag(target, "resume")?));
+            audited(AuditAction::ImportAccount, Some(account_id), import)
         }
         Route::EraseOwnAccount => {
             // A key speaks for any account: what it erases is never the one that goes without saying.

@@ -1,11 +1,16 @@
 //! The table of routes: for each path its methods, and for each method who may ask, what it can be refused with and what describes it.
 //! Parsing, `Allow` and the check of the caller are made from it, and in tests `public/openapi.json` (`openapi/`).
 
-use percent_encoding::percent_decode_str;
+#[macro_use]
+mod macros;
+mod segments;
 
+use self::segments::{action, event, file, method_not_allowed, resource, segments, session, turn};
 use super::accounts::{account, erasure};
 use super::files::target;
-use super::problem::{ApiError, Code};
+use super::problem::ApiError;
+#[cfg(test)]
+use super::problem::Code;
 use crate::domain::file::Target;
 use crate::domain::{AccountId, ActionId, ErasureId, FilePath, ResourceName, SessionId, TurnId, WebhookEventId};
 
@@ -40,104 +45,6 @@ pub(super) struct Row {
     /// What it refuses with, besides what every route of its access does.
     pub(super) codes: &'static [Code],
     pub(super) described: fn(&mut super::openapi::Schemas) -> super::openapi::Described,
-}
-
-/// A segment of a path as OpenAPI writes it.
-#[cfg(test)]
-macro_rules! segment {
-    ($text:literal) => {
-        $text
-    };
-    ($name:ident) => {
-        concat!("{", stringify!($name), "}")
-    };
-    (($name:ident ..)) => {
-        concat!("{", stringify!($name), "}")
-    };
-}
-
-/// A segment of a path as a pattern: a text, the name of one, or the name of all that follow.
-macro_rules! pattern {
-    ($text:literal) => {
-        $text
-    };
-    ($name:ident) => {
-        $name
-    };
-    (($name:ident ..)) => {
-        $name @ ..
-    };
-}
-
-/// What `Allow` says of a method: `HEAD` comes with `GET`.
-macro_rules! allowed {
-    (GET) => {
-        "GET, HEAD, "
-    };
-    ($method:ident) => {
-        concat!(stringify!($method), ", ")
-    };
-}
-
-macro_rules! routes {
-    ($([$($segment:tt),+] {$(
-        $(#[doc = $doc:literal])+
-        $method:ident $name:ident $(($($arg:ident: $kind:ty = $read:ident),+))?, $access:ident,
-        refuses [$($code:ident)*], described by $described:ident;
-    )+})+) => {
-        /// A route with the ids that its path names.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        pub enum Route {
-            $($($(#[doc = $doc])+ $name $(($($kind),+))?,)+)+
-        }
-
-        /// The table: each path as OpenAPI writes it, and its rows.
-        #[cfg(test)]
-        pub(super) const TABLE: &[(&str, &[Row])] = &[$((concat!($("/", segment!($segment)),+), &[$(Row {
-            method: stringify!($method),
-            name: stringify!($name),
-            doc: &[$($doc),+],
-            access: Access::$access,
-            codes: &[$(Code::$code),*],
-            described: super::openapi::described::$described,
-        },)+]),)+];
-
-        impl Route {
-            /// Finds the row for a method and a path that starts with `/`. `HEAD` is the `GET` of the same path: whoever sends the
-            /// response leaves the body out.
-            ///
-            /// # Errors
-            /// 404 `not_found` for an unknown path, 405 `method_not_allowed` with `Allow` for a method that the path does not have.
-            pub fn find(method: &str, path: &str) -> Result<Found, ApiError> {
-                let method = if method == "HEAD" { "GET" } else { method };
-                match segments(path)?.as_slice() {
-                    $([$(pattern!($segment)),+] => match method {
-                        $(stringify!($method) => Ok(Found {
-                            access: Access::$access,
-                            route: routes!(@read $name $(($($read($arg)),+))?),
-                        }),)+
-                        _ => Err(method_not_allowed(concat!($(allowed!($method),)+ "OPTIONS"))),
-                    },)+
-                    _ => Err(ApiError::not_found()),
-                }
-            }
-
-            /// The methods of a path, as `Allow` lists them.
-            ///
-            /// # Errors
-            /// 404 `not_found` for an unknown path.
-            #[expect(unused_variables, reason = "the names of ids stand in the patterns")]
-            pub fn allow(path: &str) -> Result<&'static str, ApiError> {
-                match segments(path)?.as_slice() {
-                    $([$(pattern!($segment)),+] => Ok(concat!($(allowed!($method),)+ "OPTIONS")),)+
-                    _ => Err(ApiError::not_found()),
-                }
-            }
-        }
-    };
-    (@read $name:ident) => { Ok(Route::$name) };
-    (@read $name:ident ($read:expr)) => { $read.map(Route::$name) };
-    (@read $name:ident ($first:expr, $second:expr)) => { $first.and_then(|first| Ok(Route::$name(first, $second?))) };
 }
 
 routes! {
@@ -360,7 +267,8 @@ routes! {
         /// Import what an export wrote.
         ///
         /// Adds to what the account has. If an id is taken, the import is refused before anything is stored; if a line is refused, what came before it
-        /// stays. Usage and settings are imported for operators only.
+        /// stays. Usage and settings are imported for operators only. With `resume=true`, an export may be sent in parts, or again after a failure:
+        /// conversations that exist already are skipped.
         POST Import, Account,
             refuses [InvalidParameter InvalidJson BodyTooLarge RequestTimeout ConversationExists AccountFull StorageFull FilesNotConfigured WorkspaceUnavailable],
             described by import;
@@ -431,7 +339,7 @@ routes! {
         /// Make a schedule, or change it.
         ///
         /// At each due time, its query runs as a turn of the account. Writing a paused schedule resumes it.
-        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidParameter InvalidOutputSchema InvalidToolSchema],
+        PUT SetSchedule(name: ResourceName = resource), Account, refuses [NoPrompt InvalidSessionId InvalidParameter InvalidOutputSchema InvalidToolSchema],
             described by set_schedule;
         /// Delete a schedule. Its turns stay with their conversations.
         DELETE DeleteSchedule(name: ResourceName = resource), Account, refuses [InvalidParameter],
@@ -452,58 +360,6 @@ routes! {
         /// Start the purge of all accounts, as the cron does every night at 02:00 UTC.
         POST StartPurgeRun, Operator, refuses [], described by start_purge_run;
     }
-}
-
-/// The segments of a path. Only behind these is one allowed to be empty: a file's path begins there, which has its own rules.
-const FIXED_SEGMENTS: usize = 3;
-
-fn segments(path: &str) -> Result<Vec<&str>, ApiError> {
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    if segments.iter().take(FIXED_SEGMENTS).any(|segment| segment.is_empty()) {
-        return Err(ApiError::not_found());
-    }
-    Ok(segments)
-}
-
-fn method_not_allowed(allow: &'static str) -> ApiError {
-    let detail = format!("This path answers {allow} only");
-    ApiError { allow: Some(allow), ..ApiError::new(Code::MethodNotAllowed, detail) }
-}
-
-fn session(segment: &str) -> Result<SessionId, ApiError> {
-    decoded(segment)
-        .try_into()
-        .map_err(|e: crate::domain::id::BadId| ApiError::new(Code::InvalidSessionId, e.to_string()))
-}
-
-fn file(segments: &[&str]) -> Result<FilePath, ApiError> {
-    match target(segments)? {
-        Target::File(path) => Ok(path),
-        Target::Folder(_) | Target::Everything => Err(ApiError::parameter("path", "a file's, without `/` at its end")),
-    }
-}
-
-/// A turn id that is none names no turn.
-fn turn(segment: &str) -> Result<TurnId, ApiError> {
-    decoded(segment).try_into().map_err(|_| ApiError::not_found())
-}
-
-fn resource(segment: &str) -> Result<ResourceName, ApiError> {
-    decoded(segment).try_into().map_err(|e: crate::domain::id::BadId| ApiError::parameter("name", &e.to_string()))
-}
-
-/// An action id that is none names no action.
-fn action(segment: &str) -> Result<ActionId, ApiError> {
-    decoded(segment).try_into().map_err(|_| ApiError::not_found())
-}
-
-/// An event id that is none names no event.
-fn event(segment: &str) -> Result<WebhookEventId, ApiError> {
-    decoded(segment).try_into().map_err(|_| ApiError::not_found())
-}
-
-fn decoded(segment: &str) -> String {
-    percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

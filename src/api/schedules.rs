@@ -8,13 +8,13 @@ use super::answer::Answer;
 use super::auth::Principal;
 use super::body::{Fields, Head, need_json};
 use super::problem::{ApiError, Code};
-use super::turn_options::{one_of, options};
+use super::start_turn::{asked, session_id, words};
+use super::turn_options::{one_of, options, with_options};
 use crate::account::command::Command;
 use crate::account::schedules::command::{SchedulesCommand, SchedulesReply, SetSchedule, ShownSchedule};
 use crate::config::Config;
 use crate::config::policy::AgentPolicy;
 use crate::domain::cron::{Cron, MAX_CRON_BYTES};
-use crate::domain::id::{BadId, MAX_SESSION_BYTES};
 use crate::domain::schedule::{MAX_SCHEDULE_PROMPT_BYTES, MAX_ZONE_BYTES};
 use crate::domain::{AccountId, Millis, Missed, ResourceName, SessionId, TurnId, TurnOptions};
 
@@ -25,28 +25,8 @@ pub(super) const MAX_RUNS: u32 = 100;
 /// The word for a new conversation with each run.
 const NEW: &str = "new";
 /// The fields of a schedule.
-const FIELDS: &[&str] = &[
-    "accountId",
-    "cron",
-    "timezone",
-    "query",
-    "prompt",
-    "conversation",
-    "missed",
-    "enabled",
-    "model",
-    "effort",
-    "thinking",
-    "system_prompt",
-    "max_turns",
-    "output_schema",
-    "metadata",
-    "when_busy",
-    "tools",
-    "permissions",
-    "permission_mode",
-    "questions",
-];
+const FIELDS: &[&str] =
+    with_options!["accountId", "cron", "timezone", "query", "prompt", "conversation", "missed", "enabled"];
 
 /// A schedule to be set, without its body.
 #[derive(Debug)]
@@ -89,16 +69,11 @@ impl ScheduleHead {
         if !is_zone(&timezone) {
             return Err(ApiError::parameter("timezone", "the name of a time zone, such as Europe/Berlin"));
         }
-        let says_something = |query: &String| !query.trim().is_empty();
-        let query = text("query", MAX_SCHEDULE_PROMPT_BYTES)?.filter(says_something);
-        let query = query.or(text("prompt", MAX_SCHEDULE_PROMPT_BYTES)?.filter(says_something));
-        let query = query.ok_or_else(|| ApiError::new(Code::NoPrompt, "No prompt provided"))?;
+        let (query, _) = asked(words(&fields, MAX_SCHEDULE_PROMPT_BYTES)?, None)?;
         if query.len() > MAX_SCHEDULE_PROMPT_BYTES {
             return Err(ApiError::parameter("query", "at most 65536 bytes"));
         }
-        let session_id = text("conversation", MAX_SESSION_BYTES)?.filter(|id| id != NEW).map(SessionId::try_from);
-        let session_id =
-            session_id.transpose().map_err(|rule: BadId| ApiError::parameter("conversation", &rule.to_string()))?;
+        let session_id = session_id(&fields, "conversation")?.filter(|id| id.as_str() != NEW);
         let missed = one_of(&fields, "missed", "skip, run_once", Missed::parse)?.unwrap_or_default();
         let enabled = match fields.raw("enabled") {
             None | Some("true") => true,
@@ -206,16 +181,18 @@ mod tests {
     use super::super::request::{Asked, parse};
     use super::*;
 
-    fn set(body: &str) -> Result<SetSchedule, String> {
-        let config = Config::parse(|_| None).unwrap();
+    fn asked(method: &str, path: &str, body: &str) -> Result<Command, ApiError> {
+        let config = Config::parse(|name| (name == "ANTHROPIC_API_KEY").then(|| "sk-ant-key".to_owned())).unwrap();
         let header = |name: &str| (name == "content-type").then(|| "application/json".to_owned());
-        let url = "http://localhost/schedules/daily";
-        let head = Head { method: "PUT", url, header: &header, now: Millis::new(0) };
+        let head = Head { method, url: &format!("http://localhost{path}"), header: &header, now: Millis::new(0) };
         let Ok(Asked::WithBody(pending)) = parse(&head, &config) else { panic!() };
-        match pending.with_body(Some(body.as_bytes())) {
-            Ok((_, Command::Schedules(SchedulesCommand::Set(set)))) => Ok(*set),
-            Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(error.detail),
+        pending.with_body(Some(body.as_bytes())).map(|(_, command)| command)
+    }
+
+    fn set(body: &str) -> Result<SetSchedule, ApiError> {
+        match asked("PUT", "/schedules/daily", body)? {
+            Command::Schedules(SchedulesCommand::Set(set)) => Ok(*set),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -245,15 +222,43 @@ mod tests {
             (r#""cron":"0 9 * * *""#, "No prompt"),
             (r#""cron":"0 9 * * *","query":"hi","timezone":"+01:00""#, "timezone: the name"),
             (r#""cron":"0 9 * * *","query":"hi","timezone":"../etc""#, "timezone: the name"),
-            (r#""cron":"0 9 * * *","query":"hi","conversation":"-x""#, "conversation: a session id"),
             (r#""cron":"0 9 * * *","query":"hi","missed":"all""#, "missed: one of skip, run_once"),
             (r#""cron":"0 9 * * *","query":"hi","enabled":1"#, "enabled: true or false"),
             (r#""cron":"0 9 * * *","query":"hi","effort":"some""#, "effort: one of"),
         ] {
-            let refused = set(&format!("{{{fields}}}")).unwrap_err();
+            let refused = set(&format!("{{{fields}}}")).unwrap_err().detail;
             assert!(refused.starts_with(part), "{fields}: {refused}");
         }
         let long = format!(r#"{{"cron":"0 9 * * *","query":"{}"}}"#, "x".repeat(MAX_SCHEDULE_PROMPT_BYTES + 1));
-        assert!(set(&long).unwrap_err().contains("at most 65536 bytes"));
+        assert!(set(&long).unwrap_err().detail.contains("at most 65536 bytes"));
+    }
+
+    #[test]
+    fn what_it_asks_is_refused_as_a_query_is() {
+        for fields in [
+            r#""query":" ""#,
+            r#""query":7"#,
+            r#""query":"hi","model":"no model""#,
+            r#""query":"hi","effort":"some""#,
+            r#""query":"hi","thinking":"some""#,
+            r#""query":"hi","when_busy":"some""#,
+            r#""query":"hi","max_turns":0"#,
+            r#""query":"hi","system_prompt":7"#,
+            r#""query":"hi","metadata":{"a":7}"#,
+            r#""query":"hi","output_schema":{"type":"array"}"#,
+            r#""query":"hi","output_schema":{"type":"object","required":"a"}"#,
+            r#""query":"hi","tools":[{"name":"a b","description":"","input_schema":{}}]"#,
+            r#""query":"hi","tools":[{"name":"a","description":"","input_schema":{}}]"#,
+            r#""query":"hi","permissions":{"ask":["two words"]}"#,
+            r#""query":"hi","permission_mode":"default""#,
+            r#""query":"hi","questions":"yes""#,
+        ] {
+            let of_query = asked("POST", "/query", &format!("{{{fields}}}")).unwrap_err();
+            let refused = set(&format!("{{\"cron\":\"0 9 * * *\",{fields}}}")).unwrap_err();
+            assert_eq!((refused.code, refused.detail), (of_query.code, of_query.detail), "{fields}");
+        }
+        let of_query = asked("POST", "/query", r#"{"query":"hi","session_id":"-x"}"#).unwrap_err();
+        let refused = set(r#"{"cron":"0 9 * * *","query":"hi","conversation":"-x"}"#).unwrap_err();
+        assert_eq!((refused.code, refused.detail), (of_query.code, of_query.detail));
     }
 }

@@ -8,7 +8,7 @@ use super::body::{Fields, Head, need_json};
 use super::content::{self, Content};
 use super::include;
 use super::problem::{ApiError, Code};
-use super::turn_options::options;
+use super::turn_options::{options, with_options};
 use crate::account::command::{AnswerForm, Command, StartTurn};
 use crate::config::Config;
 use crate::config::policy::AgentPolicy;
@@ -23,27 +23,7 @@ pub const MAX_PROMPT_BYTES: usize = 1024 * 1024;
 /// Longest body that is read: a prompt of [`MAX_PROMPT_BYTES`] of which every byte is escaped to six, and the other fields.
 pub const MAX_BODY_BYTES: usize = 6 * MAX_PROMPT_BYTES + 256 * 1024;
 /// The fields of a query.
-const FIELDS: &[&str] = &[
-    "accountId",
-    "session_id",
-    "query",
-    "prompt",
-    "content",
-    "stream",
-    "model",
-    "effort",
-    "thinking",
-    "system_prompt",
-    "max_turns",
-    "output_schema",
-    "metadata",
-    "when_busy",
-    "tools",
-    "permissions",
-    "permission_mode",
-    "questions",
-    "include",
-];
+const FIELDS: &[&str] = with_options!["accountId", "session_id", "query", "prompt", "content", "stream", "include"];
 /// Bytes of the digest that stands for a request.
 const REQUEST_HASH_BYTES: usize = 16;
 
@@ -95,9 +75,7 @@ impl QueryHead {
         let fields = Fields::of(body.ok_or_else(body_too_large)?, FIELDS)?;
         let account_id = self.principal.account(fields.account(self.named)?)?;
         let session_id = session_id(&fields, "session_id")?;
-        let text = |name| fields.text(name, MAX_BODY_BYTES, Code::InvalidParameter);
-        let said_in = |name| Ok::<_, ApiError>(text(name)?.filter(|prompt| says_something(prompt)));
-        let said = said_in("query")?.or(said_in("prompt")?);
+        let said = words(&fields, MAX_BODY_BYTES)?;
         let (prompt, content) = match fields.raw("content") {
             None => (said, None),
             Some(_) if said.is_some() => return Err(ApiError::parameter("content", "not together with query")),
@@ -119,6 +97,15 @@ impl QueryHead {
 pub(super) fn session_id(fields: &Fields<'_>, name: &str) -> Result<Option<SessionId>, ApiError> {
     let id = fields.text(name, MAX_SESSION_BYTES, Code::InvalidSessionId)?;
     id.map(|id| id.try_into().map_err(|e: BadId| ApiError::new(Code::InvalidSessionId, e.to_string()))).transpose()
+}
+
+/// What a request says: in `query`, or in `prompt`. No field is decoded that is longer than `most` bytes.
+pub(super) fn words(fields: &Fields<'_>, most: usize) -> Result<Option<String>, ApiError> {
+    let said_in = |name| {
+        let text = fields.text(name, most, Code::InvalidParameter)?;
+        Ok::<_, ApiError>(text.filter(|prompt| says_something(prompt)))
+    };
+    Ok(said_in("query")?.or(said_in("prompt")?))
 }
 
 fn says_something(prompt: &str) -> bool {

@@ -14,7 +14,7 @@ pub(super) const MAX_SECONDS: u32 = 86_400;
 pub(super) const DEFAULT_SECONDS: u32 = 3_600;
 /// Longest body, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024;
-const FIELDS: &[&str] = &["account_id", "expires_in"];
+const FIELDS: &[&str] = &["account_id", "expires_in", "scope", "scopes"];
 
 /// A token.
 #[derive(Debug, Serialize)]
@@ -60,6 +60,12 @@ impl TokenHead {
         let account_id = account(named)?;
         if account_id == AccountId::unnamed() {
             return Err(ApiError::new(Code::InvalidAccount, "account_id: no token speaks for `default`"));
+        }
+        // Ignored, they would make a token that may do more than its maker wants.
+        for name in ["scope", "scopes"] {
+            if fields.raw(name).is_some() {
+                return Err(ApiError::parameter(name, "tokens have none: each may do all that its account may"));
+            }
         }
         let expires_in = match fields.raw("expires_in") {
             None => DEFAULT_SECONDS,
@@ -109,10 +115,14 @@ mod tests {
             (r#"{"account_id":"a","expires_in":0}"#, Code::InvalidParameter),
             (r#"{"account_id":"a","expires_in":86401}"#, Code::InvalidParameter),
             (r#"{"account_id":"a","expires_in":"60"}"#, Code::InvalidParameter),
+            (r#"{"account_id":"a","scopes":["read"]}"#, Code::InvalidParameter),
+            (r#"{"account_id":"a","scopes":[]}"#, Code::InvalidParameter),
+            (r#"{"account_id":"a","scope":"read"}"#, Code::InvalidParameter),
         ] {
             assert_eq!(head.with_body(Some(body.as_bytes())).unwrap_err().code, code, "{body}");
         }
         assert_eq!(head.with_body(None).unwrap_err().code, Code::BodyTooLarge);
+        assert!(head.with_body(Some(br#"{"account_id":"a","scopes":null}"#)).is_ok());
     }
 
     #[test]

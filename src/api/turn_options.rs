@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::body::{Fields, is_deeper, not_json};
+use super::json_schema::{self, Of};
 use super::problem::{ApiError, Code};
 use super::turn_tools::{Permissions, permissions, questions, tools};
 use super::update::metadata;
@@ -16,6 +17,28 @@ const MAX_SCHEMA_BYTES: usize = 32 * 1024;
 const MAX_SCHEMA_DEPTH: usize = 64;
 /// Longest word of a field that is one of a few words, in bytes.
 const MAX_WORD_BYTES: usize = 16;
+
+/// The fields of a request that asks for turns: its own, and those that [`options`] reads.
+macro_rules! with_options {
+    ($($own:literal),+ $(,)?) => {
+        &[
+            $($own,)+
+            "model",
+            "effort",
+            "thinking",
+            "system_prompt",
+            "max_turns",
+            "output_schema",
+            "metadata",
+            "when_busy",
+            "tools",
+            "permissions",
+            "permission_mode",
+            "questions",
+        ]
+    };
+}
+pub(super) use with_options;
 
 /// What the caller asks of the agent, where it is well formed and the operator allows it.
 pub(super) fn options(policy: &AgentPolicy, fields: &Fields<'_>) -> Result<TurnOptions, ApiError> {
@@ -85,7 +108,7 @@ pub(super) fn one_of<T>(
     word.map(|word| parse(&word).ok_or_else(refused)).transpose()
 }
 
-/// The schema of an answer. Whether it is a valid one is for the agent server to say, which has the validator of the CLI.
+/// The schema of an answer.
 fn schema(raw: &str) -> Result<RawJson, ApiError> {
     let refused = |rule| Err(ApiError::new(Code::InvalidOutputSchema, format!("output_schema: {rule}")));
     if !raw.starts_with('{') {
@@ -97,6 +120,8 @@ fn schema(raw: &str) -> Result<RawJson, ApiError> {
     if is_deeper(raw, MAX_SCHEMA_DEPTH) {
         return refused("nested at most 64 levels deep");
     }
+    json_schema::check(raw, Of::Answer)
+        .map_err(|fault| ApiError::new(Code::InvalidOutputSchema, fault.of_field("output_schema")))?;
     RawJson::parse(raw).map_or_else(|| refused("a JSON Schema, as an object"), Ok)
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::body::{Fields, is_deeper};
+use super::json_schema::{self, Of};
 use super::problem::{ApiError, Code};
 use crate::config::policy::is_tool_rule;
 use crate::domain::RawJson;
@@ -65,6 +66,9 @@ pub(super) fn tools(fields: &Fields<'_>) -> Result<Vec<ClientTool>, ApiError> {
             let rule = format!("tools[{index}].input_schema: a JSON Schema of an object, at most 32768 bytes");
             return Err(ApiError::new(Code::InvalidToolSchema, rule));
         }
+        json_schema::check(tool.input_schema.get(), Of::Tool).map_err(|fault| {
+            ApiError::new(Code::InvalidToolSchema, fault.of_field(&format!("tools[{index}].input_schema")))
+        })?;
     }
     Ok(tools
         .into_iter()

@@ -21,6 +21,8 @@ const PERMISSION_MODES: [&str; 5] = ["default", "acceptEdits", BYPASS, DONT_ASK,
 const BYPASS: &str = "bypassPermissions";
 const DONT_ASK: &str = "dontAsk";
 const PLAN: &str = "plan";
+/// The tools whose rules are about paths, whatever tool reaches them.
+const PATH_TOOLS: [&str; 4] = ["Read", "Edit", "Write", "NotebookEdit"];
 
 /// What the operator lets the agent do.
 #[derive(Debug)]
@@ -144,6 +146,14 @@ impl AgentPolicy {
             || self.after_plan(asked).is_some()
     }
 
+    /// Whether rules say what this tool may do, the operator's or those that a request denies with: nobody here can tell of an input whether it may
+    /// run.
+    #[must_use]
+    pub fn restricts(&self, tool: &str, denied: &[String]) -> bool {
+        let rules = self.allowed_tools.iter().chain(&self.disallowed_tools).chain(denied);
+        rules.filter_map(|rule| rule.split_once('(')).any(|(name, _)| name == tool || PATH_TOOLS.contains(&name))
+    }
+
     /// Whether the agent may ask the user questions.
     fn may_ask(&self, asked: &TurnOptions) -> bool {
         asked.questions.unwrap_or(self.questions)
@@ -177,6 +187,7 @@ impl AgentPolicy {
             after_plan,
             questions: self.may_ask(asked),
             ask_tools: Rules(&self.ask_tools, &asked.ask_tools),
+            operator_ask_tools: (!asked.ask_tools.is_empty()).then_some(self.ask_tools.as_slice()),
             deny_tools: &asked.deny_tools,
             client_tools: &asked.tools,
             max_budget_usd: None,

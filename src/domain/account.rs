@@ -82,6 +82,9 @@ pub struct AccountChange {
     pub limits: SetLimits,
     /// Whether the limits that were set before go.
     pub clears_limits: bool,
+    /// Limits that are those of all accounts again, by name.
+    #[serde(default)]
+    pub taken_back: Vec<String>,
     /// How long its conversations are kept; 0 is as those of all accounts.
     pub retention_days: Option<u32>,
     /// The change of the notes.

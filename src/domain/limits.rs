@@ -76,7 +76,27 @@ fn set<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Optio
     Option::deserialize(value).map(Some)
 }
 
+/// The limits that may be set for one account.
+pub const SETTABLE: [&str; 7] =
+    ["usd_per_day", "usd_per_month", "turns_per_day", "tokens_per_day", "storage_bytes", "queued_turns", "concurrency"];
+
 impl SetLimits {
+    /// These limits, without the one of this name: it is the operator's for all accounts again.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        match name {
+            "usd_per_day" => self.usd_per_day = None,
+            "usd_per_month" => self.usd_per_month = None,
+            "turns_per_day" => self.turns_per_day = None,
+            "tokens_per_day" => self.tokens_per_day = None,
+            "storage_bytes" => self.storage_bytes = None,
+            "queued_turns" => self.queued_turns = None,
+            "concurrency" => self.concurrency = None,
+            _ => {}
+        }
+        self
+    }
+
     /// Whether every limit is in its range.
     ///
     /// # Errors
@@ -269,6 +289,20 @@ mod tests {
         let before = set(r#"{"usd_per_day":1.5,"turns_per_day":null}"#);
         let after = before.changed(set(r#"{"turns_per_day":3}"#));
         assert_eq!(serde_json::to_string(&after).unwrap(), r#"{"usd_per_day":1.5,"turns_per_day":3}"#);
+    }
+
+    #[test]
+    fn every_limit_that_may_be_set_can_be_taken_back_alone() {
+        let all = r#"{"usd_per_day":1.5,"usd_per_month":null,"turns_per_day":1,"tokens_per_day":2,"storage_bytes":3,"queued_turns":4,"concurrency":5}"#;
+        let mut left = set(all);
+        for (at, name) in SETTABLE.into_iter().enumerate() {
+            left = left.without(name);
+            let told: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&serde_json::to_string(&left).unwrap()).unwrap();
+            assert_eq!(told.len(), SETTABLE.len() - at - 1, "{name}");
+            assert!(!told.contains_key(name), "{name}");
+        }
+        assert_eq!(left, SetLimits::default());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A turn with attachments, or in the place of another: what its blocks hold becomes files of the conversation, and what they name is looked at, before the account's object
+//! A turn with attachments: what its blocks hold becomes files of the conversation, and what they name is looked at, before the account's object
 //! admits it. The object gets references alone where there is a bucket, and never the bytes of files.
 
 use base64::Engine;
@@ -9,9 +9,8 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 
 use super::bindings::{self, Js};
-use super::files::{FilesCall, Replied, answer_of_object, ask_object, unexpected};
+use super::files::{FilesCall, Replied, ask_object, unexpected};
 use super::{http, r2, runtime, stub, worker as public};
-use crate::account::chat::command::ChatCommand;
 use crate::account::command::{Command, Envelope, LookUpAttachments, StartTurn};
 use crate::account::files::command::{FilesCommand, FilesRefusal, FilesReply, Precondition};
 use crate::api::content::{BadFile, bad_file, too_large};
@@ -30,28 +29,14 @@ struct Upload {
     bytes: Vec<u8>,
 }
 
-/// Answers a query whose blocks are not words alone, or that takes another's place.
+/// Answers a query whose blocks are not words alone.
 pub async fn start_turn(env: Env, account_id: AccountId, request_id: RequestId, mut start: Box<StartTurn>) -> Js {
-    let placed = async {
-        make_way(&env, &account_id, &request_id, &start).await?;
-        place(&env, &account_id, &request_id, &mut start).await
-    };
-    if let Err(refused) = placed.await {
+    if let Err(refused) = place(&env, &account_id, &request_id, &mut start).await {
         return refused.response(&request_id);
     }
     let envelope = Envelope::new(request_id, Command::StartTurn(start));
     let sent = stub::send(&env, &account_id, &envelope)?;
     JsFuture::from(public::or_unreachable(&sent, &envelope.request_id)).await
-}
-
-/// Takes out the message whose place this one takes: its files go with it, and those of this one come.
-async fn make_way(env: &Env, account_id: &AccountId, request_id: &RequestId, start: &StartTurn) -> Replied<()> {
-    let (Some(session_id), Some(chat)) = (&start.session_id, &start.options.chat) else { return Ok(()) };
-    if !chat.replaces {
-        return Ok(());
-    }
-    let ask = ChatCommand::MakeWay(session_id.clone(), chat.id.clone());
-    answer_of_object(env, account_id, request_id, Command::Chat(ask)).await.map(drop)
 }
 
 async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start: &mut StartTurn) -> Replied<()> {
@@ -64,7 +49,11 @@ async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start:
     }
     let paths = named.iter().map(|(_, path)| path).chain(uploads.iter().map(|upload| &upload.path)).cloned().collect();
     let (session_id, idempotency) = (start.session_id.clone(), start.idempotency.clone());
-    let asked = LookUpAttachments { session_id, paths, idempotency, answer: start.answer, include: start.include };
+    let replaces = start.options.chat.as_ref().filter(|chat| chat.replaces).map(|chat| chat.id.clone());
+    // Files that the conversation has now may go with the message that is replaced.
+    let may_be_there = replaces.is_none();
+    let (answer, include) = (start.answer, start.include);
+    let asked = LookUpAttachments { session_id, paths, idempotency, answer, include, replaces };
     let command = Command::LookUpAttachments(Box::new(asked));
     let (_, reply) = ask_object(env, account_id, request_id, command).await?;
     let FilesReply::Found { files, attachment_bytes } = reply else { return Err(unexpected()) };
@@ -90,7 +79,8 @@ async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start:
         set_found(block, FoundFile { media_type, size: file.size, etag });
     }
     for upload in uploads {
-        if !call.holds(files.next().flatten().as_ref(), &upload).await? {
+        let there = files.next().flatten().filter(|_| may_be_there);
+        if !call.holds(there.as_ref(), &upload).await? {
             call.put(upload, &start.title).await?;
         }
     }

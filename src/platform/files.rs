@@ -221,7 +221,7 @@ pub(super) async fn ask_object(
 }
 
 /// The response of an account's object to a command that it carried out; as a refusal every other one.
-pub(super) async fn answer_of_object(
+async fn answer_of_object(
     env: &Env,
     account_id: &AccountId,
     request_id: &RequestId,

@@ -53,6 +53,7 @@ struct Put {
 struct Import {
     peer: Peer,
     by_operator: bool,
+    resume: bool,
     /// Lines that are not sent yet.
     batch: String,
     /// The number of the first of them, and of the next line.
@@ -61,6 +62,8 @@ struct Import {
     /// The line that stands for an object, with its number, until another one comes.
     head: Option<(String, u64)>,
     put: Option<Put>,
+    /// Whether the object's conversation is there already, and the bytes that come are passed over.
+    passes_over: bool,
     conversations: u64,
 }
 
@@ -68,7 +71,7 @@ struct Import {
 pub async fn import(
     env: Env,
     account_id: AccountId,
-    by_operator: bool,
+    (by_operator, resume): (bool, bool),
     request: web_sys::Request,
     request_id: RequestId,
 ) -> Js {
@@ -76,11 +79,13 @@ pub async fn import(
     let mut import = Import {
         peer,
         by_operator,
+        resume,
         batch: String::new(),
         first_line: 1,
         line_no: 1,
         head: None,
         put: None,
+        passes_over: false,
         conversations: 0,
     };
     match import.read(&request).await {
@@ -94,7 +99,9 @@ pub async fn import(
                 drop(put.stored.await);
             }
             // What was begun and is not whole goes; the next import would drop it, too.
-            drop(import.peer.ask(ManageCommand::DropImport).await);
+            if !import.resume {
+                drop(import.peer.ask(ManageCommand::DropImport).await);
+            }
             refused.response(&request_id)
         }
     }
@@ -133,7 +140,9 @@ impl Import {
         let line = std::str::from_utf8(line);
         let line = line.map_err(|_| ApiError::new(Code::InvalidJson, "The body is not UTF-8."))?;
         if line.starts_with("{\"type\":\"bytes\",") {
-            self.bytes(line).await?;
+            if !self.passes_over {
+                self.bytes(line).await?;
+            }
         } else {
             self.end_object()?;
             if line.starts_with("{\"type\":\"pack\",") || line.starts_with("{\"type\":\"upload\",") {
@@ -146,7 +155,7 @@ impl Import {
             }
         }
         self.line_no += 1;
-        if self.head.is_some() {
+        if self.batch.is_empty() {
             self.first_line = self.line_no;
         } else if self.batch.len() >= BATCH_BYTES {
             self.flush(false).await?;
@@ -159,7 +168,7 @@ impl Import {
         let lines = std::mem::take(&mut self.batch);
         if !lines.is_empty() || is_last {
             let first_line = self.first_line;
-            let batch = ImportBatch { lines, first_line, is_last, by_operator: self.by_operator };
+            let batch = ImportBatch { lines, first_line, is_last, by_operator: self.by_operator, resume: self.resume };
             let (_, told) = self.peer.ask(ManageCommand::Import(Box::new(batch))).await?;
             self.conversations += stored(&told);
         }
@@ -176,9 +185,12 @@ impl Import {
             let Some((head, head_no)) = &self.head else {
                 return Err(wrong(self.line_no, "a `bytes` line without a `pack` or `upload` line before it").into());
             };
-            let asked = ImportObject { line: head.clone(), line_no: *head_no, stored: None };
+            let asked = ImportObject { line: head.clone(), line_no: *head_no, stored: None, resume: self.resume };
             let (_, told) = self.peer.ask(ManageCommand::ImportObject(Box::new(asked))).await?;
-            let object: ObjectOf = serde_json::from_str(&told).map_err(|e| JsValue::from_str(&e.to_string()))?;
+            let Ok(object) = serde_json::from_str::<ObjectOf>(&told) else {
+                (self.head, self.passes_over) = (None, true);
+                return Ok(());
+            };
             #[expect(clippy::cast_precision_loss, reason = "a file has fewer than 2^53 bytes")]
             let stream = transform(Some(object.size as f64))?;
             let stored = JsFuture::from(self.peer.bucket()?.put(&object.key, &stream.readable())?);
@@ -204,14 +216,14 @@ impl Import {
             Either::Right(_) => Err(JsValue::from_str("the bucket did not store an object in time")),
         };
         stored.map_err(|error| self.unstored(&error))?;
-        let asked = ImportObject { line, line_no, stored: Some(put.object) };
+        let asked = ImportObject { line, line_no, stored: Some(put.object), resume: self.resume };
         self.peer.ask(ManageCommand::ImportObject(Box::new(asked))).await?;
         Ok(())
     }
 
     /// Another line comes: the object before it must be whole.
     fn end_object(&mut self) -> Replied<()> {
-        self.head = None;
+        (self.head, self.passes_over) = (None, false);
         match &self.put {
             Some(_) => {
                 let why = format!("line {}: the file before it has fewer bytes than its size says", self.line_no);

@@ -15,10 +15,10 @@ use super::files::FilesCall;
 use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, transfer, transfer_in, vars};
 use crate::account::command::{Command, Envelope};
 use crate::account::manage::command::ManageCommand;
-use crate::api::accounts::OperatorAsks;
+use crate::api::accounts::{Audited, OperatorAsks};
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
-use crate::api::request::{Asked, Head, parse};
+use crate::api::request::{Asked, Head, Pending, parse};
 use crate::api::start_turn::MAX_BODY_BYTES;
 use crate::api::{console, cors, health};
 use crate::config::{Config, Origins};
@@ -70,6 +70,44 @@ pub fn fetch(request: web_sys::Request, env: Env, _context: worker_sys::Context)
     Ok(dress(&answer?, method != "HEAD", origin.as_deref(), cors::EXPOSED_HEADERS, trace)?.into())
 }
 
+/// Answers what is known when its body is read.
+fn with_body(
+    pending: Pending,
+    audited: Option<Audited>,
+    request: web_sys::Request,
+    env: Env,
+    config: Rc<Config>,
+    (request_id, now): (RequestId, Millis),
+) -> Js {
+    http::later(&request_id.clone(), async move {
+        let body = http::read_body(&request, MAX_BODY_BYTES).await?;
+        if body == Err(http::Unread::Overdue) {
+            return http::refusal(&ApiError::request_timeout(), &request_id);
+        }
+        let asked = pending.with_body(body.ok().as_deref());
+        if let Ok((account_id, command)) = &asked
+            && !rate::allows(&env, account_id, command).await
+        {
+            return http::refusal(&ApiError::rate_limited(), &request_id);
+        }
+        if let (Ok(_), Some(audited)) = (&asked, audited)
+            && let Some(refusal) = operators::audit(&env, &config, audited, now, &request_id).await
+        {
+            return refusal;
+        }
+        match asked {
+            Ok((account_id, Command::StartTurn(start))) if start.content.is_some() => {
+                attachments::start_turn(env, account_id, request_id, start).await
+            }
+            Ok((account_id, command)) => {
+                let answer = send(&env, &account_id, request_id, command)?;
+                JsFuture::from(answer).await
+            }
+            Err(error) => http::refusal(&error, &request_id),
+        }
+    })
+}
+
 /// Answers what was asked for; `to_page` says that a page of another site asks, which may.
 fn answer(
     asked: Result<Asked, ApiError>,
@@ -84,30 +122,10 @@ fn answer(
         Ok(Asked::Console) => http::response(console::redirect(), &request_id),
         Ok(Asked::Options(allow)) => http::response(cors::options(allow, to_page), &request_id),
         Ok(Asked::Command(account_id, command)) => Ok(send(&env, &account_id, request_id, command)?.into()),
-        Ok(Asked::WithBody(pending)) => http::later(&request_id.clone(), async move {
-            let body = http::read_body(&request, MAX_BODY_BYTES).await?;
-            if body == Err(http::Unread::Overdue) {
-                return http::refusal(&ApiError::request_timeout(), &request_id);
-            }
-            let asked = pending.with_body(body.ok().as_deref());
-            if let Ok((account_id, command)) = &asked
-                && !rate::allows(&env, account_id, command).await
-            {
-                return http::refusal(&ApiError::rate_limited(), &request_id);
-            }
-            match asked {
-                Ok((account_id, Command::StartTurn(start)))
-                    if start.content.is_some() || start.options.chat.as_ref().is_some_and(|chat| chat.replaces) =>
-                {
-                    attachments::start_turn(env, account_id, request_id, start).await
-                }
-                Ok((account_id, command)) => {
-                    let answer = send(&env, &account_id, request_id, command)?;
-                    JsFuture::from(answer).await
-                }
-                Err(error) => http::refusal(&error, &request_id),
-            }
-        }),
+        Ok(Asked::WithBody(pending)) => with_body(pending, None, request, env, config, (request_id, now)),
+        Ok(Asked::AuditedBody(pending, audited)) => {
+            with_body(pending, Some(audited), request, env, config, (request_id, now))
+        }
         Ok(Asked::Files(account_id, session_id, asked)) => {
             let is_head = request.method() == "HEAD";
             let call = FilesCall::new(env, account_id, session_id, request_id.clone());
@@ -116,8 +134,8 @@ fn answer(
         Ok(Asked::Export(account_id, place)) => {
             http::later(&request_id.clone(), transfer::export(env, account_id, place, request_id))
         }
-        Ok(Asked::Import(account_id, by_operator)) => {
-            http::later(&request_id.clone(), transfer_in::import(env, account_id, by_operator, request, request_id))
+        Ok(Asked::Import(account_id, how)) => {
+            http::later(&request_id.clone(), transfer_in::import(env, account_id, how, request, request_id))
         }
         Ok(Asked::Audited(audited, asked)) => http::later(&request_id.clone(), async move {
             if let Some(refusal) = operators::audit(&env, &config, audited, now, &request_id).await {
@@ -126,15 +144,20 @@ fn answer(
             let answered = answer(Ok(*asked), request, env, config, (request_id, now), to_page)?;
             JsFuture::from(Promise::resolve(&answered)).await
         }),
-        Ok(Asked::Token(head)) => http::later(&request_id.clone(), async move {
+        Ok(Asked::Token(head, audited)) => http::later(&request_id.clone(), async move {
             let body = http::read_body(&request, MAX_BODY_BYTES).await?;
             if body == Err(http::Unread::Overdue) {
                 return http::refusal(&ApiError::request_timeout(), &request_id);
             }
-            match head.with_body(body.ok().as_deref()) {
-                Ok(token) => http::response(Answer::json(201, &token), &request_id),
-                Err(error) => http::refusal(&error, &request_id),
+            let token = match head.with_body(body.ok().as_deref()) {
+                Ok(token) => token,
+                Err(error) => return http::refusal(&error, &request_id),
+            };
+            let audited = Audited { target: Some(token.account_id.clone()), ..audited };
+            if let Some(refusal) = operators::audit(&env, &config, audited, now, &request_id).await {
+                return refusal;
             }
+            http::response(Answer::json(201, &token), &request_id)
         }),
         Ok(Asked::Operator(asks)) => http::later(&request_id.clone(), async move {
             if let OperatorAsks::Erase { account_id, by_itself: true, .. } = &asks {

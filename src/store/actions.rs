@@ -3,6 +3,7 @@
 use super::cache::NextExpiry;
 use super::conversations::{session_id, unreadable};
 use super::sql::{Row, Sql, Value};
+use super::turn_row::parsed;
 use super::{Store, StoreError, integer, json};
 use crate::domain::action::ActionsOf;
 use crate::domain::{Action, ActionId, ActionKind, ActionStatus, Decision, Millis, RawJson, SessionId, TurnId};
@@ -23,6 +24,17 @@ pub struct ActionKept {
 }
 
 impl<S: Sql> Store<S> {
+    /// The rules that the request of a turn denies calls with.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
+    pub fn denied_by(&self, turn_id: &TurnId) -> Result<Vec<String>, StoreError> {
+        const DENIED: &str = "select options -> '$.deny_tools' from turns where turn_id = +?1";
+        let row = self.sql.first(DENIED, &[Value::Text(turn_id.as_str())])?;
+        let rules = row.map(|mut row| row.opt_text(0)).transpose()?.flatten();
+        Ok(parsed("options", rules)?.unwrap_or_default())
+    }
+
     /// Stores an action, unless its turn has one with the same reference; returns the one that is stored.
     ///
     /// # Errors

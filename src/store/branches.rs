@@ -118,7 +118,7 @@ impl<S: Sql> Store<S> {
             Value::Integer(next_seq),
             Value::Integer(i64::from(fork.branch.transcript_seq.is_some())),
             last_row(fork.branch),
-            self.attachment_bytes_of(fork.source, fork.branch)?,
+            self.attachment_bytes_of(fork.source, fork.branch)?.map_or(Value::Null, integer),
         ];
         Ok(self.sql.execute(INSERT, &values)?)
     }
@@ -213,7 +213,7 @@ impl<S: Sql> Store<S> {
              last_accessed_at = max(last_accessed_at, ?6), grants = null where session_id = +?1";
         let id = Value::Text(session_id.as_str());
         self.transaction(|| {
-            let attachment_bytes = self.attachment_bytes_of(session_id, branch)?;
+            let attachment_bytes = self.attachment_bytes_of(session_id, branch)?.map_or(Value::Null, integer);
             let (messages, bytes) = self.delete_turns(id, removed)?;
             self.sql.execute(TRANSCRIPT, &[id, last_row(branch)])?;
             let values = [
@@ -231,11 +231,14 @@ impl<S: Sql> Store<S> {
         })
     }
 
-    /// Bytes of attachments in a state that is not the newest; null of the newest, whose are counted.
-    fn attachment_bytes_of(&self, session_id: &SessionId, branch: &Branch) -> Result<Value<'static>, StoreError> {
+    /// Bytes of attachments in a state that is not the newest; none of the newest, whose are counted.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects a statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
+    pub fn attachment_bytes_of(&self, session_id: &SessionId, branch: &Branch) -> Result<Option<u64>, StoreError> {
         const TURNS: &str = "select turn_id from turn_content where session_id = +?1 and part = 0";
         if branch.transcript_seq.is_none() {
-            return Ok(Value::Null);
+            return Ok(None);
         }
         let mut bytes = 0;
         for mut row in self.sql.query(TURNS, &[Value::Text(session_id.as_str())])? {
@@ -248,7 +251,7 @@ impl<S: Sql> Store<S> {
                 bytes += sent_bytes(&blocks);
             }
         }
-        Ok(integer(bytes))
+        Ok(Some(bytes))
     }
 
     /// Deletes turns that have ended, with their messages, items, content and actions. Returns how many messages, and their bytes.

@@ -41,6 +41,26 @@ impl<S: Sql> Store<S> {
         Ok(items)
     }
 
+    /// The stored items of a turn as a JSON array, of which one row besides is in memory at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects a statement.
+    pub fn items_as_list(&self, session_id: &SessionId, turn_id: &TurnId) -> Result<String, StoreError> {
+        const NEXT: &str = "select part, items from (select -1 as part, items from turns where turn_id = +?2 and items is not null \
+             union all select part, items from turn_items where session_id = +?1 and turn_id = +?2) \
+             where part > ?3 order by part limit 1";
+        let bytes = usize::try_from(self.items_bytes(session_id, turn_id)?).unwrap_or_default();
+        let (mut list, mut after) = (String::with_capacity(bytes + 2), -2);
+        list.push('[');
+        let [session_id, turn_id] = [Value::Text(session_id.as_str()), Value::Text(turn_id.as_str())];
+        while let Some(mut row) = self.sql.first(NEXT, &[session_id, turn_id, Value::Integer(after)])? {
+            after = row.integer(0)?;
+            list.push_str(&row.text(1)?);
+        }
+        list.push(']');
+        Ok(list)
+    }
+
     /// The bytes of a turn's stored items.
     ///
     /// # Errors

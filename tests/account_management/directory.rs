@@ -33,8 +33,8 @@ fn the_directory_hears_of_an_active_account_once_a_day() {
 #[test]
 fn what_the_directory_did_not_hear_it_is_told_again_even_if_the_object_was_reset() {
     let mut stage = Stage::new();
-    let told = |stage: &Stage| stage.runtime.noted.borrow().clone();
-    stage.runtime.directory_is_up.set(false);
+    let told = |stage: &Stage| stage.runtime.noted.all();
+    stage.runtime.noted.is_up.set(false);
     stage.query("a");
     stage.settle();
     change(&stage, status(AccountStatus::Suspended));
@@ -44,7 +44,7 @@ fn what_the_directory_did_not_hear_it_is_told_again_even_if_the_object_was_reset
     stage.pass(Duration::from_mins(3));
     assert_eq!(told(&stage), []);
     assert!(stage.alarm() <= Some(stage.executor.now().plus(REGISTER_RETRY)));
-    stage.runtime.directory_is_up.set(true);
+    stage.runtime.noted.is_up.set(true);
     stage.pass(Duration::from_mins(2));
     assert_eq!(told(&stage), [(true, Some(AccountStatus::Active))]);
     let alarms = stage.alarms();
@@ -53,7 +53,7 @@ fn what_the_directory_did_not_hear_it_is_told_again_even_if_the_object_was_reset
 }
 
 fn active_notes(stage: &Stage) -> usize {
-    stage.runtime.noted.borrow().iter().filter(|(active, _)| *active).count()
+    stage.runtime.noted.all().iter().filter(|(active, _)| *active).count()
 }
 
 #[test]
@@ -85,14 +85,14 @@ fn the_directory_hears_of_every_day_on_which_something_is_used_whoever_began_it_
 #[test]
 fn an_account_stays_in_the_shard_that_knows_it_when_there_are_more() {
     let mut stage = Stage::new();
-    let shards = |stage: &Stage| stage.runtime.told_shards.take().into_iter().collect::<Vec<_>>();
+    let shards = |stage: &Stage| stage.runtime.noted.told_shards.take().into_iter().collect::<Vec<_>>();
     let id = "zoë".parse().unwrap();
     let more = (9..64).find(|more| shard_of(&id, *more) != shard_of(&id, 8)).unwrap();
     let own = shard_of(&id, 8);
     stage.query("a");
     stage.settle();
     assert_eq!(shards(&stage), [own]);
-    stage.runtime.shards.set(more);
+    stage.runtime.noted.shards.set(more);
     stage.reset();
     stage.pass(DAY);
     change(&stage, status(AccountStatus::Active));
@@ -106,13 +106,13 @@ fn an_account_stays_in_the_shard_that_knows_it_when_there_are_more() {
     stage.query("c");
     stage.settle();
     assert_eq!(shards(&stage), [own], "and so does one that keeps something");
-    assert!(stage.runtime.forgotten.borrow().is_empty());
+    assert!(stage.runtime.noted.forgotten.borrow().is_empty());
     erase(&stage, false, false);
-    stage.runtime.directory_is_up.set(false);
+    stage.runtime.noted.is_up.set(false);
     assert!(erase_step(&stage, false, true).is_none(), "no shard goes on listing what is gone");
-    stage.runtime.directory_is_up.set(true);
+    stage.runtime.noted.is_up.set(true);
     assert!(erase(&stage, false, true).done);
-    assert_eq!(stage.runtime.forgotten.take(), [own]);
+    assert_eq!(stage.runtime.noted.forgotten.take(), [own]);
     shards(&stage);
     stage.query("d");
     stage.settle();
@@ -131,6 +131,6 @@ fn an_account_that_empties_itself_leaves_the_directory_unless_a_visit_says_so() 
         }
         stage.pass(3 * DAY);
         assert!(stage.sql.texts("select name from sqlite_schema").is_empty());
-        assert_eq!(stage.runtime.forgotten.borrow().len(), usize::from(!visited));
+        assert_eq!(stage.runtime.noted.forgotten.borrow().len(), usize::from(!visited));
     }
 }

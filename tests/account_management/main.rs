@@ -14,6 +14,7 @@ use claude_agent_service::account::manage::command::{ManageCommand, ManageReply}
 use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::webhooks::erased::MAX_TRIES;
 use claude_agent_service::domain::account::{AccountChange, AccountStatus, ContainerState, ErasureStep, Overview};
+use claude_agent_service::domain::ledger::NanoUsd;
 use claude_agent_service::domain::limits::SetLimits;
 use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{ErasureId, TurnId, Usage};
@@ -119,7 +120,7 @@ fn a_suspended_account_ends_what_runs_keeps_what_waits_and_can_be_read() {
     stage.settle();
     assert_eq!(stage.end(&waiting), "completed");
     assert_eq!(overview(&stage).reason, None);
-    let told = stage.runtime.noted.borrow().clone();
+    let told = stage.runtime.noted.all();
     let statuses: Vec<_> = told.iter().filter_map(|(_, status)| *status).collect();
     assert_eq!(statuses, [AccountStatus::Suspended, AccountStatus::Active]);
 }
@@ -204,6 +205,19 @@ fn what_is_set_of_an_account_holds_in_place_of_what_holds_for_all_and_survives_i
     change(&stage, AccountChange { clears_limits: true, retention_days: Some(0), ..AccountChange::default() });
     let after = overview(&stage);
     assert_eq!((after.limits.turns_per_day, after.limits.concurrency, after.retention_days), (Some(5), 1, 30));
+}
+
+#[test]
+fn one_limit_is_taken_back_and_the_others_stay() {
+    let stage = Stage::with(&[("ACCOUNT_TURNS_PER_DAY", "5"), ("ACCOUNT_USD_PER_DAY", "9")]);
+    let limits: SetLimits = serde_json::from_str(r#"{"turns_per_day":1,"usd_per_day":null,"concurrency":2}"#).unwrap();
+    change(&stage, AccountChange { limits, ..AccountChange::default() });
+    let taken_back = vec!["turns_per_day".to_owned(), "usd_per_day".to_owned()];
+    let limits: SetLimits = serde_json::from_str(r#"{"tokens_per_day":7}"#).unwrap();
+    let after = change(&stage, AccountChange { taken_back, limits, ..AccountChange::default() });
+    let set = r#"{"tokens_per_day":7,"concurrency":2}"#;
+    assert_eq!(serde_json::to_string(&after.set_limits).unwrap(), set, "what is not named stays");
+    assert_eq!((after.limits.turns_per_day, after.limits.usd_per_day.map(NanoUsd::usd)), (Some(5), Some(9.0)));
 }
 
 #[test]

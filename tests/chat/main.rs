@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
 
 mod answers;
+mod replace;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -23,8 +24,12 @@ use uuid::Uuid;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn message(id: &str, text: &str) -> Command {
-    let chat = Some(ChatMessage { id: id.parse().unwrap(), replaces: false });
-    Command::StartTurn(Box::new(StartTurn {
+    Command::StartTurn(Box::new(start(id, text, false)))
+}
+
+fn start(id: &str, text: &str, replaces: bool) -> StartTurn {
+    let chat = Some(ChatMessage { id: id.parse().unwrap(), replaces });
+    StartTurn {
         session_id: Some(session("a")),
         prompt: text.to_owned(),
         content: None,
@@ -33,7 +38,7 @@ fn message(id: &str, text: &str) -> Command {
         idempotency: None,
         answer: AnswerForm::Chat,
         include: Include::THINKING,
-    }))
+    }
 }
 
 fn chat(reply: Reply<String>) -> ChatReply {
@@ -79,10 +84,6 @@ impl Stream {
     }
 }
 
-fn make_way(stage: &Stage, id: &str) -> Result<(), AccountError> {
-    ask(stage, Command::Chat(ChatCommand::MakeWay(session("a"), id.parse().unwrap()))).map(drop)
-}
-
 fn read(stage: &Stage) -> Vec<ChatTurn> {
     match ask(stage, Command::Chat(ChatCommand::Read(session("a")))).unwrap() {
         ChatReply::Messages(turns) => turns,
@@ -116,44 +117,6 @@ fn the_same_message_sent_again_is_the_same_turn_before_and_after_its_end() {
 }
 
 #[test]
-fn a_message_makes_way_with_all_that_came_after_it() {
-    let stage = Stage::new();
-    for (id, text) in [("m-1", "one"), ("m-2", "two"), ("m-3", "three")] {
-        send(&stage, id, text);
-        stage.settle();
-    }
-    make_way(&stage, "unknown").unwrap();
-    assert_eq!(said(&stage), ["one", "two", "three"]);
-    make_way(&stage, "m-2").unwrap();
-    assert_eq!(said(&stage), ["one"]);
-    send(&stage, "m-2", "second");
-    stage.settle();
-    assert_eq!(said(&stage), ["one", "second"]);
-    make_way(&stage, "m-1").unwrap();
-    make_way(&stage, "m-1").unwrap();
-    assert_eq!(said(&stage), [""; 0]);
-}
-
-#[test]
-fn a_message_that_is_being_answered_makes_way_when_its_turn_has_ended() {
-    let stage = Stage::new();
-    stage.container.script(Script::endless());
-    let mut running = send(&stage, "m-1", "one");
-    let mut waiting = send(&stage, "m-2", "two");
-    stage.pass(SECOND);
-    let asked = stage.handle(Command::Chat(ChatCommand::MakeWay(session("a"), "m-1".parse().unwrap())));
-    let Ok(Response::Deferred(mut made)) = asked else { panic!("it does not wait") };
-    assert!((&mut made).now_or_never().is_none());
-    stage.pass(SECOND);
-    assert!(matches!(chat(made.now_or_never().unwrap().unwrap()), ChatReply::WayMade));
-    for stream in [&mut running, &mut waiting] {
-        assert!(stream.heard().contains(r#""finishReason":"interrupted""#), "{}", stream.heard());
-    }
-    assert_eq!(said(&stage), [""; 0]);
-    assert!(follow(&stage).is_none());
-}
-
-#[test]
 fn a_chat_is_followed_from_the_beginning_while_a_turn_is_open() {
     let stage = Stage::new();
     assert!(follow(&stage).is_none(), "of an account that nothing is stored of");
@@ -184,9 +147,13 @@ fn questions_have_the_names_that_their_client_gave_them_or_none() {
         |stage: &Stage| -> Vec<_> { read(stage).into_iter().map(|turn| turn.message.map(String::from)).collect() };
     assert_eq!(names(&stage), [Some("m-1".to_owned()), None]);
     assert!(read(&stage)[0].told.len() == 1 && read(&stage)[0].turn.response.as_deref() == Some("done"));
-    make_way(&stage, &format!("{plain}:user")).unwrap();
-    assert_eq!(names(&stage), [Some("m-1".to_owned())]);
-    let other = TurnId::new(Uuid::from_u128(9));
-    make_way(&stage, &format!("{other}:user")).unwrap();
-    assert_eq!(names(&stage).len(), 1);
+    let in_place = |name: &str| {
+        ask(&stage, Command::StartTurn(Box::new(start(name, "other", true)))).unwrap();
+        stage.settle();
+    };
+    let (plain, other) = (format!("{plain}:user"), format!("{}:user", TurnId::new(Uuid::from_u128(9))));
+    in_place(&plain);
+    assert_eq!(names(&stage), [Some("m-1".to_owned()), Some(plain.clone())], "the one that has no name of its own");
+    in_place(&other);
+    assert_eq!(names(&stage), [Some("m-1".to_owned()), Some(plain), Some(other)], "no turn of that name was there");
 }

@@ -16,9 +16,9 @@ use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{ErasureId, Millis, RequestId, TurnStatus};
 use uuid::Uuid;
 
+use crate::fixture::{Fixture, open};
 use crate::support::NOW;
 use crate::support::runtime::{drive, poll};
-use crate::{Fixture, open};
 
 fn noted(fixture: &Fixture, account: &str, active: bool, status: Option<AccountStatus>) {
     let command = Command::Note { account_id: account.parse().unwrap(), active, status };

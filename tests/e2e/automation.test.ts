@@ -178,6 +178,7 @@ describe("schedules", { timeout: 300_000 }, () => {
     }
     await problem(put(client, "/schedules/one", { cron: "0 9 * * *", timezone: "Mars/Olympus", query: "x" }), 400, "invalid_parameter");
     await problem(put(client, "/schedules/one", { cron: "every day", query: "x" }), 400, "invalid_parameter");
+    await problem(put(client, "/schedules/one", { cron: "0 9 * * *", query: "x", output_schema: { type: "array" } }), 400, "invalid_output_schema");
     await json(await client.request("DELETE", "/schedules/one"), 200);
     assert.deepEqual(await json(await client.request("GET", "/schedules"), 200), []);
   });

@@ -35,6 +35,10 @@ def before_call(context, case, kwargs):
     if isinstance(tools, list) and all(isinstance(tool, dict) and isinstance(tool.get("name"), str) for tool in tools):
         # That a name is given once, no schema can say.
         body["tools"] = list({tool["name"]: tool for tool in tools}.values())
+        for tool in body["tools"]:
+            if isinstance(tool.get("input_schema"), dict):
+                # Which schema is usable, only a validator of schemas says.
+                tool["input_schema"] = {"type": "object"}
     if case.operation.path != "/query":
         return
     if isinstance(body.get("output_schema"), dict):

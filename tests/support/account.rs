@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::noted::Noted;
 use super::runtime::{VirtualRuntime, drive};
 use super::zones::utc_offset_s;
-use super::{Note, Rusqlite, exchange, store};
+use super::{Rusqlite, exchange, store};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, StartTurn};
 use claude_agent_service::account::reply::Reply;
 use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
@@ -41,7 +42,7 @@ pub struct World {
     pub container_runs: Rc<Cell<bool>>,
     pub container_answers: Rc<Cell<bool>>,
     pub container_calls: Rc<RefCell<Vec<String>>>,
-    pub noted: Rc<RefCell<Vec<Note>>>,
+    pub noted: Noted,
 }
 
 impl Runtime for World {
@@ -122,13 +123,12 @@ impl Directory for World {
 
     fn note(
         &self,
-        _shard: u32,
+        shard: u32,
         _account_id: &AccountId,
         active: bool,
         status: Option<AccountStatus>,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.noted.borrow_mut().push((active, status));
-        std::future::ready(Ok(()))
+        self.noted.take(shard, (active, status))
     }
 
     fn report(
@@ -215,7 +215,7 @@ impl Fixture {
             registered: Rc::default(),
             container_runs: Rc::default(),
             container_answers: Rc::new(Cell::new(true)),
-            noted: Rc::default(),
+            noted: Noted::default(),
             container_calls: Rc::default(),
         };
         let account = account(&world, &sql);

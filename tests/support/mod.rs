@@ -6,15 +6,19 @@ pub mod account;
 pub mod asking;
 pub mod bucket;
 pub mod container;
+pub mod deciding;
 pub mod executor;
 pub mod listening;
 pub mod model_calls;
 pub mod moving;
+mod noted;
+mod performing;
 pub mod port;
 pub mod receiver;
 pub mod runtime;
 pub mod script;
 pub mod stage;
+pub mod stage_runtime;
 mod turn_stream;
 pub mod v1;
 pub mod webhooks;
@@ -37,9 +41,6 @@ use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement, StatementStatus, ToSql, params_from_iter};
 use uuid::Uuid;
-
-/// What the directory was told of an account: whether it is active, and its status if that has changed.
-pub type Note = (bool, Option<claude_agent_service::domain::account::AccountStatus>);
 
 /// The moment at which the suites begin.
 pub const NOW: Millis = Millis::new(1_795_330_108_184);

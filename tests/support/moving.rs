@@ -47,7 +47,18 @@ pub fn export(stage: &Stage, files: bool) -> String {
 
 /// Imports lines, a batch between two objects at once; returns how many conversations came.
 pub fn import(stage: &Stage, text: &str, by_operator: bool) -> Result<u64, AccountError> {
-    let mut import = Import { stage, by_operator, batch: String::new(), head: None, conversations: 0, line_no: 0 };
+    import_as(stage, text, (by_operator, false))
+}
+
+/// The same, as an operator and a resuming request.
+#[allow(dead_code, reason = "not every suite resumes")]
+pub fn resume(stage: &Stage, text: &str) -> Result<u64, AccountError> {
+    import_as(stage, text, (true, true))
+}
+
+fn import_as(stage: &Stage, text: &str, (by_operator, resume): (bool, bool)) -> Result<u64, AccountError> {
+    let (batch, head) = (String::new(), None);
+    let mut import = Import { stage, by_operator, resume, batch, head, conversations: 0, line_no: 0 };
     for line in text.lines() {
         import.line(line)?;
     }
@@ -58,6 +69,7 @@ pub fn import(stage: &Stage, text: &str, by_operator: bool) -> Result<u64, Accou
 struct Import<'a> {
     stage: &'a Stage,
     by_operator: bool,
+    resume: bool,
     batch: String,
     head: Option<(String, Vec<u8>)>,
     conversations: u64,
@@ -92,10 +104,19 @@ impl Import<'_> {
         let ask = |stored| {
             manage(
                 self.stage,
-                ManageCommand::ImportObject(Box::new(ImportObject { line: line.clone(), line_no, stored })),
+                ManageCommand::ImportObject(Box::new(ImportObject {
+                    line: line.clone(),
+                    line_no,
+                    stored,
+                    resume: self.resume,
+                })),
             )
         };
-        let ManageReply::Object(ObjectOf { key, size }) = ask(None)? else { unreachable!() };
+        let (key, size) = match ask(None)? {
+            ManageReply::Object(ObjectOf { key, size }) => (key, size),
+            ManageReply::PassedOver => return Ok(()),
+            _ => unreachable!(),
+        };
         if bytes.len() as u64 != size {
             return Err(AccountError::BadImport("bytes".to_owned()));
         }
@@ -106,7 +127,13 @@ impl Import<'_> {
     fn flush(&mut self, is_last: bool) -> Result<(), AccountError> {
         self.object()?;
         let lines = std::mem::take(&mut self.batch);
-        let batch = ImportBatch { lines, first_line: self.line_no, is_last, by_operator: self.by_operator };
+        let batch = ImportBatch {
+            lines,
+            first_line: self.line_no,
+            is_last,
+            by_operator: self.by_operator,
+            resume: self.resume,
+        };
         if let ManageReply::Imported { conversations } = manage(self.stage, ManageCommand::Import(Box::new(batch)))? {
             self.conversations += conversations;
         }

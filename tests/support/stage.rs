@@ -1,162 +1,33 @@
 //! An account with a scripted container, on a deterministic executor: commands go in, time passes, and what is left is looked at.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::bucket::ScriptedBucket;
-use super::container::{Script, Scripted};
+use super::container::Scripted;
 use super::executor::{Executor, Owner};
+use super::noted::Noted;
 use super::receiver::Receiver;
-use super::zones::utc_offset_s;
-use super::{Note, Rusqlite, made_store, session};
+use super::script::Script;
+use super::stage_runtime::StageRuntime;
+use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, StartTurn};
 use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::reply::Reply;
-use claude_agent_service::account::runtime::{Directory, NotRegistered, NotSent, Runtime};
+use claude_agent_service::account::runtime::Runtime as _;
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
-use claude_agent_service::api::document::turn_json;
 use claude_agent_service::config::Config;
-use claude_agent_service::directory::shards::shard_of;
-use claude_agent_service::domain::account::AccountStatus;
 use claude_agent_service::domain::content::prompt_of;
-use claude_agent_service::domain::fleet::FleetReport;
 use claude_agent_service::domain::{
-    AccountId, Block, Include, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
+    Block, Include, Millis, PurgeOutcome, RequestId, Title, Turn, TurnId, TurnOptions, WhenBusy,
 };
-use claude_agent_service::log::{Level, Line};
 use claude_agent_service::store::Store;
 use serde_json::Value;
-use uuid::Uuid;
 
 /// Virtual time after which what has not settled never will.
 const PATIENCE: Duration = Duration::from_hours(3);
-
-/// The runtime of an object on the executor.
-#[derive(Clone)]
-pub struct StageRuntime {
-    executor: Executor,
-    uuids: Rc<Cell<u128>>,
-    alarm: Rc<Cell<Option<Millis>>>,
-    log: Rc<RefCell<Vec<String>>>,
-    /// What the directory was told.
-    pub noted: Rc<RefCell<Vec<Note>>>,
-    /// What it reported.
-    pub reported: Rc<RefCell<Vec<FleetReport>>>,
-    /// Whether the directory answers, over how many shards it is split, and which of them were told something or forgot the account.
-    pub directory_is_up: Rc<Cell<bool>>,
-    pub shards: Rc<Cell<u32>>,
-    pub told_shards: Rc<RefCell<BTreeSet<u32>>>,
-    pub forgotten: Rc<RefCell<Vec<u32>>>,
-    receiver: Receiver,
-}
-
-impl StageRuntime {
-    fn answer_of_shard(&self, shard: u32) -> std::future::Ready<Result<(), NotRegistered>> {
-        if !self.directory_is_up.get() {
-            return std::future::ready(Err(NotRegistered("down".to_owned())));
-        }
-        self.told_shards.borrow_mut().insert(shard);
-        std::future::ready(Ok(()))
-    }
-
-    pub fn log_lines(&self) -> Vec<String> {
-        self.log.borrow().clone()
-    }
-}
-
-impl Runtime for StageRuntime {
-    fn now(&self) -> Millis {
-        self.executor.now()
-    }
-
-    fn uuid(&self) -> Uuid {
-        self.uuids.set(self.uuids.get() + 1);
-        Uuid::from_u128(self.uuids.get())
-    }
-
-    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static {
-        self.executor.sleep(time)
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.executor.spawn(Owner::Object, task);
-    }
-
-    fn set_alarm(&self, at: Millis) {
-        self.alarm.set(Some(at));
-    }
-
-    fn log(&self, _level: Level, line: &Line<'_>) {
-        self.log.borrow_mut().push(line.json());
-    }
-
-    fn post(
-        &self,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-        _limit: Duration,
-    ) -> impl Future<Output = Result<u16, NotSent>> + 'static {
-        self.receiver.post(url, headers, body)
-    }
-
-    fn utc_offset_s(&self, zone: &str, at: Millis) -> Option<i32> {
-        utc_offset_s(zone, at)
-    }
-
-    fn turn_json(&self, turn: &Turn) -> String {
-        turn_json(turn)
-    }
-}
-
-impl Directory for StageRuntime {
-    fn shard_of(&self, account_id: &AccountId, known: Option<u32>) -> u32 {
-        known.unwrap_or_else(|| shard_of(account_id, self.shards.get()))
-    }
-
-    fn register(
-        &self,
-        shard: u32,
-        _account_id: &AccountId,
-        _oldest: Millis,
-    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.answer_of_shard(shard)
-    }
-
-    fn forget(&self, shard: u32, _account_id: &AccountId) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        if self.directory_is_up.get() {
-            self.forgotten.borrow_mut().push(shard);
-        }
-        self.answer_of_shard(shard)
-    }
-
-    fn note(
-        &self,
-        shard: u32,
-        _account_id: &AccountId,
-        active: bool,
-        status: Option<AccountStatus>,
-    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        if self.directory_is_up.get() {
-            self.noted.borrow_mut().push((active, status));
-        }
-        self.answer_of_shard(shard)
-    }
-
-    fn report(
-        &self,
-        shard: u32,
-        _account_id: &AccountId,
-        report: FleetReport,
-    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.reported.borrow_mut().push(report);
-        self.answer_of_shard(shard)
-    }
-}
 
 type StageAccount = Account<Rusqlite, Scripted, StageRuntime>;
 pub type Sent<T> = Rc<RefCell<Option<T>>>;
@@ -209,12 +80,8 @@ impl Stage {
             uuids: Rc::default(),
             alarm: Rc::default(),
             log: Rc::default(),
-            noted: Rc::default(),
+            noted: Noted::default(),
             reported: Rc::default(),
-            directory_is_up: Rc::new(Cell::new(true)),
-            shards: Rc::new(Cell::new(8)),
-            told_shards: Rc::default(),
-            forgotten: Rc::default(),
             receiver: receiver.clone(),
         };
         let (container, sql) = (Scripted::new(&executor), Rusqlite::in_memory());
@@ -316,6 +183,14 @@ impl Stage {
     pub fn query_when_busy(&self, session_id: &str, when_busy: WhenBusy) -> Result<TurnId, AccountError> {
         match self.handle(when_busy_is(when_busy, start(session_id, None, AnswerForm::Accepted)))? {
             Response::Ready(Reply::Accepted { turn, .. }) => Ok(turn.turn_id),
+            _ => unreachable!(),
+        }
+    }
+
+    /// Admits a turn with a key that the running turn may take in.
+    pub fn query_to_steer(&self, session_id: &str, key: &str) -> TurnId {
+        match self.handle(when_busy_is(WhenBusy::Steer, start(session_id, Some(key), AnswerForm::Accepted))).unwrap() {
+            Response::Ready(Reply::Accepted { turn, .. }) => turn.turn_id,
             _ => unreachable!(),
         }
     }

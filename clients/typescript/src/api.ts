@@ -539,7 +539,7 @@ export interface paths {
         put?: never;
         /**
          * Import what an export wrote
-         * @description Adds to what the account has. If an id is taken, the import is refused before anything is stored; if a line is refused, what came before it stays. Usage and settings are imported for operators only.
+         * @description Adds to what the account has. If an id is taken, the import is refused before anything is stored; if a line is refused, what came before it stays. Usage and settings are imported for operators only. With `resume=true`, an export may be sent in parts, or again after a failure: conversations that exist already are skipped.
          */
         post: operations["import"];
         delete?: never;
@@ -900,8 +900,11 @@ export interface components {
         };
         /** @description A change of what an operator has set of an account. Unknown fields are ignored. */
         AccountChangeRequest: {
-            /** @description Limits to set. A limit of null means no limit; if `limits` itself is null, the deployment's limits apply again. */
-            limits?: components["schemas"]["LimitsOfAccount"] | null;
+            /**
+             * @description Limits to set. A limit of null means no limit, and `default` restores the deployment's; if `limits` itself is null, all limits of the deployment
+             *     apply again.
+             */
+            limits?: components["schemas"]["LimitsOfAccount"] | components["schemas"]["LimitsChange"] | null;
             /**
              * @description Notes to set, and with `null` to remove; null removes all.
              * @default null
@@ -1547,6 +1550,23 @@ export interface components {
             /** @description The same in a month. */
             usd_per_month: number | null;
         };
+        /** @description Limits to set for an account. */
+        LimitsChange: {
+            /** @description Turns that run at once; null is the operator's limit. */
+            concurrency?: (number | null) | "default";
+            /** @description Turns that may wait; null is the operator's limit. */
+            queued_turns?: (number | null) | "default";
+            /** @description Bytes of the account's database and of its files. */
+            storage_bytes?: (number | null) | "default";
+            /** @description Tokens of all four kinds in a day. */
+            tokens_per_day?: (number | null) | "default";
+            /** @description Turns in a day. */
+            turns_per_day?: (number | null) | "default";
+            /** @description US dollars for calls of the model in a day of UTC. */
+            usd_per_day?: (number | null) | "default";
+            /** @description The same in a month. */
+            usd_per_month?: (number | null) | "default";
+        };
         /** @description What is set for one account. An absent limit is the operator's for all accounts; one that is null is none. */
         LimitsOfAccount: {
             /** @description Turns that run at once; null is the operator's limit. */
@@ -1740,7 +1760,7 @@ export interface components {
             /** @description The model of this turn, if the operator allows it. */
             model?: string | null;
             /**
-             * @description A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
+             * @description A JSON Schema (draft-07) of an object that the answer has to match, at most 32 KiB.
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
@@ -1868,7 +1888,7 @@ export interface components {
             /** @description The model of its turns, if the operator allows it. */
             model?: string | null;
             /**
-             * @description A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
+             * @description A JSON Schema (draft-07) of an object that the answers have to match, at most 32 KiB.
              * @default null
              */
             output_schema?: Record<string, unknown> | null;
@@ -2409,6 +2429,8 @@ export interface components {
         "WWW-Authenticate": string;
         /** @description Names this request in the logs: `req_` and 32 characters. */
         "X-Request-Id": string;
+        /** @description The `traceparent` of the request, if it had one that the specification allows. */
+        traceparent: string;
     };
     pathItems: never;
 }
@@ -2793,6 +2815,8 @@ export interface operations {
             header?: {
                 /** @description The same request sent twice with the same key runs once. */
                 "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
+                /** @description W3C Trace Context: the log lines of the turn have its `trace_id`, the agent's commands have it in `TRACEPARENT`, and the response has it again. One that breaks the specification's rules counts as absent. */
+                traceparent?: string;
             };
             path?: never;
             cookie?: never;
@@ -2807,6 +2831,7 @@ export interface operations {
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3719,6 +3744,8 @@ export interface operations {
             query?: {
                 /** @description Selects the account. Default: the token's account; with a key, `default`. */
                 accountId?: components["schemas"]["AccountId"];
+                /** @description Whether conversations that are there are passed over, and one that is not whole at the end stays for the next request. */
+                resume?: boolean;
             };
             header?: never;
             path?: never;
@@ -3851,6 +3878,8 @@ export interface operations {
                 "Idempotency-Key"?: components["schemas"]["IdempotencyKey"];
                 /** @description `respond-async`: respond at once with 202. */
                 Prefer?: string;
+                /** @description W3C Trace Context: the log lines of the turn have its `trace_id`, the agent's commands have it in `TRACEPARENT`, and the response has it again. One that breaks the specification's rules counts as absent. */
+                traceparent?: string;
             };
             path?: never;
             cookie?: never;
@@ -3867,6 +3896,7 @@ export interface operations {
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     "Server-Timing": components["headers"]["Server-Timing"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3956,6 +3986,7 @@ export interface operations {
                     Location: components["headers"]["Location"];
                     "Preference-Applied": components["headers"]["Preference-Applied"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
+                    traceparent: components["headers"]["traceparent"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -199,16 +199,21 @@ export class AgentClient {
     return this.#connection.json({ method: "DELETE", path: webhook(name), ...options });
   }
 
-  testWebhook(name: string, options: CallOptions = {}): Promise<Schemas["QueuedEvent"]> {
-    return this.#connection.json({ method: "POST", path: `${webhook(name)}/test`, ...options });
+  /** Sent once: a second request would send a second event. */
+  async testWebhook(name: string, options: CallOptions = {}): Promise<Schemas["QueuedEvent"]> {
+    const response = await this.#connection.sendOnce({ method: "POST", path: `${webhook(name)}/test`, ...options });
+    return (await response.json()) as Schemas["QueuedEvent"];
   }
 
   listDeliveries(name: string, parameters: Parameters<"listDeliveries"> = {}): Promise<Page<Schemas["WebhookDelivery"], Parameters<"listDeliveries">>> {
     return this.#page(`${webhook(name)}/deliveries`, parameters);
   }
 
-  redeliver(name: string, eventId: string, options: CallOptions = {}): Promise<Schemas["QueuedEvent"]> {
-    return this.#connection.json({ method: "POST", path: `${webhook(name)}/deliveries/${encodeURIComponent(eventId)}/redeliver`, ...options });
+  /** Sent once: a second request would send the event a second time. */
+  async redeliver(name: string, eventId: string, options: CallOptions = {}): Promise<Schemas["QueuedEvent"]> {
+    const path = `${webhook(name)}/deliveries/${encodeURIComponent(eventId)}/redeliver`;
+    const response = await this.#connection.sendOnce({ method: "POST", path, ...options });
+    return (await response.json()) as Schemas["QueuedEvent"];
   }
 
   listSchedules(options: CallOptions = {}): Promise<Schemas["Schedule"][]> {
@@ -305,9 +310,14 @@ export class AgentClient {
     return this.#connection.send({ path: "/export", query: { cursor, files }, ...options });
   }
 
-  /** Stores what an export wrote. */
-  import(lines: Content, options: CallOptions = {}): Promise<Schemas["Imported"]> {
-    return this.#connection.json({ method: "POST", path: "/import", headers: { "content-type": "application/x-ndjson" }, body: lines, ...options });
+  /**
+   * Stores what an export wrote, or a part of it with `resume`. Sent once: a second request would be refused for what the first has stored.
+   * After an error, send the same lines with `resume`, which passes over the conversations that are there.
+   */
+  async import(lines: Content, { signal, accountId, ...query }: Parameters<"import"> = {}): Promise<Schemas["Imported"]> {
+    const headers = { "content-type": "application/x-ndjson" };
+    const response = await this.#connection.sendOnce({ method: "POST", path: "/import", query: query as Values, headers, body: lines, signal, accountId });
+    return (await response.json()) as Schemas["Imported"];
   }
 
   prewarm(options: CallOptions = {}): Promise<Schemas["Prewarming"]> {

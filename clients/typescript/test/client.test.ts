@@ -109,6 +109,27 @@ test("what an account exports another one imports, with the same messages", TIME
   assert.deepEqual((await other.readConversation("moved")).messages, (await client.readConversation("moved")).messages);
 });
 
+test("an import whose response is lost is an error, is not sent again, and goes on with resume", TIME_LIMIT, async (t) => {
+  const { proxy, client } = await proxied(t);
+  const source = newClient();
+  await source.query({ query: "What is 6+6?", session_id: "lost-import" }).result();
+  const lines = await (await source.export()).text();
+  proxy.judge = () => "cut-before";
+  await assert.rejects(client.import(lines), ConnectionError);
+  assert.equal(proxy.requests.filter((line) => line.startsWith("POST /import")).length, 1);
+  proxy.judge = () => "pass";
+  assert.deepEqual(await client.import(lines, { resume: true }), { conversations: 0 });
+  assert.deepEqual((await client.readConversation("lost-import")).messages, (await source.readConversation("lost-import")).messages);
+});
+
+test("what sends an event is sent once", TIME_LIMIT, async (t) => {
+  const { proxy, client } = await proxied(t);
+  proxy.judge = () => "cut-before";
+  await assert.rejects(client.testWebhook("crm"), ConnectionError);
+  await assert.rejects(client.redeliver("crm", "evt_1"), ConnectionError);
+  assert.equal(proxy.requests.length, 2);
+});
+
 test("a foreign 503 is tried again; with no retries it is an error with its status", TIME_LIMIT, async (t) => {
   const { proxy, client } = await proxied(t);
   const unavailable = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/html\r\ncontent-length: 6\r\nretry-after: 0\r\nconnection: close\r\n\r\n<html>";

@@ -1,7 +1,7 @@
 /** An action in the conversation: a form while somebody has to decide, and one line that says what was decided. */
 import { memo, useEffect, useId, useRef, useState } from "react";
 import type { ReactNode } from "react";
-import { fieldsOf, stringOf } from "../shapes.ts";
+import { fieldsOf, plainName, stringOf } from "../shapes.ts";
 import { Failure } from "../ui/controls.tsx";
 import { distance } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
@@ -113,5 +113,7 @@ function titleOf({ kind, tool = "", input }: Action): string {
   const path = stringOf(input?.["file_path"]) || stringOf(input?.["notebook_path"]);
   if (tool === "Bash") return "May the agent run this command?";
   if (path !== "") return `May the agent ${tool === "Write" ? "write" : tool === "Read" ? "read" : "change"} “${path.slice(path.lastIndexOf("/") + 1)}”?`;
-  return `May the agent use “${tool}”?`;
+  if (tool === "WebFetch") return "May the agent fetch this page?";
+  if (tool === "WebSearch") return "May the agent search the web for this?";
+  return `May the agent use “${plainName(tool)}”?`;
 }

@@ -1,6 +1,6 @@
 /** Actions: what a turn waits for until somebody decides. Reads what the agent sent with them, which may have any shape. Pure. */
 import type { AgentClient, Schemas } from "claude-agent-service-client";
-import { fieldsOf, listOf, stringOf } from "../shapes.ts";
+import { fieldsOf, listOf, plainName, stringOf } from "../shapes.ts";
 
 export type Action = Schemas["Action"];
 export type Decision = Parameters<AgentClient["decideAction"]>[1];
@@ -33,7 +33,7 @@ export function suggestedRules(suggestions: unknown): string[] {
     if (type === "setMode") return mode === "acceptEdits" ? ["all changes of files"] : [stringOf(mode)];
     return listOf(rules).map((rule) => {
       const { toolName, ruleContent } = fieldsOf(rule);
-      return typeof ruleContent === "string" ? `${stringOf(toolName)}: ${ruleContent}` : `every call of ${stringOf(toolName)}`;
+      return typeof ruleContent === "string" ? `${stringOf(toolName)}: ${ruleContent}` : `every call of ${plainName(stringOf(toolName))}`;
     });
   });
 }

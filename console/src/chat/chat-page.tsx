@@ -1,5 +1,5 @@
 /** A conversation: what was said, what is being said, the message box, and its files. */
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import { ChangesDialog } from "../files/changes-dialog.tsx";
 import type { Compared } from "../files/changes-dialog.tsx";
 import { FilesPanel } from "../files/files-panel.tsx";
@@ -11,19 +11,15 @@ import { Confirm, Failure, IconButton, Menu, Spinner } from "../ui/controls.tsx"
 import { tokens } from "../ui/format.ts";
 import { Composer } from "./composer.tsx";
 import type { Library } from "./library.ts";
+import { Log } from "./log.tsx";
 import { nameOf, Rename } from "./sidebar.tsx";
-import { TurnRow } from "./turn-row.tsx";
 import type { TurnActions } from "./turn-row.tsx";
 import { isOpen, isWaiting } from "./turns.ts";
-import type { TurnView } from "./turns.ts";
 import { storedWay, storeWay } from "./way.ts";
 import type { Way } from "./way.ts";
 import { Welcome } from "./welcome.tsx";
 
 type Props = { library: Library; sessionId: string; isNew: boolean };
-
-/** Below this distance from its end, the log follows what is being written. */
-const NEAR_END_PX = 120;
 
 export function ChatPage({ library, sessionId, isNew }: Props) {
   const conversation = library.conversation(sessionId, isNew);
@@ -72,6 +68,7 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
     }),
     [conversation, files.open],
   );
+  const earlier = useCallback(() => void conversation.earlier(), [conversation]);
   const chooseWay = (chosen: Way): void => {
     storeWay(chosen);
     setWay(chosen);
@@ -118,8 +115,8 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
         </header>
         {state.phase === "loading" && <div className="centre"><Spinner label="Loading the conversation" /></div>}
         {state.phase === "failed" && <div className="centre"><Failure error={state.error} onRetry={() => void conversation.load()} /></div>}
-        {state.phase === "new" && <Welcome onPick={pick} />}
-        {state.phase === "ready" && <Log turns={state.turns} isAtRest={open.length === 0} actions={actions} />}
+        {state.phase === "new" && <Welcome isMissing={!isNew && files.isKnown && files.count === 0} onPick={pick} />}
+        {state.phase === "ready" && <Log turns={state.turns} isAtRest={open.length === 0} actions={actions} earlier={state.hasEarlier ? earlier : undefined} earlierError={state.earlierError} />}
         <div className="dock">
           {stopError !== undefined && <Failure error={stopError} />}
           <Composer draft={draft} onDraft={setDraft} isBusy={open.length > 0} isWaiting={open.some(isWaiting)} way={way} onWay={chooseWay} onAsk={ask} onStop={stop} onFiles={(chosen) => { setFilesOpen(true); files.upload(chosen); }} />
@@ -143,39 +140,6 @@ export function ChatPage({ library, sessionId, isNew }: Props) {
   );
 }
 
-function Log({ turns, isAtRest, actions }: { turns: TurnView[]; isAtRest: boolean; actions: TurnActions }) {
-  const log = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
-  const last = turns.at(-1);
-  useEffect(() => {
-    const element = log.current;
-    if (element !== null && isAtEnd.current) element.scrollTop = element.scrollHeight;
-  }, [turns]);
-  // One's own question is always worth seeing.
-  useEffect(() => {
-    isAtEnd.current = true;
-    log.current?.scrollTo({ top: log.current.scrollHeight });
-  }, [last?.key]);
-  const onScroll = (): void => {
-    const { scrollHeight, scrollTop, clientHeight } = log.current ?? { scrollHeight: 0, scrollTop: 0, clientHeight: 0 };
-    isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-  };
-  return (
-    <>
-      <div className="log" ref={log} role="log" aria-label="Messages" tabIndex={0} onScroll={onScroll}>
-        <div className="column">
-          {turns.map((turn) => (
-            <TurnRow key={turn.key} turn={turn} isLast={turn === last} isAtRest={isAtRest} actions={actions} />
-          ))}
-        </div>
-      </div>
-      <p className="hidden" role="status">
-        {last === undefined ? "" : saidOf(last)}
-      </p>
-    </>
-  );
-}
-
 /** Nobody has to care about less. */
 const MIN_PERCENT_SHOWN = 5;
 
@@ -190,24 +154,4 @@ function ContextMeter({ tokens: used, limit }: { tokens: number; limit: number }
       <small aria-hidden="true">Context {percent} %</small>
     </span>
   );
-}
-
-/** For those who do not see the screen. */
-function saidOf(turn: TurnView): string {
-  switch (turn.status) {
-    case "sending":
-      return "Sending";
-    case "queued":
-      return "Waiting for its turn";
-    case "running":
-      return "The agent is working";
-    case "requires_action":
-      return "The agent waits for your answer";
-    case "completed":
-      return "The answer is complete";
-    case "cancelled":
-      return "Stopped";
-    default:
-      return "The answer failed";
-  }
 }

@@ -24,6 +24,8 @@ type Props = {
 /** As the service has it, in UTF-8. */
 const MAX_PROMPT_BYTES = 1024 * 1024;
 const MAX_ATTACHED = 20;
+/** As the styles have it. */
+const DESK = "(min-width: 760px)";
 
 export function Composer({ draft, onDraft, isBusy, isWaiting, way, onWay, onAsk, onStop, onFiles }: Props) {
   const box = useRef<HTMLTextAreaElement>(null);
@@ -35,7 +37,7 @@ export function Composer({ draft, onDraft, isBusy, isWaiting, way, onWay, onAsk,
 
   useEffect(() => {
     // On a phone the keyboard would cover what is there to read.
-    if (matchMedia("(min-width: 760px)").matches) box.current?.focus();
+    if (matchMedia(DESK).matches) box.current?.focus();
   }, []);
   useEffect(() => {
     if (draft !== "" && document.activeElement !== box.current) box.current?.focus();
@@ -45,6 +47,11 @@ export function Composer({ draft, onDraft, isBusy, isWaiting, way, onWay, onAsk,
     if (!canSend) return;
     onAsk(draft.trim(), attached);
     setAttached([]);
+  };
+  const stop = (): void => {
+    onStop();
+    // The button goes, and with it the focus.
+    if (matchMedia(DESK).matches) box.current?.focus();
   };
   const attach = (files: File[]): void => {
     const others = files.filter((file) => !canAttach(file));
@@ -125,7 +132,7 @@ export function Composer({ draft, onDraft, isBusy, isWaiting, way, onWay, onAsk,
         <span className="hint" role={isTooLong ? "alert" : undefined}>
           {isTooLong ? "This is longer than 1 MB: attach it as a file" : <span className="keys">{isWaiting ? "Answer above, or stop" : "Enter sends, Shift + Enter begins a line"}</span>}
         </span>
-        {isBusy && <IconButton className="round stop" icon="stop" label="Stop" onClick={onStop} />}
+        {isBusy && <IconButton className="round stop" icon="stop" label="Stop" onClick={stop} />}
         {(!isBusy || canSend) && <IconButton className="round" icon="send" label="Send" type="submit" disabled={!canSend} />}
       </div>
     </form>

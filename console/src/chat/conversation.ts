@@ -1,13 +1,14 @@
 /** One conversation: loads it, asks, follows the answer, and stops it. Goes on while another one is on the screen. */
-import { AgentError } from "claude-agent-service-client";
+import { AgentError, ConnectionError } from "claude-agent-service-client";
 import type { AgentClient, Schemas, TurnStream } from "claude-agent-service-client";
 import { Store } from "../store.ts";
 import type { Decision } from "../actions/action.ts";
 import { attachmentOf, blocksAgain, blocksOf } from "./attachments.ts";
 import type { Block } from "./attachments.ts";
-import { ended, fold, fromHistory, isOpen, isWaiting, newTurn, resolved, withAction } from "./turns.ts";
+import { History } from "./history.ts";
+import { ended, fold, isOpen, isWaiting, newTurn, resolved, withAction } from "./turns.ts";
 import { newId } from "../ids.ts";
-import type { Attachment, Status, Told, TurnView } from "./turns.ts";
+import type { Attachment, Status, TurnView } from "./turns.ts";
 import { storedWay, WAYS } from "./way.ts";
 
 export type ConversationState = {
@@ -15,6 +16,9 @@ export type ConversationState = {
   phase: "loading" | "ready" | "new" | "failed";
   title: string;
   turns: TurnView[];
+  /** Whether there are turns before these. */
+  hasEarlier: boolean;
+  earlierError: unknown;
   error: unknown;
   /** How full the model's context is; undefined where that is not known. */
   context: { tokens: number; limit: number } | undefined;
@@ -28,25 +32,26 @@ const INCLUDE: Schemas["IncludeWord"][] = ["thinking", "tool_result"];
 const MAX_TITLE = 200;
 /** Until the service has one. */
 const MAX_TITLE_CHARS = 80;
-/** How many of a conversation's turns are loaded with what they used. */
-const MAX_TURNS_LISTED = 100;
 const MAX_ACTIONS_LISTED = 200;
 
 export class Conversation extends Store<ConversationState> {
   readonly sessionId: string;
   readonly #client: AgentClient;
   readonly #onChange: () => void;
+  #history: History;
+  #earlier: Promise<void> | undefined;
   #abort = new AbortController();
-  /** The turns whose events are being read, by key. */
-  readonly #followed = new Set<string>();
+  /** The streams of the turns whose events are being read, by key, and what ends them. */
+  readonly #followed = new Map<string, { stream: TurnStream; connection: AbortController }>();
   /** Where to go on with those that are open and were read to a pause, by key. */
   readonly #lastIds = new Map<string, string>();
 
   constructor(client: AgentClient, sessionId: string, isNew: boolean, onChange: () => void) {
-    super({ phase: isNew ? "new" : "loading", title: "", turns: [], error: undefined, context: undefined, filesVersion: 0 });
+    super({ phase: isNew ? "new" : "loading", title: "", turns: [], hasEarlier: false, earlierError: undefined, error: undefined, context: undefined, filesVersion: 0 });
     this.#client = client;
     this.sessionId = sessionId;
     this.#onChange = onChange;
+    this.#history = new History(client, sessionId);
     if (!isNew) void this.load();
   }
 
@@ -57,12 +62,10 @@ export class Conversation extends Store<ConversationState> {
   async load(): Promise<void> {
     const { signal } = this.#abort;
     try {
-      const [read, list] = await Promise.all([
-        this.#client.readConversation(this.sessionId, { include: "items", signal }),
-        this.#client.listTurns(this.sessionId, { limit: MAX_TURNS_LISTED, signal }),
-      ]);
-      const turns = fromHistory(read.messages ?? [], list.items, read.items as Record<string, Told["data"][] | null> | undefined);
-      this.set({ phase: "ready", title: read.title, turns, error: undefined });
+      const history = new History(this.#client, this.sessionId);
+      const { title, turns } = await history.newest(this.state.turns.length, signal);
+      this.#history = history;
+      this.set({ phase: "ready", title, turns, hasEarlier: history.hasMore, earlierError: undefined, error: undefined });
       void this.#readContext();
       for (const { key, turnId } of turns.filter(isOpen)) {
         // The id names the turn: without one, the stream would be that of the turn that runs now.
@@ -76,6 +79,27 @@ export class Conversation extends Store<ConversationState> {
       // Files may have been uploaded to it before anybody asked anything.
       const isNew = error instanceof AgentError && error.code === "not_found";
       this.set(isNew && this.state.turns.length === 0 ? { phase: "new" } : { phase: "failed", error });
+    }
+  }
+
+  /** Shows the turns before those that are shown. */
+  earlier(): Promise<void> {
+    this.#earlier ??= this.#showEarlier().finally(() => (this.#earlier = undefined));
+    return this.#earlier;
+  }
+
+  async #showEarlier(): Promise<void> {
+    const { signal } = this.#abort;
+    const history = this.#history;
+    this.set({ earlierError: undefined });
+    try {
+      const older = await history.earlier(signal);
+      // It has been loaded again meanwhile.
+      if (history !== this.#history) return;
+      this.set({ turns: [...older, ...this.state.turns], hasEarlier: history.hasMore });
+      if (older.some(({ parts }) => parts.some(({ kind }) => kind === "action"))) void this.#readActions();
+    } catch (error) {
+      if (!signal.aborted) this.set({ earlierError: error });
     }
   }
 
@@ -106,7 +130,7 @@ export class Conversation extends Store<ConversationState> {
     try {
       const blocks = await content?.();
       if (blocks !== undefined) this.#change(key, (turn) => ({ ...turn, content: blocks }));
-      await this.#follow(key, this.#client.query(blocks === undefined ? { query: question, ...common } : { content: blocks, ...common }, { signal }));
+      await this.#follow(key, (signal) => this.#client.query(blocks === undefined ? { query: question, ...common } : { content: blocks, ...common }, { signal }));
     } catch (error) {
       if (!signal.aborted) this.#change(key, (turn) => ended(turn, "failed", error));
     }
@@ -141,7 +165,7 @@ export class Conversation extends Store<ConversationState> {
   compact(): void {
     const turn = newTurn(newId("ask"), "/compact");
     this.set({ turns: [...this.state.turns, turn] });
-    void this.#follow(turn.key, this.#client.compactConversation(this.sessionId, { signal: this.#abort.signal }));
+    void this.#follow(turn.key, (signal) => this.#client.compactConversation(this.sessionId, { signal }));
   }
 
   async #file(path: string, title = path.slice(path.lastIndexOf("/") + 1), type = ""): Promise<File> {
@@ -201,6 +225,18 @@ export class Conversation extends Store<ConversationState> {
     else if (this.state.phase === "ready" && !this.isBusy) void this.load();
   }
 
+  /** There is no connection: on those that are open, nothing comes any more. */
+  cut(): void {
+    for (const { stream, connection } of this.#followed.values()) if (stream.lastEventId !== undefined) connection.abort();
+  }
+
+  /** There is a connection again: what happened meanwhile was not heard. */
+  reconnected(): void {
+    this.#goOn();
+    if (this.state.phase === "failed" || (this.state.phase === "ready" && !this.isBusy)) void this.load();
+    this.filesChanged();
+  }
+
   filesChanged(): void {
     this.set({ filesVersion: this.state.filesVersion + 1 });
   }
@@ -220,17 +256,19 @@ export class Conversation extends Store<ConversationState> {
 
   /** Reads on where the events of an open turn ended with a pause. */
   #goOn(): void {
-    const { signal } = this.#abort;
     for (const { key } of this.state.turns.filter(isOpen)) {
       const lastEventId = this.#lastIds.get(key);
       if (lastEventId === undefined || this.#followed.has(key)) continue;
-      void this.#follow(key, this.#client.followConversation(this.sessionId, { lastEventId, include: INCLUDE, signal }));
+      void this.#follow(key, (signal) => this.#client.followConversation(this.sessionId, { lastEventId, include: INCLUDE, signal }));
     }
   }
 
-  async #follow(key: string, stream: TurnStream): Promise<void> {
+  async #follow(key: string, start: (signal: AbortSignal) => TurnStream): Promise<void> {
     const { signal } = this.#abort;
-    this.#followed.add(key);
+    const connection = new AbortController();
+    const stream = start(AbortSignal.any([signal, connection.signal]));
+    this.#followed.set(key, { stream, connection });
+    this.#change(key, (turn) => (turn.isUnheard === true ? { ...turn, isUnheard: false } : turn));
     try {
       for await (const event of stream) {
         this.#change(key, (turn) => fold(turn, event));
@@ -238,7 +276,9 @@ export class Conversation extends Store<ConversationState> {
       }
     } catch (error) {
       if (signal.aborted) return;
-      this.#change(key, (turn) => ended(turn, statusOf(error), error));
+      // A turn that the service has goes on without a connection to here.
+      const isCut = (connection.signal.aborted || error instanceof ConnectionError) && stream.lastEventId !== undefined;
+      this.#change(key, (turn) => (isCut ? { ...turn, isUnheard: true } : ended(turn, statusOf(error), error)));
     } finally {
       this.#followed.delete(key);
       if (stream.lastEventId !== undefined) this.#lastIds.set(key, stream.lastEventId);

@@ -1,5 +1,5 @@
 /** The side: conversations to search, open, rename and delete; the way to the other pages; who is signed in. */
-import { useEffect, useRef, useState } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import { href } from "../route.ts";
 import type { Route } from "../route.ts";
 import { AccountMenu } from "../session/account-menu.tsx";
@@ -9,6 +9,7 @@ import { Button, Confirm, Dialog, Failure, IconButton, Menu, Spinner } from "../
 import { dayGroup } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import type { IconName } from "../ui/icons.tsx";
+import { useReached } from "../ui/reached.ts";
 import type { Library, Summary } from "./library.ts";
 
 type Props = {
@@ -70,7 +71,7 @@ export function Sidebar({ library, session, current, page, isOperator, hasAuth, 
         <span className="hidden">Search the conversations</span>
         <input ref={search} type="search" placeholder="Search" value={typed} onChange={(event) => { setTyped(event.target.value); library.search(event.target.value); }} />
       </label>
-      <div className="conversations">
+      <div className="conversations" data-scrolls>
         {phase === "loading" && <Spinner label="Loading the conversations" />}
         {phase === "failed" && <Failure error={error} onRetry={() => void library.load()} />}
         {phase === "ready" && conversations.length === 0 && <p className="none">{words.trim() === "" ? "Your conversations will be listed here." : `Nothing is about “${words.trim()}”.`}</p>}
@@ -79,29 +80,12 @@ export function Sidebar({ library, session, current, page, isOperator, hasAuth, 
             <h2>{day}</h2>
             <ul>
               {all.map((summary) => (
-                <li key={summary.session_id} className={summary.session_id === current ? "current" : undefined}>
-                  <a href={href.conversation(summary.session_id)} aria-current={summary.session_id === current ? "page" : undefined} title={nameOf(summary)}>
-                    {nameOf(summary)}
-                  </a>
-                  {running.has(summary.session_id) && <Spinner label="The agent works on it" />}
-                  {waiting.has(summary.session_id) && <span className="waits" role="img" aria-label="It waits for your answer" title="It waits for your answer" />}
-                  <Menu
-                    label={`More about ${nameOf(summary)}`}
-                    items={[
-                      { label: "Rename", icon: "pencil", onSelect: () => setRenamed(summary) },
-                      { label: "Delete", icon: "trash", danger: true, onSelect: () => setDeleted(summary) },
-                    ]}
-                  />
-                </li>
+                <Row key={summary.session_id} summary={summary} isCurrent={summary.session_id === current} isRunning={running.has(summary.session_id)} isWaiting={waiting.has(summary.session_id)} onRename={setRenamed} onDelete={setDeleted} />
               ))}
             </ul>
           </section>
         ))}
-        {hasMore && phase === "ready" && (
-          <Button className="more" onClick={() => void library.more()}>
-            Show more
-          </Button>
-        )}
+        {hasMore && phase === "ready" && <More count={conversations.length} error={error} onMore={() => void library.more()} />}
       </div>
       <div className="sidebar-foot">
         {link(href.automation(), "automation", "Automation", "clock")}
@@ -118,6 +102,44 @@ export function Sidebar({ library, session, current, page, isOperator, hasAuth, 
         </Confirm>
       )}
     </nav>
+  );
+}
+
+type RowProps = { summary: Summary; isCurrent: boolean; isRunning: boolean; isWaiting: boolean; onRename: (summary: Summary) => void; onDelete: (summary: Summary) => void };
+
+const Row = memo(function Row({ summary, isCurrent, isRunning, isWaiting, onRename, onDelete }: RowProps) {
+  const name = nameOf(summary);
+  return (
+    <li className={isCurrent ? "current" : undefined}>
+      <a href={href.conversation(summary.session_id)} aria-current={isCurrent ? "page" : undefined} title={name}>
+        {name}
+      </a>
+      {isRunning && <Spinner label="The agent works on it" />}
+      {isWaiting && <span className="waits" role="img" aria-label="It waits for your answer" title="It waits for your answer" />}
+      <Menu
+        label={`More about ${name}`}
+        items={[
+          { label: "Rename", icon: "pencil", onSelect: () => onRename(summary) },
+          { label: "Delete", icon: "trash", danger: true, onSelect: () => onDelete(summary) },
+        ]}
+      />
+    </li>
+  );
+});
+
+/** The list goes on by itself where it is scrolled to its end. */
+function More({ count, error, onMore }: { count: number; error: unknown; onMore: () => void }) {
+  const reached = useReached<HTMLDivElement>(count, onMore);
+  return (
+    <div ref={reached}>
+      {error === undefined ? (
+        <Button className="more" onClick={onMore}>
+          Show more
+        </Button>
+      ) : (
+        <Failure error={error} onRetry={onMore} />
+      )}
+    </div>
   );
 }
 
@@ -160,7 +182,9 @@ function groups(conversations: Summary[]): [day: string, all: Summary[]][] {
   const found = new Map<string, Summary[]>();
   for (const summary of conversations) {
     const day = dayGroup(summary.last_accessed_at);
-    found.set(day, [...(found.get(day) ?? []), summary]);
+    const group = found.get(day);
+    if (group === undefined) found.set(day, [summary]);
+    else group.push(summary);
   }
   return [...found];
 }

@@ -1,6 +1,6 @@
 /** A tool call: one line that says what it does, and, opened, what went in and what came out. */
 import { memo } from "react";
-import { fieldsOf } from "../shapes.ts";
+import { fieldsOf, plainName } from "../shapes.ts";
 import { Spinner } from "../ui/controls.tsx";
 import { Icon } from "../ui/icons.tsx";
 import type { IconName } from "../ui/icons.tsx";
@@ -39,7 +39,7 @@ export const ToolCard = memo(function ToolCard({ part }: { part: ToolPart }) {
   const { name, status, input, inputJson, result, isCut } = part;
   const [icon, doing, did, field] = TOOLS[name] ?? ["tool", "Calling", "Called", ""];
   const fields = fieldsOf(input);
-  const subject = typeof fields[field] === "string" ? (fields[field] as string).split("\n")[0] : TOOLS[name] === undefined ? plain(name) : "";
+  const subject = typeof fields[field] === "string" ? (fields[field] as string).split("\n")[0] : TOOLS[name] === undefined ? plainName(name) : "";
   // Of a path, the end tells most.
   const shown = field.endsWith("_path") ? subject?.slice(subject.lastIndexOf("/") + 1) : subject;
   const end = ENDS[status];
@@ -77,10 +77,4 @@ function Result({ result }: { result: unknown }) {
   return result.map((block: { type?: string; text?: string; media_type?: string; bytes?: number }, index) =>
     block.type === "text" ? <CodeBlock key={index} text={block.text ?? ""} /> : <p key={index} className="fine">{block.media_type ?? block.type}{block.bytes !== undefined && `, ${block.bytes.toLocaleString()} bytes`}</p>,
   );
-}
-
-/** `mcp__weather__forecast` is the tool `forecast` of the server `weather`. */
-function plain(name: string): string {
-  const [, server, tool] = /^mcp__(.+?)__(.+)$/.exec(name) ?? [];
-  return server === undefined ? name : `${tool} (${server})`;
 }

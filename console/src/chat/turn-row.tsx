@@ -1,5 +1,5 @@
 /** A question and everything that came of it. */
-import { memo, useEffect, useState } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import { ActionCard } from "../actions/action-card.tsx";
 import type { ActionPart, Decision } from "../actions/action.ts";
 import type { ChangedFile } from "../files/changes.ts";
@@ -8,9 +8,10 @@ import { Button, CopyButton, Failure, IconButton } from "../ui/controls.tsx";
 import { bytes, dollars, duration, tokens } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Markdown } from "./markdown.tsx";
+import { usePaced } from "./paced.ts";
 import { ToolCard } from "./tool-card.tsx";
 import { isOpen, isWaiting, pendingOf } from "./turns.ts";
-import type { Part, TurnFiles, TurnView } from "./turns.ts";
+import type { Part, TextPart, TurnFiles, TurnView } from "./turns.ts";
 
 export type TurnActions = {
   onRetry: (key: string) => void;
@@ -46,7 +47,8 @@ export const TurnRow = memo(function TurnRow({ turn, isLast, isAtRest, actions: 
           </ul>
         )}
       </div>
-      <div className="answer">
+      {/* What is still being written is not read out piece by piece. */}
+      <div className="answer" aria-busy={isOpen(turn) && !isWaiting(turn)}>
         {parts.map((part, index) => {
           if (part.kind === "action") return <ActionCard key={part.id} action={part.action} onDecide={onDecide} onLate={onLate} />;
           return part.kind === "tool" && asked.has(part.id) ? null : <PartView key={part.kind === "tool" ? part.id : index} part={part} />;
@@ -78,13 +80,18 @@ const MAX_QUESTION_LINES = 12;
 function Question({ text, onEdit }: { text: string; onEdit: ((text: string) => Promise<void>) | undefined }) {
   const [isWhole, setWhole] = useState(false);
   const [isEditing, setEditing] = useState(false);
+  // The form that had the focus is gone; its button takes it.
+  const takesFocus = useRef(false);
+  useEffect(() => {
+    takesFocus.current = isEditing;
+  }, [isEditing]);
   if (isEditing && onEdit !== undefined) return <Edit text={text} onEdit={onEdit} onClose={() => setEditing(false)} />;
   if (text === "") return null;
   const isLong = text.length > MAX_QUESTION_CHARS || text.split("\n").length > MAX_QUESTION_LINES;
   return (
     <>
       <div className="question-row">
-        {onEdit !== undefined && <IconButton icon="pencil" size={16} label="Edit the question" onClick={() => setEditing(true)} />}
+        {onEdit !== undefined && <IconButton icon="pencil" size={16} label="Edit the question" autoFocus={takesFocus.current} onClick={() => setEditing(true)} />}
         <div className={isLong && !isWhole ? "bubble long" : "bubble"}>{text}</div>
       </div>
       {isLong && <Button aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>{isWhole ? "Show less" : "Show all of it"}</Button>}
@@ -124,7 +131,7 @@ function Edit({ text, onEdit, onClose }: { text: string; onEdit: (text: string) 
 const PartView = memo(function PartView({ part }: { part: Exclude<Part, ActionPart> }) {
   switch (part.kind) {
     case "text":
-      return <Markdown text={part.text} />;
+      return <Said part={part} />;
     case "thinking":
       return (
         <details className="thinking">
@@ -141,6 +148,10 @@ const PartView = memo(function PartView({ part }: { part: Exclude<Part, ActionPa
       return <p className="notice">{part.text}</p>;
   }
 });
+
+function Said({ part: { text, isWhole } }: { part: TextPart }) {
+  return <Markdown text={usePaced(text, isWhole)} />;
+}
 
 /** After which the time is told: most answers begin before. */
 const PATIENCE_MS = 4000;
@@ -165,7 +176,8 @@ function Progress({ turn }: { turn: TurnView }) {
   );
 }
 
-function sentence({ status, position, retrying, parts }: TurnView): string {
+function sentence({ status, position, retrying, parts, isUnheard }: TurnView): string {
+  if (isUnheard === true) return "The connection is lost. The agent goes on, and what it writes comes when there is one again";
   if (retrying !== undefined) return `The model did not answer${retrying.status === null ? "" : ` (${retrying.status})`}; attempt ${retrying.attempt} follows`;
   if (status === "sending") return "Sending";
   if (status === "requires_action") return "Waiting for an answer";

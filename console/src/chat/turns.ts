@@ -35,6 +35,8 @@ export type TurnView = {
   /** Why it did not complete. */
   error: unknown;
   startedAt: number | undefined;
+  /** It goes on in the service, and nothing of it is heard here for now. */
+  isUnheard?: boolean;
 };
 
 export function newTurn(key: string, question: string, attachments: Attachment[] = []): TurnView {
@@ -54,6 +56,8 @@ export const pendingOf = ({ parts }: TurnView): Action[] => parts.flatMap((part)
 
 /** An event as it is live, or an item of a turn that has ended. */
 export type Told = { type: string; data: Record<string, unknown> };
+/** What turns did, by the id of the turn; null where there was no room for it. */
+export type Items = Record<string, Told["data"][] | null>;
 
 export function fold(turn: TurnView, event: AgentEvent | Told): TurnView {
   const { type, data } = event as Told;
@@ -101,7 +105,7 @@ export function ended(turn: TurnView, status: Status, error?: unknown): TurnView
 }
 
 /** What is stored of turns that have ended, as the same view. */
-export function fromHistory(messages: Schemas["Message"][], turns: Schemas["Turn"][], items: Record<string, Told["data"][] | null> = {}): TurnView[] {
+export function fromHistory(messages: Schemas["Message"][], turns: Schemas["Turn"][], items: Items = {}): TurnView[] {
   const known = new Map(turns.map((turn) => [turn.turn_id, turn]));
   const views = new Map<string, TurnView>();
   for (const message of messages) {
@@ -118,7 +122,8 @@ export function fromHistory(messages: Schemas["Message"][], turns: Schemas["Turn
   });
 }
 
-function withTurn(view: TurnView, turn: Schemas["Turn"]): TurnView {
+/** The view with all else that is known of its turn. */
+export function withTurn(view: TurnView, turn: Schemas["Turn"]): TurnView {
   const { started_at, finished_at, usage, files, error, status } = turn;
   const durationMs = started_at !== null && finished_at !== null ? finished_at - started_at : undefined;
   const whole = { ...view, status: status as Status, usage, files, durationMs, startedAt: started_at ?? undefined };

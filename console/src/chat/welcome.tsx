@@ -10,10 +10,17 @@ const IDEAS: [icon: IconName, title: string, question: string, way?: Way][] = [
   ["shield", "Allow each step", "Run `uname -a; ls -la`, and tell me what machine this is.", "asks"],
 ];
 
-export function Welcome({ onPick }: { onPick: (question: string, way: Way | undefined) => void }) {
+/** `isMissing`: the address is that of a conversation that is not there. */
+export function Welcome({ isMissing, onPick }: { isMissing: boolean; onPick: (question: string, way: Way | undefined) => void }) {
   return (
     <div className="welcome">
       <div>
+        {isMissing && (
+          <p className="notice">
+            <Icon name="warning" size={16} />
+            There is no conversation at this address; it may have been deleted. What you ask begins a new one here.
+          </p>
+        )}
         <h2>What should the agent do?</h2>
         <p>It has a machine of its own: it runs commands, writes files and keeps them with this conversation. Drop files anywhere to give them to it.</p>
         <ul>

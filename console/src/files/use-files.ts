@@ -7,6 +7,8 @@ export type Upload = { id: number; name: string; size: number; error?: unknown }
 
 export type Files = {
   phase: "loading" | "ready" | "failed";
+  /** Whether the service has told which files there are. */
+  isKnown: boolean;
   all: StoredFile[];
   hasMore: boolean;
   count: number;
@@ -29,7 +31,7 @@ const PAGE = 100;
 const REFUSED = /[\u0000-\u001f\u007f/]/g;
 
 export function useFiles(client: AgentClient, sessionId: string, version: number, mayExist: boolean): Files {
-  const [list, setList] = useState<Pick<Files, "phase" | "all" | "hasMore" | "error">>({ phase: "loading", all: [], hasMore: false, error: undefined });
+  const [list, setList] = useState<Pick<Files, "phase" | "isKnown" | "all" | "hasMore" | "error">>({ phase: "loading", isKnown: false, all: [], hasMore: false, error: undefined });
   const [uploads, setUploads] = useState<Upload[]>([]);
   const [shown, open] = useState<string>();
   const [asked, setAsked] = useState(0);
@@ -39,15 +41,15 @@ export function useFiles(client: AgentClient, sessionId: string, version: number
   const isWanted = mayExist || asked > 0;
 
   useEffect(() => {
-    if (!isWanted) return setList({ phase: "ready", all: [], hasMore: false, error: undefined });
+    if (!isWanted) return setList({ phase: "ready", isKnown: false, all: [], hasMore: false, error: undefined });
     const abort = new AbortController();
     client.listFiles(sessionId, { limit: PAGE, signal: abort.signal }).then(
-      ({ files, next }) => setList({ phase: "ready", all: files, hasMore: next !== undefined, error: undefined }),
+      ({ files, next }) => setList({ phase: "ready", isKnown: true, all: files, hasMore: next !== undefined, error: undefined }),
       (error: unknown) => {
         if (abort.signal.aborted) return;
         // A conversation that does not exist yet has no files.
         const isNew = typeof error === "object" && error !== null && "code" in error && error.code === "not_found";
-        setList(isNew ? { phase: "ready", all: [], hasMore: false, error: undefined } : { phase: "failed", all: [], hasMore: false, error });
+        setList(isNew ? { phase: "ready", isKnown: true, all: [], hasMore: false, error: undefined } : { phase: "failed", isKnown: false, all: [], hasMore: false, error });
       },
     );
     return () => abort.abort();

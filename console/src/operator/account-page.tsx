@@ -9,6 +9,7 @@ import { Fact, Status } from "../ui/facts.tsx";
 import { bytes, dateTime, distance, number } from "../ui/format.ts";
 import { useLoaded, usePages } from "../ui/loaded.ts";
 import { Table } from "../ui/table.tsx";
+import { AuditSection } from "./audit-section.tsx";
 import { EraseForm } from "./erase-form.tsx";
 import { LimitsSection } from "./limits-section.tsx";
 import { Storage } from "./storage.tsx";
@@ -20,7 +21,12 @@ type Props = { session: Session; accountId: string; onSession: (session: Session
 export function AccountPage({ session, accountId, onSession }: Props) {
   const { client } = session;
   const load = useCallback((signal: AbortSignal) => client.readAccount(accountId, { signal }), [client, accountId]);
-  const [read, reload] = useLoaded(load);
+  const [read, readAgain] = useLoaded(load);
+  const [changes, setChanges] = useState(0);
+  const reload = (): void => {
+    readAgain();
+    setChanges(changes + 1);
+  };
   const [shown, setShown] = useState<"suspend" | "activate" | "erase">();
   if (read.phase === "loading") return <Spinner label="Loading the account" />;
   if (read.phase === "failed") return <Failure error={read.error} onRetry={reload} />;
@@ -55,12 +61,14 @@ export function AccountPage({ session, accountId, onSession }: Props) {
           </div>
         </div>
         <Facts account={account} />
+        {account.last_active_day === null && account.conversations === 0 && <p className="note">Nobody has used this account so far. It begins with its first question; what is set here holds from then on.</p>}
       </section>
       <LimitsSection client={client} account={account} onChanged={reload} />
       <UsageSection session={session} accountId={accountId} />
       <Conversations client={client} accountId={accountId} />
       <Waiting client={client} accountId={accountId} />
       <Storage session={session} accountId={accountId} />
+      <AuditSection key={changes} client={client} accountId={accountId} />
       {shown === "suspend" && <SuspendForm client={client} accountId={accountId} onSaved={reload} onClose={() => setShown(undefined)} />}
       {shown === "activate" && (
         <Confirm title="Activate this account?" action="Activate" danger={false} onConfirm={activate} onClose={() => setShown(undefined)}>

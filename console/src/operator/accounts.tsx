@@ -70,7 +70,7 @@ function AccountTable({ client, accounts }: { client: AgentClient; accounts: Sch
           const row = rows.get(account_id);
           return (
             <tr key={account_id}>
-              <td>
+              <td className="long" title={account_id}>
                 <a href={href.account(account_id)}>{account_id}</a>
               </td>
               <td>

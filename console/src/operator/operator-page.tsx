@@ -6,6 +6,7 @@ import type { Session } from "../session/session.ts";
 import { Icon } from "../ui/icons.tsx";
 import { AccountPage } from "./account-page.tsx";
 import { Accounts } from "./accounts.tsx";
+import { AuditSection } from "./audit-section.tsx";
 import { ConversationPage } from "./conversation-page.tsx";
 import { ErasurePage } from "./erasure-page.tsx";
 import { FleetSection } from "./fleet-section.tsx";
@@ -43,6 +44,7 @@ export default function OperatorPage({ session, shown, onSession }: Props) {
         {shown === undefined && <FleetSection session={session} />}
         {shown === undefined && <Accounts session={session} />}
         {shown === undefined && <PurgeRuns session={session} />}
+        {shown === undefined && <AuditSection client={session.client} />}
         {shown?.kind === "account" && shown.sessionId === undefined && <AccountPage key={shown.accountId} session={session} accountId={shown.accountId} onSession={onSession} />}
         {shown?.kind === "account" && shown.sessionId !== undefined && <ConversationPage key={`${shown.accountId}\n${shown.sessionId}`} session={session} accountId={shown.accountId} sessionId={shown.sessionId} onSession={onSession} />}
         {shown?.kind === "erasure" && <ErasurePage key={shown.erasureId} session={session} erasureId={shown.erasureId} />}

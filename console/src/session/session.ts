@@ -3,6 +3,8 @@ import { AgentClient } from "claude-agent-service-client";
 
 export type Session = {
   client: AgentClient;
+  /** The same, but without a second try of its own. */
+  feed: AgentClient;
   /** A key, which speaks for any account; a token, for its own; or none, where the service asks for none. */
   kind: "key" | "token" | "none";
   credential: string | undefined;
@@ -28,7 +30,7 @@ export function open(credential: string | undefined, account = storedAccount()):
   else sessionStorage.setItem(CREDENTIAL, credential);
   sessionStorage.setItem(ACCOUNT, accountId);
   const kind = credential === undefined ? "none" : own === undefined ? "key" : "token";
-  return { client: clientFor(credential, accountId), kind, credential, accountId };
+  return { client: clientFor(credential, accountId), feed: clientFor(credential, accountId, 0), kind, credential, accountId };
 }
 
 export function forget(): void {
@@ -36,8 +38,8 @@ export function forget(): void {
   sessionStorage.removeItem(ACCOUNT);
 }
 
-export function clientFor(credential: string | undefined, accountId?: string): AgentClient {
-  return new AgentClient({ baseUrl: location.origin, token: credential, accountId });
+export function clientFor(credential: string | undefined, accountId?: string, maxRetries?: number): AgentClient {
+  return new AgentClient({ baseUrl: location.origin, token: credential, accountId, ...(maxRetries !== undefined && { maxRetries }) });
 }
 
 /** The account that a JWT names; undefined for anything else. What the service believes is its own business. */

@@ -34,8 +34,28 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
     const timer = setTimeout(() => setCopied(false), COPIED_MS);
     return () => clearTimeout(timer);
   }, [isCopied]);
-  const copy = (): void => void navigator.clipboard.writeText(text).then(() => setCopied(true));
+  const copy = (): void => void copied(text).then(setCopied);
   return <IconButton icon={isCopied ? "check" : "copy"} label={isCopied ? "Copied" : label} size={16} onClick={copy} />;
+}
+
+/** Whether it could be copied. On a page without TLS, a browser copies only what is selected. */
+async function copied(text: string): Promise<boolean> {
+  if (navigator.clipboard !== undefined) {
+    return navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+  }
+  const { activeElement } = document;
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "hidden";
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  if (activeElement instanceof HTMLElement) activeElement.focus();
+  return isCopied;
 }
 
 /** A modal dialog; the browser keeps the focus in it and closes it with Escape. */
@@ -99,18 +119,19 @@ export function Menu({ label, items, icon = "more" }: { label: string; items: Me
   const button = (): HTMLElement | null | undefined => root.current?.querySelector("button");
   useEffect(() => {
     if (!isOpen) return;
-    root.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus();
+    root.current?.querySelector<HTMLElement>('[role="menuitem"]:not(:disabled)')?.focus();
     const outside = (event: Event): void => void (root.current?.contains(event.target as Node) !== true && setOpen(false));
     addEventListener("pointerdown", outside);
     return () => removeEventListener("pointerdown", outside);
   }, [isOpen]);
   const onKeyDown = (event: React.KeyboardEvent): void => {
     if (!isOpen) return;
-    const all = [...(root.current?.querySelectorAll<HTMLElement>('[role="menuitem"]') ?? [])];
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step !== undefined) {
+    const all = [...(root.current?.querySelectorAll<HTMLElement>('[role="menuitem"]:not(:disabled)') ?? [])];
+    const at = all.indexOf(document.activeElement as HTMLElement);
+    const to = { ArrowDown: (at + 1) % all.length, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    if (to !== undefined) {
       event.preventDefault();
-      all.at((all.indexOf(document.activeElement as HTMLElement) + step) % all.length)?.focus();
+      all.at(to)?.focus();
     } else if (event.key === "Escape" || event.key === "Tab") {
       if (event.key === "Escape") button()?.focus();
       setOpen(false);
@@ -160,7 +181,12 @@ export function Failure({ error, onRetry, retryLabel = "Try again", children }: 
         {code !== undefined && code !== "turn_cancelled" && (
           <p className="fine">
             {code}
-            {requestId !== undefined && ` · ${requestId}`}
+            {requestId !== undefined && (
+              <>
+                {` · ${requestId}`}
+                <CopyButton text={requestId} label="Copy the request's id" />
+              </>
+            )}
           </p>
         )}
         {children}

@@ -2,12 +2,14 @@
  * The SDK's callbacks of one process, answered by its gate: the hook before tools that need somebody, the question whether a tool may run, and what an MCP
  * server asks. The hook can give a call up and leave it open (`defer`); a permission cannot be left open: its turn is interrupted, and told again by a message.
  */
-import type { CanUseTool, ElicitationRequest, HookCallback, OnElicitation, Options, PermissionMode, PermissionResult } from "@anthropic-ai/claude-agent-sdk";
+import type { CanUseTool, ElicitationRequest, HookCallback, HookJSONOutput, OnElicitation, Options, PermissionMode, PermissionResult, PreToolUseHookSpecificOutput } from "@anthropic-ai/claude-agent-sdk";
 import { clientServer } from "./client-tools.ts";
 import type { ClientTool } from "./client-tools.ts";
 import { Gate } from "./gate.ts";
-import type { GatePort } from "./gate.ts";
-import { Grants, suggestionsFor } from "./grants.ts";
+import type { Answer, GatePort } from "./gate.ts";
+import { Grants, isSameInput, suggestionsFor } from "./grants.ts";
+import { asksByMode, isByRule, mayBeAbout, narrowsInputs, rulesAskedFirst } from "./rules.ts";
+import type { Ruled } from "./rules.ts";
 import { CLIENT_SERVER, isClientTool, plainName, refusal, smallCall } from "./terms.ts";
 import type { ActionKind, ContinueBy, Decision } from "./terms.ts";
 
@@ -24,9 +26,8 @@ export type Asks = {
   port: GatePort;
   /** Rules that were remembered for the conversation. */
   grants: readonly unknown[];
-  /** Calls are asked about that one of `askRules` says to ask about; any other that is not allowed is denied. */
-  rulesOnly: boolean;
-  askRules: readonly string[];
+  /** What decides which calls are asked about; any other that is not allowed is denied. */
+  options: Ruled;
   /** The mode that an approved plan leads to. */
   afterPlan?: PermissionMode | undefined;
 };
@@ -34,21 +35,26 @@ export type Asks = {
 export class Callbacks {
   readonly gate = new Gate();
   readonly grants = new Grants();
-  #rulesOnly = true;
-  #askRules: readonly string[] = [];
+  /** What the turn decides calls by; none between turns. */
+  #options: Ruled | undefined;
   #afterPlan: PermissionMode | undefined;
   /** Decisions of calls that the hook has let through, until the call itself asks for them. */
   #settled = new Map<string, Decision>();
   #parkedBy: ContinueBy = "results";
+  readonly #interrupt: () => void;
+
+  /** `interrupt` ends what the process does at the moment. */
+  constructor(interrupt: () => void) {
+    this.#interrupt = interrupt;
+  }
 
   /** How a turn that was parked goes on. */
   get parkedBy(): ContinueBy {
     return this.#parkedBy;
   }
 
-  beginTurn({ port, grants, rulesOnly, askRules, afterPlan }: Asks): void {
-    this.#rulesOnly = rulesOnly;
-    this.#askRules = askRules;
+  beginTurn({ port, grants, options, afterPlan }: Asks): void {
+    this.#options = options;
     this.#afterPlan = afterPlan;
     this.grants.remember(grants);
     this.#settled.clear();
@@ -57,15 +63,17 @@ export class Callbacks {
   }
 
   endTurn(): void {
+    this.#options = undefined;
     this.gate.detach();
     this.grants.endTurn();
     this.#settled.clear();
   }
 
-  /** What a process is started with. */
-  get options(): Pick<Options, "hooks" | "canUseTool" | "onElicitation"> {
+  /** What a process is started with. `everyCall`: somebody may be asked about any call before the SDK decides about it. */
+  optionsFor({ everyCall }: { everyCall: boolean }): Pick<Options, "hooks" | "canUseTool" | "onElicitation"> {
+    const matcher = everyCall ? ".*" : `mcp__${CLIENT_SERVER}__.*|${QUESTION}|${PLAN}`;
     return {
-      hooks: { PreToolUse: [{ matcher: `mcp__${CLIENT_SERVER}__.*|${QUESTION}|${PLAN}`, timeout: HOOK_TIMEOUT_S, onFailure: "block", hooks: [this.#beforeTool] }] },
+      hooks: { PreToolUse: [{ matcher, timeout: HOOK_TIMEOUT_S, onFailure: "block", hooks: [this.#beforeTool] }] },
       canUseTool: this.#mayUse,
       onElicitation: this.#elicited,
     };
@@ -81,27 +89,44 @@ export class Callbacks {
     const { tool_name: tool, tool_input, agent_id } = input;
     const id = toolUseID ?? input.tool_use_id;
     const stays = agent_id === undefined;
-    const answer = await this.gate.ask({ kind: kindOf(tool), tool_call_id: id, tool: plainName(tool), input: smallCall(tool_input), stays }, signal);
-    const say = (permissionDecision: "allow" | "deny" | "defer", rest: object = {}): ReturnType<HookCallback> extends Promise<infer T> ? T : never => ({
-      hookSpecificOutput: { hookEventName: "PreToolUse", permissionDecision, ...rest },
-    });
+    const kind = kindOf(tool);
+    const unasked = kind === "permission" ? await this.#unasked(id, tool, tool_input) : undefined;
+    if (unasked !== undefined) return unasked;
+    const suggestions = kind === "permission" ? { suggestions: suggestionsFor(tool, undefined, tool_input) } : {};
+    const shown = smallCall(tool_input);
+    const answer = await this.gate.ask({ kind, tool_call_id: id, tool: plainName(tool), input: shown, ...suggestions, stays }, signal);
     switch (answer.decision) {
       case "parked":
-        return stays ? say("defer") : say("deny", { permissionDecisionReason: FROM_A_SUBAGENT });
+        return stays ? say({ permissionDecision: "defer" }) : denied(FROM_A_SUBAGENT);
       case "withdrawn":
-        return say("deny", { permissionDecisionReason: NOT_ANSWERED });
+        return denied(NOT_ANSWERED);
       case "deny":
       case "expired":
-        return say("deny", { permissionDecisionReason: refusal(answer) });
+        return denied(refusal(answer));
       default:
         this.#settled.set(id, answer);
-        return say("allow", answer.decision === "answer" ? { updatedInput: { ...(tool_input as object), answers: labels(answer.answers) } } : {});
+        // Whether it runs, with this input or another, is for the SDK to decide.
+        if (kind === "permission") return runningWith(changed(answer, shown));
+        return say({ permissionDecision: "allow", ...(answer.decision === "answer" && { updatedInput: { ...(tool_input as object), answers: labels(answer.answers) } }) });
     }
   };
+
+  /** What becomes of a call that nobody is asked about before the SDK decides; undefined for one that somebody is. */
+  async #unasked(id: string, tool: string, input: unknown): Promise<HookJSONOutput | undefined> {
+    await this.gate.ready();
+    if (this.#options === undefined) return denied(NOT_ANSWERED);
+    if (!rulesAskedFirst(this.#options).some((rule) => mayBeAbout(rule, tool, input))) return {};
+    if (this.grants.takeOnce(tool, input)) this.#settled.set(id, { decision: "allow" });
+    else if (!this.grants.covers(tool, suggestionsFor(tool, undefined, input))) return undefined;
+    return {};
+  }
 
   readonly #mayUse: CanUseTool = async (tool, input, options): Promise<PermissionResult> => {
     await this.gate.ready();
     const { signal, suggestions: suggested, toolUseID, agentID, title, decisionReason, description } = options;
+    const asks = this.#options;
+    const isPermission = kindOf(tool) === "permission";
+    if (isPermission && (asks === undefined || !(asksByMode(asks) || isByRule(options, asks, tool, input)))) return { behavior: "deny", message: NOT_ALLOWED };
     const settled = this.#settled.get(toolUseID);
     if (settled !== undefined) {
       if (!isClientTool(tool)) this.#settled.delete(toolUseID);
@@ -111,16 +136,21 @@ export class Callbacks {
       return { behavior: "allow", updatedInput, ...(mode !== undefined && { updatedPermissions: [{ type: "setMode", mode, destination: "session" }] }) };
     }
     // What needs somebody and did not pass the hook does not run.
-    if (kindOf(tool) !== "permission") return { behavior: "deny", message: NOT_ANSWERED };
-    if (this.#rulesOnly && !isByRule(options, this.#askRules, tool, input)) return { behavior: "deny", message: NOT_ALLOWED };
+    if (!isPermission || asks === undefined) return { behavior: "deny", message: NOT_ANSWERED };
     const suggestions = suggestionsFor(tool, suggested, input);
     if (this.grants.takeOnce(tool, input) || this.grants.covers(tool, suggestions)) return { behavior: "allow", updatedInput: input };
     const message = title ?? decisionReason ?? description;
     const stays = agentID === undefined;
-    const answer = await this.gate.ask({ kind: "permission", tool_call_id: toolUseID, tool, input: smallCall(input), suggestions, ...(message !== undefined && { message }), stays }, signal);
+    const shown = smallCall(input);
+    const answer = await this.gate.ask({ kind: "permission", tool_call_id: toolUseID, tool, input: shown, suggestions, ...(message !== undefined && { message }), stays }, signal);
     switch (answer.decision) {
-      case "allow":
-        return { behavior: "allow", updatedInput: answer.input ?? input };
+      case "allow": {
+        const other = changed(answer, shown);
+        // The SDK has decided about the call by the input that it was made with.
+        if (other === undefined || !narrowsInputs(asks)) return { behavior: "allow", updatedInput: other ?? input };
+        this.grants.allowOnce(tool, other);
+        return { behavior: "deny", message: allowedWith(other) };
+      }
       case "parked":
         if (!stays) return { behavior: "deny", message: FROM_A_SUBAGENT };
         this.#parkedBy = "message";
@@ -143,6 +173,8 @@ export class Callbacks {
         return { action: "accept", content: answer.answers as Record<string, string> };
       case "parked":
         this.#parkedBy = "message";
+        // Its server would answer the call, and the model go on with that.
+        this.#interrupt();
         return { action: "cancel" };
       case "deny":
         return { action: "decline" };
@@ -159,21 +191,20 @@ export class Callbacks {
   }
 }
 
-/** Its types don't name all of it. */
-function isByRule(options: object, askRules: readonly string[], tool: string, input: Record<string, unknown>): boolean {
-  const { decisionReasonType, matchedAskRule } = options as { decisionReasonType?: unknown; matchedAskRule?: unknown };
-  if (decisionReasonType === "rule" || matchedAskRule !== undefined) return true;
-  // Of a command with several parts the SDK does not say which rule one of them met.
-  return decisionReasonType === "subcommandResults" && askRules.some((rule) => isAbout(rule, tool, input["command"]));
+function say(output: Omit<PreToolUseHookSpecificOutput, "hookEventName">): HookJSONOutput {
+  return { hookSpecificOutput: { hookEventName: "PreToolUse", ...output } };
 }
 
-/** Whether a rule is about a tool, and a command has the rule's words somewhere. */
-function isAbout(rule: string, tool: string, command: unknown): boolean {
-  if (rule === tool) return true;
-  if (!rule.startsWith(`${tool}(`) || !rule.endsWith(")")) return false;
-  const words = rule.slice(tool.length + 1, -1).replace(/:?\*$/, "").trim();
-  return typeof command === "string" && command.includes(words);
+const denied = (permissionDecisionReason: string): HookJSONOutput => say({ permissionDecision: "deny", permissionDecisionReason });
+
+const runningWith = (updatedInput: Record<string, unknown> | undefined): HookJSONOutput => (updatedInput === undefined ? {} : say({ updatedInput }));
+
+/** The input that a call is allowed with, if it is another than the one that was shown. */
+function changed(answer: Answer, shown: object): Record<string, unknown> | undefined {
+  return answer.decision === "allow" && answer.input !== undefined && !isSameInput(answer.input, shown) ? answer.input : undefined;
 }
+
+const allowedWith = (input: object): string => `Approved by the user with another input. Make the call again, with exactly this input: ${JSON.stringify(input)}`;
 
 function kindOf(tool: string): ActionKind {
   if (isClientTool(tool)) return "tool";

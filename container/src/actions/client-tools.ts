@@ -11,6 +11,9 @@ import type { Decision } from "./terms.ts";
 
 export type ClientTool = { name: string; description: string; input_schema: { type: "object"; [keyword: string]: unknown } };
 
+/** In place of an image that is not in the result itself. */
+const NOT_AN_IMAGE = "(an image that cannot be shown: only base64 data can)";
+
 type Result = Extract<Decision, { decision: "result" }>;
 
 /** `resultOf` gives the result that was decided for a call, once. */
@@ -36,8 +39,10 @@ export function clientServer(tools: readonly ClientTool[], resultOf: (toolUseId:
   return { type: "sdk", name: CLIENT_SERVER, instance };
 }
 
-/** Anthropic's image block as MCP's. */
+/** Anthropic's image block as MCP's. What has no data of its own cannot be one, and must not cost the blocks beside it. */
 function asMcp(block: { type: string; [field: string]: unknown }): object {
   const source = block["source"] as { media_type?: unknown; data?: unknown } | undefined;
-  return block.type === "image" && source !== undefined ? { type: "image", data: source.data, mimeType: source.media_type } : block;
+  if (block.type !== "image") return block;
+  if (typeof source?.data !== "string" || typeof source.media_type !== "string") return { type: "text", text: NOT_AN_IMAGE };
+  return { type: "image", data: source.data, mimeType: source.media_type };
 }

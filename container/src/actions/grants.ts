@@ -65,6 +65,8 @@ function ruleKey({ toolName, ruleContent }: { toolName?: unknown; ruleContent?: 
   return `rule ${JSON.stringify([toolName, ruleContent ?? null])}`;
 }
 
+export const isSameInput = (one: unknown, other: unknown): boolean => callKey("", one) === callKey("", other);
+
 /** The order of an input's fields says nothing. */
 function callKey(tool: string, input: unknown): string {
   return JSON.stringify([tool, sorted(input)]);

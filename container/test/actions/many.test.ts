@@ -42,6 +42,16 @@ describe("many calls", () => {
   const made = (turn: TurnFrames, name: string): boolean => existsSync(join(agent.root, "workspace", turn.session, name));
   const together = (calls: string[]): string => calls.map((call, n) => `[[${n === 0 ? "tool" : "also"} ${call}]]`).join(" ");
 
+  test("a result with an image that is not in it loses that image alone", async () => {
+    const open = await agent.begin(asked("[[tool mcp__client__look_up {}]]", { client_tools: [LOOK_UP] }));
+    const image = { type: "image", source: { type: "url", url: "https://a.test/a.png" } };
+    await decide(agent, open.id, (await open.until("action")).reference, { decision: "result", content: [{ type: "text", text: "found it" }, image] });
+    const read = JSON.stringify((await open.rest()).transcript);
+    assert.match(read, /found it/);
+    assert.match(read, /an image that cannot be shown/);
+    assert.doesNotMatch(read, /Invalid tools\/call result/);
+  });
+
   test("of the caller's tools are asked about all at once: some are answered, some fail, one expires", async () => {
     const open = await agent.begin(asked(together(Array.from({ length: CALLS }, (_, q) => `mcp__client__look_up {"q":${q}}`)), { client_tools: [LOOK_UP] }));
     const actions: ActionFrame[] = [];

@@ -99,6 +99,7 @@ describe("permissions", () => {
       const action = await open.until("action");
       const first = await parked(open);
       assert.deepEqual([first.result.status, first.result.continue_by, first.result.actions], ["requires_action", "message", [action.reference]]);
+      assert.equal(first.result.num_turns, 1, "calls of the model");
       assert.equal(existsSync(at(first, "parked")), false);
       if (where === "in another process") await agent.call("POST", `/sessions/${first.session}/stop`);
       const { reference, kind, tool_call_id, tool, input } = action;

@@ -107,7 +107,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Lets the container forget what it holds of a conversation, which goes on in another session of the SDK.
-    fn leave_session(self: &Rc<Self>, session_id: &SessionId, left: Option<SdkSession>) {
+    pub(super) fn leave_session(self: &Rc<Self>, session_id: &SessionId, left: Option<SdkSession>) {
         self.cut_short.borrow_mut().retain(|cut| cut != session_id);
         if let Some(left) = left.filter(|_| self.agent.is_running()) {
             let account = Rc::clone(self);
@@ -128,13 +128,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Refuses a branch whose version of the files is kept no longer.
-    fn need_files(&self, session_id: &SessionId, branch: &Branch) -> Result<(), AccountError> {
+    pub(super) fn need_files(&self, session_id: &SessionId, branch: &Branch) -> Result<(), AccountError> {
         let Some(version) = branch.files_version else { return Ok(()) };
         let (oldest, _) = self.store.kept_versions(session_id)?;
         if version > 0 && version < oldest { Err(NoBranch::FilesGone.into()) } else { Ok(()) }
     }
 
-    fn new_sdk_session(&self) -> Result<SdkSession, AccountError> {
+    pub(super) fn new_sdk_session(&self) -> Result<SdkSession, AccountError> {
         Ok(sdk_session(self.runtime.uuid().to_string())?)
     }
 }
@@ -146,7 +146,7 @@ fn position_of(turns: &[EndedTurn], turn_id: &TurnId) -> Option<usize> {
 }
 
 /// Where the end of a turn stands: one whose query another turn took in ended with that.
-fn end_of(turns: &[EndedTurn], at: usize, turn: &EndedTurn) -> usize {
+pub(super) fn end_of(turns: &[EndedTurn], at: usize, turn: &EndedTurn) -> usize {
     let host = turn.steered_into.as_ref();
     host.and_then(|host| turns.iter().position(|turn| turn.turn_id == *host)).unwrap_or(at)
 }
@@ -164,14 +164,28 @@ fn branch_behind(turns: &[EndedTurn], last: Option<usize>) -> Result<(Branch, Ve
     if removed.is_empty() {
         return Ok((Branch { turns: kept, transcript_seq: None, files_version: None }, removed));
     }
-    let until = last.and_then(|last| turns.get(..=last)).unwrap_or_default();
-    let transcript_seq = match until.iter().rfind(|turn| turn.ran) {
+    Ok((state_after(kept)?, removed))
+}
+
+/// The state of a conversation that has these turns and no later one.
+pub(super) fn state_after(turns: Vec<EndedTurn>) -> Result<Branch, NoBranch> {
+    let transcript_seq = match turns.iter().rfind(|turn| turn.ran) {
         Some(turn) => turn.transcript_seq.ok_or(NoBranch::TranscriptUnknown)?,
         None => 0,
     };
-    // A turn that told of no files left them as they were.
-    let files_version = until.iter().rev().find_map(|turn| turn.files_version).unwrap_or(0);
-    Ok((Branch { turns: kept, transcript_seq: Some(transcript_seq), files_version: Some(files_version) }, removed))
+    let files_version = Some(version_behind(&turns));
+    Ok(Branch { turns, transcript_seq: Some(transcript_seq), files_version })
+}
+
+/// The version of the files behind these turns; 0 if there was none. A turn that told of no files left them as they were.
+fn version_behind(turns: &[EndedTurn]) -> u64 {
+    turns.iter().rev().find_map(|turn| turn.files_version).unwrap_or(0)
+}
+
+/// The version of the files at the end of a turn, of which `turns` are those of its conversation that have ended. If it is none of them, the one there is by now.
+pub(super) fn files_version_at(turns: &[EndedTurn], turn_id: &TurnId) -> u64 {
+    let until = position_of(turns, turn_id).and_then(|last| turns.get(..=last));
+    version_behind(until.unwrap_or(turns))
 }
 
 #[cfg(test)]
@@ -228,6 +242,17 @@ mod tests {
         assert_eq!(position_of(&turns, &turns[1].turn_id), Some(0));
         assert_eq!(behind(&turns, Some(0)), Ok((vec![1, 2], Some(1), Some(0), 1)));
         assert_eq!(behind(&turns, None), Ok((vec![], Some(0), Some(0), 3)));
+    }
+
+    #[test]
+    fn a_turn_that_told_of_no_files_has_those_of_the_one_before() {
+        let mut turns = [queued(1), turn(2), queued(3), turn(4), queued(5)];
+        turns[1].files_version = Some(4);
+        turns[3].files_version = Some(6);
+        turns[4].steered_into = Some(turns[1].turn_id.clone());
+        let at = |n: usize| files_version_at(&turns, &turns[n].turn_id);
+        assert_eq!([at(0), at(1), at(2), at(3), at(4)], [0, 4, 4, 6, 4]);
+        assert_eq!(files_version_at(&turns, &queued(6).turn_id), 6, "it has not ended");
     }
 
     #[test]

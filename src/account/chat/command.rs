@@ -1,5 +1,6 @@
 //! What is asked of a conversation as a chat, whose messages have the names that its client gave them.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,9 +11,9 @@ use crate::domain::{Action, ActionId, ActionKind, ChatMessageId, Decision, RawJs
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChatCommand {
-    /// Take a message and all that came after it out of the conversation, for another one in its place. If the conversation has none of this
-    /// name, nothing is taken out.
-    MakeWay(SessionId, ChatMessageId),
+    /// What Workers sent ahead of a turn in the place of another, before the turn's own command took that out. Accepted and ignored.
+    #[serde(skip_serializing)]
+    MakeWay(IgnoredAny),
     /// The stream of the turn that runs or waits, from its beginning.
     Follow(SessionId),
     /// The messages.
@@ -114,13 +115,13 @@ impl ChatCommand {
     /// Whether it changes the conversation.
     #[must_use]
     pub const fn changes(&self) -> bool {
-        matches!(self, Self::MakeWay(..) | Self::Answer(_))
+        matches!(self, Self::Answer(_))
     }
 
     /// The reply of an account that nothing is stored of; none if there can be none.
     pub(in crate::account) const fn reply_of_nothing(&self) -> Option<ChatReply> {
         match self {
-            Self::MakeWay(..) => Some(ChatReply::WayMade),
+            Self::MakeWay(_) => Some(ChatReply::WayMade),
             Self::Follow(_) => Some(ChatReply::NothingRuns),
             Self::Read(_) => Some(ChatReply::Messages(Vec::new())),
             Self::Answer(_) => None,
@@ -130,7 +131,7 @@ impl ChatCommand {
 
 /// What comes of it.
 pub enum ChatReply {
-    /// The message is gone, or was not there.
+    /// The reply to [`ChatCommand::MakeWay`].
     WayMade,
     /// No turn runs or waits.
     NothingRuns,

@@ -2,11 +2,11 @@
 
 mod answers;
 pub mod command;
+pub(super) mod replace;
 
 use std::rc::Rc;
 
 use self::command::{ChatCommand, ChatReply, ChatStream, ChatTurn};
-use super::branches::command::RewindTo;
 use super::command::StartTurn;
 use super::error::AccountError;
 use super::reply::Reply;
@@ -30,7 +30,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         now: Millis,
     ) -> Result<Response<S::Json>, AccountError> {
         match ask {
-            ChatCommand::MakeWay(session_id, message) => self.make_way(session_id, &message, now),
+            ChatCommand::MakeWay(_) => Ok(Response::Ready(Reply::Chat(ChatReply::WayMade))),
             ChatCommand::Follow(session_id) => {
                 let turn_id = self.store.active_turns()?.into_iter().find(|turn| turn.session_id == session_id);
                 self.prewarm_for_reader(now);
@@ -73,10 +73,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Reply::Chat(ChatReply::Stream(Box::new(ChatStream { events, actions, has_steps }))))
     }
 
-    /// The turn that was made of this very message before, if it was.
+    /// The turn that was made of this very message before, if it was. One whose place a message takes was not made of it.
     pub(super) fn turn_of_chat(&self, start: &StartTurn) -> Result<Option<TurnId>, AccountError> {
         let (Some(session_id), Some(chat)) = (&start.session_id, &start.options.chat) else { return Ok(None) };
-        self.turn_of_message(session_id, &chat.id)
+        if chat.replaces { Ok(None) } else { self.turn_of_message(session_id, &chat.id) }
     }
 
     fn turn_of_message(&self, session_id: &SessionId, id: &ChatMessageId) -> Result<Option<TurnId>, AccountError> {
@@ -85,45 +85,6 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Some(turn_id) => Ok(self.store.seq_of(session_id, &turn_id)?.map(|_| turn_id)),
             None => Ok(self.store.turn_of_chat_message(session_id, id)?),
         }
-    }
-
-    /// Goes back to before a message. A turn of the conversation that is still open is ended first: whoever asks something else in the place
-    /// of a question wants no answer to it.
-    fn make_way(
-        self: &Rc<Self>,
-        session_id: SessionId,
-        message: &ChatMessageId,
-        now: Millis,
-    ) -> Result<Response<S::Json>, AccountError> {
-        let Some(turn_id) = self.turn_of_message(&session_id, message)? else {
-            return Ok(Response::Ready(Reply::Chat(ChatReply::WayMade)));
-        };
-        let running = self.turns.turn_of(&session_id);
-        self.stop_turns_of(&session_id, None)?;
-        let Some(running) = running else {
-            return Ok(Response::Ready(self.take_out(&session_id, turn_id, now)?));
-        };
-        let end = self.turns.wait(running).ok_or(AccountError::TooManyWait)?;
-        let account = Rc::clone(self);
-        Ok(Response::Deferred(Box::pin(async move {
-            end.await.map_err(|_| AccountError::EndUnseen)?;
-            account.wake_up()?;
-            account.take_out(&session_id, turn_id, account.runtime.now())
-        })))
-    }
-
-    fn take_out(
-        self: &Rc<Self>,
-        session_id: &SessionId,
-        turn_id: TurnId,
-        now: Millis,
-    ) -> Result<Reply<S::Json>, AccountError> {
-        // Of the questions from this one on, the one that ended first: branches are told apart by the ends of turns.
-        let seq = self.store.seq_of(session_id, &turn_id)?;
-        let first = self.store.ended_turns(session_id)?.into_iter().find(|turn| Some(turn.seq) >= seq);
-        let first = first.map_or(turn_id, |turn| turn.turn_id);
-        self.rewind(session_id, &RewindTo::Before(first), false, now)?;
-        Ok(Reply::Chat(ChatReply::WayMade))
     }
 
     fn read_chat(&self, session_id: &SessionId, now: Millis) -> Result<Vec<ChatTurn>, AccountError> {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::command::{FilesCommand, FilesRefusal, FilesReply, Precondition};
 use super::drain::DOOMED_GRACE;
 use crate::account::Account;
+use crate::account::branches::files_version_at;
 use crate::account::error::AccountError;
 use crate::account::feed::ConversationChange;
 use crate::account::reply::Reply;
@@ -84,9 +85,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(Reply::Files(Box::new(reply)))
     }
 
-    /// A file of the version that was stored at the end of a turn.
+    /// A file of the version that was the current one at the end of a turn.
     fn file_at(&self, session_id: &SessionId, path: &FilePath, turn_id: &TurnId) -> Result<StoredFile, AccountError> {
-        let version = self.store.files_version_of(session_id, turn_id)?.ok_or(AccountError::NotFound)?;
+        let version = match self.store.files_version_of(session_id, turn_id)?.ok_or(AccountError::NotFound)? {
+            0 => files_version_at(&self.store.ended_turns(session_id)?, turn_id),
+            version => version,
+        };
         let (oldest, _) = self.store.kept_versions(session_id)?;
         if version > 0 && version < oldest {
             return Err(FilesRefusal::VersionGone.into());

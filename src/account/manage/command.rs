@@ -43,13 +43,9 @@ impl ManageCommand {
     /// Whether it holds a user's content.
     pub(in crate::account) const fn has_content(&self) -> bool {
         match self {
-            Self::Change(_) | Self::Import(_) | Self::ImportObject(_) => true,
-            Self::Usage(_)
-            | Self::Overview
-            | Self::CheckActive
-            | Self::Erase { .. }
-            | Self::Export(_)
-            | Self::DropImport => false,
+            // A place may have the name of a file.
+            Self::Change(_) | Self::Import(_) | Self::ImportObject(_) | Self::Export(_) => true,
+            Self::Usage(_) | Self::Overview | Self::CheckActive | Self::Erase { .. } | Self::DropImport => false,
         }
     }
 
@@ -76,6 +72,9 @@ pub struct ImportBatch {
     /// Whether an operator sends them.
     #[serde(default)]
     pub by_operator: bool,
+    /// Whether conversations that are there are passed over, and what is not whole at the end stays for the next request.
+    #[serde(default)]
+    pub resume: bool,
 }
 
 /// A line of an export that stands for an object of the bucket.
@@ -87,6 +86,9 @@ pub struct ImportObject {
     pub line_no: u64,
     /// The object, when its bytes are there.
     pub stored: Option<ObjectOf>,
+    /// As in [`ImportBatch`].
+    #[serde(default)]
+    pub resume: bool,
 }
 
 /// Which usage is asked for.
@@ -137,8 +139,21 @@ pub enum ManageReply {
     },
     /// Where the bytes of an object are to be put.
     Object(ObjectOf),
+    /// The bytes of an object are wanted no more.
+    PassedOver,
     /// There is nothing unfinished.
     Dropped,
     /// How far the erasure has come.
     Erased(ErasureStep),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_of_an_export_which_may_name_a_file_travels_in_the_body() {
+        let place = ExportPlace { files: true, ..ExportPlace::default() };
+        assert!(ManageCommand::Export(Some(place)).has_content());
+    }
 }

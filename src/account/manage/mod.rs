@@ -145,7 +145,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if change.clears_limits {
             settings.limits = crate::domain::limits::SetLimits::default();
         }
-        settings.limits = settings.limits.changed(change.limits);
+        let taken_back = change.taken_back.iter();
+        settings.limits = taken_back.fold(settings.limits, |limits, name| limits.without(name)).changed(change.limits);
         if let Some(days) = change.retention_days {
             settings.retention_days = Some(days).filter(|days| *days > 0);
         }

@@ -13,7 +13,7 @@ use crate::agent::Container;
 use crate::domain::Millis;
 use crate::domain::transfer::{ExportPlace, ObjectOf};
 use crate::store::sql::Sql;
-use crate::store::transfer::{BadLine, first_line};
+use crate::store::transfer::{BadLine, ImportRules, first_line};
 use crate::store::untold::Untold;
 
 /// The last line of an export.
@@ -48,13 +48,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     /// Stores a batch of lines, all or none of them.
     pub(super) fn import(self: &Rc<Self>, batch: &ImportBatch, now: Millis) -> Result<ManageReply, AccountError> {
         self.check_storage(&self.limits()?)?;
-        let mut line_no = batch.first_line;
+        let (mut line_no, rules) = (batch.first_line, self.import_rules(batch.by_operator, batch.resume, now)?);
         let stored = self.store.transaction(|| {
             self.store.remember_account(&self.id)?;
             let mut whole = Vec::new();
             for line in batch.lines.lines() {
                 if !line.trim_ascii().is_empty() {
-                    whole.extend(self.store.import_line(line, batch.by_operator)?);
+                    whole.extend(self.store.import_line(line, &rules)?);
                 }
                 line_no += 1;
             }
@@ -66,7 +66,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 self.feed.conversation(session_id, ConversationChange::Created, Some(&conversation.title));
             }
         }
-        if batch.is_last {
+        if batch.is_last && !batch.resume {
             self.drop_unfinished_import()?;
         }
         if batch.by_operator {
@@ -83,11 +83,19 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(ManageReply::Imported { conversations: u64::try_from(whole.len()).unwrap_or(u64::MAX) })
     }
 
+    fn import_rules(&self, by_operator: bool, resume: bool, now: Millis) -> Result<ImportRules, AccountError> {
+        Ok(ImportRules { by_operator, resume, now, due_before: now.minus(self.retention()?) })
+    }
+
     /// Makes a key for the object that a line stands for, or stores the line when its object is in the bucket.
     pub(super) fn import_object(&self, asked: &ImportObject, now: Millis) -> Result<ManageReply, AccountError> {
         let Some(bucket) = self.files.bucket.clone() else { return Err(FilesRefusal::NotConfigured.into()) };
         let refused = |error| refused(error, asked.line_no);
         let Some(object) = &asked.stored else {
+            let rules = self.import_rules(false, asked.resume, now)?;
+            if self.store.passes_object_over(&asked.line, &rules).map_err(refused)? {
+                return Ok(ManageReply::PassedOver);
+            }
             let size = self.store.object_size(&asked.line, self.config.files.max_upload_bytes).map_err(refused)?;
             if !self.make_room(size, now)? {
                 return Err(FilesRefusal::StorageFull.into());

@@ -67,6 +67,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let code = match refused {
                     AccountError::QueueFull { .. } => "queue_full",
                     AccountError::ConversationBusy => "conversation_busy",
+                    AccountError::ActionPending(_) => "action_pending",
                     AccountError::BudgetExhausted(_) => "budget_exhausted",
                     AccountError::StorageFull(_) => "storage_full",
                     _ => "internal",
@@ -121,7 +122,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             answer: AnswerForm::Accepted,
             include: Include::NOTHING,
         };
-        match self.start_turn(&start, request_id, again, now)? {
+        match self.start_turn(&start, None, request_id, again, now)? {
             Response::Ready(Reply::Accepted { turn, .. }) => Ok(*turn),
             // It is asked to answer so.
             Response::Ready(_) | Response::Deferred(_) => Err(AccountError::EndUnseen),

@@ -25,6 +25,10 @@ pub(in crate::account) const FIRST_ATTACH_PAUSE: Duration = Duration::from_milli
 /// it is full, or a turn of the conversation has not ended there.
 const ROOM_PAUSE: Duration = Duration::from_millis(250);
 const ROOM_TRIES: u32 = 100;
+/// Every so many times that the container has no process for it, a turn has the oldest one parked that waits for somebody (each 5 s).
+const FULL_TRIES: u32 = 20;
+/// The `detail` of a turn that has no model call left when it goes on.
+const NO_CALLS_LEFT: &str = "The turn needed more model calls than `max_turns` allows.";
 /// Times that one turn puts its conversation's files into a container: the container may die as often as it is given the turn.
 const RESTORES: u32 = SUBMIT_TRIES + 1;
 
@@ -37,7 +41,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         progress: &mut Progress,
     ) -> Result<Frames<C::Body>, Signal> {
         let Some(work) = work else { return Err(Signal::Lost) };
-        let (mut tries, mut waits) = (0, 0);
+        let (mut tries, mut waits, mut full) = (0, 0, 0);
         let (mut replay, mut restores) = (false, 0);
         loop {
             let error = match self.try_submit(turn, &work, replay, progress).await {
@@ -65,6 +69,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     if waits < ROOM_TRIES =>
                 {
                     waits += 1;
+                    if matches!(error, SubmitError::Agent(AgentError::NoProcess)) {
+                        if full % FULL_TRIES == 0 {
+                            self.turns.park_oldest();
+                        }
+                        full += 1;
+                    }
                     self.runtime.sleep(ROOM_PAUSE).await;
                 }
                 SubmitError::Agent(
@@ -87,6 +97,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 SubmitError::Agent(error) => {
                     self.log_turn_problem(turn, "submit_failed", &error);
                     return Err(Signal::Unavailable);
+                }
+                SubmitError::NoCallsLeft => {
+                    progress.refused = Some(NO_CALLS_LEFT);
+                    return Err(Signal::Broken);
                 }
                 SubmitError::Gone => return Err(Signal::Lost),
                 SubmitError::Store(error) => {
@@ -156,6 +170,12 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let mut options = self.config.agent.run_options(&work.options);
         if continuation.as_ref().is_some_and(|continuation| continuation.has_plan) {
             options.permission_mode = options.after_plan;
+        }
+        // Each of its runs counts anew.
+        let spent = progress.behind.spent.num_turns;
+        options.max_turns = options.max_turns.map(|most| most.saturating_sub(spent));
+        if options.max_turns == Some(0) {
+            return Err(SubmitError::NoCallsLeft);
         }
         let request = TurnRequest {
             turn_id: &turn.turn_id,
@@ -253,6 +273,8 @@ enum SubmitError {
     Start(AgentError),
     /// The agent did not take the turn.
     Agent(AgentError),
+    /// It has made all the model calls that it may make.
+    NoCallsLeft,
     /// The turn or its conversation was deleted.
     Gone,
     /// The conversation's files are not to be had.

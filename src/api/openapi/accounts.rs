@@ -194,8 +194,11 @@ pub(in crate::api) fn export(schemas: &mut Schemas) -> Described {
 
 pub(in crate::api) fn import(schemas: &mut Schemas) -> Described {
     let schema = schemas.sent::<ImportedJson>();
+    let resume = json!({"type": "boolean", "default": false});
+    let what = "Whether conversations that are there are passed over, and one that is not whole at the end stays for the next request.";
     Described {
         body: Some(Body::Bytes),
+        parameters: vec![parameter("query", "resume", &resume, what)],
         ..only(responds(200, "How many conversations were imported.", &schema, json!({"conversations": 12})))
     }
 }

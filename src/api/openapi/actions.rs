@@ -22,7 +22,7 @@ struct ActionDecision {
     account_id: Option<AccountId>,
     /// `allow` or `deny` a permission or a plan; `answer` or `deny` a question or an elicitation; `result` for a call of the caller's tool.
     decision: DecisionWord,
-    /// With `allow` of a permission: the input that the call runs with instead of its own.
+    /// With `allow` of a permission: the input that the call runs with instead of its own. Refused where rules restrict what the tool may do.
     input: Option<Map<String, Value>>,
     /// With `allow` of a permission: what the suggested rules cover runs unasked in this conversation from now on.
     remember: Option<Remember>,
@@ -30,7 +30,7 @@ struct ActionDecision {
     message: Option<String>,
     /// With `answer`: by question or by field.
     answers: Option<BTreeMap<String, Value>>,
-    /// With `result`: a string, or `text` and `image` blocks.
+    /// With `result`: a string, or `text` and `image` blocks, images in base64.
     content: Option<Value>,
     /// With `result`: whether the tool failed.
     is_error: Option<bool>,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use super::super::chat::metadata::Metadata;
-use super::operations::{TURN_ID, list_of, nothing, only, parameter, responds, usage};
+use super::operations::{TURN_ID, list_of, nothing, only, parameter, responds, traceparent, usage};
 use super::schemas::{Permissions, QueryMode};
 use super::{Body, Described, Response, Schemas};
 use crate::domain::options::ClientTool;
@@ -114,7 +114,8 @@ pub(in crate::api) fn chat(schemas: &mut Schemas) -> Described {
     };
     let key = schemas.taken::<IdempotencyKey>().to_value();
     let key = parameter("header", "Idempotency-Key", &key, "The same request sent twice with the same key runs once.");
-    Described { parameters: vec![key], body: Some(body), ..only(stream("The answer as it is written.")) }
+    let answer = stream("The answer as it is written.").with_headers(&["traceparent"]);
+    Described { parameters: vec![key, traceparent()], body: Some(body), ..only(answer) }
 }
 
 pub(in crate::api) fn follow_chat(_: &mut Schemas) -> Described {

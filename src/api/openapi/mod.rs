@@ -159,6 +159,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("RateLimit-Policy", "The limit of a day that is used up, if it counts turns or tokens."),
     ("RateLimit", "What is left of the limit, and the seconds until it is counted anew, if they are known."),
     ("WWW-Authenticate", "`Bearer`."),
+    ("traceparent", "The `traceparent` of the request, if it had one that the specification allows."),
 ];
 
 fn headers(names: &[&str]) -> Value {
@@ -311,7 +312,8 @@ fn document() -> Value {
             "title": "claude-agent-service",
             "version": env!("CARGO_PKG_VERSION"),
             "description": "The Claude Agent SDK as a multi-tenant service on Cloudflare. Times are integer milliseconds since \
-                1970-01-01T00:00:00Z. Every `GET` route answers `HEAD`, and every route `OPTIONS`.",
+                1970-01-01T00:00:00Z. Every `GET` route answers `HEAD`, and every route `OPTIONS`. Every \
+                request may have a `traceparent` (W3C Trace Context), and its response has it again.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],

@@ -96,6 +96,14 @@ pub(in crate::api) fn health(schemas: &mut Schemas) -> Described {
     only(responds(200, "The deployment answers.", &schemas.sent::<HealthJson>(), example))
 }
 
+/// The header that names the trace of a query.
+pub(super) fn traceparent() -> Value {
+    let example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let description = "W3C Trace Context: the log lines of the turn have its `trace_id`, the agent's commands have it in `TRACEPARENT`, and the \
+        response has it again. One that breaks the specification's rules counts as absent.";
+    parameter("header", "traceparent", &json!({"type": "string", "examples": [example]}), description)
+}
+
 /// The parameters of a request that starts a turn, and its responses; `result` is an example of the turn's.
 pub(super) fn starts_turn(schemas: &mut Schemas, result: Value) -> Described {
     let outcome = schemas.sent::<DoneJson<'static>>();
@@ -129,7 +137,11 @@ pub(in crate::api) fn query(schemas: &mut Schemas) -> Described {
         example: json!({"query": "What is 2+2?", "session_id": "sums"}),
         required: true,
     };
-    Described { body: Some(body), ..starts_turn(schemas, result) }
+    let mut described = starts_turn(schemas, result);
+    described.parameters.push(traceparent());
+    described.responses[0].headers = &["Server-Timing", "Idempotent-Replayed", "traceparent"];
+    described.responses[1].headers = &["Location", "Preference-Applied", "Idempotent-Replayed", "traceparent"];
+    Described { body: Some(body), ..described }
 }
 
 pub(in crate::api) fn list_conversations(schemas: &mut Schemas) -> Described {

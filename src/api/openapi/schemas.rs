@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::content::QueryContent;
 use crate::domain::account::AccountStatus;
-use crate::domain::limits::SetLimits;
+use crate::domain::limits::{MAX_COUNT, MAX_USD, SetLimits};
 use crate::domain::metadata::{MAX_METADATA_KEY_CHARS, MAX_METADATA_KEYS, MAX_METADATA_VALUE_CHARS, RESERVED_KEY};
 use crate::domain::options::ClientTool;
 use crate::domain::webhook;
@@ -86,7 +86,7 @@ pub(super) struct QueryRequest {
     effort: Option<Effort>,
     /// Whether the model thinks before it answers. Default: the model's own.
     thinking: Option<Thinking>,
-    /// A JSON Schema (draft-07) that the answer has to match, at most 32 KiB.
+    /// A JSON Schema (draft-07) of an object that the answer has to match, at most 32 KiB.
     #[schemars(default, schema_with = "json_object")]
     output_schema: Option<serde_json::Map<String, Value>>,
     /// Notes of the caller's about the turn, which come back with it.
@@ -204,14 +204,65 @@ pub(super) struct AccountChangeRequest {
     /// Why the account is suspended, shown to its users; only with the status `suspended`.
     #[schemars(length(max = 200))]
     reason: Option<String>,
-    /// Limits to set. A limit of null means no limit; if `limits` itself is null, the deployment's limits apply again.
-    limits: Option<SetLimits>,
+    /// Limits to set. A limit of null means no limit, and `default` restores the deployment's; if `limits` itself is null, all limits of the deployment
+    /// apply again.
+    #[schemars(default, schema_with = "limits_change")]
+    limits: Option<LimitsChange>,
     /// How many days its conversations are kept; null restores the deployment's retention.
     #[schemars(range(min = 1, max = 36500))]
     retention_days: Option<u32>,
     /// Notes to set, and with `null` to remove; null removes all.
     #[schemars(default, schema_with = "metadata_patch")]
     metadata: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// What is read of an account's limits can be sent as it is.
+fn limits_change(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let (as_read, change) = (generator.subschema_for::<SetLimits>(), generator.subschema_for::<LimitsChange>());
+    schemars::json_schema!({"anyOf": [as_read, change, {"type": "null"}]})
+}
+
+/// Limits to set for an account.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, transform = without_defaults)]
+#[expect(dead_code, reason = "a schema")]
+struct LimitsChange {
+    /// US dollars for calls of the model in a day of UTC.
+    #[schemars(default, schema_with = "usd_or_default")]
+    usd_per_day: Option<f64>,
+    /// The same in a month.
+    #[schemars(default, schema_with = "usd_or_default")]
+    usd_per_month: Option<f64>,
+    /// Turns in a day.
+    #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
+    turns_per_day: Option<u64>,
+    /// Tokens of all four kinds in a day.
+    #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
+    tokens_per_day: Option<u64>,
+    /// Bytes of the account's database and of its files.
+    #[schemars(default, schema_with = "count_or_default::<0, MAX_COUNT>")]
+    storage_bytes: Option<u64>,
+    /// Turns that may wait; null is the operator's limit.
+    #[schemars(default, schema_with = "count_or_default::<0, 1_000>")]
+    queued_turns: Option<u32>,
+    /// Turns that run at once; null is the operator's limit.
+    #[schemars(default, schema_with = "count_or_default::<1, 8>")]
+    concurrency: Option<u32>,
+}
+
+/// An absent limit stays as it is.
+fn without_defaults(schema: &mut schemars::Schema) {
+    let fields =
+        schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut());
+    fields.filter_map(Value::as_object_mut).for_each(|field| drop(field.remove("default")));
+}
+
+fn usd_or_default(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"type": ["number", "null"], "minimum": 0, "maximum": MAX_USD}, {"const": "default"}]})
+}
+
+fn count_or_default<const LEAST: u64, const MOST: u64>(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"type": ["integer", "null"], "minimum": LEAST, "maximum": MOST}, {"const": "default"}]})
 }
 
 /// A token to be made. Unknown fields are ignored.
@@ -268,7 +319,7 @@ pub(super) struct ScheduleRequest {
     effort: Option<Effort>,
     /// Whether the model thinks before it answers.
     thinking: Option<Thinking>,
-    /// A JSON Schema (draft-07) that the answers have to match, at most 32 KiB.
+    /// A JSON Schema (draft-07) of an object that the answers have to match, at most 32 KiB.
     #[schemars(default, schema_with = "json_object")]
     output_schema: Option<serde_json::Map<String, Value>>,
     /// Notes of the caller's about the turns, which come back with them.

@@ -154,3 +154,34 @@ fn an_account_erases_itself_only_by_a_token_of_its_own_and_reads_the_receipt() {
     let Ok(found) = Route::find("GET", receipt) else { panic!("no route") };
     assert_eq!(found.access, Access::Account);
 }
+
+#[test]
+fn what_a_body_may_refuse_is_audited_behind_it() {
+    let authorization = format!("Bearer {KEY}");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    match asked("PATCH", "/accounts/acme", &headers) {
+        Ok(Asked::AuditedBody(pending, audited)) => {
+            assert_eq!((audited.action, audited.target), (AuditAction::ChangeAccount, "acme".parse().ok()));
+            assert_eq!(code(pending.with_body(Some(b"{\"status\":7}"))), Code::InvalidParameter);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_import_resumes_if_it_is_asked_to() {
+    let authorization = format!("Bearer {KEY}");
+    let import = |query: &str| -> Result<(bool, bool), ApiError> {
+        match asked("POST", &format!("/import{query}"), &[("authorization", &authorization)])? {
+            Asked::Audited(_, asked) => match *asked {
+                Asked::Import(_, how) => Ok(how),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(import("").unwrap(), (true, false));
+    assert_eq!(import("?resume=false").unwrap(), (true, false));
+    assert_eq!(import("?resume=true").unwrap(), (true, true));
+    assert_eq!(import("?resume=1").map_err(|error| error.code), Err(Code::InvalidParameter));
+}

@@ -94,11 +94,11 @@ fn an_effort_is_one_of_five_words() {
 fn the_other_options_are_read_by_their_rules() {
     let options = asked(
         &[],
-        r#""thinking":"off","when_busy":"steer","metadata":{"ticket":"7"},"output_schema":{"type":"object","b":1}"#,
+        r#""thinking":"off","when_busy":"steer","metadata":{"ticket":"7"},"output_schema":{"type":"object","title":"b"}"#,
     );
     let options = options.unwrap();
     assert_eq!((options.thinking, options.when_busy), (Some(Thinking::Off), WhenBusy::Steer));
-    assert_eq!(options.output_schema.unwrap().get(), r#"{"type":"object","b":1}"#);
+    assert_eq!(options.output_schema.unwrap().get(), r#"{"type":"object","title":"b"}"#);
     assert_eq!(options.metadata["ticket"], "7");
     assert_eq!(refusal(&[], r#""thinking":"adaptive""#), "thinking: one of on, off");
     assert_eq!(refusal(&[], r#""when_busy":"now""#), "when_busy: one of queue, steer, interrupt, reject");
@@ -134,6 +134,10 @@ fn tools_of_the_caller_are_named_described_and_have_a_schema() {
     };
     bad_schema("[]");
     bad_schema(&format!(r#"{{"title":"{}"}}"#, "x".repeat(32 * 1024)));
+    let nested = r#""tools":[{"name":"a","description":"","input_schema":{"type":"object","required":"b"}}]"#;
+    let error = asked(&[], nested).unwrap_err();
+    let rule = "tools[0].input_schema/required: a list of strings";
+    assert_eq!((error.code, error.detail.as_str()), (Code::InvalidToolSchema, rule));
     let most = (0..64).map(|n| tool(&format!("{n:a>64}"))).collect::<Vec<_>>();
     assert_eq!(asked(&[], &format!("\"tools\":[{}]", most.join(","))).unwrap().tools.len(), 64);
 }
@@ -176,7 +180,7 @@ fn a_schema_is_a_bounded_object() {
         let error = asked(&[], &format!("\"output_schema\":{schema}")).unwrap_err();
         assert_eq!(error.code, Code::InvalidOutputSchema, "{schema}");
     };
-    for schema in ["[]", "true", "\"object\""] {
+    for schema in ["[]", "true", "\"object\"", "{}", r#"{"type":"array"}"#, r#"{"type":"object","x-order":1}"#] {
         refused(schema);
     }
     refused(&format!("{{\"title\":\"{}\"}}", "x".repeat(32 * 1024)));

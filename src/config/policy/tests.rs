@@ -21,6 +21,35 @@ fn nothing_set_and_nothing_asked_tells_the_agent_nothing() {
 }
 
 #[test]
+fn the_agent_server_is_told_which_rules_are_the_operators_if_the_request_brings_some() {
+    let asked = TurnOptions { ask_tools: vec!["Bash".to_owned()], ..nothing_asked() };
+    assert_eq!(told(&[("ASK_TOOLS", "Write")], &nothing_asked()), r#"{"ask_tools":["Write"]}"#);
+    let both = told(&[("ASK_TOOLS", "Write")], &asked);
+    assert_eq!(both, r#"{"ask_tools":["Write","Bash"],"operator_ask_tools":["Write"]}"#);
+    assert_eq!(told(&[], &asked), r#"{"ask_tools":["Bash"],"operator_ask_tools":[]}"#);
+}
+
+#[test]
+fn rules_in_parentheses_restrict_their_tool_and_those_about_paths_every_tool() {
+    let restricts = |name: &str, rules: &str, tool: &str| policy(&[(name, rules)]).unwrap().restricts(tool, &[]);
+    for (rules, tool, restricted) in [
+        ("Bash(git log:*)", "Bash", true),
+        ("Bash(git log:*)", "Write", false),
+        ("Bash,Write", "Bash", false),
+        ("Read(secrets/**)", "Bash", true),
+        ("WebFetch(domain:a.test)", "Bash", false),
+        ("Basher(a)", "Bash", false),
+    ] {
+        for name in ["ALLOWED_TOOLS", "DISALLOWED_TOOLS"] {
+            assert_eq!(restricts(name, rules, tool), restricted, "{name} {rules} {tool}");
+        }
+        let denied: Vec<String> = rules.split(',').map(str::to_owned).collect();
+        assert_eq!(policy(&[]).unwrap().restricts(tool, &denied), restricted, "{rules} {tool}");
+        assert!(!restricts("ASK_TOOLS", rules, tool), "a question restricts nothing");
+    }
+}
+
+#[test]
 fn what_the_agent_server_is_told_is_pinned() {
     let vars = [
         ("MODEL", "claude-opus-5-5"),

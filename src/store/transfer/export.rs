@@ -2,7 +2,7 @@
 //! changes in between, so that what stands between its first line and its `end` is one state of it.
 
 use super::tables::{CONVERSATION, PACK, ROWS, TAIL, UPLOAD};
-use super::{Kind, Table, VERSION};
+use super::{IDS_PER_LINE, Kind, Table, VERSION};
 use crate::domain::transfer::{ExportPlace, ObjectOf, Within};
 use crate::domain::{AccountId, Millis};
 use crate::store::conversations::unreadable;
@@ -11,8 +11,6 @@ use crate::store::{Store, StoreError, json};
 
 /// Bytes of a page, beyond which no other row is added to it.
 const PAGE_BYTES: usize = 512 * 1024;
-/// Ids of conversations that one line lists.
-const IDS_PER_LINE: i64 = 1_000;
 /// How often a conversation is begun again that changes while it is written.
 pub const MAX_RESTARTS: u32 = 16;
 
@@ -38,7 +36,9 @@ impl<S: Sql> Store<S> {
         let mut text = first_line(account_id, now)?;
         let mut after = String::new();
         loop {
-            let rows = self.sql.query(IDS, &[Value::Text(&after), Value::Integer(IDS_PER_LINE)])?;
+            let rows = self
+                .sql
+                .query(IDS, &[Value::Text(&after), Value::Integer(i64::try_from(IDS_PER_LINE).unwrap_or(i64::MAX))])?;
             let ids: Vec<String> = rows.into_iter().map(|mut row| row.text(0)).collect::<Result<_, _>>()?;
             let Some(last) = ids.last() else { return Ok(text) };
             for part in ["{\"type\":\"conversations\",\"session_ids\":", &json(&ids)?, "}\n"] {

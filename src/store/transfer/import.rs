@@ -1,15 +1,13 @@
 //! Reads conversations back from lines. They come from anywhere: a conversation counts only once its `end` was read and all of it reads back,
 //! and what is counted is counted anew. Until then its id stands in `account.importing`.
 
-use std::collections::BTreeMap;
-
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
+use super::line::{Fields, Ids, read_fields};
 use super::tables::{CONVERSATION, PACK, ROWS, TAIL, UPLOAD};
 use super::{Kind, Table, VERSION};
 use crate::domain::account::{AccountSettings, MAX_REASON_CHARS, RETENTION_DAYS};
-use crate::domain::{MetadataPatch, SessionId, Title, TurnId};
+use crate::domain::{MetadataPatch, Millis, SessionId, Title, TurnId};
 use crate::store::conversations::session_id;
 use crate::store::sql::{Sql, Value};
 use crate::store::{MAX_ROW_TEXT_BYTES, Store, StoreError};
@@ -43,39 +41,58 @@ impl From<crate::store::sql::SqlError> for BadLine {
     }
 }
 
-pub(super) type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
+/// How lines are taken.
+#[derive(Clone, Copy)]
+pub struct ImportRules {
+    /// Whether an operator sends them. What the account has used and what is set of it is taken from operators only.
+    pub by_operator: bool,
+    /// Whether conversations that are there already are passed over, instead of refused.
+    pub resume: bool,
+    /// When they come.
+    pub now: Millis,
+    /// Conversations whose last access was before are due to be deleted.
+    pub due_before: Millis,
+}
 
 pub(super) fn bad(why: impl Into<String>) -> BadLine {
     BadLine::Bad(why.into())
 }
 
 impl<S: Sql> Store<S> {
-    /// Stores what a line says. Returns a conversation that is whole with it. What the account has used and what is set of it is stored only
-    /// if an operator sends it. Belongs into a transaction.
+    /// Stores what a line says. Returns a conversation that is whole with it. Belongs into a transaction.
     ///
     /// # Errors
     /// [`BadLine`].
-    pub fn import_line(&self, line: &str, by_operator: bool) -> Result<Option<SessionId>, BadLine> {
+    pub fn import_line(&self, line: &str, rules: &ImportRules) -> Result<Option<SessionId>, BadLine> {
         let fields = read_fields(line)?;
         let kind = text(&fields, "type")?;
         match kind.as_str() {
             "export" => match fields.get("version").map(|version| version.get().parse()) {
                 Some(Ok(VERSION)) => {
-                    self.drop_unfinished_import()?;
+                    if !rules.resume {
+                        self.drop_unfinished_import()?;
+                    }
                     Ok(None)
                 }
                 _ => Err(bad(format!("version: {VERSION} is the one that this service reads"))),
             },
             "conversations" => {
                 let ids = fields.get("session_ids").map(|ids| serde_json::from_str(ids.get()));
-                let Some(Ok(ids)) = ids else { return Err(bad("session_ids: an array of ids of conversations")) };
-                self.refuse_conflicts(ids)?;
+                let Some(Ok(Ids(ids))) = ids else {
+                    return Err(bad("session_ids: an array of at most 1000 ids of conversations"));
+                };
+                if !rules.resume {
+                    self.refuse_conflicts(ids)?;
+                }
                 Ok(None)
             }
             "conversation" => {
                 let id = session(&fields)?;
+                if self.passes_over(&id, rules)? {
+                    return Ok(None);
+                }
                 if self.importing()?.as_ref() == Some(&id) {
-                    // It changed while it was exported, and begins again.
+                    // It changed while it was exported, or its import is tried again: it begins anew.
                     self.drop_unfinished_import()?;
                 }
                 if self.importing()?.is_some() {
@@ -84,30 +101,53 @@ impl<S: Sql> Store<S> {
                 self.refuse_conflicts(vec![id.clone()])?;
                 check_bounds(&fields)?;
                 self.insert_line(&CONVERSATION, &fields, None)?;
+                self.date_access(&id, &fields, rules)?;
                 self.set_importing(Some(&id))?;
                 Ok(None)
             }
             "end" => {
                 let id = session(&fields)?;
+                if self.passes_over(&id, rules)? {
+                    return Ok(None);
+                }
                 self.need_importing(&id)?;
                 self.end_import(&id)?;
                 Ok(Some(id))
             }
+            "done" if rules.resume && self.importing()?.is_some() => Err(bad("the conversation before has no end")),
             other => {
                 // What a later version adds is passed over.
                 if [PACK.line, UPLOAD.line, "bytes"].contains(&other) {
                     return Err(bad("not in the form in which an export writes it"));
                 }
                 if let Some(table) = ROWS.iter().find(|table| table.line == other) {
-                    self.need_importing(&session(&fields)?)?;
-                    self.insert_line(table, &fields, None)?;
-                } else if let Some(table) = TAIL.iter().find(|table| table.line == other && by_operator) {
+                    let id = session(&fields)?;
+                    if !self.passes_over(&id, rules)? {
+                        self.need_importing(&id)?;
+                        self.insert_line(table, &fields, None)?;
+                    }
+                } else if let Some(table) = TAIL.iter().find(|table| table.line == other && rules.by_operator) {
                     check_tail(table, &fields)?;
                     self.insert_line(table, &fields, None)?;
                 }
                 Ok(None)
             }
         }
+    }
+
+    /// Whether lines of this conversation are passed over: it is there as a whole.
+    pub(super) fn passes_over(&self, id: &SessionId, rules: &ImportRules) -> Result<bool, BadLine> {
+        Ok(rules.resume && self.importing()?.as_ref() != Some(id) && self.conversation(id)?.is_some())
+    }
+
+    /// An access of the future would keep a conversation for good, and one that is long ago would delete it at once: both become one of now.
+    fn date_access(&self, id: &SessionId, fields: &Fields<'_>, rules: &ImportRules) -> Result<(), BadLine> {
+        const DATE: &str = "update conversations set last_accessed_at = ?2 where session_id = +?1";
+        let told = fields.get("last_accessed_at").and_then(|raw| raw.get().parse().ok());
+        if told.is_some_and(|told| (rules.due_before.get()..=rules.now.get()).contains(&told)) {
+            return Ok(());
+        }
+        Ok(self.sql.execute(DATE, &[Value::Text(id.as_str()), Value::Integer(rules.now.get())])?)
     }
 
     /// Deletes the conversation whose import was not finished, if there is one.
@@ -198,7 +238,7 @@ impl<S: Sql> Store<S> {
         if self.items_bytes(id, turn_id)? > MAX_ITEMS_BYTES {
             return Err(bad("items: longer than a turn stores"));
         }
-        let all = format!("[{}]", self.items(id, turn_id)?);
+        let all = self.items_as_list(id, turn_id)?;
         serde_json::from_str::<IgnoredAny>(&all)
             .map(drop)
             .map_err(|_| bad("items: not JSON values with commas in between"))
@@ -288,11 +328,6 @@ fn check_bounds(fields: &Fields<'_>) -> Result<(), BadLine> {
         Some(Ok(patch)) if patch.clone().apply(serde_json::Map::new()).is_ok() => Ok(()),
         _ => Err(bad("metadata: not such as a conversation may have")),
     }
-}
-
-/// The fields of a line.
-pub(super) fn read_fields(line: &str) -> Result<Fields<'_>, BadLine> {
-    serde_json::from_str(line).map_err(|_| bad("not a JSON object"))
 }
 
 pub(super) fn text(fields: &Fields<'_>, name: &str) -> Result<String, BadLine> {

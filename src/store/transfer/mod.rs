@@ -3,14 +3,17 @@
 
 mod export;
 mod import;
+mod line;
 mod objects;
 mod tables;
 
 pub use export::first_line;
-pub use import::BadLine;
+pub use import::{BadLine, ImportRules};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
+/// Most ids of conversations that one line lists.
+const IDS_PER_LINE: usize = 1_000;
 
 /// What a column holds.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::import::{BadLine, Fields, bad, read_fields, session, text};
+use super::import::{BadLine, ImportRules, bad, session, text};
+use super::line::{Fields, read_fields};
 use super::tables::{PACK, UPLOAD};
 use crate::domain::file::{
     KEPT_VERSIONS, MAX_INBOX, MAX_INDEX_PART_BYTES, MAX_PACK_BYTES, MAX_PACKS, is_etag, is_path,
@@ -22,6 +23,14 @@ const MAX_PACK_ROWS: u64 = MAX_PACKS as u64 * KEPT_VERSIONS;
 type Packs = HashMap<u64, u64>;
 
 impl<S: Sql> Store<S> {
+    /// Whether an object's line is passed over, as the others of its conversation are.
+    ///
+    /// # Errors
+    /// [`BadLine`].
+    pub fn passes_object_over(&self, line: &str, rules: &ImportRules) -> Result<bool, BadLine> {
+        self.passes_over(&session(&read_fields(line)?)?, rules)
+    }
+
     /// The size of the object that a line stands for, if it is of the conversation that is being imported.
     ///
     /// # Errors

@@ -88,7 +88,8 @@ export function operators(service: Service): void {
     assert.ok(Number(response.headers.get("retry-after")) > 0);
     const fields = Object.entries(refused).filter(([name]) => ["limit_name", "limit"].includes(name));
     assert.deepEqual(fields, [["limit_name", "usd_per_day"], ["limit", 0.000001]]);
-    await json(await patch(client, { limits: null }), 200);
+    const back = await json<Account & { set_limits: object }>(await patch(client, { limits: { usd_per_day: "default", turns_per_day: 40 } }), 200);
+    assert.deepEqual([back.limits["usd_per_day"], back.set_limits], [null, { turns_per_day: 40 }]);
     assert.equal((await client.query("[[say again]]")).response, "again");
   });
 

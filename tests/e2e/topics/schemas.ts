@@ -42,7 +42,8 @@ export function schemas(service: Service): void {
   test("a schema that is none is refused, and the conversation goes on", async () => {
     const session_id = "no-schema";
     await client.query("[[say before]]", { session_id });
-    for (const output_schema of [{ type: "nonsense" }, { $ref: "#/nowhere" }]) {
+    const uncompilable = { type: "object", properties: { answer: { type: "string", pattern: "(" } } };
+    for (const output_schema of [{ type: "nonsense" }, { $ref: "#/nowhere" }, uncompilable]) {
       await problem(client.post("[[say x]]", { session_id, output_schema }), 400, "invalid_output_schema");
     }
     assert.equal((await client.query("[[say after]]", { session_id })).response, "after");
