@@ -1023,11 +1023,11 @@ export interface components {
             answers?: {
                 [key: string]: unknown;
             } | null;
-            /** @description With `result`: a string, or `text` and `image` blocks. */
+            /** @description With `result`: a string, or `text` and `image` blocks, images in base64. */
             content?: unknown;
             /** @description `allow` or `deny` a permission or a plan; `answer` or `deny` a question or an elicitation; `result` for a call of the caller's tool. */
             decision: components["schemas"]["DecisionWord"];
-            /** @description With `allow` of a permission: the input that the call runs with instead of its own. */
+            /** @description With `allow` of a permission: the input that the call runs with instead of its own. Refused where rules restrict what the tool may do. */
             input?: {
                 [key: string]: unknown;
             } | null;
