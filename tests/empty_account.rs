@@ -6,13 +6,18 @@ mod support;
 use std::rc::Rc;
 
 use claude_agent_service::account::branches::command::{ForkAsked, RewindTo};
-use claude_agent_service::account::command::{CallBegun, Command, Envelope};
+use claude_agent_service::account::command::{CallBegun, CallEnded, Command, Envelope};
 use claude_agent_service::account::error::AccountError;
+use claude_agent_service::account::manage::command::{ManageCommand, ManageReply};
 use claude_agent_service::account::reply::Reply;
+use claude_agent_service::account::schedules::command::SchedulesCommand;
+use claude_agent_service::account::webhooks::command::WebhooksCommand;
 use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
-use claude_agent_service::domain::{Include, Page, RequestId, TurnId};
+use claude_agent_service::domain::action::ActionsOf;
+use claude_agent_service::domain::transfer::ExportPlace;
+use claude_agent_service::domain::{Include, Page, RequestId, TurnId, Usage};
 use claude_agent_service::store::Store;
 use serde_json::Value;
 use support::account::{Fixture, World};
@@ -50,6 +55,23 @@ fn commands() -> Vec<Command> {
         Command::ReadTurn { turn_id, items: false },
         Command::StorageStats,
         Command::BeginCall(CallBegun { sdk_session: None, counts: true }),
+        Command::ListTurns { session_id: session("s"), before: None, limit: 50 },
+        Command::ListActions { of: ActionsOf::default(), limit: 50 },
+        Command::Manage(ManageCommand::Export(None)),
+        Command::Manage(ManageCommand::Export(Some(ExportPlace { after: "s".to_owned(), ..ExportPlace::default() }))),
+        Command::Manage(ManageCommand::CheckActive),
+        Command::Manage(ManageCommand::DropImport),
+        Command::Manage(ManageCommand::Overview),
+        Command::Webhooks(WebhooksCommand::List),
+        Command::Schedules(SchedulesCommand::List),
+        Command::EndCall(CallEnded {
+            turn_id: TurnId::new(Uuid::from_u128(7)),
+            status: 200,
+            model: None,
+            usage: Usage::default(),
+            total_ms: 1,
+            retry_after_s: None,
+        }),
     ]
 }
 
@@ -64,6 +86,19 @@ fn seen(account: &Unmade, command: Command) -> String {
         }
         Ok(Response::Ready(Reply::Listing { json, next, .. })) => format!("{json} {}", next.is_some()),
         Ok(Response::Ready(Reply::Deleted)) => "deleted".to_owned(),
+        Ok(Response::Ready(Reply::Managed(reply))) => match *reply {
+            ManageReply::Exported { text, next } => format!("{text} {}", next.is_some()),
+            ManageReply::Overview(overview) => {
+                format!("{} {:?} {:?}", overview.conversations, overview.usage, overview.status)
+            }
+            ManageReply::Active => "active".to_owned(),
+            ManageReply::Dropped => "dropped".to_owned(),
+            _ => panic!("another reply"),
+        },
+        Ok(Response::Ready(Reply::Actions { actions, more, .. })) => format!("{actions:?} {more}"),
+        Ok(Response::Ready(Reply::Webhooks(_))) => "webhooks".to_owned(),
+        Ok(Response::Ready(Reply::Schedules(_))) => "schedules".to_owned(),
+        Ok(Response::Ready(Reply::Noted)) => "noted".to_owned(),
         Ok(_) => panic!("another reply"),
         Err(error @ (AccountError::NotFound | AccountError::NoTurn)) => error.to_string(),
         Err(error) => panic!("{error}"),

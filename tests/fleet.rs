@@ -36,15 +36,33 @@ fn an_account_reports_once_a_minute_however_many_turns_it_runs() {
     }
     assert_eq!(told(&stage), begun, "within the minute nothing is sent");
     stage.pass(MINUTE);
-    stage.query_that("a", Script::answer("1"));
-    stage.settle();
-    assert_eq!(told(&stage)[2..], [(ContainerStage::Running, 0, 6)]);
+    assert_eq!(told(&stage)[2..], [(ContainerStage::Running, 0, 5)], "the alarm reports what has ended meanwhile");
     let rows = stage.store.rows_written();
     stage.pass(Duration::from_hours(1));
     assert_eq!(told(&stage)[3..], [(ContainerStage::Stopped, 0, 0)]);
     assert!(stage.store.rows_written() - rows < 10);
     stage.pass(Duration::from_hours(5));
     assert_eq!(reports(&stage).len(), 4, "an account that sleeps reports nothing");
+}
+
+#[test]
+fn turns_that_ended_within_a_minute_are_reported_by_an_object_that_knows_nothing_of_them() {
+    let mut stage = Stage::new();
+    stage.query_that("a", Script::answer("1"));
+    stage.settle();
+    let before = reports(&stage).len();
+    for _ in 0..5 {
+        stage.query_that("a", Script::answer("1"));
+        stage.settle();
+    }
+    assert_eq!(reports(&stage).len(), before);
+    stage.reset();
+    stage.pass(2 * MINUTE);
+    let ended = |stage: &Stage| told(stage).iter().map(|(_, _, ended)| ended).sum::<u64>();
+    assert_eq!((ended(&stage), reports(&stage).len()), (6, before + 1), "{:?}", told(&stage));
+    stage.reset();
+    stage.pass(Duration::from_hours(3));
+    assert_eq!(ended(&stage), 6, "none is told twice");
 }
 
 #[test]

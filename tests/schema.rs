@@ -8,7 +8,7 @@ use claude_agent_service::store::schema::{ACCOUNT, Migration, migrate};
 use support::{NOW, Rusqlite, at, made_store, store};
 
 const SCHEMA: &str = "\
-table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer , agent_token text, agent_answered integer not null default 0, settings text, warned text, active_day integer, container_since integer, importing text) strict
+table account (id integer primary key check (id = 1), account_id text not null, registered integer not null default 0, container_idle_since integer , agent_token text, agent_answered integer not null default 0, settings text, warned text, active_day integer, container_since integer, importing text, untold integer not null default 0, shard integer, unreported text) strict
 table actions (action_id text primary key, turn_id text not null, session_id text not null references conversations on delete cascade, reference text not null, n integer not null, kind text not null, tool_call_id text, tool text, input text, message text, suggestions text, schema text, status text not null, decision text, created_at integer not null, expires_at integer not null, resolved_at integer) strict, without rowid
 unique index actions_of_turn on actions (turn_id, reference)
 index actions_pending on actions (expires_at) where status = 'pending'

@@ -55,7 +55,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             self.store.set_container_idle_since(self.idle_since.get())?;
         }
+        if self.next_report(now).is_some_and(|at| at <= now) {
+            self.report(now);
+        }
         self.register_soon()?;
+        self.tell_directory()?;
         self.deliver()?;
         let purge = self.purge_by_alarm(now)?;
         let work = self.drain_behind(purge, now)?;
@@ -73,12 +77,13 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 || self.has_turns_to_run()?,
             // While a turn runs, the container does not idle, whenever the one before has ended.
             container_idle_since: self.idle_since.get().filter(|_| self.turns.held_count() == 0),
-            unregistered: self.store.unregistered_since()?.is_some(),
+            untold: self.store.unregistered_since()?.is_some() || self.store.untold()?.any(),
             purge: self.purge.get(),
             drain: self.next_drain(now)?,
             delivery: self.next_delivery(now)?,
             schedule: self.next_schedule(now)?,
             expiry: self.store.next_expiry()?,
+            report: self.next_report(now),
             oldest_access: None,
         };
         let mut wake = wake::next_wake(reasons, self.wake_limits(), now);

@@ -254,6 +254,7 @@ impl Command {
             | Self::DeleteConversation { .. }
             | Self::DecideAction(_)
             | Self::Prewarm
+            | Self::Purge
             | Self::BeginCall(_) => true,
             Self::Chat(ask) => ask.changes(),
             Self::Files { ask, .. } => ask.changes(),
@@ -270,7 +271,6 @@ impl Command {
             | Self::ListTurns { .. }
             | Self::ReadTurn { .. }
             | Self::StorageStats
-            | Self::Purge
             | Self::Visit
             | Self::EndCall(_)
             | Self::NoteRefusal(_) => false,

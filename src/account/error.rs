@@ -57,6 +57,9 @@ pub enum AccountError {
     /// The message that was answered waits for no answer.
     #[error("nothing is asked there")]
     NothingAsked,
+    /// The directory could not be told that nothing is left of the account. The detail is for the log.
+    #[error("the directory was not told: {0}")]
+    DirectoryNotTold(String),
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,

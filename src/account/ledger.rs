@@ -165,7 +165,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             return Ok(());
         }
         let entry = self.ledger.entry(None);
-        self.store.transaction(|| self.store.add_usage(&entry))?;
+        self.store.transaction(|| {
+            self.store.remember_account(&self.id)?;
+            self.store.add_usage(&entry)
+        })?;
         self.ledger.settle();
         Ok(())
     }

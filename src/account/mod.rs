@@ -9,6 +9,7 @@ pub mod chat;
 pub mod command;
 mod container_use;
 mod conversations;
+mod directory;
 pub mod error;
 pub mod feed;
 pub mod files;
@@ -46,7 +47,6 @@ use crate::agent::{Agent, AgentError, Container, ContainerError, Readiness};
 use crate::config::Config;
 use crate::digest;
 use crate::domain::fleet::ContainerStage;
-use crate::domain::ledger::Day;
 use crate::domain::{AccountId, EventId, Include, Millis, SessionId, Turn, TurnId, TurnStatus};
 use crate::log::{Level, Line};
 use crate::store::Store;
@@ -99,8 +99,8 @@ pub struct Account<S, C, R> {
     ledger: ledger::Ledger,
     settings: limits::Settings,
     fleet: fleet::Fleet,
-    /// The day of which the directory knows that the account is active.
-    active_day: Cell<Option<Day>>,
+    /// Whether the directory is being told something.
+    telling: Cell<bool>,
     /// Whether the account is being erased.
     erasing: Cell<bool>,
     /// Whether it was erased, and has not worked since.
@@ -138,7 +138,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             ledger: ledger::Ledger::default(),
             settings: limits::Settings::default(),
             fleet: fleet::Fleet::default(),
-            active_day: Cell::new(None),
+            telling: Cell::new(false),
             erasing: Cell::new(false),
             erased: Cell::new(false),
         }
@@ -211,11 +211,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             Command::Prewarm => Reply::Prewarming { started: self.prewarm(now) },
             Command::StorageStats => self.storage_stats(now)?,
             Command::Purge => {
-                let purge = Rc::clone(self).purge();
+                let purge = Rc::clone(self).purge(false);
                 return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Purged(purge.await?)) })));
             }
             Command::Visit => {
-                let purge = Rc::clone(self).purge();
+                let purge = Rc::clone(self).purge(true);
                 return Ok(Response::Deferred(Box::pin(async move { Ok(Reply::Visited(purge.await?)) })));
             }
             Command::BeginCall(call) => Reply::CallBegun(self.begin_call(&call)?),

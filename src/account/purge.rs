@@ -18,6 +18,7 @@ use crate::domain::{Millis, PurgeOutcome, SdkSession};
 use crate::log::{Level, Line};
 use crate::store::retention::PURGE_BATCH;
 use crate::store::sql::Sql;
+use crate::store::untold::Untold;
 
 /// How long one command or alarm purges; the next alarm goes on with what is left. The platform grants 30 s of CPU to each.
 pub const PURGE_SLICE: Duration = Duration::from_secs(15);
@@ -39,7 +40,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ///
     /// # Errors
     /// [`AccountError::Store`] if what is left cannot be read.
-    pub(in crate::account) async fn purge(self: Rc<Self>) -> Result<PurgeOutcome, AccountError> {
+    pub(in crate::account) async fn purge(self: Rc<Self>, by_visit: bool) -> Result<PurgeOutcome, AccountError> {
         let _one_at_a_time = self.purge_lock.lock().await;
         if !self.store.is_made() {
             // The one before has left nothing.
@@ -48,7 +49,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let began = self.runtime.now();
         self.purge.set(Purge::Running);
         let outcome = match self.purge_slice(began).await {
-            Ok(slice) => self.end_slice(slice).await,
+            Ok(slice) => self.end_slice(slice, by_visit).await,
             Err(error) => Err(error),
         };
         let paused = matches!(&outcome, Ok(slice) if slice.more);
@@ -152,7 +153,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     /// Looks at what is left after the last await of a slice, and clears the storage if that is nothing.
-    async fn end_slice(&self, mut slice: Slice) -> Result<Slice, AccountError> {
+    async fn end_slice(&self, mut slice: Slice, by_visit: bool) -> Result<Slice, AccountError> {
         self.forget_old_usage()?;
         slice.oldest_access = self.store.oldest_access()?;
         if slice.oldest_access.is_some() {
@@ -184,6 +185,21 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             slice.oldest_access = self.keeps_as()?;
             if slice.oldest_access.is_some() {
                 return Ok(slice);
+            }
+            // A visit's answer has the directory drop it; an account that comes back may be another shard's.
+            if !by_visit {
+                if let Err(error) = self.leave_directory().await {
+                    slice.errors += 1;
+                    self.log_failure(Level::Warn, "directory_not_told", &error);
+                    return Ok(slice);
+                }
+                slice.oldest_access = self.store.oldest_access()?;
+                if slice.oldest_access.is_some() || self.store.is_automated()? || self.keeps_as()?.is_some() {
+                    // It is used again.
+                    self.store.set_registered(false)?;
+                    self.store.set_untold(Untold { active: true, status: true })?;
+                    return Ok(slice);
+                }
             }
             self.store.clear()?;
             self.alarm.set(None);
@@ -221,7 +237,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.registering.set(true);
         let account = Rc::clone(self);
         self.runtime.spawn(async move {
-            let answer = account.runtime.register(&account.id, oldest).await;
+            let answer = account.runtime.register(account.shard(), &account.id, oldest).await;
             account.registering.set(false);
             if let Err(error) = answer {
                 account.log_failure(Level::Warn, "not_registered", &error);

@@ -240,7 +240,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Whether one more turn of the account may run.
     pub(super) fn has_place(&self) -> Result<bool, AccountError> {
-        Ok(self.turns.running_count() < self.limits()?.concurrency as usize && !self.settings()?.is_suspended())
+        let may_work = !self.erasing.get() && !self.settings()?.is_suspended();
+        Ok(may_work && self.turns.running_count() < self.limits()?.concurrency as usize)
     }
 
     /// Refuses a query into a conversation whose turn waits for somebody, unless the query takes its place.

@@ -77,9 +77,13 @@ pub struct NotRegistered(pub String);
 
 /// The directory of accounts, as an account sees it.
 pub trait Directory: 'static {
+    /// The shard that knows the account: the one that was told of it before, or its own by the number of shards.
+    fn shard_of(&self, account_id: &AccountId, known: Option<u32>) -> u32;
+
     /// Registers the account. None of its conversations was last accessed before `oldest_access_at`.
     fn register(
         &self,
+        shard: u32,
         account_id: &AccountId,
         oldest_access_at: Millis,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static;
@@ -87,6 +91,7 @@ pub trait Directory: 'static {
     /// Records that the account runs a turn, or what its status is.
     fn note(
         &self,
+        shard: u32,
         account_id: &AccountId,
         active: bool,
         status: Option<AccountStatus>,
@@ -95,7 +100,11 @@ pub trait Directory: 'static {
     /// Reports what the account is at.
     fn report(
         &self,
+        shard: u32,
         account_id: &AccountId,
         report: FleetReport,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static;
+
+    /// Has the shard forget the account, of which nothing is left.
+    fn forget(&self, shard: u32, account_id: &AccountId) -> impl Future<Output = Result<(), NotRegistered>> + 'static;
 }

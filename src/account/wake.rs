@@ -33,8 +33,8 @@ pub struct Reasons {
     pub turn_active: bool,
     /// The container runs and no turn has run in it since then.
     pub container_idle_since: Option<Millis>,
-    /// There are conversations, and the directory does not know of them.
-    pub unregistered: bool,
+    /// There is something that the directory has not yet heard: of conversations, or of what the account does.
+    pub untold: bool,
     /// Where a purge stands.
     pub purge: Purge,
     /// When doomed objects of the bucket are next to be deleted.
@@ -45,6 +45,8 @@ pub struct Reasons {
     pub schedule: Option<Millis>,
     /// When a pending action next expires.
     pub expiry: Option<Millis>,
+    /// When turns that have ended are reported to the directory.
+    pub report: Option<Millis>,
     /// The oldest last access of all conversations.
     pub oldest_access: Option<Millis>,
 }
@@ -77,7 +79,7 @@ pub fn backstop_counts(at: Option<Millis>, now: Millis) -> bool {
 pub fn next_wake(reasons: Reasons, limits: Limits, now: Millis) -> Option<Millis> {
     let watch = reasons.turn_active.then(|| now.plus(WATCH));
     let idle = reasons.container_idle_since.map(|since| since.plus(limits.container_idle));
-    let register = reasons.unregistered.then(|| now.plus(REGISTER_RETRY));
+    let register = reasons.untold.then(|| now.plus(REGISTER_RETRY));
     let purge = match reasons.purge {
         Purge::None => None,
         Purge::Running => Some(now.plus(WATCH)),
@@ -85,10 +87,8 @@ pub fn next_wake(reasons: Reasons, limits: Limits, now: Millis) -> Option<Millis
     };
     // What could not be deleted is due forever: without the pause the object would never sleep.
     let backstop = reasons.oldest_access.map(|oldest| limits.backstop(oldest).max(now.plus(BACKSTOP_RETRY)));
-    [watch, idle, register, purge, reasons.drain, reasons.delivery, reasons.schedule, reasons.expiry, backstop]
-        .into_iter()
-        .flatten()
-        .min()
+    let own = [reasons.drain, reasons.delivery, reasons.schedule, reasons.expiry, reasons.report];
+    [watch, idle, register, purge, backstop].into_iter().chain(own).flatten().min()
 }
 
 /// Whether the alarm must be set: one that is set and comes no later will look again by itself.
@@ -120,13 +120,14 @@ mod tests {
         let none = Reasons::default();
         assert_eq!(wake(Reasons { turn_active: true, ..none }), Some(NOW.plus(WATCH)));
         assert_eq!(wake(Reasons { container_idle_since: Some(NOW), ..none }), Some(NOW.plus(IDLE)));
-        assert_eq!(wake(Reasons { unregistered: true, ..none }), Some(NOW.plus(REGISTER_RETRY)));
+        assert_eq!(wake(Reasons { untold: true, ..none }), Some(NOW.plus(REGISTER_RETRY)));
         assert_eq!(wake(Reasons { purge: Purge::Running, ..none }), Some(NOW.plus(WATCH)));
         assert_eq!(wake(Reasons { purge: Purge::Paused, ..none }), Some(NOW));
         assert_eq!(wake(Reasons { drain: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
         assert_eq!(wake(Reasons { delivery: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
         assert_eq!(wake(Reasons { schedule: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
         assert_eq!(wake(Reasons { expiry: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
+        assert_eq!(wake(Reasons { report: Some(NOW.plus(IDLE)), ..none }), Some(NOW.plus(IDLE)));
     }
 
     #[test]
@@ -158,25 +159,26 @@ mod tests {
 
     fn reasons() -> impl Strategy<Value = Reasons> {
         let due = || prop::option::of(moment());
-        let moments = (due(), due(), due(), due(), due());
+        let moments = (due(), due(), due(), due(), due(), due());
         let purge = prop_oneof![Just(Purge::None), Just(Purge::Running), Just(Purge::Paused)];
         (any::<bool>(), prop::option::of(moment()), any::<bool>(), purge, moments).prop_map(
             |(
                 turn_active,
                 container_idle_since,
-                unregistered,
+                untold,
                 purge,
-                (drain, delivery, schedule, expiry, oldest_access),
+                (drain, delivery, schedule, expiry, report, oldest_access),
             )| {
                 Reasons {
                     turn_active,
                     container_idle_since,
-                    unregistered,
+                    untold,
                     purge,
                     drain,
                     delivery,
                     schedule,
                     expiry,
+                    report,
                     oldest_access,
                 }
             },
@@ -190,12 +192,13 @@ mod tests {
             let fewer = [
                 Reasons { turn_active: false, ..reasons },
                 Reasons { container_idle_since: None, ..reasons },
-                Reasons { unregistered: false, ..reasons },
+                Reasons { untold: false, ..reasons },
                 Reasons { purge: Purge::None, ..reasons },
                 Reasons { drain: None, ..reasons },
                 Reasons { delivery: None, ..reasons },
                 Reasons { schedule: None, ..reasons },
                 Reasons { expiry: None, ..reasons },
+                Reasons { report: None, ..reasons },
                 Reasons { oldest_access: None, ..reasons },
             ];
             for at in fewer.into_iter().filter_map(wake) {

@@ -40,8 +40,15 @@ pub enum OperatorAsks {
     Fleet,
     /// `GET /accounts/usage`: of which accounts, in which shard the page begins, and the day.
     Usage(u32, AccountFilter, Day),
-    /// `DELETE /accounts/{id}`, `DELETE /account`: whose data, and whether the account itself stays.
-    Erase(AccountId, bool),
+    /// `DELETE /accounts/{id}`, `DELETE /account`.
+    Erase {
+        /// Whose data.
+        account_id: AccountId,
+        /// Whether the account itself stays.
+        keep_account: bool,
+        /// Whether the account asks for it itself: one that is suspended may not.
+        by_itself: bool,
+    },
     /// `GET /erasures/{id}`.
     ReadErasure(ErasureId),
     /// `GET /audit`: where the page begins, by shard and number, and how many entries it has.

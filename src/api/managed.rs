@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::usage;
 use crate::account::manage::command::ManageReply;
 use crate::domain::AccountId;
+use crate::domain::account::AccountStatus;
 
 /// The media type of an export.
 pub const NDJSON: &str = "application/x-ndjson";
@@ -40,6 +41,7 @@ fn json(value: &impl serde::Serialize) -> Document {
 pub(super) fn document(reply: ManageReply, account_id: &AccountId) -> Document {
     match reply {
         ManageReply::Overview(overview) => json(&overview),
+        ManageReply::Active => json(&AccountStatus::Active),
         ManageReply::Erased(step) => json(&step),
         ManageReply::Imported { conversations } => json(&ImportedJson { conversations }),
         ManageReply::Object(object) => json(&object),

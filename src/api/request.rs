@@ -289,9 +289,9 @@ fn operators_ask(
             Ok(Asked::AuditedBody(change, audit(AuditAction::ChangeAccount, Some(account_id))))
         }
         Route::EraseAccount(account_id) => {
-            let keep = flag(target, "keep_account")?;
-            let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), keep));
-            audited(AuditAction::EraseAccount, Some(account_id), erase)
+            let keep_account = flag(target, "keep_account")?;
+            let erase = OperatorAsks::Erase { account_id: account_id.clone(), keep_account, by_itself: false };
+            audited(AuditAction::EraseAccount, Some(account_id), Asked::Operator(erase))
         }
         Route::Export => {
             let after = parameter(target, "cursor")?.map(SessionId::try_from).transpose();
@@ -316,11 +316,16 @@ fn operators_ask(
             if named.is_none() && *principal == Principal::Operator {
                 return Err(ApiError::new(Code::InvalidAccount, "accountId: name the account to erase in the URL"));
             }
+            let by_itself = *principal != Principal::Operator;
             let account_id = principal.account(named)?;
-            let erase = Asked::Operator(OperatorAsks::Erase(account_id.clone(), true));
-            audited(AuditAction::EraseAccount, Some(account_id), erase)
+            let erase = OperatorAsks::Erase { account_id: account_id.clone(), keep_account: true, by_itself };
+            audited(AuditAction::EraseAccount, Some(account_id), Asked::Operator(erase))
         }
-        Route::ReadErasure(erasure_id) => Ok(Asked::Operator(OperatorAsks::ReadErasure(erasure_id))),
+        Route::ReadErasure(erasure_id) => {
+            // Whoever began the erasure has its id, which nobody guesses, and the receipt names no account.
+            principal.account(named)?;
+            Ok(Asked::Operator(OperatorAsks::ReadErasure(erasure_id)))
+        }
         Route::StartPurgeRun => audited(AuditAction::StartPurgeRun, None, Asked::StartPurgeRun),
         Route::ListPurgeRuns => Ok(Asked::ListPurgeRuns),
         // The others are not operators'.

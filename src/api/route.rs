@@ -238,7 +238,8 @@ routes! {
     ["accounts", "usage"] {
         /// List what accounts have used in a day.
         ///
-        /// Accounts that used nothing are left out. (An account whose id is `usage` is read as `/accounts/%75sage`.)
+        /// Accounts that used nothing are left out. The row of an account that does not respond has an `error`, and its numbers mean nothing: read
+        /// that account's usage later. (An account whose id is `usage` is read as `/accounts/%75sage`.)
         GET ListAccountsUsage, Operator, refuses [InvalidParameter ObjectReset], described by list_accounts_usage;
     }
     ["accounts", account_id] {
@@ -294,7 +295,9 @@ routes! {
     }
     ["erasures", erasure_id] {
         /// Read the receipt of an erasure.
-        GET ReadErasure(erasure_id: ErasureId = erasure), Operator, refuses [NotFound], described by read_erasure;
+        ///
+        /// `DELETE /account` and `DELETE /accounts/{account_id}` return its id. Whoever has the id may read it.
+        GET ReadErasure(erasure_id: ErasureId = erasure), Account, refuses [NotFound], described by read_erasure;
     }
     ["webhooks"] {
         /// List the account's webhooks.

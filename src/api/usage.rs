@@ -143,17 +143,34 @@ pub(super) fn report(ask: &UsageAsk, rows: &[UsageSum], total: &UsageSum) -> (&'
     ("application/json", serde_json::to_string(&report).unwrap_or_default())
 }
 
-/// What one account has used in a day, as a row of the list of all accounts, out of its own report; none if that is nothing.
+/// Why a row of the list of all accounts holds no numbers.
+const UNREACHABLE: &str = "unreachable";
+
+/// What one account has used in a day, as a row of the list of all accounts, out of its own report; none if that is nothing. The row of an account
+/// without a report says so: whoever bills from the list has to ask it again.
 #[must_use]
-pub fn of_account(account_id: &AccountId, report: &str) -> Option<String> {
-    let fields = Fields::of(report.as_bytes(), &["total"]).ok()?;
-    let total = fields.written("total")?;
-    let nothing = UsageSum { container: Some(ContainerUse::default()), ..UsageSum::default() };
-    if serde_json::to_string(&RowJson::of(&nothing, None)).is_ok_and(|nothing| nothing == total) {
+pub fn of_account(account_id: &AccountId, report: Option<&str>) -> Option<String> {
+    let row = |sum: &UsageSum| serde_json::to_string(&RowJson::of(sum, None)).unwrap_or_default();
+    let fields = report.and_then(|report| Fields::of(report.as_bytes(), &["total"]).ok());
+    let total = fields.as_ref().and_then(|fields| fields.written("total"));
+    if total == Some(&row(&UsageSum { container: Some(ContainerUse::default()), ..UsageSum::default() })) {
         return None;
     }
-    let id = serde_json::to_string(account_id.as_str()).ok()?;
-    Some(format!("{{\"account_id\":{id},{}", total.strip_prefix('{')?))
+    let id = serde_json::to_string(account_id.as_str()).unwrap_or_default();
+    Some(match total.and_then(|total| total.strip_prefix('{')) {
+        Some(total) => format!("{{\"account_id\":{id},{total}"),
+        None => format!("{{\"account_id\":{id},\"error\":\"{UNREACHABLE}\",{}", &row(&UsageSum::default())[1..]),
+    })
+}
+
+/// Why there are no numbers of an account.
+#[cfg(test)]
+#[derive(Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "it is a schema")]
+enum UsageError {
+    Unreachable,
 }
 
 /// What one account has used in a day.
@@ -163,6 +180,10 @@ pub fn of_account(account_id: &AccountId, report: &str) -> Option<String> {
 pub(super) struct AccountUsageJson<'a> {
     /// The account.
     account_id: &'a AccountId,
+    /// Why the numbers of this row say nothing: the account did not answer. Ask it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "UsageError")]
+    error: Option<&'a str>,
     /// What it has used.
     #[serde(flatten)]
     used: RowJson<'a>,
@@ -227,6 +248,21 @@ mod tests {
     fn sum(key: &str) -> UsageSum {
         let spent = Spent { input_tokens: 7, cost: NanoUsd::new(1_500_000), ..Spent::default() };
         UsageSum { key: key.to_owned(), turns: 1, counted: Counted { calls: 2, spent }, ..UsageSum::default() }
+    }
+
+    #[test]
+    fn a_row_of_the_list_of_accounts_is_what_the_account_reports_or_says_that_it_reports_nothing() {
+        let ask = asked("from=2026-11-22&to=2026-11-22", "").unwrap();
+        let account_id: AccountId = "zoë".parse().unwrap();
+        let row = |total: &UsageSum| of_account(&account_id, Some(&report(&ask, &[], total).1));
+        let used = row(&sum("")).unwrap();
+        assert!(used.starts_with(r#"{"account_id":"zoë","turns":1,"model_calls":2,"input_tokens":7,"#), "{used}");
+        assert_eq!(row(&UsageSum { container: Some(ContainerUse::default()), ..UsageSum::default() }), None);
+        for report in [None, Some("{}"), Some("<html>")] {
+            let row = of_account(&account_id, report).unwrap();
+            assert!(row.starts_with(r#"{"account_id":"zoë","error":"unreachable","turns":0,"#), "{row}");
+            assert!(serde_json::from_str::<serde_json::Value>(&row).is_ok());
+        }
     }
 
     #[test]

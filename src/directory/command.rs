@@ -37,6 +37,11 @@ pub enum Command {
         /// Its status, if that has changed.
         status: Option<AccountStatus>,
     },
+    /// Forget an account of which nothing is left.
+    Forget {
+        /// The account.
+        account_id: AccountId,
+    },
     /// Take what an account reports.
     Report {
         /// The account.

@@ -2,22 +2,24 @@
 
 use std::time::Duration;
 
-use super::Directory;
+use futures_util::{StreamExt, stream};
+
 use super::command::DirectoryError;
 use super::port::{Runtime, Unreachable};
+use super::{Directory, VISITS_AT_ONCE};
 use crate::digest;
 use crate::domain::time::DAY;
-use crate::domain::{AccountId, ErasureId, Millis};
+use crate::domain::{AccountId, ErasureId};
 use crate::log::{Level, Line};
 use crate::store::directory_accounts::PendingErasure;
 use crate::store::sql::Sql;
 
-/// Erasures that one alarm goes on with.
-const AT_ONCE: u32 = 6;
-/// Pause before an account is asked again that is not done or did not answer.
+/// Pause before an account is asked again that is not done. It doubles with each try, up to [`MAX_DOUBLINGS`] times.
 pub const ERASE_AGAIN: Duration = Duration::from_secs(2);
 /// The same, after it did not answer.
 pub const ERASE_RETRY: Duration = Duration::from_secs(30);
+/// With these, an account that is never done is asked every two minutes, and one that never answers every half hour.
+pub const MAX_DOUBLINGS: u32 = 6;
 /// How long receipts are kept.
 pub const RECEIPTS: Duration = DAY.saturating_mul(400);
 
@@ -38,24 +40,27 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
         Ok(erasure_id)
     }
 
-    /// Goes on with the erasures; when the alarm has to ring for them again, if it has to.
-    pub(super) async fn go_on_erasing(&self) -> Option<Millis> {
-        let pending = match self.store.pending_erasures(AT_ONCE) {
-            Ok(pending) => pending,
-            Err(error) => return Some(self.again(ERASE_RETRY, &error)),
+    /// Goes on with the erasures that are due, six at once: one that hangs or fails holds up no other.
+    pub(super) async fn go_on_erasing(&self) -> Result<(), DirectoryError> {
+        let due = self.store.due_erasures(self.runtime.now(), u32::try_from(VISITS_AT_ONCE).unwrap_or(u32::MAX))?;
+        let tries = due.into_iter().map(|erasure| self.try_to_erase(erasure));
+        let tries: Vec<_> = stream::iter(tries).buffer_unordered(VISITS_AT_ONCE).collect().await;
+        tries.into_iter().collect()
+    }
+
+    /// Asks one account, and if anything is left, stores when it is asked again: later each time.
+    async fn try_to_erase(&self, erasure: PendingErasure) -> Result<(), DirectoryError> {
+        let (erasure_id, tries) = (erasure.erasure_id.clone(), erasure.tries);
+        let pause = match self.erase(erasure).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => ERASE_AGAIN,
+            Err(error) => {
+                self.stalled(Level::Warn, "erasure_stalled", ERASE_RETRY, &error);
+                ERASE_RETRY
+            }
         };
-        let mut again: Option<Millis> = None;
-        for erasure in pending {
-            let at = match self.erase(erasure).await {
-                Ok(true) => continue,
-                Ok(false) => self.runtime.now().plus(ERASE_AGAIN),
-                Err(error) => self.again(ERASE_RETRY, &error),
-            };
-            again = Some(again.map_or(at, |again| again.min(at)));
-        }
-        // There may be more than one alarm takes.
-        let left = self.store.pending_erasures(1).is_ok_and(|left| !left.is_empty());
-        again.or_else(|| left.then(|| self.runtime.now().plus(ERASE_AGAIN)))
+        let at = self.runtime.now().plus(pause * 2_u32.pow(tries.min(MAX_DOUBLINGS)));
+        Ok(self.store.put_off_erasure(&erasure_id, at)?)
     }
 
     /// Asks one account; whether nothing of it is left.
@@ -63,12 +68,12 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
         let unreachable = |error: Unreachable| DirectoryError::Account(error.0);
         if erasure.counts.is_none() {
             let step = self.runtime.erase(&erasure.account_id, erasure.keep_account, false, erasure.erasure_id.clone());
-            let step = step.await.map_err(unreachable)?;
+            let step = self.in_time(step).await.map_err(unreachable)?;
             self.store.count_erasure(&erasure.erasure_id, &step.counts)?;
             erasure.counts = Some(step.counts);
         }
         let step = self.runtime.erase(&erasure.account_id, erasure.keep_account, true, erasure.erasure_id.clone());
-        let step = step.await.map_err(unreachable)?;
+        let step = self.in_time(step).await.map_err(unreachable)?;
         if !step.done {
             return Ok(false);
         }
@@ -76,11 +81,5 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
         let account = digest::account(erasure.account_id.as_str());
         self.runtime.log(Level::Info, &Line { event: "account_erased", account: Some(&account), ..Line::default() });
         Ok(true)
-    }
-
-    fn again(&self, pause: Duration, error: &dyn std::fmt::Display) -> Millis {
-        let why = error.to_string();
-        self.runtime.log(Level::Warn, &Line { event: "erasure_stalled", error: Some(&why), ..Line::default() });
-        self.runtime.now().plus(pause)
     }
 }

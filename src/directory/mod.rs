@@ -8,6 +8,7 @@ pub mod port;
 pub mod shards;
 
 use std::cell::Cell;
+use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use futures_util::future::{Either, select};
 use futures_util::{StreamExt, stream};
 
 use command::{Command, DirectoryError, Reply};
+use erasures::ERASE_RETRY;
 use port::{Runtime, Unreachable};
 
 use crate::digest;
@@ -78,6 +80,10 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
                 self.take_report(&account_id, &report)?;
                 Ok(Reply::Registered)
             }
+            Command::Forget { account_id } => {
+                self.store.transaction(|| self.store.forget_account(&account_id))?;
+                Ok(Reply::Registered)
+            }
             Command::ReadFleet => Ok(Reply::Fleet(self.fleet()?)),
             Command::Erase { erasure_id, account_id, keep_account } => {
                 self.store.forget_report_of(&account_id)?;
@@ -111,28 +117,36 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
         Ok(running)
     }
 
-    /// What the shard's alarm does: goes on with the run for up to [`RUN_SLICE`].
+    /// What the shard's alarm does: goes on with the erasures that are due, and with the run for up to [`RUN_SLICE`].
     pub async fn alarm(self: Rc<Self>) {
         let began = self.runtime.now();
-        let erasure = self.go_on_erasing().await;
-        let next = match self.go_on(began).await {
-            Ok(true) => Some(self.runtime.now()),
-            Ok(false) => erasure,
-            Err(error) => {
-                let why = error.to_string();
-                self.runtime
-                    .log(Level::Error, &Line { event: "purge_run_stalled", error: Some(&why), ..Line::default() });
-                Some(self.runtime.now().plus(STORAGE_RETRY))
-            }
+        let erased = self.go_on_erasing().await;
+        let purged = self.go_on(began).await;
+        let now = self.runtime.now();
+        // What has begun while this alarm was at work is in the rows as well: the alarm that it set is replaced here.
+        let run = match purged.and_then(|()| Ok(self.store.open_run()?.map(|_| now))) {
+            Ok(run) => run,
+            Err(error) => Some(self.stalled(Level::Error, "purge_run_stalled", STORAGE_RETRY, &error)),
         };
-        if let Some(at) = next {
+        let erasure = match erased.and_then(|()| Ok(self.store.next_erasure()?)) {
+            Ok(erasure) => erasure.map(|at| at.max(now)),
+            Err(error) => Some(self.stalled(Level::Error, "erasure_stalled", ERASE_RETRY, &error)),
+        };
+        if let Some(at) = [run, erasure].into_iter().flatten().min() {
             self.runtime.set_alarm(at);
         }
     }
 
-    /// Visits page after page; returns whether there is more to do.
-    async fn go_on(&self, began: Millis) -> Result<bool, DirectoryError> {
-        let Some(mut open) = self.store.open_run()? else { return Ok(false) };
+    /// Something failed; when to look again.
+    fn stalled(&self, level: Level, event: &'static str, pause: Duration, error: &DirectoryError) -> Millis {
+        let why = error.to_string();
+        self.runtime.log(level, &Line { event, error: Some(&why), ..Line::default() });
+        self.runtime.now().plus(pause)
+    }
+
+    /// Visits page after page, until the run or its slice ends.
+    async fn go_on(&self, began: Millis) -> Result<(), DirectoryError> {
+        let Some(mut open) = self.store.open_run()? else { return Ok(()) };
         self.runtime.set_alarm(began.plus(RUN_WATCH));
         while self.runtime.now().since(began) < RUN_SLICE {
             let page = self.store.next_due(&open, PAGE)?;
@@ -143,10 +157,10 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
                 .await;
             if self.record(&mut open, visits)? {
                 self.log_end(&open);
-                return Ok(false);
+                return Ok(());
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Stores what a page of visits gave, and the run's new place; returns whether the run has ended with it.
@@ -187,16 +201,22 @@ impl<S: Sql + 'static, R: Runtime> Directory<S, R> {
         Ok(is_last)
     }
 
+    /// What an account answers, if it does so in time.
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Unreachable>>) -> Result<T, Unreachable> {
+        match select(Box::pin(answer), Box::pin(self.runtime.sleep(VISIT_LIMIT))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(Unreachable("no answer in time".to_owned())),
+        }
+    }
+
     /// Visits an account until it answers; none if it does not.
     async fn visit(&self, entry: &DirectoryEntry) -> Option<PurgeOutcome> {
         let mut pause = VISIT_PAUSE;
         let mut last = Unreachable(String::new());
         for again in (0..VISIT_TRIES).rev() {
-            let answer = Box::pin(self.runtime.visit(&entry.account_id));
-            match select(answer, Box::pin(self.runtime.sleep(VISIT_LIMIT))).await {
-                Either::Left((Ok(visit), _)) => return Some(visit),
-                Either::Left((Err(error), _)) => last = error,
-                Either::Right(_) => last = Unreachable("no answer in time".to_owned()),
+            match self.in_time(self.runtime.visit(&entry.account_id)).await {
+                Ok(visit) => return Some(visit),
+                Err(error) => last = error,
             }
             if again > 0 {
                 self.runtime.sleep(pause).await;

@@ -77,42 +77,45 @@ impl Runtime for ObjectRuntime {
 }
 
 impl Directory for ObjectRuntime {
+    fn shard_of(&self, account_id: &AccountId, known: Option<u32>) -> u32 {
+        known.filter(|known| *known < self.shards).unwrap_or_else(|| shard_of(account_id, self.shards))
+    }
+
     fn register(
         &self,
+        shard: u32,
         account_id: &AccountId,
         oldest_access_at: Millis,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        let shard = shard_of(account_id, self.shards);
-        let command = Command::Register { account_id: account_id.clone(), oldest_access_at };
-        let env = self.env.clone();
-        async move {
-            let answer = stub::ask_shard(&env, shard, &command).await;
-            answer.map(drop).map_err(|error| NotRegistered(error.0))
-        }
+        self.tell(shard, Command::Register { account_id: account_id.clone(), oldest_access_at })
     }
 
     fn note(
         &self,
+        shard: u32,
         account_id: &AccountId,
         active: bool,
         status: Option<AccountStatus>,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        let shard = shard_of(account_id, self.shards);
-        let command = Command::Note { account_id: account_id.clone(), active, status };
-        let env = self.env.clone();
-        async move {
-            let answer = stub::ask_shard(&env, shard, &command).await;
-            answer.map(drop).map_err(|error| NotRegistered(error.0))
-        }
+        self.tell(shard, Command::Note { account_id: account_id.clone(), active, status })
     }
 
     fn report(
         &self,
+        shard: u32,
         account_id: &AccountId,
         report: FleetReport,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        let shard = shard_of(account_id, self.shards);
-        let command = Command::Report { account_id: account_id.clone(), report };
+        self.tell(shard, Command::Report { account_id: account_id.clone(), report })
+    }
+
+    fn forget(&self, shard: u32, account_id: &AccountId) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        self.tell(shard, Command::Forget { account_id: account_id.clone() })
+    }
+}
+
+impl ObjectRuntime {
+    fn tell(&self, shard: u32, command: Command) -> impl Future<Output = Result<(), NotRegistered>> + 'static + use<> {
         let env = self.env.clone();
         async move {
             let answer = stub::ask_shard(&env, shard, &command).await;

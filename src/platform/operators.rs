@@ -1,5 +1,8 @@
 //! What operators ask of the directory: which accounts there are, and their erasure.
 
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
 use futures_util::{StreamExt, stream};
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
@@ -13,11 +16,16 @@ use crate::api::fleet::FleetJson;
 use crate::api::problem::ApiError;
 use crate::api::usage;
 use crate::config::Config;
+use crate::digest;
 use crate::directory::command::DirectoryError;
-use crate::directory::port::Unreachable;
 use crate::directory::{VISITS_AT_ONCE, shards};
 use crate::domain::audit::AuditEntry;
-use crate::domain::{ErasureId, Millis, RequestId};
+use crate::domain::ledger::Day;
+use crate::domain::{AccountId, ErasureId, Millis, RequestId};
+use crate::log::{Level, Line};
+
+/// How long an account may take to tell what it has used.
+const USAGE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Writes a change into the audit; the refusal if that fails: no change goes without.
 pub async fn audit(env: &Env, config: &Config, audited: Audited, at: Millis, request_id: &RequestId) -> Option<Js> {
@@ -33,6 +41,20 @@ pub async fn audit(env: &Env, config: &Config, audited: Audited, at: Millis, req
 pub async fn answer(env: &Env, config: &Config, asks: OperatorAsks, request_id: &RequestId) -> Js {
     let answer = ask(&AllShards(env), config.directory_shards, asks, request_id).await;
     http::response(answer.unwrap_or_else(|error| purge_cron::failed(&error, request_id)), request_id)
+}
+
+/// What an account has used in a day, as its own report; none if it does not answer in time.
+async fn usage_of(env: &Env, account_id: &AccountId, day: Day) -> Option<String> {
+    let limit = runtime::sleep(USAGE_LIMIT);
+    let why = match select(Box::pin(stub::usage(env, account_id, day)), Box::pin(limit)).await {
+        Either::Left((Ok(report), _)) => return Some(report),
+        Either::Left((Err(error), _)) => error.0,
+        Either::Right(_) => "no answer in time".to_owned(),
+    };
+    let account = digest::account(account_id.as_str());
+    let line = Line { event: "usage_not_read", account: Some(&account), error: Some(&why), ..Line::default() };
+    runtime::log(Level::Warn, &line);
+    None
 }
 
 async fn ask(
@@ -54,23 +76,22 @@ async fn ask(
         OperatorAsks::Usage(shard, filter, day) => {
             let limit = filter.limit;
             let (accounts, place) = shards::list_accounts(port, shards, (shard, filter)).await?;
-            let reports: Vec<_> = stream::iter(accounts)
+            let rows: Vec<_> = stream::iter(accounts)
                 .map(|account| async move {
-                    let report = stub::usage(port.0, &account.account_id, day).await?;
-                    Ok(usage::of_account(&account.account_id, &report))
+                    let report = usage_of(port.0, &account.account_id, day).await;
+                    usage::of_account(&account.account_id, report.as_deref())
                 })
                 .buffered(VISITS_AT_ONCE)
                 .collect()
                 .await;
-            let rows: Result<Vec<_>, Unreachable> = reports.into_iter().filter_map(Result::transpose).collect();
-            let rows = rows.map_err(|error| DirectoryError::Account(error.0))?;
+            let rows: Vec<String> = rows.into_iter().flatten().collect();
             let answer = Answer::written(format!("[{}]", rows.join(",")));
             match place {
                 Some(place) => answer.with("link", next_usage(day, limit, &place)),
                 None => answer,
             }
         }
-        OperatorAsks::Erase(account_id, keep_account) => {
+        OperatorAsks::Erase { account_id, keep_account, .. } => {
             let erasure_id = ErasureId::new(runtime::uuid());
             let erasure_id = shards::erase(port, shards, (erasure_id, account_id), keep_account).await?;
             Answer::json(202, &ErasureBegunJson { erasure_id: &erasure_id })

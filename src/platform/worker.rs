@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use worker::js_sys::{Promise, Reflect};
 use worker::wasm_bindgen::closure::Closure;
-use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
+use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
 use super::attachments;
@@ -13,7 +14,8 @@ use super::bindings::{Js, dress, head, or_answer, passes, thrown};
 use super::files::FilesCall;
 use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, transfer, transfer_in, vars};
 use crate::account::command::{Command, Envelope};
-use crate::api::accounts::Audited;
+use crate::account::manage::command::ManageCommand;
+use crate::api::accounts::{Audited, OperatorAsks};
 use crate::api::answer::Answer;
 use crate::api::problem::ApiError;
 use crate::api::request::{Asked, Head, Pending, parse};
@@ -99,7 +101,7 @@ fn with_body(
             }
             Ok((account_id, command)) => {
                 let answer = send(&env, &account_id, request_id, command)?;
-                worker::wasm_bindgen_futures::JsFuture::from(answer).await
+                JsFuture::from(answer).await
             }
             Err(error) => http::refusal(&error, &request_id),
         }
@@ -140,7 +142,7 @@ fn answer(
                 return refusal;
             }
             let answered = answer(Ok(*asked), request, env, config, (request_id, now), to_page)?;
-            worker::wasm_bindgen_futures::JsFuture::from(Promise::resolve(&answered)).await
+            JsFuture::from(Promise::resolve(&answered)).await
         }),
         Ok(Asked::Token(head, audited)) => http::later(&request_id.clone(), async move {
             let body = http::read_body(&request, MAX_BODY_BYTES).await?;
@@ -157,9 +159,16 @@ fn answer(
             }
             http::response(Answer::json(201, &token), &request_id)
         }),
-        Ok(Asked::Operator(asks)) => {
-            http::later(&request_id.clone(), async move { operators::answer(&env, &config, asks, &request_id).await })
-        }
+        Ok(Asked::Operator(asks)) => http::later(&request_id.clone(), async move {
+            if let OperatorAsks::Erase { account_id, by_itself: true, .. } = &asks {
+                let asked = Command::Manage(ManageCommand::CheckActive);
+                let answer = JsFuture::from(send(&env, account_id, request_id.clone(), asked)?).await?;
+                if !answer.unchecked_ref::<web_sys::Response>().ok() {
+                    return Ok(answer);
+                }
+            }
+            operators::answer(&env, &config, asks, &request_id).await
+        }),
         Ok(Asked::StartPurgeRun) => {
             http::later(&request_id.clone(), async move { purge_cron::start_run(&env, &config, &request_id).await })
         }

@@ -8,7 +8,9 @@ use super::outbox::Outbox;
 use super::schedules::ScheduleCount;
 use super::stats::Totals;
 use super::turns::ActiveTurn;
+use super::untold::Untold;
 use super::webhooks::StoredWebhook;
+use crate::domain::ledger::Day;
 use crate::domain::{Millis, TurnId};
 
 /// When the next pending action expires.
@@ -34,6 +36,12 @@ pub(super) struct Cache {
     pub account: Cell<bool>,
     /// Whether the directory knows the account.
     pub registered: Cell<bool>,
+    /// What the directory has not yet heard.
+    pub untold: Cell<Option<Untold>>,
+    /// A day on which the account was active; the last may be later.
+    pub active_day: Cell<Option<Day>>,
+    /// The directory's shard that knows the account.
+    pub shard: Cell<Option<u32>>,
     /// All webhooks.
     pub webhooks: RefCell<Option<Rc<[StoredWebhook]>>>,
     /// What is on its way to them.
@@ -50,6 +58,9 @@ impl Cache {
         self.forget_active();
         self.account.set(false);
         self.registered.set(false);
+        self.untold.set(None);
+        self.active_day.set(None);
+        self.shard.set(None);
         self.webhooks.replace(None);
         self.outbox.replace(None);
         self.schedules.set(None);

@@ -38,6 +38,7 @@ impl<S: Sql> Store<S> {
         for (day, used) in uses {
             let stored = used.stored_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
             self.sql.execute(ADD, &[Value::Integer(day.get()), integer(used.ms), stored.into()])?;
+            self.note_active(*day)?;
         }
         Ok(())
     }

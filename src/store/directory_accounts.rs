@@ -24,6 +24,8 @@ pub struct PendingErasure {
     pub keep_account: bool,
     /// What is to be erased, if the account has said it.
     pub counts: Option<ErasureCounts>,
+    /// How often it was tried.
+    pub tries: u32,
 }
 
 impl<S: Sql> DirectoryStore<S> {
@@ -104,11 +106,12 @@ impl<S: Sql> DirectoryStore<S> {
         const OPEN: &str = "select erasure_id from erasures where account_id = +?1";
         const BEGIN: &str =
             "insert into erasures (erasure_id, account_id, keep_account, requested_at) values (?1, ?2, ?3, ?4)";
-        const WIDEN: &str = "update erasures set keep_account = min(keep_account, ?2) where account_id = +?1";
+        const WIDEN: &str =
+            "update erasures set keep_account = min(keep_account, ?2), next_at = 0 where account_id = +?1";
         let account = Value::Text(account_id.as_str());
         let keep = Value::Integer(i64::from(keep_account));
         if let Some(mut row) = self.sql().first(OPEN, &[account])? {
-            // Whoever wants the account to go has it go.
+            // Whoever wants the account to go has it go, and it is tried at once.
             self.sql().execute(WIDEN, &[account, keep])?;
             return row.text(0)?.try_into().map_err(|e| unreadable("erasure_id", &e));
         }
@@ -117,22 +120,52 @@ impl<S: Sql> DirectoryStore<S> {
         Ok(erasure_id)
     }
 
-    /// The erasures that go on, at most `limit`.
+    /// The erasures that are due, at most `limit`: those that have waited longest.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects the statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
-    pub fn pending_erasures(&self, limit: u32) -> Result<Vec<PendingErasure>, StoreError> {
-        const PENDING: &str = "select erasure_id, account_id, keep_account, counts from erasures \
-             where account_id is not null order by erasure_id limit +?1";
+    pub fn due_erasures(&self, now: Millis, limit: u32) -> Result<Vec<PendingErasure>, StoreError> {
+        const DUE: &str = "select erasure_id, account_id, keep_account, counts, tries from erasures \
+             where account_id is not null and next_at <= ?1 order by next_at, erasure_id limit +?2";
         let read = |mut row: Row| {
             Ok(PendingErasure {
                 erasure_id: row.text(0)?.try_into().map_err(|e| unreadable("erasure_id", &e))?,
                 account_id: row.text(1)?.try_into().map_err(|e| unreadable("account_id", &e))?,
                 keep_account: row.integer(2)? != 0,
                 counts: counts(row.opt_text(3)?)?,
+                tries: u32::try_from(row.integer(4)?).unwrap_or(u32::MAX),
             })
         };
-        self.sql().query(PENDING, &[Value::Integer(i64::from(limit))])?.into_iter().map(read).collect()
+        let values = [Value::Integer(now.get()), Value::Integer(i64::from(limit))];
+        self.sql().query(DUE, &values)?.into_iter().map(read).collect()
+    }
+
+    /// When the next erasure is due; none if none goes on.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn next_erasure(&self) -> Result<Option<Millis>, StoreError> {
+        const NEXT: &str = "select min(next_at) from erasures where account_id is not null";
+        Ok(self.sql().first(NEXT, &[])?.map_or(Ok(None), |row| row.opt_integer(0))?.map(Millis::new))
+    }
+
+    /// An erasure was tried and is not done: it is tried again then.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn put_off_erasure(&self, erasure_id: &ErasureId, at: Millis) -> Result<(), StoreError> {
+        const PUT_OFF: &str = "update erasures set next_at = ?2, tries = tries + 1 where erasure_id = +?1";
+        Ok(self.sql().execute(PUT_OFF, &[Value::Text(erasure_id.as_str()), Value::Integer(at.get())])?)
+    }
+
+    /// Forgets an account and what it has reported. Belongs into a transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn forget_account(&self, account_id: &AccountId) -> Result<(), StoreError> {
+        const FORGET: &str = "delete from accounts where account_id = +?1";
+        self.forget_report_of(account_id)?;
+        Ok(self.sql().execute(FORGET, &[Value::Text(account_id.as_str())])?)
     }
 
     /// Stores what an erasure is about to erase.
@@ -151,12 +184,8 @@ impl<S: Sql> DirectoryStore<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn end_erasure(&self, erasure: &PendingErasure, now: Millis) -> Result<(), StoreError> {
         const END: &str = "update erasures set account_id = null, erased_at = ?2 where erasure_id = +?1";
-        const DROP: &str = "delete from accounts where account_id = +?1";
         self.sql().execute(END, &[Value::Text(erasure.erasure_id.as_str()), Value::Integer(now.get())])?;
-        if erasure.keep_account {
-            return Ok(());
-        }
-        Ok(self.sql().execute(DROP, &[Value::Text(erasure.account_id.as_str())])?)
+        if erasure.keep_account { Ok(()) } else { self.forget_account(&erasure.account_id) }
     }
 
     /// Forgets receipts of before that moment.

@@ -35,6 +35,7 @@ pub mod transfer;
 pub mod turn_list;
 mod turn_row;
 pub mod turns;
+pub mod untold;
 pub mod usage;
 mod versions;
 pub mod waiting;

@@ -23,6 +23,7 @@ pub const ACCOUNT: &[Migration] = &[
     Migration { version: 8, sql: include_str!("migrations/0008_automation.sql") },
     Migration { version: 9, sql: include_str!("migrations/0009_accounts.sql") },
     Migration { version: 10, sql: include_str!("migrations/0010_actions.sql") },
+    Migration { version: 11, sql: include_str!("migrations/0011_untold.sql") },
 ];
 
 /// The schema of a directory shard's database.
@@ -30,6 +31,7 @@ pub const DIRECTORY: &[Migration] = &[
     Migration { version: 1, sql: include_str!("migrations/0001_directory.sql") },
     Migration { version: 2, sql: include_str!("migrations/0002_directory.sql") },
     Migration { version: 3, sql: include_str!("migrations/0003_directory.sql") },
+    Migration { version: 4, sql: include_str!("migrations/0004_directory.sql") },
 ];
 
 const CREATE: &str =

@@ -4,7 +4,6 @@ use super::conversations::unreadable;
 use super::sql::{Sql, Value};
 use super::{Store, StoreError, json};
 use crate::domain::account::AccountSettings;
-use crate::domain::ledger::Day;
 
 impl<S: Sql> Store<S> {
     /// What is set; none if nothing was ever.
@@ -44,25 +43,6 @@ impl<S: Sql> Store<S> {
     pub fn set_warned(&self, warned: &str) -> Result<(), StoreError> {
         const SET: &str = "update account set warned = ?1 where id = 1";
         Ok(self.sql.execute(SET, &[Value::Text(warned)])?)
-    }
-
-    /// The last day of which the directory knows that the account was active.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`] if SQLite rejects the statement.
-    pub fn active_day(&self) -> Result<Option<Day>, StoreError> {
-        const READ: &str = "select active_day from account where id = 1";
-        let row = self.sql.first(READ, &[])?;
-        Ok(row.map_or(Ok(None), |row| row.opt_integer(0))?.map(Day::new))
-    }
-
-    /// Records the last day of which the directory knows that the account was active.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`] if SQLite rejects the statement.
-    pub fn set_active_day(&self, day: Day) -> Result<(), StoreError> {
-        const SET: &str = "update account set active_day = ?1 where id = 1";
-        Ok(self.sql.execute(SET, &[Value::Integer(day.get())])?)
     }
 
     /// The size of the database, in bytes.

@@ -101,6 +101,7 @@ impl<S: Sql> Store<S> {
             let [counted, reported] = [&row.counted.spent, &row.reported].map(values);
             let all = key.into_iter().chain(counts).chain(counted).chain(reported).chain([Value::Text(&entry.recent)]);
             self.sql.execute(ADD, &all.collect::<Vec<_>>())?;
+            self.note_active(row.day)?;
         }
         for (turn_id, more) in &entry.of_turns {
             let id = Value::Text(turn_id.as_str());

@@ -22,6 +22,7 @@ pub const CUTOFF: Millis = Millis::new(NOW.get() - 30 * 86_400_000);
 /// Not due for an hour.
 pub const FRESH: Millis = Millis::new(CUTOFF.get() + 3_600_000);
 
+pub type Erasing = Rc<dyn Fn(&str) -> Option<Result<ErasureStep, Unreachable>>>;
 pub type Answer = Rc<dyn Fn(&str) -> Result<PurgeOutcome, Unreachable>>;
 
 #[derive(Clone)]
@@ -34,6 +35,8 @@ pub struct World {
     pub hangs: Rc<Cell<bool>>,
     /// What an account answers that is to be erased, and what was asked of it.
     pub steps: Rc<RefCell<VecDeque<ErasureStep>>>,
+    /// What it answers if it has no steps; none if it never answers.
+    pub erasing: Rc<RefCell<Erasing>>,
     pub erased: Rc<RefCell<Vec<String>>>,
 }
 
@@ -62,8 +65,14 @@ impl Runtime for World {
         _erasure_id: ErasureId,
     ) -> Result<ErasureStep, Unreachable> {
         self.erased.borrow_mut().push(format!("{account_id} {keep_account} {counted}"));
-        let answer = self.steps.borrow_mut().pop_front();
-        answer.ok_or_else(|| Unreachable("gone".to_owned()))
+        if let Some(answer) = self.steps.borrow_mut().pop_front() {
+            return Ok(answer);
+        }
+        let answer = Rc::clone(&self.erasing.borrow());
+        match answer(account_id.as_str()) {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
     }
 
     async fn visit(&self, account_id: &AccountId) -> Result<PurgeOutcome, Unreachable> {
@@ -115,6 +124,7 @@ impl Fixture {
             most_at_once: Rc::default(),
             hangs: Rc::default(),
             steps: Rc::default(),
+            erasing: Rc::new(RefCell::new(Rc::new(|_| Some(Err(Unreachable("gone".to_owned())))))),
             erased: Rc::default(),
         };
         let directory = open(&world, &sql);

@@ -1,11 +1,12 @@
 //! What operators ask of a shard: its accounts, erasures, the audit and the fleet.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use claude_agent_service::directory::command::{Command, Reply};
 use claude_agent_service::directory::fleet::{REPORT_HOLDS, WORK_HOLDS};
-use claude_agent_service::directory::port::Runtime as _;
+use claude_agent_service::directory::port::{Runtime as _, Unreachable};
 use claude_agent_service::domain::account::{
     AccountFilter, AccountStatus, Erasure, ErasureCounts, ErasureStatus, ErasureStep, KnownContainer,
 };
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use crate::fixture::{Fixture, open};
 use crate::support::NOW;
-use crate::support::runtime::drive;
+use crate::support::runtime::{drive, poll};
 
 fn noted(fixture: &Fixture, account: &str, active: bool, status: Option<AccountStatus>) {
     let command = Command::Note { account_id: account.parse().unwrap(), active, status };
@@ -155,11 +156,101 @@ fn an_account_that_does_not_answer_is_asked_again_after_a_reset_and_one_that_is_
     assert_eq!(fixture.world.runtime.alarm.get(), Some(NOW.plus(Duration::from_secs(30))));
     assert_eq!(fixture.world.runtime.logged("erasure_stalled").len(), 1);
     let again = Fixture { directory: open(&fixture.world, &fixture.sql), ..fixture };
+    again.world.runtime.now.set(NOW.plus(Duration::from_secs(30)));
     let done = ErasureStep { counts: COUNTS, done: true };
     again.world.steps.borrow_mut().extend([done, done]);
     alarm(&again);
     assert_eq!(receipt(&again, &id).map(|erasure| erasure.status), Some(ErasureStatus::Done));
     assert!(listed(&again, filter("", 100)).0.contains(&"zoë".to_owned()));
+}
+
+/// Begins the erasure of an account of that name; its id has that number.
+fn begin(fixture: &Fixture, n: u128, account: &str) -> ErasureId {
+    let (erasure_id, account_id) = (ErasureId::new(Uuid::from_u128(n)), account.parse().unwrap());
+    match fixture.directory.handle(Command::Erase { erasure_id, account_id, keep_account: false }).unwrap() {
+        Reply::Erasing(id) => id,
+        _ => unreachable!(),
+    }
+}
+
+fn is_done(fixture: &Fixture, id: &ErasureId) -> bool {
+    receipt(fixture, id).is_some_and(|erasure| erasure.status == ErasureStatus::Done)
+}
+
+/// Lets time pass, alarms included; returns how many rang.
+fn pass(fixture: &Fixture, time: Duration) -> usize {
+    let (runtime, mut rang) = (&fixture.world.runtime, 0);
+    let until = runtime.now.get().plus(time);
+    while let Some(at) = runtime.alarm.get().filter(|at| *at <= until) {
+        runtime.alarm.set(None);
+        runtime.now.set(at.max(runtime.now.get()));
+        alarm(fixture);
+        rang += 1;
+    }
+    runtime.now.set(until);
+    rang
+}
+
+#[test]
+fn accounts_that_are_never_done_or_never_answer_hold_up_no_other_and_are_asked_ever_less() {
+    let fixture = Fixture::new(0);
+    let step = |done| Ok(ErasureStep { counts: COUNTS, done });
+    *fixture.world.erasing.borrow_mut() = Rc::new(move |account: &str| match account {
+        account if account.starts_with("hangs") => None,
+        account if account.starts_with("fails") => Some(Err(Unreachable("gone".to_owned()))),
+        account if account.starts_with("never") => Some(step(false)),
+        _ => Some(step(true)),
+    });
+    let stuck = ["never1", "never2", "never3", "fails1", "fails2", "fails3", "hangs1", "hangs2"];
+    let stuck: Vec<_> = (1..).zip(stuck).map(|(n, account)| begin(&fixture, n, account)).collect();
+    let others: Vec<_> = (20..28).map(|n| begin(&fixture, n, &format!("other{n}"))).collect();
+    pass(&fixture, Duration::from_mins(10));
+    assert!(others.iter().all(|id| is_done(&fixture, id)));
+    assert!(!stuck.iter().any(|id| is_done(&fixture, id)));
+    pass(&fixture, Duration::from_hours(2));
+    let asked = |account: &str| {
+        let asked = format!("{account} false true");
+        fixture.world.erased.borrow().iter().filter(|ask| **ask == asked).count()
+    };
+    let (never, fails) = (asked("never1"), fixture.world.runtime.logged("erasure_stalled").len());
+    pass(&fixture, DAY);
+    let (never, fails) = (asked("never1") - never, fixture.world.runtime.logged("erasure_stalled").len() - fails);
+    assert!((400..700).contains(&never), "every two minutes: {never}");
+    assert!((100..300).contains(&fails), "each of five every half hour: {fails}");
+    let late = begin(&fixture, 40, "late");
+    pass(&fixture, Duration::from_secs(1));
+    assert!(is_done(&fixture, &late));
+    *fixture.world.erasing.borrow_mut() = Rc::new(move |_| Some(step(true)));
+    assert_eq!(begin(&fixture, 41, "fails1"), stuck[3]);
+    pass(&fixture, Duration::from_secs(1));
+    assert!(is_done(&fixture, &stuck[3]), "whoever asks again has it tried at once");
+    pass(&fixture, Duration::from_hours(1));
+    assert!(stuck.iter().all(|id| is_done(&fixture, id)));
+    assert_eq!(fixture.world.runtime.alarm.get(), None);
+}
+
+#[test]
+fn an_erasure_that_begins_while_the_alarm_is_at_work_does_not_wait_for_another() {
+    let fixture = Fixture::new(0);
+    *fixture.world.erasing.borrow_mut() = Rc::new(|_: &str| None);
+    begin(&fixture, 1, "hangs");
+    {
+        let mut alarm = pin!(Rc::clone(&fixture.directory).alarm());
+        assert!(poll(alarm.as_mut()).is_none());
+        begin(&fixture, 2, "b");
+        while poll(alarm.as_mut()).is_none() {}
+    }
+    assert!(fixture.world.runtime.alarm.get() <= Some(fixture.world.now()));
+}
+
+#[test]
+fn a_forgotten_account_is_in_no_list_and_no_sum() {
+    let fixture = Fixture::new(0);
+    noted(&fixture, "zoë", true, None);
+    reported(&fixture, "zoë", 1, ContainerStage::Running, &[]);
+    let forget = Command::Forget { account_id: "zoë".parse().unwrap() };
+    assert_eq!(fixture.directory.handle(forget).unwrap(), Reply::Registered);
+    assert_eq!((listed(&fixture, filter("", 100)).0, fleet(&fixture).reporting), (ids(&["fresh"]), 0));
 }
 
 fn audit(fixture: &Fixture, n: u128, at: Millis) {

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { Client, json, problem } from "./client.ts";
 import { service } from "./support.ts";
 import { AUDIENCE, ISSUER, JWT_SECRET, badTokens, claims, signed, tokenFor } from "./tokens.ts";
@@ -128,6 +129,30 @@ describe("tokens", { timeout: 60_000 }, () => {
 
   test("a token that names its own account is not", async () => {
     await json(await list(`Bearer ${tokenFor("acme")}`, "?accountId=acme"), 200);
+  });
+
+  test("a token erases its own account, unless that is suspended, and reads the receipt", async () => {
+    const call = (method: string, path: string, credential: string, body?: object): Promise<Response> =>
+      fetch(running.url + path, {
+        method,
+        headers: { authorization: `Bearer ${credential}`, "content-type": "application/json" },
+        body: body === undefined ? null : JSON.stringify(body),
+      });
+    const suspend = async (status: string): Promise<unknown> => json(await call("PATCH", "/accounts/leaving", KEYS[0] ?? "", { status }), 200);
+    const own = tokenFor("leaving");
+    await new Client(running.url, "leaving", { authorization: `Bearer ${own}` }).query("[[say ok]] mine");
+    await suspend("suspended");
+    await problem(call("DELETE", "/account", own), 403, "account_suspended");
+    await problem(call("POST", "/purge", own), 403, "account_suspended");
+    await suspend("active");
+    const { erasure_id } = await json<{ erasure_id: string }>(await call("DELETE", "/account", own), 202);
+    let status = "pending";
+    for (const end = Date.now() + 30_000; status === "pending" && Date.now() < end; await setTimeout(250)) {
+      status = (await json<{ status: string }>(await call("GET", `/erasures/${erasure_id}`, own), 200)).status;
+    }
+    assert.equal(status, "done");
+    assert.deepEqual(await json(await list(`Bearer ${own}`), 200), []);
+    await problem(call("GET", "/erasures/erasure_01a202feb07b753ebcc7ee3525df0aa1", own), 404, "not_found");
   });
 });
 

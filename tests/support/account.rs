@@ -92,8 +92,21 @@ impl Runtime for World {
 }
 
 impl Directory for World {
+    fn shard_of(&self, _account_id: &AccountId, known: Option<u32>) -> u32 {
+        known.unwrap_or(0)
+    }
+
+    fn forget(
+        &self,
+        _shard: u32,
+        _account_id: &AccountId,
+    ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        std::future::ready(Ok(()))
+    }
+
     fn register(
         &self,
+        _shard: u32,
         account_id: &AccountId,
         oldest_access_at: Millis,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
@@ -110,15 +123,17 @@ impl Directory for World {
 
     fn note(
         &self,
+        shard: u32,
         _account_id: &AccountId,
         active: bool,
         status: Option<AccountStatus>,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.noted.take((active, status))
+        self.noted.take(shard, (active, status))
     }
 
     fn report(
         &self,
+        _shard: u32,
         _account_id: &AccountId,
         report: FleetReport,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {

@@ -83,29 +83,40 @@ impl Runtime for StageRuntime {
 }
 
 impl Directory for StageRuntime {
+    fn shard_of(&self, account_id: &AccountId, known: Option<u32>) -> u32 {
+        self.noted.shard_of(account_id, known)
+    }
+
     fn register(
         &self,
+        shard: u32,
         _account_id: &AccountId,
         _oldest: Millis,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        std::future::ready(Ok(()))
+        self.noted.answer(shard)
+    }
+
+    fn forget(&self, shard: u32, _account_id: &AccountId) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
+        self.noted.forget(shard)
     }
 
     fn note(
         &self,
+        shard: u32,
         _account_id: &AccountId,
         active: bool,
         status: Option<AccountStatus>,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
-        self.noted.take((active, status))
+        self.noted.take(shard, (active, status))
     }
 
     fn report(
         &self,
+        shard: u32,
         _account_id: &AccountId,
         report: FleetReport,
     ) -> impl Future<Output = Result<(), NotRegistered>> + 'static {
         self.reported.borrow_mut().push(report);
-        std::future::ready(Ok(()))
+        self.noted.answer(shard)
     }
 }

@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * List what accounts have used in a day
-         * @description Accounts that used nothing are left out. (An account whose id is `usage` is read as `/accounts/%75sage`.)
+         * @description Accounts that used nothing are left out. The row of an account that does not respond has an `error`, and its numbers mean nothing: read that account's usage later. (An account whose id is `usage` is read as `/accounts/%75sage`.)
          */
         get: operations["listAccountsUsage"];
         put?: never;
@@ -438,7 +438,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the receipt of an erasure */
+        /**
+         * Read the receipt of an erasure
+         * @description `DELETE /account` and `DELETE /accounts/{account_id}` return its id. Whoever has the id may read it.
+         */
         get: operations["readErasure"];
         put?: never;
         post?: never;
@@ -955,6 +958,11 @@ export interface components {
             cost_usd: number;
             /** @description The day. */
             day?: components["schemas"]["Day"];
+            /**
+             * @description Why the numbers of this row say nothing: the account did not answer. Ask it again.
+             * @enum {string}
+             */
+            error?: "unreachable";
             /** @description Tokens sent, those from the cache left out. */
             input_tokens: number;
             /** @description The model. */
@@ -3584,7 +3592,10 @@ export interface operations {
     };
     readErasure: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Selects the account. Default: the token's account; with a key, `default`. */
+                accountId?: components["schemas"]["AccountId"];
+            };
             header?: never;
             path: {
                 erasure_id: components["schemas"]["ErasureId"];

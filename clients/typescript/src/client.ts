@@ -287,8 +287,8 @@ export class AgentClient {
     return this.#connection.json({ method: "DELETE", path: "/account", ...options });
   }
 
-  readErasure(erasureId: string, { signal }: Signal = {}): Promise<Schemas["Erasure"]> {
-    return this.#connection.json({ path: `/erasures/${encodeURIComponent(erasureId)}`, signal });
+  readErasure(erasureId: string, options: CallOptions = {}): Promise<Schemas["Erasure"]> {
+    return this.#connection.json({ path: `/erasures/${encodeURIComponent(erasureId)}`, ...options });
   }
 
   readFleet({ signal }: Signal = {}): Promise<Schemas["Fleet"]> {

@@ -89,7 +89,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// A purge of an alarm. Where the bucket fails, a later alarm tries again.
     pub(in crate::account) async fn purge_or_retry(self: &Rc<Self>) -> Result<(), AccountError> {
-        match Rc::clone(self).purge().await {
+        match Rc::clone(self).purge(false).await {
             Err(AccountError::Bucket(error)) => {
                 self.log_not_deleted(&error);
                 self.files.drain_again.set(Some(self.runtime.now().plus(DRAIN_RETRY)));

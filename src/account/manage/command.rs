@@ -17,6 +17,8 @@ pub enum ManageCommand {
     Overview,
     /// Change what is set of it.
     Change(Box<AccountChange>),
+    /// Say whether it is active: one that is suspended may not erase itself.
+    CheckActive,
     /// A page of its conversations as lines; the first if there is no place.
     Export(Option<ExportPlace>),
     /// Store conversations out of lines.
@@ -43,7 +45,7 @@ impl ManageCommand {
         match self {
             // A place may have the name of a file.
             Self::Change(_) | Self::Import(_) | Self::ImportObject(_) | Self::Export(_) => true,
-            Self::Usage(_) | Self::Overview | Self::Erase { .. } | Self::DropImport => false,
+            Self::Usage(_) | Self::Overview | Self::CheckActive | Self::Erase { .. } | Self::DropImport => false,
         }
     }
 
@@ -121,6 +123,8 @@ pub enum ManageReply {
     },
     /// The account as a whole.
     Overview(Box<Overview>),
+    /// The account is active.
+    Active,
     /// A page of lines, and where the next one begins.
     Exported {
         /// They.

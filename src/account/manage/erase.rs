@@ -11,6 +11,7 @@ use crate::domain::account::{AccountSettings, ErasureCounts, ErasureStep};
 use crate::domain::ledger::{ContainerUse, Day};
 use crate::domain::{ErasureId, TurnStatus};
 use crate::store::sql::Sql;
+use crate::store::untold::Untold;
 use crate::store::usage::LedgerEntry;
 
 /// How long one step waits for turns to end, and how often it looks.
@@ -24,6 +25,10 @@ struct Kept {
     settings: Option<AccountSettings>,
     usage: LedgerEntry,
     container: Vec<(Day, ContainerUse)>,
+    /// The directory knows it as before.
+    active_day: Option<Day>,
+    untold: Untold,
+    shard: u32,
 }
 
 impl Kept {
@@ -55,22 +60,34 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.container_stops(self.runtime.now())?;
         self.agent.stop();
         self.store_calls()?;
-        let kept = if keep_account { Some(self.kept()?) } else { None };
+        let kept = if keep_account { Some(self.kept()?).filter(|kept| !kept.is_nothing()) } else { None };
+        if kept.is_none() {
+            self.leave_directory().await?;
+        }
         // Nothing is awaited between what is cleared and what stays.
         self.store.clear()?;
         self.forget_all();
-        if let Some(Kept { settings, usage, container }) = kept.filter(|kept| !kept.is_nothing()) {
+        if let Some(Kept { settings, usage, container, active_day, untold, shard }) = kept {
             self.store.make(self.runtime.now())?;
             self.store.transaction(|| {
                 self.store.remember_account(&self.id)?;
+                self.store.set_shard(shard)?;
+                if let Some(day) = active_day {
+                    self.store.note_active(day)?;
+                }
                 if let Some(settings) = settings {
                     self.store.set_settings(&settings)?;
                 }
                 self.store.add_container_use(&container)?;
-                self.store.add_usage(&usage)
+                self.store.add_usage(&usage)?;
+                self.store.set_told(Untold { active: !untold.active, status: !untold.status })?;
+                self.store.set_untold(untold)
             })?;
         }
         self.look_later();
+        if self.store.is_made() {
+            self.set_alarm()?;
+        }
         let done = self.empty_bucket().await? && self.tell_erased(erasure_id, keep_account).await;
         self.erasing.set(!done);
         Ok(ErasureStep { counts, done })
@@ -82,21 +99,25 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             settings: self.store.settings()?,
             usage: self.store.all_usage()?,
             container: self.store.container_use(every_day.0, every_day.1)?,
+            active_day: self.store.active_day()?,
+            untold: self.store.untold()?,
+            shard: self.shard(),
         })
     }
 
-    /// Ends what waits and asks what runs to end; whether nothing runs any more.
+    /// Ends what waits and asks what has a process to end; whether no turn is open any more.
     async fn end_all_turns(self: &Rc<Self>) -> Result<bool, AccountError> {
         let began = self.runtime.now();
         loop {
             for turn in self.store.active_turns()? {
-                if turn.status == TurnStatus::Queued {
+                let is_parked = turn.is_parked() && !self.turns.is_running(&turn.turn_id);
+                if turn.status == TurnStatus::Queued || is_parked {
                     self.end_queued(&turn, Some(ERASED))?;
                 } else {
                     self.turns.cancel(&turn.turn_id, Some(ERASED));
                 }
             }
-            if self.turns.running_count() == 0 {
+            if self.turns.held_count() == 0 {
                 return Ok(self.store.active_turns()?.is_empty());
             }
             if self.runtime.now().since(began) >= TURNS_LIMIT {
@@ -112,7 +133,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.ledger.forget();
         self.leaving.borrow_mut().clear();
         self.cut_short.borrow_mut().clear();
-        self.active_day.set(None::<Day>);
+        self.fleet.forget();
         self.idle_since.set(None);
         self.alarm.set(None);
         self.erased.set(true);

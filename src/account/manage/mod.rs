@@ -15,9 +15,10 @@ use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::account::{AccountChange, AccountStatus, ContainerState, Overview, StoredBytes, UsageNow};
 use crate::domain::ledger::{ContainerUse, Day, Group, UsageSum};
-use crate::domain::{Millis, SessionId, TurnStatus};
+use crate::domain::{Millis, SessionId};
 use crate::log::{Level, Line};
 use crate::store::sql::Sql;
+use crate::store::untold::Untold;
 
 /// Why the turns of an account that is suspended end.
 const SUSPENDED: &str = "the account is suspended";
@@ -31,6 +32,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             ManageCommand::Change(change) => {
                 self.change(*change, now)?;
                 ManageReply::Overview(Box::new(self.overview(now)?))
+            }
+            ManageCommand::CheckActive => {
+                self.check_active()?;
+                ManageReply::Active
             }
             ManageCommand::Export(place) => self.export(place, now)?,
             ManageCommand::Import(batch) => self.import(&batch, now)?,
@@ -60,8 +65,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             }
             ManageCommand::Overview => Some(ManageReply::Overview(Box::new(self.overview(self.runtime.now())?))),
             ManageCommand::DropImport => Some(ManageReply::Dropped),
-            ManageCommand::Export(_)
-            | ManageCommand::Import(_)
+            ManageCommand::CheckActive => Some(ManageReply::Active),
+            ManageCommand::Export(place) => Some(self.export_of_nothing(place.as_ref())?),
+            ManageCommand::Import(_)
             | ManageCommand::ImportObject(_)
             | ManageCommand::Change(_)
             | ManageCommand::Erase { .. } => None,
@@ -131,8 +137,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Changes what is set of the account. One that is suspended ends its running turns and its container, and keeps its queue.
     fn change(self: &Rc<Self>, change: AccountChange, now: Millis) -> Result<(), AccountError> {
-        let before = self.settings()?;
-        let mut settings = (*before).clone();
+        let mut settings = (*self.settings()?).clone();
         if let Some(status) = change.status {
             settings.status = status;
             settings.reason = change.reason.filter(|_| status == AccountStatus::Suspended);
@@ -151,48 +156,23 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         self.store.transaction(|| {
             self.store.remember_account(&self.id)?;
-            self.store.set_settings(&settings)
+            self.store.set_settings(&settings)?;
+            self.store.set_untold(Untold { status: true, ..Untold::default() })
         })?;
         self.settings.forget();
         if settings.is_suspended() {
             for turn in self.store.active_turns()? {
-                if turn.status == TurnStatus::Running {
-                    self.turns.cancel(&turn.turn_id, Some(SUSPENDED));
-                }
+                // One that waits in the queue or without a process is not cancelled by this.
+                self.turns.cancel(&turn.turn_id, Some(SUSPENDED));
             }
         }
-        self.tell_directory(false, (settings.status != before.status).then_some(settings.status));
+        self.tell_directory()?;
         self.log(Level::Info, Line { event: "account_changed", ..Line::default() });
         self.pump()?;
-        if settings.is_suspended() && self.turns.running_count() == 0 && self.agent.is_running() {
+        if settings.is_suspended() && self.turns.held_count() == 0 && self.agent.is_running() {
             self.idle_since.set(Some(now));
         }
         self.set_alarm()
-    }
-
-    /// Tells the directory that the account runs a turn, once a day.
-    pub(super) fn tell_active(self: &Rc<Self>, now: Millis) -> Result<(), AccountError> {
-        let today = Day::of(now);
-        if self.active_day.get() == Some(today) {
-            return Ok(());
-        }
-        self.active_day.set(Some(today));
-        if self.store.active_day()? != Some(today) {
-            self.store.set_active_day(today)?;
-            self.tell_directory(true, None);
-        }
-        Ok(())
-    }
-
-    /// Tells the directory; nobody waits for that. If it fails, the next day or the next change tells it.
-    pub(super) fn tell_directory(self: &Rc<Self>, active: bool, status: Option<AccountStatus>) {
-        let account = Rc::clone(self);
-        self.runtime.spawn(async move {
-            if let Err(error) = account.runtime.note(&account.id, active, status).await {
-                let why = error.to_string();
-                account.log(Level::Warn, Line { event: "directory_not_told", error: Some(&why), ..Line::default() });
-            }
-        });
     }
 
     /// How long the account's conversations are kept.

@@ -13,7 +13,8 @@ use crate::agent::Container;
 use crate::domain::Millis;
 use crate::domain::transfer::{ExportPlace, ObjectOf};
 use crate::store::sql::Sql;
-use crate::store::transfer::{BadLine, ImportRules};
+use crate::store::transfer::{BadLine, ImportRules, first_line};
+use crate::store::untold::Untold;
 
 /// The last line of an export.
 const DONE: &str = "{\"type\":\"done\"}\n";
@@ -34,6 +35,14 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             text.push_str(DONE);
         }
         Ok(ManageReply::Exported { text, next })
+    }
+
+    /// The same of an account that nothing is stored of.
+    pub(super) fn export_of_nothing(&self, place: Option<&ExportPlace>) -> Result<ManageReply, AccountError> {
+        let begins = place.is_none_or(ExportPlace::begins);
+        let mut text = if begins { first_line(&self.id, self.runtime.now())? } else { String::new() };
+        text.push_str(DONE);
+        Ok(ManageReply::Exported { text, next: None })
     }
 
     /// Stores a batch of lines, all or none of them.
@@ -64,9 +73,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         if batch.by_operator {
             let before = self.settings()?.status;
             self.settings.forget();
-            let status = self.settings()?.status;
-            if status != before {
-                self.tell_directory(false, Some(status));
+            if self.settings()?.status != before {
+                self.store.set_untold(Untold { status: true, ..Untold::default() })?;
             }
         }
         self.erased.set(false);

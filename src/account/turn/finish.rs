@@ -214,6 +214,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         self.turns.end(ended, last);
         self.tell_steered(&turn.turn_id, &steered)?;
+        self.report(finished_at);
         self.deliver()
     }
 

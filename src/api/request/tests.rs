@@ -1,6 +1,7 @@
 //! Requests as they arrive, and what is made of them before their body is read.
 
 use super::*;
+use crate::api::route::Access;
 use crate::domain::Millis;
 
 #[test]
@@ -126,6 +127,32 @@ fn a_parameter_that_is_there_twice_is_refused_whichever_it_is() {
     let before = sent("GET", "/conversations/a?before=msg_1&before=msg_2", "").unwrap_err();
     assert_eq!(before.detail, "before: given once");
     assert_eq!(code(sent("GET", "/conversations?accountId=a&accountId=b", "")), Code::InvalidAccount);
+}
+
+#[test]
+fn an_account_erases_itself_only_by_a_token_of_its_own_and_reads_the_receipt() {
+    let authorization = format!("Bearer {KEY}");
+    let by_key = |method, path| match asked(method, path, &[("authorization", authorization.as_str())])? {
+        Asked::Operator(asks) => Ok(asks),
+        Asked::Audited(_, asked) => match *asked {
+            Asked::Operator(asks) => Ok(asks),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    let erases = |path| match by_key("DELETE", path).unwrap() {
+        OperatorAsks::Erase { account_id, keep_account, by_itself } => {
+            (account_id.to_string(), keep_account, by_itself)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(erases("/account?accountId=a"), ("a".to_owned(), true, false), "an operator erases whom they please");
+    assert_eq!(erases("/accounts/a"), ("a".to_owned(), false, false));
+    assert_eq!(code(by_key("DELETE", "/account")), Code::InvalidAccount);
+    let receipt = "/erasures/erasure_01a202feb07b753ebcc7ee3525df0aa1";
+    assert!(matches!(by_key("GET", receipt), Ok(OperatorAsks::ReadErasure(_))));
+    let Ok(found) = Route::find("GET", receipt) else { panic!("no route") };
+    assert_eq!(found.access, Access::Account);
 }
 
 #[test]

@@ -14,6 +14,18 @@ const PAGE_BYTES: usize = 512 * 1024;
 /// How often a conversation is begun again that changes while it is written.
 pub const MAX_RESTARTS: u32 = 16;
 
+/// The first line of an export.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] if the account's id is no JSON, which every id is.
+pub fn first_line(account_id: &AccountId, now: Millis) -> Result<String, StoreError> {
+    let account = json(&account_id)?;
+    Ok(format!(
+        "{{\"type\":\"export\",\"version\":{VERSION},\"account_id\":{account},\"exported_at\":{}}}\n",
+        now.get()
+    ))
+}
+
 impl<S: Sql> Store<S> {
     /// The lines before the conversations: which account it is, and which conversations there are.
     ///
@@ -21,11 +33,7 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects the statement.
     pub fn export_head(&self, account_id: &AccountId, now: Millis) -> Result<String, StoreError> {
         const IDS: &str = "select session_id from conversations where session_id > ?1 order by session_id limit +?2";
-        let account = json(&account_id)?;
-        let mut text = format!(
-            "{{\"type\":\"export\",\"version\":{VERSION},\"account_id\":{account},\"exported_at\":{}}}\n",
-            now.get()
-        );
+        let mut text = first_line(account_id, now)?;
         let mut after = String::new();
         loop {
             let rows = self

@@ -7,6 +7,7 @@ mod line;
 mod objects;
 mod tables;
 
+pub use export::first_line;
 pub use import::{BadLine, ImportRules};
 
 /// The version of the format.

@@ -1,6 +1,8 @@
 //! What operators do with an account: look at it, suspend it, set its limits, erase it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a suite that cannot go on stops")]
 
+mod directory;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::time::Duration;
@@ -15,7 +17,7 @@ use claude_agent_service::domain::account::{AccountChange, AccountStatus, Contai
 use claude_agent_service::domain::ledger::NanoUsd;
 use claude_agent_service::domain::limits::SetLimits;
 use claude_agent_service::domain::time::DAY;
-use claude_agent_service::domain::{ErasureId, Usage};
+use claude_agent_service::domain::{ErasureId, TurnId, Usage};
 use serde_json::json;
 use support::executor::Owner;
 use support::model_calls::ScriptedGateway;
@@ -58,6 +60,10 @@ fn status(status: AccountStatus) -> AccountChange {
 
 /// One step of an erasure.
 fn erase(stage: &Stage, keep_account: bool, counted: bool) -> ErasureStep {
+    erase_step(stage, keep_account, counted).unwrap()
+}
+
+fn erase_step(stage: &Stage, keep_account: bool, counted: bool) -> Option<ErasureStep> {
     let Response::Deferred(later) = stage
         .handle(Command::Manage(ManageCommand::Erase { keep_account, counted, erasure_id: Some(erasure()) }))
         .unwrap()
@@ -74,7 +80,7 @@ fn erase(stage: &Stage, keep_account: bool, counted: bool) -> ErasureStep {
         }
     });
     stage.pass(Duration::from_secs(20));
-    sent.take().unwrap()
+    sent.take()
 }
 
 /// All that the database holds, as text.
@@ -96,7 +102,7 @@ fn a_suspended_account_ends_what_runs_keeps_what_waits_and_can_be_read() {
     let waiting = stage.query_that("b", Script::answer("4"));
     let after = change(&stage, status(AccountStatus::Suspended));
     assert_eq!((after.status, after.reason.as_deref()), (AccountStatus::Suspended, Some("unpaid")));
-    stage.pass(Duration::from_secs(30));
+    stage.pass(Duration::from_secs(90));
     assert_eq!((stage.end(&running), stage.end(&waiting)), ("turn_cancelled".to_owned(), "queued".to_owned()));
     assert_eq!(overview(&stage).container, ContainerState::Stopped, "its container goes at once");
     assert!(stage.alarm() > Some(stage.executor.now().plus(DAY)), "and what waits wakes nobody");
@@ -117,6 +123,67 @@ fn a_suspended_account_ends_what_runs_keeps_what_waits_and_can_be_read() {
     let told = stage.runtime.noted.all();
     let statuses: Vec<_> = told.iter().filter_map(|(_, status)| *status).collect();
     assert_eq!(statuses, [AccountStatus::Suspended, AccountStatus::Active]);
+}
+
+/// A turn that waits for leave to run a call.
+fn asking(stage: &Stage, session: &str) -> TurnId {
+    let ask = Step::Ask(vec![session.to_owned()]);
+    stage.query_that(session, Script::new([Step::Frame(entry("said")), ask, Step::Frame(result("done"))]))
+}
+
+/// Two turns that wait, the first without its process.
+fn parked_and_held(stage: &Stage) -> (TurnId, TurnId) {
+    let parked = asking(stage, "parked");
+    stage.pass(Duration::from_mins(6));
+    let held = asking(stage, "held");
+    stage.pass(Duration::from_secs(1));
+    assert_eq!(stage.sql.texts("select parked is null or parked = 0 from turns order by ordinal"), ["0", "1"]);
+    assert_eq!([&parked, &held].map(|turn| stage.end(turn)), ["requires_action", "requires_action"]);
+    (parked, held)
+}
+
+#[test]
+fn a_suspended_account_ends_a_turn_that_waits_with_a_process_and_keeps_one_that_waits_without() {
+    let stage = Stage::new();
+    let (parked, held) = parked_and_held(&stage);
+    change(&stage, status(AccountStatus::Suspended));
+    stage.pass(Duration::from_secs(90));
+    assert_eq!([&parked, &held].map(|turn| stage.end(turn)), ["requires_action", "turn_cancelled"]);
+    assert_eq!(overview(&stage).container, ContainerState::Stopped);
+}
+
+#[test]
+fn a_suspended_account_neither_erases_nor_purges_itself() {
+    let mut stage = Stage::new();
+    let check = |stage: &Stage| stage.handle(Command::Manage(ManageCommand::CheckActive)).map(drop);
+    check(&stage).unwrap();
+    stage.query("a");
+    stage.settle();
+    check(&stage).unwrap();
+    change(&stage, status(AccountStatus::Suspended));
+    stage.reset();
+    assert!(matches!(check(&stage), Err(AccountError::Suspended(Some(_)))));
+    assert!(matches!(stage.handle(Command::Purge), Err(AccountError::Suspended(Some(_)))));
+    assert!(matches!(stage.handle(Command::Visit), Ok(Response::Deferred(_))), "what is due goes all the same");
+}
+
+#[test]
+fn an_erasure_ends_turns_that_wait_for_somebody_and_starts_none() {
+    for keep_account in [false, true] {
+        let mut stage = Stage::new();
+        let (parked, held) = parked_and_held(&stage);
+        if keep_account {
+            stage.reset();
+        }
+        let step = erase(&stage, keep_account, false);
+        assert_eq!((step.counts.turns, step.done), (2, false));
+        assert_eq!([&parked, &held].map(|turn| stage.end(turn)), ["turn_cancelled", "turn_cancelled"]);
+        let submitted = stage.container.calls("POST /turns");
+        assert!(erase(&stage, keep_account, true).done);
+        stage.pass(2 * DAY);
+        assert_eq!(stage.container.calls("POST /turns"), submitted, "nothing runs when its action expires");
+        assert!(overview(&stage).turns_open == 0 && overview(&stage).container == ContainerState::Stopped);
+    }
 }
 
 #[test]
@@ -164,22 +231,6 @@ fn turns_run_at_once_and_wait_as_the_accounts_own_limits_say() {
     stage.pass(Duration::from_secs(1));
     assert_eq!(stage.sql.texts("select status from turns order by ordinal"), ["running", "running", "queued"]);
     assert!(matches!(stage.query_with("d", None), Err(AccountError::QueueFull { depth: 1 })));
-}
-
-#[test]
-fn the_directory_hears_of_an_active_account_once_a_day() {
-    let mut stage = Stage::new();
-    for _ in 0..3 {
-        stage.query("a");
-        stage.settle();
-        stage.reset();
-    }
-    let active = |stage: &Stage| stage.runtime.noted.all().into_iter().filter(|(active, _)| *active).count();
-    assert_eq!(active(&stage), 1);
-    stage.pass(DAY);
-    stage.query("a");
-    stage.settle();
-    assert_eq!(active(&stage), 2);
 }
 
 #[test]
