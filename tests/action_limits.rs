@@ -6,60 +6,22 @@ mod support;
 
 use std::time::Duration;
 
-use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AnswerForm, Command, DecideAction};
+use claude_agent_service::account::command::{AnswerForm, Command};
 use claude_agent_service::account::error::AccountError;
-use claude_agent_service::account::reply::Reply;
-use claude_agent_service::domain::action::ActionsOf;
-use claude_agent_service::domain::{Action, ActionStatus, Decision, FailureCode, Include, TurnId, TurnStatus};
+use claude_agent_service::domain::{Action, ActionStatus, Decision, FailureCode, TurnId, TurnStatus};
 use serde_json::{Value, json};
+use support::deciding::{HOLD, actions, allow, asking, decide, pending, ran, status};
 use support::script::{Script, Step, entry, result};
 use support::stage::{Stage, start};
 
-const HOLD: Duration = Duration::from_mins(5);
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// A turn that asks about each of these calls, one after the other, then answers.
-fn asking(calls: &[&str]) -> Script {
-    let ask = |call: &&str| Step::Ask(vec![(*call).to_owned()]);
-    Script::new(
-        [Step::Frame(entry("said"))].into_iter().chain(calls.iter().map(ask)).chain([Step::Frame(result("done"))]),
-    )
-}
-
-fn actions(stage: &Stage, status: Option<ActionStatus>) -> Vec<Action> {
-    let of = ActionsOf { status, ..ActionsOf::default() };
-    match stage.handle(Command::ListActions { of, limit: 200 }).unwrap() {
-        Response::Ready(Reply::Actions { actions, .. }) => actions,
-        _ => unreachable!(),
-    }
-}
-
-fn pending(stage: &Stage) -> Vec<Action> {
-    actions(stage, Some(ActionStatus::Pending))
-}
-
-fn decide(stage: &Stage, action: &Action, decision: Decision) -> Result<(), AccountError> {
-    let (action_id, answer, include) = (action.action_id.clone(), AnswerForm::Accepted, Include::NOTHING);
-    let asked = DecideAction { action_id, decision, answer, include };
-    stage.handle(Command::DecideAction(Box::new(asked))).map(drop)
-}
+/// The operator's vars, and the rules that the request denies with.
+type Rules = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
 fn allow_with(command: &str) -> Decision {
     let Value::Object(input) = json!({ "command": command }) else { unreachable!() };
     Decision::Allow { input: Some(input), remember: None }
-}
-
-const fn allow() -> Decision {
-    Decision::Allow { input: None, remember: None }
-}
-
-fn ran(stage: &Stage, call: &str) -> usize {
-    stage.container.state.borrow().world.ran.get(call).copied().unwrap_or(0)
-}
-
-fn status(stage: &Stage, turn: &TurnId) -> TurnStatus {
-    stage.turn(turn).status
 }
 
 /// A turn of a conversation of this name that waits for leave to run a call of the same name.
@@ -76,7 +38,7 @@ fn waiting(stage: &Stage, name: &'static str, denied: &[&str]) -> (TurnId, Actio
 
 #[test]
 fn another_input_is_refused_where_rules_restrict_the_tool_and_the_action_waits_on() {
-    let cases: [(&[(&str, &str)], &[&str]); 4] = [
+    let cases: [Rules; 4] = [
         (&[("DISALLOWED_TOOLS", "Bash(mkfifo:*)")], &[]),
         (&[("ALLOWED_TOOLS", "Bash(git log:*)"), ("ASK_TOOLS", "Bash")], &[]),
         (&[("DISALLOWED_TOOLS", "Read(secrets/**)")], &[]),
@@ -103,7 +65,7 @@ fn another_input_is_refused_where_rules_restrict_the_tool_and_the_action_waits_o
 
 #[test]
 fn another_input_is_taken_where_no_rule_restricts_the_tool() {
-    let cases: [(&[(&str, &str)], &[&str]); 3] =
+    let cases: [Rules; 3] =
         [(&[], &[]), (&[("DISALLOWED_TOOLS", "WebFetch(domain:a.test),Write")], &[]), (&[], &["Write", "Bash"])];
     for (vars, denied) in cases {
         let stage = Stage::with(vars);

@@ -5,72 +5,21 @@ mod support;
 
 use std::time::Duration;
 
-use claude_agent_service::account::Response;
-use claude_agent_service::account::command::{AnswerForm, Command, DecideAction};
+use claude_agent_service::account::command::{AnswerForm, Command};
 use claude_agent_service::account::error::AccountError;
-use claude_agent_service::account::reply::Reply;
-use claude_agent_service::domain::action::ActionsOf;
 use claude_agent_service::domain::content::{Attachment, Block, FoundFile, MediaType, Source};
-use claude_agent_service::domain::{Action, ActionStatus, Decision, Include, TurnId, TurnStatus, WhenBusy};
+use claude_agent_service::domain::{Action, ActionKind, ActionStatus, TurnId, TurnStatus, WhenBusy};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
+use support::deciding::{
+    HOLD, actions, allow, answer_to, decide, deny, gives_leave, pending, ran, status, told, waiting_for,
+};
 use support::script::{Fault, Script, Step, entry, result};
 use support::stage::{Stage, start};
 
-const HOLD: Duration = Duration::from_mins(5);
-
-/// A turn that asks about each of these calls, one after the other, then answers.
-fn asking(calls: &[&str]) -> Script {
-    let ask = |call: &&str| Step::Ask(vec![(*call).to_owned()]);
-    Script::new(
-        [Step::Frame(entry("said"))].into_iter().chain(calls.iter().map(ask)).chain([Step::Frame(result("done"))]),
-    )
-}
-
-fn actions(stage: &Stage, status: Option<ActionStatus>) -> Vec<Action> {
-    let of = ActionsOf { status, ..ActionsOf::default() };
-    match stage.handle(Command::ListActions { of, limit: 200 }).unwrap() {
-        Response::Ready(Reply::Actions { actions, .. }) => actions,
-        _ => unreachable!(),
-    }
-}
-
-fn pending(stage: &Stage) -> Vec<Action> {
-    actions(stage, Some(ActionStatus::Pending))
-}
-
-fn decide(stage: &Stage, action: &Action, decision: Decision) -> Result<(), AccountError> {
-    let asked = DecideAction {
-        action_id: action.action_id.clone(),
-        decision,
-        answer: AnswerForm::Accepted,
-        include: Include::NOTHING,
-    };
-    stage.handle(Command::DecideAction(Box::new(asked))).map(drop)
-}
-
-const fn allow() -> Decision {
-    Decision::Allow { input: None, remember: None }
-}
-
-const fn deny() -> Decision {
-    Decision::Deny { message: None }
-}
-
-fn ran(stage: &Stage, call: &str) -> usize {
-    stage.container.state.borrow().world.ran.get(call).copied().unwrap_or(0)
-}
-
-fn status(stage: &Stage, turn: &TurnId) -> TurnStatus {
-    stage.turn(turn).status
-}
-
 /// A turn that waits for leave to run the call `a`.
 fn waiting(stage: &Stage) -> (TurnId, Action) {
-    let turn = stage.query_that("c", asking(&["a"]));
-    stage.pass(Duration::from_secs(1));
-    assert_eq!(status(stage, &turn), TurnStatus::RequiresAction);
-    (turn, pending(stage).remove(0))
+    waiting_for(stage, "a")
 }
 
 #[test]
@@ -255,10 +204,14 @@ fn a_turn_whose_plan_was_denied_goes_on_planning() {
     assert_eq!(stage.container.state.borrow().asked.len(), 2);
 }
 
+/// More than all turns of one case ask about, one after the other.
+const MAX_WAITS: usize = 64;
+
 /// What happens while turns ask.
 #[derive(Debug, Clone)]
 enum Op {
-    Query(&'static str, Vec<usize>),
+    /// The beginnings of the names of the calls that it asks about, at once.
+    Query(&'static str, Vec<Vec<&'static str>>),
     /// The first pending action, or the last.
     Decide(bool, bool),
     Cancel(&'static str),
@@ -268,10 +221,15 @@ enum Op {
     Fault(&'static str, bool),
 }
 
+fn call() -> impl Strategy<Value = &'static str> {
+    prop_oneof![4 => Just("call"), 2 => Just("question"), 1 => Just("tool"), 1 => Just("elicitation"), 1 => Just("sub")]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let conversation = || prop::sample::select(&["x", "y"][..]);
     prop_oneof![
-        5 => (conversation(), prop::collection::vec(1..3_usize, 1..3)).prop_map(|(name, asks)| Op::Query(name, asks)),
+        5 => (conversation(), prop::collection::vec(prop::collection::vec(call(), 1..3), 1..3))
+            .prop_map(|(name, asks)| Op::Query(name, asks)),
         8 => (any::<bool>(), prop::bool::weighted(0.7)).prop_map(|(first, allow)| Op::Decide(first, allow)),
         1 => conversation().prop_map(Op::Cancel),
         6 => prop_oneof![3 => 0..2_000_u64, 1 => 290_000..310_000_u64, 1 => 80_000_000..90_000_000_u64].prop_map(Op::Pass),
@@ -284,15 +242,15 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
     let mut stage = Stage::with(&[("ACCOUNT_CONCURRENCY", concurrency)]);
-    let (mut calls, mut faults) = (0, 0);
+    let (mut calls, mut faults, mut resets) = (0, 0, 0);
     for op in ops {
         match op {
             Op::Query(name, asks) => {
                 let mut steps = vec![Step::Frame(entry("said"))];
-                for count in asks {
-                    let ask = (0..count).map(|_| {
+                for kinds in asks {
+                    let ask = kinds.into_iter().map(|kind| {
                         calls += 1;
-                        format!("call-{calls}")
+                        format!("{kind}-{calls}")
                     });
                     steps.push(Step::Ask(ask.collect()));
                 }
@@ -306,13 +264,17 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
                 let mut waiting = pending(&stage);
                 let action = if first { (!waiting.is_empty()).then(|| waiting.remove(0)) } else { waiting.pop() };
                 if let Some(action) = action {
-                    decide(&stage, &action, if allows { allow() } else { deny() }).unwrap();
+                    let yes = allows || action.kind == ActionKind::Tool;
+                    decide(&stage, &action, if yes { answer_to(&action) } else { deny() }).unwrap();
                 }
             }
             Op::Cancel(name) => stage.cancel(name),
             Op::Pass(ms) => stage.pass(Duration::from_millis(ms)),
             Op::Die(noticed) => stage.container.die(noticed),
-            Op::Reset => stage.reset(),
+            Op::Reset => {
+                resets += 1;
+                stage.reset();
+            }
             Op::Fault(call, lose) if faults < 4 => {
                 faults += 1;
                 stage.container.fault(call, if lose { Fault::LoseAnswer } else { Fault::Fail });
@@ -321,8 +283,11 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
         }
     }
     // Nobody answers any more: everything expires, one wait after the other.
-    for _ in 0..8 {
+    for _ in 0..MAX_WAITS {
         stage.handle(Command::StorageStats).unwrap();
+        if stage.active().is_empty() {
+            break;
+        }
         stage.pass(Duration::from_hours(25));
     }
     stage.settle();
@@ -338,11 +303,20 @@ fn check(concurrency: &str, ops: Vec<Op>) -> Result<(), TestCaseError> {
         let is_allowed = action.is_some_and(|action| action.decision == Some(allow()));
         prop_assert!(is_allowed, "{} ran and was not allowed: {:?}", call, action);
     }
-    // An answer of a turn that completed was not lost.
-    for action in decided.iter().filter(|action| action.decision == Some(allow())) {
-        if status(&stage, &action.turn_id) == TurnStatus::Completed {
-            let call: serde_json::Value = serde_json::from_str(action.input.as_ref().unwrap().get()).unwrap();
-            prop_assert_eq!(ran(&stage, call["command"].as_str().unwrap()), 1, "{:?} did not run", action);
+    for action in decided.iter().filter(|action| action.status == ActionStatus::Resolved) {
+        // A subagent's question may be given up at the moment at which it is decided: it is asked again.
+        let call = &action.reference;
+        let end = status(&stage, &action.turn_id);
+        if !call.starts_with("sub") && end == TurnStatus::Completed {
+            prop_assert!(told(&stage, call) >= 1, "{:?} was lost", action);
+            let runs = action.kind == ActionKind::Permission && action.decision == Some(allow());
+            prop_assert_eq!(ran(&stage, call), usize::from(runs), "{:?}", action);
+        }
+        // What cannot do harm if it is told twice is told, whatever dies: here, if the object lives.
+        if !gives_leave(action) && end == TurnStatus::Interrupted && resets == 0 && !call.starts_with("sub") {
+            let others = decided.iter().filter(|other| other.turn_id == action.turn_id);
+            let careful = others.into_iter().any(gives_leave);
+            prop_assert!(careful || told(&stage, call) >= 1, "{:?} was lost", action);
         }
     }
     Ok(())

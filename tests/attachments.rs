@@ -13,8 +13,7 @@ use claude_agent_service::domain::content::bounds::{MAX_CONVERSATION_BYTES, MAX_
 use claude_agent_service::domain::content::{Attachment, Bytes, FoundFile, MediaType, Source};
 use claude_agent_service::domain::{Block, Include, RequestId, StoredFile};
 use serde_json::{Value, json};
-use support::container::Knows;
-use support::script::{Script, Step};
+use support::script::{Knows, Script, Step};
 use support::session;
 use support::stage::Stage;
 use uuid::Uuid;

@@ -11,8 +11,7 @@ use claude_agent_service::account::error::AccountError;
 use claude_agent_service::account::reply::Reply;
 use claude_agent_service::domain::{ContextUse, Include, Title, TurnId, TurnKind, TurnOptions, WhenBusy};
 use serde_json::json;
-use support::container::Knows;
-use support::script::{Script, Step, entry, result};
+use support::script::{Knows, Script, Step, entry, result};
 use support::session;
 use support::stage::Stage;
 

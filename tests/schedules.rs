@@ -18,7 +18,9 @@ use claude_agent_service::domain::time::DAY;
 use claude_agent_service::domain::{Millis, Missed, TurnOptions};
 use claude_agent_service::store::schedules::MAX_RUNS;
 use proptest::prelude::*;
+use support::deciding::asking;
 use support::script::{Fault, Script};
+use support::session;
 use support::stage::Stage;
 
 fn ask(stage: &Stage, command: SchedulesCommand) -> Result<SchedulesReply, AccountError> {
@@ -357,4 +359,15 @@ proptest! {
             prop_assert_eq!(ran, expected);
         }
     }
+}
+
+#[test]
+fn a_run_into_a_conversation_whose_turn_requires_action_is_a_failure_with_that_code() {
+    let stage = stage_at("2027-03-01 06:00");
+    stage.query_that("c", asking(&["call"]));
+    stage.pass(Duration::from_secs(1));
+    set(&stage, SetSchedule { session_id: Some(session("c")), ..wanted("0 9 * * *", "UTC") }).unwrap();
+    stage.pass(Duration::from_hours(4));
+    let [run] = runs(&stage).try_into().unwrap();
+    assert_eq!((run.turn_id, run.failure.as_deref()), (None, Some("action_pending")));
 }

@@ -148,6 +148,21 @@ fn an_interrupting_query_runs_next_and_before_what_waits() {
 }
 
 #[test]
+fn an_interrupting_query_goes_before_what_waits_if_the_turn_waits_for_somebody_too() {
+    let stage = Stage::new();
+    let held = stage.query_that("a", Script::new([Step::Ask(vec!["call".to_owned()]), Step::Frame(result("done"))]));
+    stage.pass(SECOND);
+    let running = stage.query_that("b", Script::endless());
+    stage.pass(SECOND);
+    let waits = stage.query("d").to_string();
+    let interrupting = stage.query_when_busy("a", WhenBusy::Interrupt).unwrap().to_string();
+    stage.cancel("b");
+    stage.settle();
+    assert_eq!(stage.end(&held), "turn_cancelled");
+    assert_eq!(given(&stage), [held.to_string(), running.to_string(), interrupting, waits]);
+}
+
+#[test]
 fn an_interrupting_query_of_an_idle_conversation_passes_nobody_elses() {
     let stage = Stage::new();
     let running = stage.query_that("b", Script::endless());

@@ -99,7 +99,7 @@ export class AgentProcess {
   /** What it was last told of the options that change live. */
   #live: LiveOptions;
   #mode: PermissionMode;
-  readonly callbacks = new Callbacks();
+  readonly callbacks = new Callbacks(() => this.#interrupt());
   /** It began a turn by itself: what it says of it before somebody runs that. */
   #early: SDKMessage[] | undefined;
   #turn: Turn | undefined;

@@ -54,6 +54,7 @@ export class Turn {
   readonly #ending = new AbortController();
   /** Messages that it may take in. */
   readonly offers = new Offers(this.#ending.signal);
+  readonly #toldTaken = new Set<string>();
   readonly #end = Promise.withResolvers<void>();
   readonly limit = new RunningLimit(MAX_TURN_MS, () => this.park() || this.stop("the turn took too long"));
   #cutShort = false;
@@ -100,6 +101,14 @@ export class Turn {
     if (this.stopped !== undefined || this.cancelled) return;
     this.stopped = { code: "agent_failed", message };
     this.#ending.abort();
+  }
+
+  /** Says which messages it has taken in, each once. */
+  tellTaken(ids: readonly string[]): void {
+    const untold = ids.filter((id) => !this.#toldTaken.has(id));
+    if (untold.length === 0) return;
+    for (const id of untold) this.#toldTaken.add(id);
+    this.emit({ type: "steered", turn_ids: untold });
   }
 
   /** From an entry on that cannot be sent, nothing is: what the caller stores has no gap in its middle. */
@@ -210,7 +219,7 @@ export class Turns {
     lease?.session.detach();
     // The next turn begins with what the caller has.
     if (turn.cutShort || !settled) await lease?.session.forget();
-    if (turn.offers.taken.length > 0) turn.emit({ type: "steered", turn_ids: turn.offers.taken });
+    turn.tellTaken(turn.offers.taken);
     if (request.workspace === undefined) {
       if (lease !== undefined) this.#sessions.release(lease.session, request.options);
       turn.emit(result);
@@ -339,6 +348,8 @@ function asksOf(turn: Turn, { grants = [], options }: TurnRequest, process: Agen
       async asked(asked) {
         await entered.call(asked.tool_call_id);
         mapper.flush();
+        // If the turn is parked without another word, it goes on with them.
+        turn.tellTaken(turn.offers.entered);
         turn.limit.restart();
         turn.emit({ type: "action", ...asked });
       },

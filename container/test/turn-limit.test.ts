@@ -16,7 +16,7 @@ import type { Turn } from "../src/turns.ts";
 /** A turn on a process that asks one question, and is at work until it is stopped; the question's reference and its answer. */
 async function waiting(t: TestContext): Promise<{ turn: Turn; reference: string; answered: Promise<Answer> }> {
   const answered = Promise.withResolvers<Answer>();
-  const callbacks = new Callbacks();
+  const callbacks = new Callbacks(() => {});
   const run = async (_message: unknown, { asks, signal }: Run): Promise<never> => {
     if (asks !== undefined) callbacks.beginTurn(asks);
     answered.resolve(callbacks.gate.ask({ kind: "permission", tool: "Bash", input: {}, stays: true }, signal));

@@ -99,8 +99,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     fn has_turns_to_run(&self) -> Result<bool, AccountError> {
         let active = self.store.active_turns()?;
         let suspended = self.settings()?.is_suspended();
-        // One that waits for somebody without a process waits for no alarm but that of its expiry.
-        let rests = |turn: &ActiveTurn| turn.is_parked() || suspended && turn.status == TurnStatus::Queued;
+        // One that waits for somebody without a process waits for no alarm but that of its expiry, and so do those behind it.
+        let is_behind =
+            |turn: &ActiveTurn| active.iter().any(|other| other.is_parked() && other.session_id == turn.session_id);
+        let rests =
+            |turn: &ActiveTurn| turn.is_parked() || turn.status == TurnStatus::Queued && (suspended || is_behind(turn));
         Ok(!active.iter().all(rests))
     }
 

@@ -57,9 +57,6 @@ pub enum AccountError {
     /// The message that was answered waits for no answer.
     #[error("nothing is asked there")]
     NothingAsked,
-    /// The container could not be told of a decision. The detail is for the log.
-    #[error("a decision was not delivered: {0}")]
-    NotDelivered(String),
     /// The idempotency key came with another request before.
     #[error("the idempotency key was used for another request")]
     KeyReused,

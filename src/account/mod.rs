@@ -278,8 +278,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     ) -> Result<Reply<S::Json>, AccountError> {
         let from = |first| self.turns.follow(turn_id, first, after, include);
         if let Some(session_id) = self.turns.session_of(turn_id) {
-            let waits = self.turns.wait_of(turn_id).is_some_and(|wait| wait != turn::active::Wait::No);
-            let status = if waits { TurnStatus::RequiresAction } else { TurnStatus::Running };
+            let runs = self.turns.takes_place(turn_id);
+            let status = if runs { TurnStatus::Running } else { TurnStatus::RequiresAction };
             let first = announcement(turn_id, &session_id, status, 0);
             return Ok(Reply::Events { subscription: from(first), replayed });
         }

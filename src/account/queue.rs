@@ -9,6 +9,7 @@ use super::feed::ConversationChange;
 use super::reply::Reply;
 use super::runtime::{Directory, Runtime};
 use super::turn::run;
+use super::turn::wait::Wait;
 use super::{Account, Response};
 use crate::agent::Container;
 use crate::domain::content::check;
@@ -232,6 +233,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             && !self.leaving.borrow().contains(session_id))
     }
 
+    /// A turn that has not ended, as it is stored now.
+    fn active_turn(&self, turn_id: &TurnId) -> Result<Option<ActiveTurn>, AccountError> {
+        Ok(self.store.active_turns()?.into_iter().find(|turn| turn.turn_id == *turn_id))
+    }
+
     /// Whether one more turn of the account may run.
     pub(super) fn has_place(&self) -> Result<bool, AccountError> {
         Ok(self.turns.running_count() < self.limits()?.concurrency as usize && !self.settings()?.is_suspended())
@@ -292,9 +298,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let work = admitted.take_if(|(turn_id, _)| **turn_id == turn.turn_id).map(|(_, work)| work);
                 self.launch(turn, run::Entry::Submit, work);
             } else if turn.is_parked() && !known {
-                if self.resume_if_decided(&turn)? {
-                    let started = ActiveTurn { status: TurnStatus::Running, ..turn };
-                    self.launch(started, run::Entry::Submit, None);
+                if self.resume_if_decided(&turn)?
+                    && let Some(resumed) = self.active_turn(&turn.turn_id)?
+                {
+                    self.launch(resumed, run::Entry::Submit, None);
                 }
             } else if turn.status == TurnStatus::RequiresAction && known {
                 self.go_on_if_decided(&turn)?;
@@ -313,7 +320,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
     }
 
     pub(super) fn launch(self: &Rc<Self>, turn: ActiveTurn, entry: run::Entry, work: Option<TurnWork>) {
-        let signals = self.turns.launch(&turn.turn_id, &turn.session_id, turn.status == TurnStatus::RequiresAction);
+        let signals = self.turns.launch(&turn.turn_id, &turn.session_id, Wait::of(&turn));
         if work.is_none() {
             self.take_up_counts(&turn.turn_id);
         }
@@ -341,10 +348,10 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 }
 
 /// Where a query that interrupts its conversation's turn goes in the queue: before every turn that waits, since it takes the place of one
-/// that runs; if none of its conversation runs, before those of its conversation. None if it has nobody to pass.
+/// that runs or is held; if there is none, before those of its conversation. None if it has nobody to pass.
 fn place_of_interruption(session_id: &SessionId, active: &[ActiveTurn]) -> Option<i64> {
     let of_conversation = |turn: &&ActiveTurn| turn.session_id == *session_id;
-    let interrupts = active.iter().filter(of_conversation).any(|turn| turn.status == TurnStatus::Running);
+    let interrupts = active.iter().filter(of_conversation).any(|turn| turn.status != TurnStatus::Queued);
     let mut queued = active.iter().filter(|turn| turn.status == TurnStatus::Queued);
     queued.find(|turn| interrupts || of_conversation(turn)).map(|turn| turn.queue_position)
 }

@@ -10,7 +10,7 @@ impl<C: Container> Agent<C> {
     /// Tells a turn that is held what was decided. Told again, it changes nothing.
     ///
     /// # Errors
-    /// [`AgentError::Unreachable`].
+    /// [`AgentError::Unreachable`], [`AgentError::Draining`] if it cannot take it now, [`AgentError::Protocol`] if it never will.
     pub async fn decide(&self, turn_id: &TurnId, reference: &str, decided: &Decided) -> Result<(), AgentError> {
         let body = serde_json::to_string(decided).map_err(|e| AgentError::Protocol(e.to_string()))?;
         let path = format!("/turns/{turn_id}/actions/{reference}");
@@ -19,7 +19,12 @@ impl<C: Container> Agent<C> {
             let answer = self.container.fetch(call).await?;
             let status = answer.status;
             read_limited(answer.body).await?;
-            if status == 200 { Ok(()) } else { Err(AgentError::Protocol(format!("a decision was answered {status}"))) }
+            match status {
+                // What it does not ask, or not any more, it need not hear.
+                200 | 404 => Ok(()),
+                500.. => Err(AgentError::Draining),
+                status => Err(AgentError::Protocol(format!("a decision was answered {status}"))),
+            }
         };
         self.limited(CALL_LIMIT, call).await
     }

@@ -320,7 +320,7 @@ impl From<&AccountError> for ApiError {
                 "The service lost track of this turn, which is stored and continues. GET /conversations/{session_id}/turns shows how it ends.",
             ),
             AccountError::Files(refusal) => Self::from(*refusal),
-            AccountError::Store(_) | AccountError::Bucket(_) | AccountError::NotDelivered(_) => Self::internal(),
+            AccountError::Store(_) | AccountError::Bucket(_) => Self::internal(),
         }
     }
 }

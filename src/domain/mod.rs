@@ -4,6 +4,7 @@
 pub mod account;
 pub mod action;
 pub mod audit;
+mod changes;
 pub mod content;
 pub mod conversation;
 pub mod cron;

@@ -133,12 +133,13 @@ impl<S: Sql> Store<S> {
                 Some((session_id, files)) => self.end_files(session_id, files, end.finished_at)?,
                 None => None,
             };
+            let files = if *has_waited { self.files_by_now(&session_id, turn_id, files)? } else { files };
             // The turn's end names the last row of it.
             self.append_transcript(&session_id, transcript)?;
             let with = WithEnd { files: files.as_ref(), items: inline(items).filter(|_| !has_waited) };
             let ended = self.end_turn_with(turn_id, end, &with)?;
             let Some((mut ended, seq)) = ended else { return self.turn(turn_id) };
-            self.end_steered(steered, turn_id, end)?;
+            self.end_steered(steered, turn_id, end, *frees_key)?;
             if *frees_key {
                 self.free_key(turn_id)?;
             }
@@ -188,10 +189,17 @@ impl<S: Sql> Store<S> {
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
-    pub fn end_parked(&self, turn_id: &TurnId, end: &TurnEnd<'_>) -> Result<Option<(Turn, u64)>, StoreError> {
+    pub fn end_parked(
+        &self,
+        turn_id: &TurnId,
+        end: &TurnEnd<'_>,
+        steered: &[TurnId],
+    ) -> Result<Option<(Turn, u64)>, StoreError> {
         let behind = self.behind(turn_id)?;
         let spent = behind.spent;
-        let last = behind.first_n + 1;
+        // The events of its files come right before it.
+        let changed = self.files_of(turn_id)?.map_or(0, |files| files.changed.len() as u64);
+        let last = behind.first_n + changed + 1;
         let end = TurnEnd {
             status: end.status,
             error: end.error,
@@ -215,7 +223,7 @@ impl<S: Sql> Store<S> {
             context: None,
             frees_key: false,
             has_waited: true,
-            steered: &[],
+            steered,
             files: None,
             usage: &LedgerEntry::default(),
         })?;

@@ -50,7 +50,7 @@ pub struct ActiveTurn {
     pub started_at: Option<Millis>,
     /// How it goes on, if it was parked; it is again running, then, or waits without a process.
     pub parked: Option<ContinueBy>,
-    /// Since when it waits for somebody.
+    /// Since when it waits for somebody. One that is running and has this is told what was decided, and has not said that it goes on.
     pub waiting_since: Option<Millis>,
     /// For how long it has waited before, in milliseconds.
     pub waited_ms: i64,
@@ -380,11 +380,11 @@ impl<S: Sql> Store<S> {
         );
         let Some(mut row) = self.sql.first(ONE, &[Value::Text(turn_id.as_str())])? else { return Ok(None) };
         let mut turn = turn_from(&mut row)?;
-        if let Some(into) = &turn.steered_into {
-            turn.response = self.turn(into)?.and_then(|into| into.response);
-        } else if turn.status == TurnStatus::Completed {
-            turn.response = self.message_text(&turn.session_id, row.integer(12)? + 1)?;
-        }
+        turn.response = match &turn.steered_into {
+            _ if turn.status != TurnStatus::Completed => None,
+            Some(into) => self.turn(into)?.and_then(|into| into.response),
+            None => self.message_text(&turn.session_id, row.integer(12)? + 1)?,
+        };
         Ok(Some(turn))
     }
 

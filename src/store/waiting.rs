@@ -8,8 +8,8 @@ use super::workspaces::FilesEnd;
 use super::{Store, StoreError, integer, json, split_for_rows};
 use crate::domain::webhook::Event;
 use crate::domain::{
-    Action, ActionStatus, ByModel, ContextUse, ContinueBy, EventType, Millis, SdkSession, SessionId, TurnFiles, TurnId,
-    Usage, WebhookEventId,
+    Action, ActionStatus, ByModel, ContextUse, ContinueBy, EventType, Millis, SdkSession, SessionId, TurnId, Usage,
+    WebhookEventId,
 };
 
 /// What a turn has used before it was parked.
@@ -50,6 +50,8 @@ pub struct Asking<'a> {
     pub items: &'a str,
     /// The SDK's session, if the agent has said it.
     pub sdk_session: Option<&'a SdkSession>,
+    /// The queued turns whose messages it has taken in by now: its transcript has them.
+    pub steered: &'a [TurnId],
 }
 
 /// A turn that gives up its process.
@@ -78,6 +80,8 @@ pub struct Parked<'a> {
     pub usage: &'a LedgerEntry,
     /// What becomes of its files; absent if files are not saved.
     pub files: Option<FilesEnd<'a>>,
+    /// The queued turns whose messages it has taken in.
+    pub steered: &'a [TurnId],
     /// The moment.
     pub now: Millis,
 }
@@ -89,13 +93,13 @@ impl<S: Sql> Store<S> {
     /// [`StoreError::Sql`] if SQLite rejects a statement, [`StoreError::Unreadable`] if a stored value is not what this version writes.
     pub fn ask(&self, asking: &Asking<'_>) -> Result<ActionKept, StoreError> {
         const WAITS: &str = "update turns set frames_stored = ?2, items_n = ?3, \
-             waits_from = iif(?4 and status = 'running', ?3, waits_from), \
-             waiting_since = iif(?4 and status = 'running', ?5, waiting_since), \
+             waits_from = iif(?4 and waiting_since is null, ?3, waits_from), \
+             waiting_since = iif(?4 and waiting_since is null, ?5, waiting_since), \
              status = iif(?4 and status = 'running', 'requires_action', status) \
              where turn_id = +?1 and finished_at is null";
         const SESSION: &str =
             "update conversations set agent_session = ?2 where session_id = +?1 and agent_session is not ?2";
-        let Asking { action, frame, transcript, items, sdk_session } = asking;
+        let Asking { action, frame, transcript, items, sdk_session, steered } = asking;
         self.transaction(|| {
             let kept = self.insert_action(action)?;
             if !kept.is_new {
@@ -117,6 +121,7 @@ impl<S: Sql> Store<S> {
             if let Some(session) = sdk_session {
                 self.sql.execute(SESSION, &[Value::Text(action.session_id.as_str()), Value::Text(session.as_str())])?;
             }
+            self.keep_steered(steered, &action.turn_id)?;
             if action.status == ActionStatus::Pending {
                 self.tell_action(action, EventType::TurnRequiresAction, action.created_at)?;
             }
@@ -145,6 +150,37 @@ impl<S: Sql> Store<S> {
         })
     }
 
+    /// All that a turn with a process waited for is decided and told to it. Until it goes on, it is stored as one that has waited since then.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn answered(&self, turn_id: &TurnId) -> Result<(), StoreError> {
+        const ANSWERED: &str = "update turns set status = 'running' where turn_id = +?1 and status = 'requires_action'";
+        self.cache.forget_active();
+        Ok(self.sql.execute(ANSWERED, &[Value::Text(turn_id.as_str())])?)
+    }
+
+    /// Whether somebody gave leave for something that happens outside in what a turn waited for last: once that is told, nobody knows whether it has
+    /// happened.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn gives_leave(&self, turn_id: &TurnId) -> Result<bool, StoreError> {
+        const GIVES: &str = "select 1 from actions join turns using (turn_id) where turn_id = +?1 and n >= waits_from and case kind \
+             when 'permission' then decision ->> '$.decision' = 'allow' when 'elicitation' then decision ->> '$.decision' = 'answer' end limit 1";
+        Ok(self.sql.first(GIVES, &[Value::Text(turn_id.as_str())])?.is_some())
+    }
+
+    /// A turn goes on with the action of that number while it waits for others: if it was the first of them, it is told no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] if SQLite rejects the statement.
+    pub fn let_go(&self, turn_id: &TurnId, n: u64) -> Result<(), StoreError> {
+        const LET_GO: &str = "update turns set waits_from = ?2 + 1 where turn_id = +?1 and finished_at is null \
+             and ?2 = (select min(n) from actions where actions.turn_id = +?1 and n >= waits_from)";
+        Ok(self.sql.execute(LET_GO, &[Value::Text(turn_id.as_str()), integer(n)])?)
+    }
+
     /// A turn that waited runs again: one that is held goes on where it is, one that was parked in a run of its own. `items` are told in between,
     /// the last of which has the number `last_n`.
     ///
@@ -158,7 +194,7 @@ impl<S: Sql> Store<S> {
     ) -> Result<(), StoreError> {
         const GO_ON: &str = "update turns set status = 'running', waited_ms = waited_ms + max(0, ?2 - coalesce(waiting_since, ?2)), \
              waiting_since = null, first_n = coalesce(?3, first_n), items_n = coalesce(?3, items_n) \
-             where turn_id = +?1 and status = 'requires_action'";
+             where turn_id = +?1 and finished_at is null and waiting_since is not null";
         self.transaction(|| {
             self.cache.forget_active();
             if let Some((items, _)) = told {
@@ -170,26 +206,29 @@ impl<S: Sql> Store<S> {
         })
     }
 
-    /// A turn gives up its process. Returns whether it is still there, and what became of its files.
+    /// A turn gives up its process. Returns whether it is still there.
     ///
     /// # Errors
     /// [`StoreError::Sql`] if SQLite rejects a statement.
-    pub fn park(&self, parked: &Parked<'_>) -> Result<(bool, Option<TurnFiles>), StoreError> {
+    pub fn park(&self, parked: &Parked<'_>) -> Result<bool, StoreError> {
         const PARK: &str = "update turns set status = 'requires_action', parked = ?2, first_n = ?3, items_n = ?3, frames_stored = 0, \
              instance = null, model = coalesce(?4, model), usage = ?5, num_turns = ?6, duration_ms = ?7, by_model = ?8, \
-             waiting_since = coalesce(waiting_since, ?9) where turn_id = +?1 and finished_at is null";
+             waiting_since = coalesce(waiting_since, ?9), files = ?10 where turn_id = +?1 and finished_at is null";
         let usage = parked.spent.usage.as_ref().map(json).transpose()?;
         let by_model = Some(&parked.spent.by_model).filter(|models| models.len() > 1).map(json).transpose()?;
         let context = parked.context.as_ref().map(json).transpose()?;
         self.transaction(|| {
             self.add_usage(parked.usage)?;
             if self.session_of_active(parked.turn_id)?.is_none() {
-                return Ok((false, None));
+                return Ok(false);
             }
             let files = match &parked.files {
                 Some(files) => self.end_files(parked.session_id, files, parked.now)?,
                 None => None,
             };
+            let files = self.files_by_now(parked.session_id, parked.turn_id, files)?;
+            let files = files.as_ref().map(json).transpose()?;
+            self.keep_steered(parked.steered, parked.turn_id)?;
             self.append_transcript(parked.session_id, parked.transcript)?;
             self.append_items(parked.session_id, parked.turn_id, parked.items)?;
             self.cache.forget_active();
@@ -205,6 +244,7 @@ impl<S: Sql> Store<S> {
                     integer(parked.spent.duration_ms),
                     by_model.as_deref().into(),
                     Value::Integer(parked.now.get()),
+                    files.as_deref().into(),
                 ],
             )?;
             self.record_turn_end(
@@ -215,7 +255,7 @@ impl<S: Sql> Store<S> {
                 context.as_deref(),
                 parked.now,
             )?;
-            Ok((true, files))
+            Ok(true)
         })
     }
 

@@ -2,9 +2,10 @@
 //! `to_version` or one above n.
 
 use super::sql::{Sql, Value};
+use super::turn_row::parsed;
 use super::{Store, StoreError, integer, json};
 use crate::domain::file::{TurnFiles, Unsaved};
-use crate::domain::{Millis, SessionId};
+use crate::domain::{Millis, SessionId, TurnId};
 use crate::workspace::index::Part;
 
 /// What is stored of a conversation's files.
@@ -142,6 +143,31 @@ impl<S: Sql> Store<S> {
         };
         self.set_unsaved(session_id, Some(reason))?;
         Ok(Some(TurnFiles::unsaved(version, reason)))
+    }
+
+    /// What a turn has told of its files with all of its runs; `now` is what the last of them tells.
+    pub(super) fn files_by_now(
+        &self,
+        session_id: &SessionId,
+        turn_id: &TurnId,
+        now: Option<TurnFiles>,
+    ) -> Result<Option<TurnFiles>, StoreError> {
+        let Some(before) = self.files_of(turn_id)? else { return Ok(now) };
+        // A run that told of none left them as they were; a user may have deleted them meanwhile.
+        let version = self.stored_workspace(session_id)?.version;
+        Ok(Some(now.unwrap_or_else(|| TurnFiles::unchanged(version)).after(before)))
+    }
+
+    /// What a turn has told of its files so far: one that was parked, or has ended.
+    ///
+    /// # Errors
+    /// SQLite's, [`StoreError::Unreadable`] if a stored value is not what this version writes.
+    pub fn files_of(&self, turn_id: &TurnId) -> Result<Option<TurnFiles>, StoreError> {
+        const OF: &str = "select files from turns where turn_id = +?1";
+        match self.sql.first(OF, &[Value::Text(turn_id.as_str())])? {
+            Some(mut row) => parsed("files", row.opt_text(0)?),
+            None => Ok(None),
+        }
     }
 
     /// Why the last turn's files are not in the current version; nothing is written where that is known.

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { LoggedRequest } from "../../dev/model/control.ts";
-import { problem } from "./client.ts";
-import type { Client } from "./client.ts";
+import { bash, json, problem } from "./client.ts";
+import type { Action, Answer, Client, Waiting } from "./client.ts";
 import { service } from "./support.ts";
 import type { Service } from "./support.ts";
 import { answerOf, startToolServer } from "./tool-server.ts";
@@ -65,6 +65,17 @@ describe("a service that says what its agent is", { timeout: TIMEOUT_MS }, () =>
 
   test("lets a request name another of the list", async () => {
     assert.equal((await asked(running, client, "[[say ok]] another model", { model: "claude-haiku-4-5" })).model, "claude-haiku-4-5");
+  });
+
+  test("lets a request's rules ask about what its tools may do, and lets nothing else run", async () => {
+    for (const [command, read] of [["echo a, b", /a, b/], ["mkfifo evil", /denied/]] as const) {
+      const { actions } = await json<Waiting>(await client.post(bash(command), { permissions: { ask: ["Bash"] } }), 200);
+      const { action_id, input } = actions[0] as Action;
+      assert.deepEqual([actions.length, input], [1, { command }]);
+      await problem(client.decide(action_id, { decision: "allow", input: { command: "id" } }), 400, "invalid_parameter");
+      const { response } = await json<Answer>(await client.decide(action_id, { decision: "allow" }), 200);
+      assert.match(response, read);
+    }
   });
 
   test("refuses a model outside the list", async () => {

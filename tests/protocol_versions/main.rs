@@ -8,6 +8,7 @@ mod containers;
 #[path = "../support/mod.rs"]
 mod support;
 
+use claude_agent_service::account::chat::command::ChatCommand;
 use claude_agent_service::account::command::{CallBegun, Command, Envelope};
 use claude_agent_service::agent::protocol::{Frame, FrameBody};
 use claude_agent_service::api::problem::ApiError;

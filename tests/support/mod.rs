@@ -6,6 +6,7 @@ pub mod account;
 pub mod asking;
 pub mod bucket;
 pub mod container;
+pub mod deciding;
 pub mod executor;
 pub mod listening;
 pub mod model_calls;

@@ -105,6 +105,9 @@ impl Scripted {
                 }
                 Step::Frame(frame) => {
                     let is_result = frame["type"] == "result";
+                    if is_result {
+                        self.tell_of_taken(&id);
+                    }
                     self.say(&id, &frame);
                     if is_result {
                         self.tell_of_files(&id).await;
@@ -134,6 +137,7 @@ impl Scripted {
                     let offers = self.state.borrow().turns[&id].offers.clone();
                     self.say(&id, &json!({ "type": "steered", "turn_ids": offers }));
                 }
+                Step::TakeInUntold => self.take_in_untold(&id),
                 Step::Die { noticed } => self.die(noticed),
             }
         }

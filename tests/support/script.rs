@@ -20,6 +20,8 @@ pub enum Step {
     Ask(Vec<String>),
     /// The queries that were offered to the turn are taken in.
     TakeIn,
+    /// The same, and the turn says so with its result.
+    TakeInUntold,
     /// The container dies. The platform says so, or goes on saying that it runs.
     Die {
         noticed: bool,

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::bucket::ScriptedBucket;
-use super::container::{Script, Scripted};
+use super::container::Scripted;
 use super::executor::{Executor, Owner};
 use super::noted::Noted;
 use super::receiver::Receiver;
+use super::script::Script;
 use super::stage_runtime::StageRuntime;
 use super::{Rusqlite, made_store, session};
 use claude_agent_service::account::command::{AnswerForm, Command, Envelope, StartTurn};
@@ -182,6 +183,14 @@ impl Stage {
     pub fn query_when_busy(&self, session_id: &str, when_busy: WhenBusy) -> Result<TurnId, AccountError> {
         match self.handle(when_busy_is(when_busy, start(session_id, None, AnswerForm::Accepted)))? {
             Response::Ready(Reply::Accepted { turn, .. }) => Ok(turn.turn_id),
+            _ => unreachable!(),
+        }
+    }
+
+    /// Admits a turn with a key that the running turn may take in.
+    pub fn query_to_steer(&self, session_id: &str, key: &str) -> TurnId {
+        match self.handle(when_busy_is(WhenBusy::Steer, start(session_id, Some(key), AnswerForm::Accepted))).unwrap() {
+            Response::Ready(Reply::Accepted { turn, .. }) => turn.turn_id,
             _ => unreachable!(),
         }
     }

@@ -97,7 +97,8 @@ function useEnd(log: RefObject<HTMLElement | null>, growing: RefObject<HTMLEleme
 function useRest(column: RefObject<HTMLElement | null>, turns: string): void {
   useEffect(() => {
     const fresh = [...(column.current?.querySelectorAll<HTMLElement>(".turn:not(:last-child)") ?? [])].filter(({ style }) => style.contentVisibility === "");
-    const heights = fresh.map(({ offsetHeight }) => offsetHeight);
+    // What is given is the height of what is inside.
+    const heights = fresh.map((element) => element.offsetHeight - 2 * Number.parseFloat(getComputedStyle(element).paddingTop));
     for (const [index, { style }] of fresh.entries()) {
       style.containIntrinsicBlockSize = `auto ${heights[index]}px`;
       style.contentVisibility = "auto";

@@ -41,6 +41,12 @@ export class Callbacks {
   /** Decisions of calls that the hook has let through, until the call itself asks for them. */
   #settled = new Map<string, Decision>();
   #parkedBy: ContinueBy = "results";
+  readonly #interrupt: () => void;
+
+  /** `interrupt` ends what the process does at the moment. */
+  constructor(interrupt: () => void) {
+    this.#interrupt = interrupt;
+  }
 
   /** How a turn that was parked goes on. */
   get parkedBy(): ContinueBy {
@@ -167,6 +173,8 @@ export class Callbacks {
         return { action: "accept", content: answer.answers as Record<string, string> };
       case "parked":
         this.#parkedBy = "message";
+        // Its server would answer the call, and the model go on with that.
+        this.#interrupt();
         return { action: "cancel" };
       case "deny":
         return { action: "decline" };

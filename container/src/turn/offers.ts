@@ -149,6 +149,11 @@ export class Offers implements Steering {
     return this.#over ? [...this.#offers.values()].filter((offer) => offer.taken).map((offer) => offer.turnId) : [];
   }
 
+  /** Those that a turn which goes on has taken in by now: whatever it says next, it says with them. */
+  get entered(): string[] {
+    return [...this.#offers.values()].filter((offer) => offer.uuid !== undefined && (offer.entered || offer.taken)).map((offer) => offer.turnId);
+  }
+
   /** What of these entries is the turn's: none from the message on that the CLI runs as a turn of its own. */
   own(entries: Entry[]): Entry[] {
     if (this.#stray) return [];

@@ -70,9 +70,11 @@ describe("elicitation", () => {
   test("parked: the server is told that nobody answers, and the model what was answered later", async () => {
     const open = await agent.begin(asked());
     const { reference, kind, tool } = await open.until("action");
+    const requests = model.control.requests().length;
     assert.equal((await agent.call("POST", `/turns/${open.id}/park`)).status, 202);
     const first = await open.rest();
     assert.deepEqual([first.result.status, first.result.continue_by], ["requires_action", "message"]);
+    assert.equal(model.control.requests().length, requests, "the turn does not go on without the answer");
     const continuation: Continuation = { run: 1, by: "message", actions: [{ reference, kind, ...(tool !== undefined && { tool }), decision: { decision: "answer", answers: { seat: "7A" } } }] };
     model.control.script(decisionMessage(continuation) as string, "[[say booked]]");
     const turn = await agent.turn({ agent_session: first.session, resume: true, prompt: "", options: { ...options }, actions: true, continuation });

@@ -67,6 +67,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                 let code = match refused {
                     AccountError::QueueFull { .. } => "queue_full",
                     AccountError::ConversationBusy => "conversation_busy",
+                    AccountError::ActionPending(_) => "action_pending",
                     AccountError::BudgetExhausted(_) => "budget_exhausted",
                     AccountError::StorageFull(_) => "storage_full",
                     _ => "internal",

@@ -10,10 +10,11 @@ use futures_channel::{mpsc, oneshot};
 use super::events::{EventKind, EventLog, Subscription, TurnEvent, announcement};
 use super::model_calls::ModelCalls;
 use super::state::{Signal, Stop};
+use super::wait::{Telling, Wait};
 use crate::account::command::CallEnded;
 use crate::domain::event::Paused;
 use crate::domain::ledger::Counted;
-use crate::domain::{EventId, Include, SdkSession, SessionId, Turn, TurnId, TurnStatus};
+use crate::domain::{EventId, Include, SdkSession, SessionId, Turn, TurnId};
 
 /// A turn that has been launched.
 struct Running {
@@ -23,19 +24,9 @@ struct Running {
     calls: ModelCalls,
     signals: mpsc::UnboundedSender<Signal>,
     wait: Wait,
+    telling: Telling,
     /// Why it was cancelled, as the first who did it said.
     reason: Option<String>,
-}
-
-/// Whether a running turn waits for somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::account) enum Wait {
-    /// No: it takes a place of the account's.
-    No,
-    /// Yes, and it has its process.
-    Holding,
-    /// Yes, and it gives up its process.
-    Parking,
 }
 
 /// A turn that has not ended.
@@ -52,16 +43,15 @@ pub(in crate::account) struct ActiveTurns(RefCell<BTreeMap<TurnId, Active>>);
 
 impl ActiveTurns {
     /// Enters a turn as running, or as waiting, and announces it. Returns what happens to it here.
-    pub fn launch(&self, turn_id: &TurnId, session_id: &SessionId, waits: bool) -> mpsc::UnboundedReceiver<Signal> {
+    pub fn launch(&self, turn_id: &TurnId, session_id: &SessionId, wait: Wait) -> mpsc::UnboundedReceiver<Signal> {
         let (signals, receiver) = mpsc::unbounded();
-        let wait = if waits { Wait::Holding } else { Wait::No };
         let calls = ModelCalls::default();
+        let (telling, reason) = (Telling::No, None);
         let mut turns = self.0.borrow_mut();
         let turn = turns.entry(turn_id.clone()).or_default();
-        turn.running =
-            Some(Running { session_id: session_id.clone(), sdk_session: None, calls, signals, wait, reason: None });
-        let status = if waits { TurnStatus::RequiresAction } else { TurnStatus::Running };
-        turn.log.publish(announcement(turn_id, session_id, status, 0));
+        let session = session_id.clone();
+        turn.running = Some(Running { session_id: session, sdk_session: None, calls, signals, wait, telling, reason });
+        turn.log.publish(announcement(turn_id, session_id, wait.status(), 0));
         receiver
     }
 
@@ -70,14 +60,24 @@ impl ActiveTurns {
         self.running(turn_id, |running| running.wait)
     }
 
+    /// Whether a turn runs and nobody has to decide anything for it.
+    pub fn takes_place(&self, turn_id: &TurnId) -> bool {
+        self.running(turn_id, |running| running.wait.takes_place()).unwrap_or(false)
+    }
+
     /// A running turn waits for somebody, and everyone hears of that. Nothing if it does already.
     pub fn begin_wait(&self, turn_id: &TurnId) {
-        self.set_wait(turn_id, Wait::No, Wait::Holding, Some(Signal::Waits));
+        self.set_wait(turn_id, &[Wait::No, Wait::Answered], Wait::Holding, Some(Signal::Waits));
+    }
+
+    /// All that a turn that is held waited for is decided, and everyone hears of that: it is told.
+    pub fn end_hold(&self, turn_id: &TurnId) {
+        self.set_wait(turn_id, &[Wait::Holding], Wait::Answered, None);
     }
 
     /// A turn that is held gives up its process.
     pub fn begin_parking(&self, turn_id: &TurnId) {
-        self.set_wait(turn_id, Wait::Holding, Wait::Parking, None);
+        self.set_wait(turn_id, &[Wait::Holding, Wait::Answered], Wait::Parking, None);
     }
 
     /// The oldest turn that is held is asked to give up its process.
@@ -89,22 +89,43 @@ impl ActiveTurns {
         }
     }
 
-    /// A turn that is held goes on.
+    /// A turn that has its process goes on, and everyone hears of that.
     pub fn end_wait(&self, turn_id: &TurnId) {
-        self.set_wait(turn_id, Wait::Holding, Wait::No, Some(Signal::GoesOn));
+        self.set_wait(turn_id, &[Wait::Holding, Wait::Answered, Wait::Parking], Wait::No, Some(Signal::GoesOn));
     }
 
-    fn set_wait(&self, turn_id: &TurnId, from: Wait, to: Wait, signal: Option<Signal>) {
+    /// The process of a turn does not take in what was decided: the turn goes on without it, if that does no harm.
+    pub fn leave_process(&self, turn_id: &TurnId) {
+        self.running(turn_id, |running| {
+            if running.wait == Wait::Answered {
+                drop(running.signals.unbounded_send(Signal::HoldOver));
+            }
+        });
+    }
+
+    fn set_wait(&self, turn_id: &TurnId, from: &[Wait], to: Wait, signal: Option<Signal>) {
         let mut turns = self.0.borrow_mut();
         let Some(turn) = turns.get_mut(turn_id) else { return };
-        let Some(running) = turn.running.as_mut().filter(|running| running.wait == from) else { return };
+        let Some(running) = turn.running.as_mut().filter(|running| from.contains(&running.wait)) else { return };
+        let told = running.wait.status();
         running.wait = to;
         if let Some(signal) = signal {
             drop(running.signals.unbounded_send(signal));
-            let status = if to == Wait::No { TurnStatus::Running } else { TurnStatus::RequiresAction };
-            let session_id = running.session_id.clone();
-            turn.log.publish(announcement(turn_id, &session_id, status, 0));
         }
+        if to.status() != told && to != Wait::Parking {
+            let session_id = running.session_id.clone();
+            turn.log.publish(announcement(turn_id, &session_id, to.status(), 0));
+        }
+    }
+
+    /// Begins to tell a turn what was decided. False: whoever does so already looks again.
+    pub fn begin_telling(&self, turn_id: &TurnId) -> bool {
+        self.running(turn_id, |running| running.telling.begins()).unwrap_or(false)
+    }
+
+    /// All is told that was decided when this began. True: more may have been since.
+    pub fn end_telling(&self, turn_id: &TurnId) -> bool {
+        self.running(turn_id, |running| running.telling.goes_on()).unwrap_or(false)
     }
 
     /// Tells the requests that wait for a turn that it waits for somebody.
@@ -204,7 +225,7 @@ impl ActiveTurns {
 
     /// How many turns run, and wait for nobody: they take the account's places.
     pub fn running_count(&self) -> usize {
-        self.count(|running| running.wait == Wait::No)
+        self.count(|running| running.wait.takes_place())
     }
 
     /// How many turns the container has: they run, or wait with a process.
@@ -298,6 +319,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::TurnStatus;
 
     fn turn_id(n: u128) -> TurnId {
         TurnId::new(Uuid::from_u128(n))
@@ -337,7 +359,7 @@ mod tests {
         let (turns, id, session_id) = (ActiveTurns::default(), turn_id(1), "s".parse().unwrap());
         let mut events = turns.follow(&id, announcement(&id, &session_id, TurnStatus::Queued, 1), 0, Include::NOTHING);
         assert_eq!((turns.running_count(), turns.is_running(&id), turns.turn_of(&session_id)), (0, false, None));
-        let mut stops = turns.launch(&id, &session_id, false);
+        let mut stops = turns.launch(&id, &session_id, Wait::No);
         assert_eq!((turns.running_count(), turns.session_of(&id)), (1, Some(session_id.clone())));
         turns.cancel(&id, None);
         assert_eq!(stops.next().now_or_never(), Some(Some(Signal::Stop(Stop::Cancel))));
@@ -357,7 +379,7 @@ mod tests {
             Some(turn_id)
         };
         assert_eq!(begin(None, true), None);
-        let _stops = [1, 2].map(|n| turns.launch(&turn_id(n), &format!("s{n}").parse().unwrap(), false));
+        let _stops = [1, 2].map(|n| turns.launch(&turn_id(n), &format!("s{n}").parse().unwrap(), Wait::No));
         turns.set_sdk_session(&turn_id(2), &sdk_session(2));
         assert_eq!(begin(Some(&sdk_session(2)), true), Some(turn_id(2)));
         assert_eq!(begin(Some(&sdk_session(3)), true), Some(turn_id(1)));
@@ -368,7 +390,7 @@ mod tests {
     #[test]
     fn a_turn_that_was_given_up_leaves_its_followers_without_an_end() {
         let (turns, id, session_id) = (ActiveTurns::default(), turn_id(1), "s".parse().unwrap());
-        let _stops = turns.launch(&id, &session_id, false);
+        let _stops = turns.launch(&id, &session_id, Wait::No);
         let end = turns.wait(id.clone()).unwrap();
         turns.give_up(&id);
         assert!(end.now_or_never().unwrap().is_err() && !turns.is_running(&id));

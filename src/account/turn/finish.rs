@@ -60,14 +60,18 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let told = told.filter(|n| !progress.items.is_stored(*n));
         let files = saved.map(|saved| self.settle(turn, saved));
         let changed = match &files {
-            Some(FilesEnd::Save(save)) => u64::try_from(save.told.changed.len()).unwrap_or(0),
+            Some(FilesEnd::Save(save)) => save.told.changed.len() as u64,
             _ => 0,
         };
+        // What it changed before it was parked is told with it.
+        let before = if progress.behind.first_n > 0 { self.store.files_of(&turn.turn_id)? } else { None };
+        let before = before.map_or(0, |files| files.changed.len() as u64);
+        let steered = self.taken_in(turn, progress, outcome.result.is_some())?;
         let is_save = matches!(files, Some(FilesEnd::Save(_)));
         let entry = self.ledger_with(&turn.turn_id, outcome.result.as_deref());
         // The answer of a turn that told nothing takes the number of the result that says it, which no event has.
         let unheard = if progress.items.any() { 0 } else { progress.last_event() };
-        let end = progress.last_event() + 1;
+        let end = progress.last_event() + 1 + before;
         let mut last_events = LastEvents { message: told.unwrap_or(unheard), end: end + changed };
         let items = progress.items.stored(told);
         let mut finished = Finished {
@@ -93,8 +97,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             items: &items,
             context: outcome.result.as_ref().and_then(|result| result.context),
             frees_key: outcome.code.is_some_and(may_be_sent_again),
-            // Of a turn without a result nobody knows what it took in.
-            steered: if outcome.result.is_some() { &progress.steered } else { &[] },
+            steered: &steered,
             files: files.map(|files| (&turn.session_id, files)),
             usage: &entry,
         };
@@ -125,9 +128,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             self.turns.publish(&turn.turn_id, n, file);
         }
         self.turns.end(ended, last_events.end);
-        if outcome.result.is_some() {
-            self.tell_steered(&turn.turn_id, &progress.steered)?;
-        }
+        self.tell_steered(&turn.turn_id, &steered)?;
         if self.turns.held_count() == 0 {
             self.idle_since.set(Some(now));
         }
@@ -137,11 +138,29 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.set_alarm()
     }
 
-    /// Tells everyone who waits for a query that this turn took in; the container may name one twice, or one that another turn took in.
+    /// The queued turns whose messages a turn took in that ends: those that are kept with it, and those that it has told in this run, if it has a
+    /// result; else nobody knows that of them.
+    fn taken_in(&self, turn: &ActiveTurn, progress: &Progress, has_result: bool) -> Result<Vec<TurnId>, AccountError> {
+        let mut steered = if progress.has_waited() { self.store.kept_steered(&turn.turn_id)? } else { Vec::new() };
+        let told = if has_result { progress.steered.as_slice() } else { &[] };
+        if told.is_empty() {
+            return Ok(steered);
+        }
+        let active = self.store.active_turns()?;
+        // The container may name one twice, or one that was cancelled meanwhile.
+        for turn_id in told {
+            let is_queued = active.iter().any(|turn| turn.turn_id == *turn_id && turn.status == TurnStatus::Queued);
+            if is_queued && !steered.contains(turn_id) {
+                steered.push(turn_id.clone());
+            }
+        }
+        Ok(steered)
+    }
+
+    /// Tells everyone who waits for the queries that a turn took in.
     fn tell_steered(&self, into: &TurnId, steered: &[TurnId]) -> Result<(), AccountError> {
-        for (at, turn_id) in steered.iter().enumerate() {
-            let is_told = steered.iter().take(at).any(|told| told == turn_id);
-            let ended = if is_told { None } else { self.store.turn(turn_id)? };
+        for turn_id in steered {
+            let ended = self.store.turn(turn_id)?;
             if let Some(ended) = ended.filter(|turn| turn.steered_into.as_ref() == Some(into)) {
                 self.log_end(&ended, &Progress::default(), None);
                 self.feed.ended(&ended);
@@ -178,8 +197,9 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             by_model: None,
         };
         let last = end.last_events.end;
+        let steered = if turn.is_parked() { self.store.kept_steered(&turn.turn_id)? } else { Vec::new() };
         let ended = if turn.is_parked() {
-            self.store.end_parked(&turn.turn_id, &end)?
+            self.store.end_parked(&turn.turn_id, &end, &steered)?
         } else {
             self.store.end_waiting(&turn.turn_id, &end)?.map(|ended| (ended, last))
         };
@@ -189,7 +209,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         }
         self.log_end(&ended, &Progress::default(), None);
         self.feed.ended(&ended);
+        for (n, file) in items::files(&ended, LastEvents { message: 0, end: last }) {
+            self.turns.publish(&turn.turn_id, n, file);
+        }
         self.turns.end(ended, last);
+        self.tell_steered(&turn.turn_id, &steered)?;
         self.deliver()
     }
 

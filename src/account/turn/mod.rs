@@ -13,6 +13,7 @@ mod spent;
 mod state;
 mod steer;
 mod submit;
+pub(super) mod wait;
 mod waits;
 
 pub(super) use state::Signal;

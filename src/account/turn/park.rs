@@ -38,18 +38,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let by = result.and_then(|result| result.continue_by).unwrap_or(ContinueBy::Results);
         let entry = self.ledger_with_part(result);
         let spent = spent_by_now(&progress.behind.spent, result);
-        let mut last = progress.last_event();
-        let changed = match &files {
-            Some(FilesEnd::Save(save)) => save.told.changed.clone(),
-            _ => Vec::new(),
-        };
-        for file in changed {
-            last += 1;
-            let event = EventKind::File(file);
-            progress.items.take(last, &event);
-            self.turns.publish(&turn.turn_id, last, event);
-        }
-        last += 1;
+        // What it changed is told with its end.
+        let last = progress.last_event() + 1;
         let mut parked = Parked {
             turn_id: &turn.turn_id,
             session_id: &turn.session_id,
@@ -63,10 +53,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             spent: &spent,
             usage: &entry,
             files,
+            steered: &progress.steered,
             now,
         };
         let is_save = matches!(parked.files, Some(FilesEnd::Save(_)));
-        let (is_there, _) = match self.store.park(&parked) {
+        let is_there = match self.store.park(&parked) {
             Err(error) if is_save => {
                 self.log_not_saved(turn, Unsaved::StorageUnavailable, &error);
                 parked.files = Some(FilesEnd::Unsaved(Unsaved::StorageUnavailable));

@@ -9,12 +9,12 @@ use futures_channel::mpsc;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 
-use super::active::Wait;
 use super::finish::Outcome;
 use super::items;
 use super::progress::{NotTaken, Progress};
 use super::state::{Effect, Signal, State, Stop, step};
 use super::submit::{FIRST_ATTACH_PAUSE, NotAttached};
+use super::wait::Wait;
 use crate::account::Account;
 use crate::account::runtime::{Directory, Runtime};
 use crate::agent::protocol::Frame;
@@ -116,7 +116,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         signals: &mut mpsc::UnboundedReceiver<Signal>,
     ) -> Outcome {
         let now = self.runtime.now();
-        let waits = turn.status == TurnStatus::RequiresAction;
+        let waits = Wait::of(turn) != Wait::No;
         // Its time limit counts the time that it runs.
         let (mut runs_since, since) = (now, turn.waiting_since.filter(|_| waits).unwrap_or(now));
         let mut left = turn.counts_from(now).plus(self.config.turn_timeout).since(since);
@@ -151,7 +151,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     left = left.saturating_sub(self.runtime.now().since(runs_since));
                     timer = Box::pin(self.runtime.sleep(hold));
                 }
-                (State::Waiting, State::Running) => {
+                (State::Waiting | State::Parking, State::Running) => {
                     runs_since = self.runtime.now();
                     timer = Box::pin(self.runtime.sleep(left));
                 }
@@ -241,7 +241,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     match self.attach(turn, (progress.last_n, progress.behind.first_n), ATTACH_TRIES).await {
                         Ok(again) => {
                             frames = again;
-                            if progress.has_waited() && self.turns.wait_of(&turn.turn_id) == Some(Wait::No) {
+                            if progress.has_waited() && self.turns.takes_place(&turn.turn_id) {
                                 self.deliver_later(&turn.turn_id, &turn.session_id);
                             }
                         }

@@ -45,9 +45,9 @@ pub enum Signal {
     StopOverdue,
     /// It waits for somebody.
     Waits,
-    /// All that it waited for is decided.
+    /// It waits for nobody any more.
     GoesOn,
-    /// It has waited for as long as it may keep its process.
+    /// It has waited for as long as it may keep its process, or its process does not take in what was decided.
     HoldOver,
     /// The container did not park it in time after it was asked to.
     ParkOverdue,
@@ -96,7 +96,8 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
             (State::Stopping(why), Effect::AskToStop)
         }
         (State::Running, Signal::Waits) => (State::Waiting, Effect::Nothing),
-        (State::Waiting, Signal::GoesOn) => (State::Running, Effect::Nothing),
+        // What cannot wait without a process is given up when the turn is to be parked, and it may go on then.
+        (State::Waiting | State::Parking, Signal::GoesOn) => (State::Running, Effect::Nothing),
         (State::Waiting, Signal::HoldOver) => (State::Parking, Effect::AskToPark),
         // What it waits for has not happened, whatever became of the process.
         (State::Waiting | State::Parking, Signal::Lost)
@@ -152,7 +153,8 @@ pub fn step(state: State, signal: Signal) -> (State, Effect) {
         | (State::Queued | State::Running | State::Waiting | State::Parking, Signal::StopOverdue)
         | (State::Stopping(_), Signal::Stop(_))
         | (State::Queued | State::Waiting | State::Parking | State::Stopping(_), Signal::Waits)
-        | (State::Queued | State::Running | State::Parking | State::Stopping(_), Signal::GoesOn | Signal::HoldOver)
+        | (State::Queued | State::Running | State::Stopping(_), Signal::GoesOn | Signal::HoldOver)
+        | (State::Parking, Signal::HoldOver)
         | (State::Queued | State::Running | State::Waiting | State::Stopping(_), Signal::ParkOverdue)
         | (State::Parked | State::Ended(_), _) => (state, Effect::Nothing),
     }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::events::EventKind;
 use super::progress::{NotTaken, Progress};
+use super::wait::Wait;
 use crate::account::Account;
 use crate::account::error::AccountError;
 use crate::account::runtime::{Directory, Runtime};
-use crate::account::turn::active::Wait;
-use crate::agent::Container;
 use crate::agent::continuation::Decided;
 use crate::agent::protocol::BadTranscript;
 use crate::agent::protocol::action::{ActionAsked, ActionLetGo};
+use crate::agent::{AgentError, Container};
 use crate::domain::event::ActionResolved;
 use crate::domain::{Action, ActionId, ActionStatus, Decision, Millis, Turn, TurnId, TurnStatus};
 use crate::store::StoreError;
@@ -23,9 +23,11 @@ use crate::store::waiting::Asking;
 
 /// How long a request that waits for the turn's end is not told that it requires action: what the model asks for at once comes within it.
 const SETTLE: Duration = Duration::from_millis(30);
-/// Tries to tell the container a decision, and the pause after the first; it doubles each time (3.1 s in all).
+/// After so many tries to tell the container a decision, the turn goes on in another one, if that does no harm; else it is told until the turn ends.
 const DELIVER_TRIES: u32 = 5;
+/// The pause after the first try; it doubles each time, up to the longest.
 const FIRST_DELIVER_PAUSE: Duration = Duration::from_millis(100);
+const MAX_DELIVER_PAUSE: Duration = Duration::from_secs(5);
 /// What the agent is told of a call about which nobody is asked, since too many wait already.
 const TOO_MANY: &str = "Too many actions of this account wait for a decision. Ask again later.";
 
@@ -53,6 +55,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             transcript: progress.waiting_transcript(),
             items: progress.items.unstored(),
             sdk_session: progress.sdk_session.as_ref(),
+            steered: &progress.steered,
         })?;
         progress.behind.waits_from = progress.behind.waits_from.max(n);
         if kept.is_new {
@@ -62,7 +65,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         self.turns.publish(&turn.turn_id, n, EventKind::Action(Rc::clone(&action)));
         if action.status != ActionStatus::Pending {
             // It was decided before this object saw the question, or is not asked at all.
-            if self.turns.wait_of(&turn.turn_id) == Some(Wait::No) {
+            if self.turns.takes_place(&turn.turn_id) {
                 self.deliver_later(&turn.turn_id, &turn.session_id);
             }
             return Ok(());
@@ -115,11 +118,8 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
             action.status = ActionStatus::Cancelled;
             action.resolved_at = Some(now);
             self.feed.action(&action);
-            if !self.store.is_pending(&turn.turn_id)? && self.turns.wait_of(&turn.turn_id) == Some(Wait::Holding) {
-                // It goes on by itself, whether or not there is a place for it.
-                self.go_on_held(&turn.turn_id, &turn.session_id)?;
-            }
         }
+        self.let_go(turn, action.n)?;
         let n = progress.number_of(frame);
         let event = EventKind::ActionResolved(ActionResolved::of(&action));
         progress.items.take(n, &event);
@@ -127,19 +127,41 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         Ok(())
     }
 
-    /// A turn that is held goes on, if all that it waits for is decided and there is a place for it.
-    pub(in crate::account) fn go_on_if_decided(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
-        let is_held = self.turns.wait_of(&turn.turn_id) == Some(Wait::Holding);
-        if is_held && self.has_place()? && !self.store.is_pending(&turn.turn_id)? {
-            self.go_on_held(&turn.turn_id, &turn.session_id)?;
+    /// The container has let go of what a turn waits for. If that was all, it goes on by itself, whether or not there is a place for it.
+    fn let_go(self: &Rc<Self>, turn: &ActiveTurn, n: u64) -> Result<(), StoreError> {
+        let (turn_id, session_id) = (&turn.turn_id, &turn.session_id);
+        let Some(wait) = self.turns.wait_of(turn_id).filter(|wait| *wait != Wait::No) else { return Ok(()) };
+        if n < self.store.behind(turn_id)?.waits_from {
+            return Ok(());
+        }
+        if self.store.is_pending(turn_id)? {
+            return self.store.let_go(turn_id, n);
+        }
+        self.store.go_on((turn_id, session_id), self.runtime.now(), None)?;
+        self.turns.end_wait(turn_id);
+        if wait != Wait::Answered {
+            self.feed.turn(turn_id, session_id, TurnStatus::Running, 0);
+            self.deliver_later(turn_id, session_id);
         }
         Ok(())
     }
 
-    /// Stored as running before the container hears a decision: from then on nobody knows whether what was allowed has happened.
-    fn go_on_held(self: &Rc<Self>, turn_id: &TurnId, session_id: &crate::domain::SessionId) -> Result<(), StoreError> {
-        self.store.go_on((turn_id, session_id), self.runtime.now(), None)?;
-        self.turns.end_wait(turn_id);
+    /// A turn that is held goes on, if all that it waits for is decided and there is a place for it. That is stored before the container hears a
+    /// decision. If somebody gave leave for something, it runs from then on: nobody knows whether that has happened. Else it runs when the container
+    /// says so, and what was decided can be told to another one until then.
+    pub(in crate::account) fn go_on_if_decided(self: &Rc<Self>, turn: &ActiveTurn) -> Result<(), AccountError> {
+        let (turn_id, session_id) = (&turn.turn_id, &turn.session_id);
+        let is_held = self.turns.wait_of(turn_id) == Some(Wait::Holding);
+        if !is_held || !self.has_place()? || self.store.is_pending(turn_id)? {
+            return Ok(());
+        }
+        if self.store.gives_leave(turn_id)? {
+            self.store.go_on((turn_id, session_id), self.runtime.now(), None)?;
+            self.turns.end_wait(turn_id);
+        } else {
+            self.store.answered(turn_id)?;
+            self.turns.end_hold(turn_id);
+        }
         self.feed.turn(turn_id, session_id, TurnStatus::Running, 0);
         self.deliver_later(turn_id, session_id);
         Ok(())
@@ -147,27 +169,50 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
 
     /// Tells the container what was decided of all that the turn waited for last. Told again, it changes nothing there.
     pub(in crate::account) fn deliver_later(self: &Rc<Self>, turn_id: &TurnId, session_id: &crate::domain::SessionId) {
+        if !self.turns.begin_telling(turn_id) {
+            return;
+        }
         let (account, turn_id, session_id) = (Rc::clone(self), turn_id.clone(), session_id.clone());
         self.runtime.spawn(async move {
-            if let Err(error) = account.deliver_decisions(&turn_id).await {
-                account.log_wait(&turn_id, &session_id, "decision_not_delivered", &error);
+            loop {
+                if let Err(error) = account.deliver_decisions(&turn_id, &session_id).await {
+                    account.log_wait(&turn_id, &session_id, "decision_not_delivered", &error);
+                }
+                if !account.turns.end_telling(&turn_id) || !account.store.is_made() {
+                    break;
+                }
             }
         });
     }
 
-    async fn deliver_decisions(&self, turn_id: &TurnId) -> Result<(), AccountError> {
+    async fn deliver_decisions(
+        &self,
+        turn_id: &TurnId,
+        session_id: &crate::domain::SessionId,
+    ) -> Result<(), StoreError> {
         let waits_from = self.store.behind(turn_id)?.waits_from;
         for action_id in self.store.closed_since(turn_id, waits_from)? {
+            if !self.store.is_made() {
+                return Ok(());
+            }
             let Some(action) = self.store.action(&action_id)? else { continue };
             let decided = Decided::of(action.decision);
             let (mut tries, mut pause) = (1, FIRST_DELIVER_PAUSE);
             while let Err(error) = self.agent.decide(turn_id, &action.reference, &decided).await {
-                if tries == DELIVER_TRIES || !self.turns.is_running(turn_id) {
-                    return Err(AccountError::NotDelivered(error.to_string()));
+                let is_refused = matches!(error, AgentError::Protocol(_));
+                if is_refused || tries == DELIVER_TRIES {
+                    self.log_wait(turn_id, session_id, "decision_not_delivered", &error);
+                    self.turns.leave_process(turn_id);
+                }
+                if is_refused {
+                    break;
                 }
                 self.runtime.sleep(pause).await;
+                if !self.turns.is_running(turn_id) {
+                    return Ok(());
+                }
                 tries += 1;
-                pause *= 2;
+                pause = MAX_DELIVER_PAUSE.min(pause * 2);
             }
         }
         Ok(())
@@ -178,7 +223,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let (account, turn_id, settled) = (Rc::clone(self), turn_id.clone(), self.runtime.sleep(SETTLE));
         self.runtime.spawn(async move {
             settled.await;
-            let waits = account.turns.wait_of(&turn_id).is_some_and(|wait| wait != Wait::No);
+            let waits = account.turns.wait_of(&turn_id).is_some_and(|wait| !wait.takes_place());
             if waits && account.store.is_made() {
                 drop(account.tell_waiters(&turn_id));
             }
