@@ -168,7 +168,7 @@ fn used(module: &[String], code: &str) -> Vec<Vec<String>> {
         found.push(from.clone());
         // The first level of a group: what stands in its own braces is of the same file or below it.
         for item in group.split([',', '{', '}']) {
-            let item = item.trim().split("::").next().unwrap_or_default();
+            let item = item.trim().split([':', ' ']).next().unwrap_or_default();
             found.push(from.iter().cloned().chain([item.to_owned()]).collect());
         }
     }

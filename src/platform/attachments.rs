@@ -10,7 +10,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 
 use super::bindings::{self, Js};
 use super::files::{FilesCall, Replied, ask_object, unexpected};
-use super::{http, r2, runtime, stub, worker as public};
+use super::{http, r2, runtime, stub, unreachable};
 use crate::account::command::{Command, Envelope, LookUpAttachments, StartTurn};
 use crate::account::files::command::{FilesCommand, FilesRefusal, FilesReply, Precondition};
 use crate::api::content::{BadFile, bad_file, too_large};
@@ -36,7 +36,7 @@ pub async fn start_turn(env: Env, account_id: AccountId, request_id: RequestId, 
     }
     let envelope = Envelope::new(request_id, Command::StartTurn(start));
     let sent = stub::send(&env, &account_id, &envelope)?;
-    JsFuture::from(public::or_unreachable(&sent, &envelope.request_id)).await
+    JsFuture::from(unreachable::or_unreachable(&sent, &envelope.request_id)).await
 }
 
 async fn place(env: &Env, account_id: &AccountId, request_id: &RequestId, start: &mut StartTurn) -> Replied<()> {

@@ -229,7 +229,7 @@ async fn answer_of_object(
 ) -> Replied<web_sys::Response> {
     let envelope = Envelope::new(request_id.clone(), command);
     let sent = stub::send(env, account_id, &envelope)?;
-    let answer = JsFuture::from(super::worker::or_unreachable(&sent, request_id)).await?;
+    let answer = JsFuture::from(super::unreachable::or_unreachable(&sent, request_id)).await?;
     let response: web_sys::Response = answer.unchecked_into();
     // A turn that an earlier request has made is the response to this one.
     if response.status() != 200 || response.headers().has("idempotent-replayed")? {

@@ -23,6 +23,7 @@ mod sql;
 mod stub;
 mod transfer;
 mod transfer_in;
+mod unreachable;
 mod vars;
 mod worker;
 mod zones;

@@ -12,7 +12,7 @@ use worker::web_sys;
 use super::bindings::{Js, R2Bucket, R2Object, Writer, thrown, transform};
 use super::files::{Refused, Replied};
 use super::http::{self, BodyReader};
-use super::{panic_guard, r2, runtime, stub, worker as public};
+use super::{panic_guard, r2, runtime, stub, unreachable};
 use crate::account::command::{Command, Envelope};
 use crate::account::manage::command::ManageCommand;
 use crate::api::answer::{Answer, Body};
@@ -35,7 +35,7 @@ impl Peer {
     pub(super) async fn ask(&self, ask: ManageCommand) -> Replied<(web_sys::Response, String)> {
         let envelope = Envelope::new(self.request_id.clone(), Command::Manage(ask));
         let sent = stub::send(&self.env, &self.account_id, &envelope)?;
-        let answer = JsFuture::from(public::or_unreachable(&sent, &self.request_id)).await?;
+        let answer = JsFuture::from(unreachable::or_unreachable(&sent, &self.request_id)).await?;
         let response: web_sys::Response = answer.unchecked_into();
         if response.status() != 200 {
             return Err(Refused::ByObject(response));

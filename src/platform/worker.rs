@@ -4,15 +4,14 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use worker::js_sys::{Promise, Reflect};
-use worker::wasm_bindgen::closure::Closure;
-use worker::wasm_bindgen::{self, JsCast, JsValue, prelude::wasm_bindgen};
+use worker::wasm_bindgen::{self, JsCast, prelude::wasm_bindgen};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::{Env, ScheduleContext, ScheduledEvent, web_sys, worker_sys};
 
 use super::attachments;
-use super::bindings::{Js, dress, head, or_answer, passes, thrown};
+use super::bindings::{Js, dress, head};
 use super::files::FilesCall;
-use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, transfer, transfer_in, vars};
+use super::{http, operators, panic_guard, purge_cron, rate, runtime, stub, transfer, transfer_in, unreachable, vars};
 use crate::account::command::{Command, Envelope};
 use crate::account::manage::command::ManageCommand;
 use crate::api::accounts::{Audited, OperatorAsks};
@@ -28,7 +27,6 @@ use crate::log::{Level, Line};
 
 thread_local! {
     static HAS_CONTAINER: OnceCell<bool> = const { OnceCell::new() };
-    static UNREACHABLE: Closure<dyn FnMut(JsValue, String) -> Js> = Closure::new(object_unreachable);
 }
 
 #[worker::event(start)]
@@ -183,24 +181,7 @@ fn answer(
 fn send(env: &Env, account_id: &AccountId, request_id: RequestId, command: Command) -> Js<Promise> {
     let envelope = Envelope::new(request_id, command);
     let answer = stub::send(env, account_id, &envelope)?;
-    Ok(or_unreachable(&answer, &envelope.request_id))
-}
-
-/// The object's response, or the refusal that there is none.
-pub fn or_unreachable(answer: &Promise, request_id: &RequestId) -> Promise {
-    UNREACHABLE.with(|unreachable| or_answer(answer, unreachable, request_id.as_str()))
-}
-
-/// Answers for an object that did not: it was reset by a deploy, is overloaded or has failed to start.
-#[expect(clippy::needless_pass_by_value, reason = "it is what a promise's catch gives")]
-fn object_unreachable(error: JsValue, request_id: String) -> Js {
-    let request_id = RequestId::try_from(request_id).unwrap_or_else(|_| runtime::request_id(runtime::now()));
-    let why = thrown(&error);
-    let line =
-        Line { event: "object_unreachable", request_id: Some(&request_id), error: Some(&why), ..Line::default() };
-    runtime::log(Level::Error, &line);
-    let refusal = if passes(&error) { ApiError::object_reset() } else { ApiError::internal() };
-    http::refusal(&refusal, &request_id)
+    Ok(unreachable::or_unreachable(&answer, &envelope.request_id))
 }
 
 fn health_answer(env: &Env, config: &Config, now: Millis, request_id: &RequestId) -> Js {

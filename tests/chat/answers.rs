@@ -52,7 +52,7 @@ fn approval(id: &ActionId, approved: bool) -> ChatAnswer {
 
 fn answer(stage: &Stage, turn_id: &TurnId, answers: Vec<ChatAnswer>) -> Result<Stream, AccountError> {
     let answers = ChatAnswers { session_id: session("a"), turn_id: turn_id.clone(), has_steps: 1, answers };
-    match ask(stage, Command::Chat(ChatCommand::Answer(Box::new(answers))))? {
+    match ask(stage, &Command::Chat(ChatCommand::Answer(Box::new(answers))))? {
         ChatReply::Stream(stream) => Ok(Stream::new(*stream)),
         _ => panic!("no stream"),
     }
@@ -157,6 +157,6 @@ fn an_answer_that_nobody_asked_for_or_that_was_given_otherwise_is_refused() {
     assert_eq!(ran(&stage, "a"), 0);
     let elsewhere =
         ChatAnswers { session_id: session("b"), turn_id: turn, has_steps: 1, answers: vec![approval(&id, false)] };
-    let refused = ask(&stage, Command::Chat(ChatCommand::Answer(Box::new(elsewhere))));
+    let refused = ask(&stage, &Command::Chat(ChatCommand::Answer(Box::new(elsewhere))));
     assert!(matches!(refused, Err(AccountError::NothingAsked)));
 }

@@ -56,8 +56,8 @@ fn sent(stage: &Stage, command: &Command) -> Command {
     Envelope::read(&json.to_string()).unwrap().command
 }
 
-fn ask(stage: &Stage, command: Command) -> Result<ChatReply, AccountError> {
-    match stage.handle(sent(stage, &command))? {
+fn ask(stage: &Stage, command: &Command) -> Result<ChatReply, AccountError> {
+    match stage.handle(sent(stage, command))? {
         Response::Ready(reply) => Ok(chat(reply)),
         Response::Deferred(_) => panic!("it waits"),
     }
@@ -65,7 +65,7 @@ fn ask(stage: &Stage, command: Command) -> Result<ChatReply, AccountError> {
 
 /// Sends a message, and returns its turn's stream.
 fn send(stage: &Stage, id: &str, text: &str) -> Stream {
-    match ask(stage, message(id, text)).unwrap() {
+    match ask(stage, &message(id, text)).unwrap() {
         ChatReply::Stream(events) => Stream::new(*events),
         _ => panic!("no stream"),
     }
@@ -93,7 +93,7 @@ impl Stream {
 }
 
 fn read(stage: &Stage) -> Vec<ChatTurn> {
-    match ask(stage, Command::Chat(ChatCommand::Read(session("a")))).unwrap() {
+    match ask(stage, &Command::Chat(ChatCommand::Read(session("a")))).unwrap() {
         ChatReply::Messages(turns) => turns,
         _ => panic!("no messages"),
     }
@@ -104,7 +104,7 @@ fn said(stage: &Stage) -> Vec<String> {
 }
 
 fn follow(stage: &Stage) -> Option<Stream> {
-    match ask(stage, Command::Chat(ChatCommand::Follow(session("a")))).unwrap() {
+    match ask(stage, &Command::Chat(ChatCommand::Follow(session("a")))).unwrap() {
         ChatReply::Stream(events) => Some(Stream::new(*events)),
         ChatReply::NothingRuns => None,
         _ => panic!("neither a stream nor its absence"),
@@ -156,7 +156,7 @@ fn questions_have_the_names_that_their_client_gave_them_or_none() {
     assert_eq!(names(&stage), [Some("m-1".to_owned()), None]);
     assert!(read(&stage)[0].told.len() == 1 && read(&stage)[0].turn.response.as_deref() == Some("done"));
     let in_place = |name: &str| {
-        ask(&stage, Command::StartTurn(Box::new(start(name, "other", true)))).unwrap();
+        ask(&stage, &Command::StartTurn(Box::new(start(name, "other", true)))).unwrap();
         stage.settle();
     };
     let (plain, other) = (format!("{plain}:user"), format!("{}:user", TurnId::new(Uuid::from_u128(9))));

@@ -79,9 +79,9 @@ fn files(bytes: u64) -> Vec<Block> {
     (0..bytes / (4 * 1024 * 1024)).map(file).collect()
 }
 
-fn refused(stage: &Stage, command: Command) -> AccountError {
+fn refused(stage: &Stage, command: &Command) -> AccountError {
     let before = stored(stage);
-    let Err(error) = stage.handle(sent(stage, &command)) else { panic!("it is admitted") };
+    let Err(error) = stage.handle(sent(stage, command)) else { panic!("it is admitted") };
     stage.settle();
     assert_eq!(stored(stage), before, "{error}");
     error
@@ -106,11 +106,11 @@ fn a_message_replaces_another_and_all_that_came_after_it() {
 #[test]
 fn a_message_beyond_a_limit_replaces_nothing() {
     let stage = answered(&[("ACCOUNT_TURNS_PER_DAY", "3")]);
-    assert!(matches!(refused(&stage, in_place("m-1", "first")), AccountError::BudgetExhausted(_)));
+    assert!(matches!(refused(&stage, &in_place("m-1", "first")), AccountError::BudgetExhausted(_)));
     let mut stage = answered(&[]);
     stage.set_var("ACCOUNT_STORAGE_BYTES", "1KiB");
     stage.reset();
-    assert!(matches!(refused(&stage, in_place("m-1", "first")), AccountError::StorageFull(_)));
+    assert!(matches!(refused(&stage, &in_place("m-1", "first")), AccountError::StorageFull(_)));
     assert_eq!(said(&stage), THREE);
 }
 
@@ -119,14 +119,14 @@ fn a_message_that_finds_the_queue_full_replaces_nothing() {
     let stage = answered(&[("MAX_QUEUED_TURNS", "1")]);
     stage.query_that("other", Script::endless());
     stage.query("third");
-    assert!(matches!(refused_while_busy(&stage, in_place("m-2", "second")), AccountError::QueueFull { depth: 1 }));
+    assert!(matches!(refused_while_busy(&stage, &in_place("m-2", "second")), AccountError::QueueFull { depth: 1 }));
     assert_eq!(said(&stage), THREE);
 }
 
 /// As [`refused`], with turns that do not end by themselves.
-fn refused_while_busy(stage: &Stage, command: Command) -> AccountError {
+fn refused_while_busy(stage: &Stage, command: &Command) -> AccountError {
     let before = stored(stage);
-    let Err(error) = stage.handle(sent(stage, &command)) else { panic!("it is admitted") };
+    let Err(error) = stage.handle(sent(stage, command)) else { panic!("it is admitted") };
     stage.pass(SECOND);
     assert_eq!(stored(stage), before, "{error}");
     error
@@ -137,7 +137,7 @@ fn a_message_with_attachments_that_are_too_large_replaces_nothing() {
     let stage = answered(&[]);
     let mut start = start("m-1", "look", true);
     start.content = Some(files(MAX_CONVERSATION_BYTES * 2));
-    assert!(matches!(refused(&stage, Command::StartTurn(Box::new(start))), AccountError::Attachments(_)));
+    assert!(matches!(refused(&stage, &Command::StartTurn(Box::new(start))), AccountError::Attachments(_)));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn attachments_count_as_if_those_that_are_replaced_were_gone() {
 fn attachments_are_not_moved_for_a_message_that_would_be_refused() {
     let stage = answered(&[("ACCOUNT_TURNS_PER_DAY", "3")]);
     for replaces in [None, Some("m-1")] {
-        assert!(matches!(refused(&stage, looked_up(replaces)), AccountError::BudgetExhausted(_)));
+        assert!(matches!(refused(&stage, &looked_up(replaces)), AccountError::BudgetExhausted(_)));
     }
 }
 

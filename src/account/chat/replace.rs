@@ -9,7 +9,6 @@ use crate::account::command::{Command, Envelope, StartTurn};
 use crate::account::error::AccountError;
 use crate::account::feed::ConversationChange;
 use crate::account::runtime::{Directory, Runtime};
-use crate::account::turn::wait::Wait;
 use crate::account::{Account, Response};
 use crate::agent::Container;
 use crate::domain::content::check;
@@ -98,7 +97,7 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         let limits = self.limits()?;
         self.check_admission(&limits, others.len() + begun, now)?;
         let queued = others.iter().filter(is_queued).count();
-        let runs = |turn_id: &TurnId| self.turns.wait_of(turn_id).is_some_and(Wait::takes_place);
+        let runs = |turn_id: &TurnId| self.turns.takes_place(turn_id);
         let gives_place = usize::from(self.turns.turn_of(session_id).as_ref().is_some_and(runs));
         let starts = queued == 0 && self.turns.running_count() - gives_place < limits.concurrency as usize;
         if !starts && queued >= limits.queued_turns as usize {

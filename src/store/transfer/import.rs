@@ -3,7 +3,7 @@
 
 use serde::de::IgnoredAny;
 
-use super::line::{Fields, Ids, read_fields};
+use super::line::{BadLine, Fields, Ids, bad, read_fields};
 use super::tables::{CONVERSATION, PACK, ROWS, TAIL, UPLOAD};
 use super::{Kind, Table, VERSION};
 use crate::domain::account::{AccountSettings, MAX_REASON_CHARS, RETENTION_DAYS};
@@ -21,26 +21,6 @@ const MAX_MODEL_BYTES: usize = 256;
 /// Turns that are read back at once.
 const TURNS_AT_ONCE: u32 = 100;
 
-/// Why a line is not read.
-#[derive(Debug, thiserror::Error)]
-pub enum BadLine {
-    /// It is not what an export writes.
-    #[error("{0}")]
-    Bad(String),
-    /// Conversations with these ids are there already.
-    #[error("there are conversations with these ids already")]
-    Conflicts(Vec<SessionId>),
-    /// Storage failed. The detail is for the log.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<crate::store::sql::SqlError> for BadLine {
-    fn from(error: crate::store::sql::SqlError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 /// How lines are taken.
 #[derive(Clone, Copy)]
 pub struct ImportRules {
@@ -52,10 +32,6 @@ pub struct ImportRules {
     pub now: Millis,
     /// Conversations whose last access was before are due to be deleted.
     pub due_before: Millis,
-}
-
-pub(super) fn bad(why: impl Into<String>) -> BadLine {
-    BadLine::Bad(why.into())
 }
 
 impl<S: Sql> Store<S> {

@@ -8,11 +8,35 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::IDS_PER_LINE;
-use super::import::{BadLine, bad};
 use crate::domain::SessionId;
+use crate::store::StoreError;
 
 /// Most fields of a line: several times what an export writes, since a later version may write more.
 const MAX_FIELDS: usize = 256;
+
+/// Why a line is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BadLine {
+    /// It is not what an export writes.
+    #[error("{0}")]
+    Bad(String),
+    /// Conversations with these ids are there already.
+    #[error("there are conversations with these ids already")]
+    Conflicts(Vec<SessionId>),
+    /// Storage failed. The detail is for the log.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<crate::store::sql::SqlError> for BadLine {
+    fn from(error: crate::store::sql::SqlError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+pub(super) fn bad(why: impl Into<String>) -> BadLine {
+    BadLine::Bad(why.into())
+}
 
 /// The fields of a line, each as it is written.
 pub(super) type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;

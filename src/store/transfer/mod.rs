@@ -8,7 +8,8 @@ mod objects;
 mod tables;
 
 pub use export::first_line;
-pub use import::{BadLine, ImportRules};
+pub use import::ImportRules;
+pub use line::BadLine;
 
 /// The version of the format.
 pub const VERSION: u32 = 1;

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::import::{BadLine, ImportRules, bad, session, text};
-use super::line::{Fields, read_fields};
+use super::import::{ImportRules, session, text};
+use super::line::{BadLine, Fields, bad, read_fields};
 use super::tables::{PACK, UPLOAD};
 use crate::domain::file::{
     KEPT_VERSIONS, MAX_INBOX, MAX_INDEX_PART_BYTES, MAX_PACK_BYTES, MAX_PACKS, is_etag, is_path,
