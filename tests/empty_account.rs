@@ -16,6 +16,7 @@ use claude_agent_service::account::{Account, Response};
 use claude_agent_service::agent::Agent;
 use claude_agent_service::config::Config;
 use claude_agent_service::domain::action::ActionsOf;
+use claude_agent_service::domain::price::Extras;
 use claude_agent_service::domain::transfer::ExportPlace;
 use claude_agent_service::domain::{Include, Page, RequestId, TurnId, Usage};
 use claude_agent_service::store::Store;
@@ -69,6 +70,7 @@ fn commands() -> Vec<Command> {
             status: 200,
             model: None,
             usage: Usage::default(),
+            extras: Extras::default(),
             total_ms: 1,
             retry_after_s: None,
         }),
