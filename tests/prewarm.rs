@@ -129,6 +129,7 @@ impl Warmed {
     fn alarm(&self) -> Option<Millis> {
         self.world.runtime.now.set(self.world.runtime.alarm.take().unwrap());
         assert!(self.account.alarm().unwrap().is_none());
+        self.world.runtime.run_tasks();
         self.world.runtime.alarm.get()
     }
 }
@@ -190,8 +191,10 @@ fn a_container_that_no_query_comes_to_is_stopped() {
     let warmed = Warmed::new(&[]);
     warmed.prewarm();
     warmed.starts();
-    let after = warmed.alarm();
+    let told = warmed.alarm();
     assert!(!warmed.container.runs.get());
+    assert!(told < Some(at(0).plus(2 * IDLE)), "once a day, it looks whether the directory has heard of the container");
+    let after = warmed.alarm();
     assert!(after > Some(at(0).plus(2 * IDLE)), "nothing is left to be woken for: {after:?}");
     assert!(warmed.prewarm(), "the next one is started");
 }
@@ -202,6 +205,7 @@ fn a_container_that_ends_by_itself_does_not_keep_its_object_awake() {
     warmed.prewarm();
     warmed.starts();
     warmed.container.runs.set(false);
+    warmed.alarm();
     let after = warmed.alarm();
     assert!(after > Some(at(0).plus(2 * IDLE)), "nothing is left to be woken for: {after:?}");
 }

@@ -68,14 +68,27 @@ fn a_plain_turn_writes_as_many_rows_as_before_and_its_answer_once() {
         let said = json!({ "type": "delta", "text": "4" });
         turn(&stage, [entry("said"), said, message("4"), result("4")]);
     }
-    assert_eq!(rows(&stage), [8, 8], "commit ab91a3b wrote 7; the ledger adds one");
+    assert_eq!(
+        rows(&stage),
+        [8, 9],
+        "commit ab91a3b wrote 7; the ledger adds one, and what is to be reported, another"
+    );
     assert_eq!((stored_inline(&stage), stage.sql.count("turn_items")), (0, 0));
     let stage = Stage::new();
     for _ in 0..3 {
         turn(&stage, [entry("said"), usage(), message("4"), result("4")]);
     }
-    assert_eq!((rows(&stage), stage.sql.count("turn_items")), (vec![8, 8], 0), "what a call used is in the turn's row");
+    assert_eq!((rows(&stage), stage.sql.count("turn_items")), (vec![8, 9], 0), "what a call used is in the turn's row");
     assert!(stage.sql.texts("select items from turns").iter().all(|items| !items.contains("message")));
+}
+
+#[test]
+fn turns_that_end_within_a_minute_write_one_row_more_each_until_they_are_reported() {
+    let stage = Stage::new();
+    for _ in 0..4 {
+        turn(&stage, [entry("said"), message("4"), result("4")]);
+    }
+    assert_eq!(rows(&stage), [8, 9, 9]);
 }
 
 #[test]
@@ -99,10 +112,11 @@ fn items_are_the_events_as_they_were_with_their_numbers() {
 fn few_items_are_in_the_turns_row_and_many_in_rows_of_their_own() {
     let stage = Stage::new();
     turn(&stage, [message("4"), result("4")]);
+    turn(&stage, [message("4"), result("4")]);
     turn(&stage, tool(MAX_INLINE_ITEMS_BYTES / 2).into_iter().chain([message("4"), result("4")]));
     turn(&stage, tool(MAX_INLINE_ITEMS_BYTES).into_iter().chain([message("4"), result("4")]));
     assert_eq!((stored_inline(&stage), stage.sql.count("turn_items")), (1, 1));
-    assert_eq!(rows(&stage)[1], rows(&stage)[0] + 1);
+    assert_eq!(rows(&stage)[2], rows(&stage)[1] + 1);
     let large = turn(&stage, (0..150).flat_map(|_| tool(16_000)).chain([message("4"), result("4")]));
     assert_eq!(stage.sql.texts("select part from turn_items order by turn_id, part"), ["0", "0", "1"]);
     assert_eq!(types(&stage, &large).len(), 301);

@@ -35,6 +35,7 @@ test("the log shows a request's credential, model, messages and what the user sa
       state: "answered",
       aborted: false,
       status: 200,
+      said_bytes: 0,
     });
     assert.ok(Number((usage as { output_tokens: number }).output_tokens) > 0);
     assert.deepEqual([(blocks as object[]).length, (lastBlocks as object[]).length], [3, 1]);
