@@ -117,7 +117,7 @@ describe("uploads and deletions", () => {
     }
     assert.equal((await put(agent, `/sessions/${session}/workspace/files?path=y&seq=x`, Buffer.from("y"))).status, 400);
     assert.equal(await statusOf(files(session, "y", 1), {}), 411);
-    assert.equal(await statusOf(files(session, "y", 1), { "content-length": String(96 * MIB) }), 413);
+    assert.equal(await statusOf(files(session, "y", 1), { "content-length": String(501 * MIB) }), 413);
     assert.equal(existsSync(fileOf(session, "y")), false);
   });
 
