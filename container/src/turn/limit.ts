@@ -1,5 +1,5 @@
 /*
- * How long a turn may run. Waiting for somebody does not count: the time starts anew whenever somebody is asked, and whenever that has an answer.
+ * How long a turn may run. Waiting for somebody does not count: the time starts again whenever somebody is asked, and whenever that has an answer.
  */
 export class RunningLimit {
   readonly #ms: number;
@@ -10,12 +10,17 @@ export class RunningLimit {
   constructor(ms: number, over: () => void) {
     this.#ms = ms;
     this.#over = over;
-    this.#timer = setTimeout(over, ms);
+    this.#timer = this.#start();
   }
 
   restart(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#over, this.#ms);
+    this.#timer = this.#start();
+  }
+
+  /** It keeps no process alive. */
+  #start(): NodeJS.Timeout {
+    return setTimeout(this.#over, this.#ms).unref();
   }
 
   end(): void {
