@@ -2,10 +2,13 @@
  * Operators run accounts: they list, look at, limit, suspend and erase them.
  */
 import assert from "node:assert/strict";
-import { readFile, readdir } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { promisify } from "node:util";
 import { bash, json, link, problem } from "../client.ts";
 import type { Client } from "../client.ts";
 import { assertDescribed } from "../contract.ts";
@@ -156,6 +159,28 @@ export function operators(service: Service): void {
     assert.match(files, /3893 out\.txt\n *300000 in\/data é\.bin/);
     const { response: history } = await to.query("repeat everything I said", { session_id: "moved" });
     assert.ok(["[[say one]]", "seq 100000"].every((words) => history.includes(words)), `the model has the history: ${history}`);
+  });
+
+  test("an export that is split as the documents say is imported in parts", async () => {
+    const [from, to] = [service.newClient(), service.newClient()];
+    for (const session_id of ["one", "two", "three"]) await from.query(bash("head -c 60000 /dev/urandom | base64 > data.txt"), { session_id });
+    const lines = await (await from.request("GET", "/export?files=inline")).text();
+    const document = await readFile(new URL("../../../docs/api.md", import.meta.url), "utf8");
+    const command = document.split("\n").find((line) => line.startsWith("LC_ALL=C awk ")) ?? assert.fail("docs/api.md splits no export");
+    const folder = await mkdtemp(join(tmpdir(), "parts-"));
+    try {
+      await writeFile(join(folder, "acme.ndjson"), lines);
+      await promisify(execFile)("sh", ["-c", command.replace("most=70000000", "most=30000")], { cwd: folder });
+      const parts = (await readdir(folder)).filter((name) => name.startsWith("part-")).sort();
+      assert.ok(parts.length >= 3, `${parts.length} parts`);
+      for (const part of parts) {
+        const body = await readFile(join(folder, part), "utf8");
+        assert.equal((await fetch(`${to.url}/import?accountId=${to.accountId}&resume=true`, { method: "POST", body })).status, 200, part);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    for (const session_id of ["one", "two", "three"]) assert.deepEqual(await to.bytes(session_id, "data.txt"), await from.bytes(session_id, "data.txt"), session_id);
   });
 
   test("a trace is given to what the agent runs, told in the log and returned, turn by turn in one process", async () => {

@@ -27,6 +27,7 @@ const RUN_BY: readonly (readonly [command: RegExp, file: string, by: string])[] 
   [/^npm run dev(?: -- .*)?$/, "dev/test/dev.test.ts", 'spawn("npm", ["run", "dev"'],
   [/^npm run setup$/, ".ci/run", "npm run --silent setup"],
   [/^npm test$/, ".ci/run", "npm test"],
+  [/^LC_ALL=C awk /, "tests/e2e/topics/operators.ts", "LC_ALL=C awk"],
 ];
 const COMMAND_TIMEOUT_MS = 60_000;
 
