@@ -179,7 +179,7 @@ impl ApiError {
     pub fn token_not_set() -> Self {
         Self::new(
             Code::TokenNotSet,
-            "Neither ANTHROPIC_API_KEY nor CLAUDE_CODE_OAUTH_TOKEN is set. Run `npx wrangler secret put ANTHROPIC_API_KEY`; \
+            "CLAUDE_CODE_OAUTH_TOKEN not set, nor is ANTHROPIC_API_KEY. Run `npx wrangler secret put ANTHROPIC_API_KEY`; \
              for `npm run dev`, put it into .dev.vars.",
         )
     }
