@@ -40,9 +40,11 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
         items: bool,
         now: Millis,
     ) -> Result<Reply<S::Json>, AccountError> {
-        let document = |accessed_after| match before {
-            None if !items => self.store.conversation_document(&self.id, session_id, accessed_after),
-            _ => Ok(None),
+        let document = |accessed_after| {
+            if before.is_some() || items {
+                return Ok(None);
+            }
+            self.store.conversation_document(&self.id, session_id, accessed_after)
         };
         // Most reads find an access that is recorded already: those write nothing and ask SQLite once.
         if let Some(json) = document(Some(now.minus(ACCESS_RESOLUTION)))? {

@@ -266,9 +266,8 @@ export const relay = async (body, writer, see, alone) => {
 };
 export const ask = (objects, name, url, body, repeatable) => {
   const send = (headers) => objects.getByName(name).fetch(url, body === undefined ? undefined : { method: 'POST', body, headers });
-  const answer = send({});
-  if (!repeatable) return answer;
-  return answer.catch((error) => {
+  if (!repeatable) return send({});
+  return send({}).catch((error) => {
     if (error.overloaded || !passes(error)) throw error;
     return send({ 'x-again': '1' });
   });

@@ -70,7 +70,28 @@ impl<S: Sql + 'static, C: Container + 'static, R: Runtime + Directory> Account<S
                     AccountError::ActionPending(_) => "action_pending",
                     AccountError::BudgetExhausted(_) => "budget_exhausted",
                     AccountError::StorageFull(_) => "storage_full",
-                    _ => "internal",
+                    AccountError::Suspended(_) => "account_suspended",
+                    // A run has neither attachments nor files of its own, and nobody waits for it.
+                    AccountError::Store(_)
+                    | AccountError::Bucket(_)
+                    | AccountError::NotFound
+                    | AccountError::NoTurn
+                    | AccountError::TooManyCalls
+                    | AccountError::TooManyWait
+                    | AccountError::Attachments(_)
+                    | AccountError::ActionResolved(_)
+                    | AccountError::DecisionsTooLarge
+                    | AccountError::NothingAsked
+                    | AccountError::DirectoryNotTold(_)
+                    | AccountError::KeyReused
+                    | AccountError::Refused { .. }
+                    | AccountError::ConversationExists
+                    | AccountError::BadImport(_)
+                    | AccountError::ImportConflicts(_)
+                    | AccountError::NoBranch(_)
+                    | AccountError::Metadata(_)
+                    | AccountError::Files(_)
+                    | AccountError::EndUnseen => "internal",
                 };
                 let ids = [(); 2].map(|()| WebhookEventId::new(self.runtime.uuid()));
                 self.log(Level::Warn, Line { event: "schedule_refused", error: Some(code), ..Line::default() });
